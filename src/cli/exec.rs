@@ -1,0 +1,116 @@
+//! `clusterctl exec`.
+
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use super::Call;
+use super::report::{heading, took};
+use super::session::{Reach, Session};
+use crate::error::{Exit, Failure};
+use crate::host::{Cmd, HostError, HostName, Output};
+use crate::inventory::parse_duration;
+use crate::step::StepError;
+
+/// Run one command on many hosts
+///
+/// All hosts at once, output by host in the order of the inventory. The command and its arguments go to the hosts as they are: no shell
+/// reads them. Exit code 0 if it succeeded everywhere, 1 if it failed on some host, 5 if some host could not be reached.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  clusterctl exec -- uptime\n  clusterctl exec --root --limit m1,m2 -- journalctl -u kubelet -n 20 --no-pager\n  \
+        clusterctl exec -- sh -c 'df -h / | tail -n 1'"
+)]
+pub struct Args {
+    /// Run as root
+    #[arg(long)]
+    root: bool,
+    /// Give up on a host after this time, such as `90s` or `10m`
+    #[arg(long, default_value = "10m", value_parser = time, value_name = "TIME")]
+    timeout: Duration,
+    /// Program and arguments, after `--`
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write a time such as `90s` or `10m`".into())
+}
+
+/// Runs the verb.
+pub async fn run(call: &Call, args: &Args) -> Exit {
+    if call.global.dry_run {
+        return dry_run(call, args);
+    }
+    match Session::open(call, Reach::Selected).await {
+        Ok(session) => everywhere(&session, args).await,
+        Err(exit) => exit,
+    }
+}
+
+fn dry_run(call: &Call, args: &Args) -> Exit {
+    let hosts = super::session::load(&call.global, &call.report)
+        .and_then(|parsed| super::session::select(&parsed.inventory, &call.global, &call.report));
+    match hosts {
+        Ok(hosts) => {
+            let text = format!("would run `{}` on {}", args.command.join(" "), hosts.join(", "));
+            call.report.result(&json!({"command": args.command, "hosts": hosts}), text);
+            Exit::Done
+        }
+        Err(exit) => exit,
+    }
+}
+
+async fn everywhere(session: &Session, args: &Args) -> Exit {
+    let report = &session.report;
+    let running = session.selected.iter().filter_map(|name| {
+        let host = session.hosts.get(name)?;
+        let cmd = Cmd { root: args.root, timeout: args.timeout, ..Cmd::root(args.command.iter().cloned()) };
+        Some(async move {
+            let begun = Instant::now();
+            (name, host.run(cmd).await, begun.elapsed())
+        })
+    });
+    let mut ended = stream::iter(running).buffered(session.forks);
+    let (mut results, mut failures) = (Vec::new(), session.unreachable());
+    let mut exit = Exit::Done;
+    while let Some((name, result, time)) = ended.next().await {
+        match result {
+            Ok(output) => {
+                if output.status != 0 {
+                    exit = Exit::Failed;
+                }
+                show(session, name, &output, time);
+                results.push(row(name, &output, time));
+            }
+            Err(source) => failures.push(failed(name, source, args)),
+        }
+    }
+    if report.json() {
+        report.result(&json!({"results": results}), "");
+    }
+    report.failures(&failures);
+    match failures.iter().map(Failure::exit).max() {
+        Some(Exit::Unreachable) => Exit::Unreachable,
+        Some(_) => Exit::Failed,
+        None => exit,
+    }
+}
+
+fn failed(name: &HostName, source: HostError, args: &Args) -> Failure {
+    let program = args.command.first().cloned().unwrap_or_default();
+    Failure { host: name.clone(), phase: "exec".into(), step: format!("run {program}"), source: StepError::Host(source) }
+}
+
+fn show(session: &Session, name: &HostName, output: &Output, time: Duration) {
+    let status = if output.status == 0 { String::new() } else { format!("exit status {}, ", output.status) };
+    session.report.say(heading(&format!("{name} ({status}{})", took(time))));
+    session.report.say(String::from_utf8_lossy(&output.stdout));
+    session.report.aside(String::from_utf8_lossy(&output.stderr));
+}
+
+fn row(name: &HostName, output: &Output, time: Duration) -> Value {
+    json!({"host": name, "status": output.status, "stdout": String::from_utf8_lossy(&output.stdout),
+        "stderr": String::from_utf8_lossy(&output.stderr), "seconds": (time.as_secs_f64() * 1000.0).round() / 1000.0})
+}

@@ -1,0 +1,152 @@
+//! `clusterctl kubeconfig`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::Call;
+use super::report::Report;
+use super::save::{self, Existing, FileLock};
+use super::session::{Reach, Session};
+use crate::error::{Exit, Failure};
+use crate::host::{Cmd, Secret};
+use crate::step::StepError;
+use crate::{layout, yaml};
+
+mod merge;
+#[cfg(test)]
+mod tests;
+
+/// Fetch the administrator's kubeconfig
+///
+/// Read from a control-plane host. Cluster and context are named after the cluster of the inventory. Whoever has this file may do
+/// everything in the cluster.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  clusterctl kubeconfig --merge && kubectl get nodes\n  clusterctl kubeconfig --output-file prod.kubeconfig"
+)]
+pub struct Args {
+    /// Merge into the file of $KUBECONFIG, or ~/.kube/config, and make it the current context; the old file is kept beside it
+    #[arg(long, conflicts_with = "output_file")]
+    merge: bool,
+    /// Write to this file, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    output_file: Option<PathBuf>,
+}
+
+/// Runs the verb.
+pub async fn run(call: &Call, args: &Args) -> Exit {
+    match flow(call, args).await {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
+    let session = Session::open(call, Reach::Masters).await?;
+    let report = &session.report;
+    let name = session.inventory.cluster.name.clone();
+    let fetched = fetch(&session).await?;
+    let config = merge::renamed(&fetched, &name).map_err(|e| unusable(report, &e))?;
+    let target = match (&args.output_file, args.merge) {
+        (None, false) => {
+            report.result(&json!({"context": name, "kubeconfig": config}), yaml::document(&config));
+            return Ok(Exit::Done);
+        }
+        (Some(path), _) => path.clone(),
+        (None, true) => default_file().ok_or_else(|| {
+            report.error("neither KUBECONFIG nor HOME is set", Some("name a file with `--output-file`"));
+            Exit::Usage
+        })?,
+    };
+    if call.global.dry_run {
+        report.result(&json!({"context": name, "file": target}), format!("would write context {name} into {}", target.display()));
+        return Ok(Exit::Done);
+    }
+    if args.merge { merge_into(report, &target, &config, &name) } else { write_to(report, &target, &config, &name) }
+}
+
+/// admin.conf of the first master that has it.
+async fn fetch(session: &Session) -> Result<Secret, Exit> {
+    let mut failures = session.unreachable();
+    for master in session.masters() {
+        let Some(host) = session.hosts.get(&master.name) else { continue };
+        let failed = |source| Failure { host: master.name.clone(), phase: "kubeconfig".into(), step: "read admin.conf".into(), source };
+        match host.run(Cmd::root(["cat", layout::ADMIN_CONF])).await {
+            Ok(out) if out.status == 0 => return Ok(Secret::from(out.stdout)),
+            Ok(out) => {
+                let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
+                failures.push(failed(StepError::Refused { status: out.status, said }));
+            }
+            Err(e) => failures.push(failed(e.into())),
+        }
+    }
+    session.report.failures(&failures);
+    if failures.iter().all(|f| f.exit() == Exit::Unreachable) {
+        return Err(Exit::Unreachable);
+    }
+    session.report.ending("no control-plane host gave a kubeconfig", "`clusterctl init` founds the cluster, if there is none yet");
+    Err(Exit::Failed)
+}
+
+fn write_to(report: &Report, path: &Path, config: &Value, name: &str) -> Result<Exit, Exit> {
+    if path.exists() && !report.confirm(&format!("{} exists; replace it?", path.display()))? {
+        report.note("nothing was changed");
+        return Ok(Exit::Interrupted);
+    }
+    save::whole(path, yaml::document(config).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(report, path, &e))?;
+    report.result(&json!({"context": name, "file": path}), format!("wrote context {name} to {}", path.display()));
+    Ok(Exit::Done)
+}
+
+fn merge_into(report: &Report, path: &Path, config: &Value, name: &str) -> Result<Exit, Exit> {
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        save::private_folder(folder).map_err(|e| unwritable(report, folder, &e))?;
+    }
+    let _lock = FileLock::take(path).map_err(|e| {
+        let hint = format!("if no kubectl is at work, remove {}.lock", path.display());
+        report.error(format!("`{}` cannot be locked: {e}", path.display()), Some(&hint));
+        Exit::Locked
+    })?;
+    let old = match std::fs::read(path) {
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+        Err(e) => return Err(unwritable(report, path, &e)),
+    };
+    let existing = merge::read(old.as_deref().unwrap_or_default()).map_err(|e| unusable(report, &format!("{}: {e}", path.display())))?;
+    let merged = merge::merged(existing.clone(), config);
+    if merged == existing {
+        report.result(&json!({"context": name, "file": path, "backup": null}), format!("context {name} is in {} already", path.display()));
+        return Ok(Exit::Done);
+    }
+    let backup = match old {
+        Some(bytes) => {
+            let backup = save::with_suffix(path, &format!(".{}.backup", report.now().strftime("%Y%m%dT%H%M%S%3fZ")));
+            save::whole(&backup, &bytes, 0o600, Existing::Refuse).map_err(|e| unwritable(report, &backup, &e))?;
+            Some(backup)
+        }
+        None => None,
+    };
+    save::whole(path, yaml::document(&merged).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(report, path, &e))?;
+    let kept = backup.as_ref().map(|b| format!("; the old file is {}", b.display())).unwrap_or_default();
+    let text = format!("context {name} is the current one of {}{kept}", path.display());
+    report.result(&json!({"context": name, "file": path, "backup": backup}), text);
+    Ok(Exit::Done)
+}
+
+/// Where kubectl writes: the first existing file of $KUBECONFIG, else its last, else ~/.kube/config.
+fn default_file() -> Option<PathBuf> {
+    let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let files: Vec<PathBuf> = std::env::split_paths(&listed).filter(|p| !p.as_os_str().is_empty()).collect();
+    let home = || std::env::var_os("HOME").filter(|h| !h.is_empty()).map(|home| PathBuf::from(home).join(".kube/config"));
+    files.iter().find(|f| f.exists()).or(files.last()).cloned().or_else(home)
+}
+
+fn unusable(report: &Report, why: &str) -> Exit {
+    report.error(format!("the kubeconfig cannot be used: {why}"), None);
+    Exit::Failed
+}
+
+fn unwritable(report: &Report, path: &Path, e: &std::io::Error) -> Exit {
+    report.error(format!("cannot write `{}`: {e}", path.display()), None);
+    Exit::Failed
+}

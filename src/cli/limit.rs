@@ -1,0 +1,30 @@
+//! `--limit`: which hosts of the inventory are meant.
+
+use crate::host::HostName;
+use crate::inventory::Inventory;
+
+/// Names that no host has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LimitFault {
+    pub message: String,
+    pub hint: String,
+}
+
+/// Names at least this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
+const SIMILAR: f64 = 0.8;
+
+/// The hosts of these names in the inventory's order; every host if no name is given.
+pub fn select(inventory: &Inventory, names: &[String]) -> Result<Vec<HostName>, LimitFault> {
+    let all = || inventory.hosts.iter().map(|h| &h.name);
+    let unknown: Vec<&String> = names.iter().filter(|n| !all().any(|h| h == *n)).collect();
+    let Some(first) = unknown.first() else {
+        return Ok(all().filter(|h| names.is_empty() || names.contains(h)).cloned().collect());
+    };
+    let quoted = |names: Vec<&String>| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    let near = all().map(|h| (strsim::jaro_winkler(first, h), h)).filter(|(s, _)| *s >= SIMILAR).max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match near {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => format!("the hosts are {}", quoted(all().collect())),
+    };
+    Err(LimitFault { message: format!("no such host in the inventory: {}", quoted(unknown)), hint })
+}

@@ -1,0 +1,124 @@
+//! The verbs. Each has a file with its arguments and `run`; the doc comment of the arguments is the help text.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::error::Exit;
+
+pub mod apply;
+mod completion;
+mod connect;
+mod exec;
+pub mod init;
+pub mod interrupt;
+mod inventory;
+mod kubeconfig;
+mod limit;
+mod lock;
+mod logged;
+mod operate;
+mod operator_files;
+pub mod plan;
+pub mod report;
+pub mod reset;
+mod save;
+pub mod session;
+mod status;
+mod validate;
+
+use interrupt::Interrupt;
+use report::Report;
+
+/// Build and keep highly available Kubernetes clusters on your own hosts, over SSH
+#[derive(Debug, Parser)]
+#[command(name = "clusterctl", version, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every verb")]
+pub struct Global {
+    /// Inventory file
+    #[arg(short, long, global = true, default_value = "inventory.yaml", env = "CLUSTERCTL_INVENTORY", value_name = "FILE")]
+    pub inventory: PathBuf,
+    /// Text for people or JSON lines for machines
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    pub output: Format,
+    /// Say more; twice for every command
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Also write a full log to this file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Show what would be done, and stop
+    #[arg(long, global = true)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Only these hosts, by name, comma-separated
+    #[arg(long, global = true, value_delimiter = ',', value_name = "HOSTS")]
+    pub limit: Vec<String>,
+    /// Hosts worked on at the same time
+    #[arg(long, global = true, default_value_t = 20, value_name = "N")]
+    pub forks: usize,
+}
+
+/// How results are written
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// The verbs
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    Init(init::Args),
+    Apply(apply::Args),
+    Plan(plan::Args),
+    Reset(reset::Args),
+    Status(status::Args),
+    Exec(exec::Args),
+    Kubeconfig(kubeconfig::Args),
+    Inventory(inventory::Args),
+    Validate(validate::Args),
+    Completion(completion::Args),
+}
+
+/// What every verb is given.
+pub struct Call {
+    pub global: Global,
+    pub report: Report,
+    pub interrupt: Interrupt,
+}
+
+/// Parses the command line, runs the verb and says how it ended.
+pub async fn main() -> Exit {
+    let cli = Cli::parse();
+    let report = Report::new(&cli.global);
+    if let Err(e) = report.start_log(&cli.global) {
+        report.error(format!("cannot write the log file: {e}"), Some("name another file with `--log-file`"));
+        return Exit::Usage;
+    }
+    let interrupt = Interrupt::listen(report.clone());
+    let call = Call { global: cli.global, report, interrupt };
+    match &cli.verb {
+        Verb::Init(args) => init::run(&call, args).await,
+        Verb::Apply(args) => apply::run(&call, args).await,
+        Verb::Plan(args) => plan::run(&call, args).await,
+        Verb::Reset(args) => reset::run(&call, args).await,
+        Verb::Status(args) => status::run(&call, args).await,
+        Verb::Exec(args) => exec::run(&call, args).await,
+        Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,
+        Verb::Inventory(args) => inventory::run(&call, args),
+        Verb::Validate(args) => validate::run(&call, args),
+        Verb::Completion(args) => completion::run(&call, args),
+    }
+}

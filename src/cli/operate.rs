@@ -1,0 +1,281 @@
+//! The one flow of every converging verb: observe, plan, show, run, observe again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::report::Blocked;
+use super::session::{Reach, Session};
+use super::{Call, lock, operator_files};
+use crate::error::{Exit, Failure, chain};
+use crate::facts::Facts;
+use crate::host::{HostName, Secret};
+use crate::plan::blockers::{self, Blocker};
+use crate::plan::cluster::{self, Inputs, JoinToken};
+use crate::plan::{Page, Plan};
+use crate::run::Run;
+use crate::{pki, versions};
+
+/// Tokens of a run live this long: longer than any join takes, too short to be worth stealing.
+const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// How a verb uses the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A cluster that is not there yet, or one of our own that is unfinished.
+    Init,
+    /// Any cluster of ours.
+    Apply,
+    /// Only say what would be done; changes are an exit code.
+    Plan,
+}
+
+/// What a run takes along besides the facts; the same for every planning in it.
+struct Luggage {
+    v: &'static versions::Minor,
+    token: JoinToken,
+    /// PKI files the operator gave, by path below the PKI folder.
+    given: BTreeMap<String, Secret>,
+    /// CNI and add-on manifests the operator gave, in order.
+    manifests: Vec<Value>,
+    keys: pki::Keys,
+}
+
+/// Runs the flow and says how it ended.
+pub async fn converge(call: &Call, mode: Mode) -> Exit {
+    let session = match Session::open(call, Reach::Everyone).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    match flow(&session, call, mode).await {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+async fn flow(session: &Session, call: &Call, mode: Mode) -> Result<Exit, Exit> {
+    let report = &session.report;
+    let luggage = luggage(session, call).await?;
+    let (facts, failures) = look(session, &luggage).await;
+    let mut failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
+    let found = blockers::of(&session.inventory, &facts, mode == Mode::Init);
+    if !found.is_empty() {
+        report.failures(&failures);
+        refuse(session, &found);
+        let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
+        return Err(if away { Exit::Unreachable } else { Exit::Refused });
+    }
+    let plan = plan_of(session, &luggage, &facts)?.limited(&limit(session, &facts));
+    if mode == Mode::Plan {
+        report.failures(&failures);
+        report.result(&serde_json::json!({"plan": &plan}), &plan);
+        return Ok(match (failures.is_empty(), plan.is_empty()) {
+            (false, _) => worst(&failures),
+            (true, false) => Exit::ChangesRemain,
+            (true, true) => Exit::Done,
+        });
+    }
+    if let Some(exit) = shown(session, call, &plan, &failures) {
+        return Ok(exit);
+    }
+    if mode == Mode::Init && cluster::established(&facts) {
+        refuse(session, &[Blocker::finished(&session.inventory, &plan)]);
+        return Err(Exit::Refused);
+    }
+    failures.extend(carry_out(session, call, &plan, &facts).await?);
+    if !failures.is_empty() {
+        report.failures(&failures);
+        return Ok(worst(&failures));
+    }
+    verify(session, &luggage).await
+}
+
+/// Ends a dry run, and a run with nothing to do.
+pub fn shown(session: &Session, call: &Call, plan: &Plan, failures: &[Failure]) -> Option<Exit> {
+    if !call.global.dry_run && !plan.is_empty() {
+        return None;
+    }
+    session.report.failures(failures);
+    let result = if plan.is_empty() { "nothing to do" } else { "dry run" };
+    session.report.result(&serde_json::json!({"result": result, "plan": plan}), plan);
+    Some(worst(failures))
+}
+
+/// Locks, runs, unlocks.
+pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Facts) -> Result<Vec<Failure>, Exit> {
+    let run = random_text(8, b"0123456789abcdef");
+    let (_running, stop) = call.interrupt.run();
+    let lost = Arc::new(AtomicBool::new(false));
+    let locks = lock::acquire(&session.hosts, &plan.hosts(), &run, &who(), facts, lost).await.map_err(|e| {
+        let hint = "wait until that run has ended, then run the same command again; a run whose operator is gone is given up after 30 s";
+        session.report.error(chain(&e), Some(hint));
+        if matches!(e, lock::LockError::Host { .. } | lock::LockError::Refused { .. }) { Exit::Failed } else { Exit::Locked }
+    })?;
+    let (events, showing) = session.report.events();
+    let failures = Run { id: &run, hosts: &session.hosts, forks: session.forks, events, stop: Arc::clone(&stop) }.run(plan).await;
+    // The sender is gone with the run; what was said is shown before anything else is.
+    let _ = showing.await;
+    locks.release().await;
+    if failures.is_empty() && stop.load(std::sync::atomic::Ordering::SeqCst) {
+        session.report.note("stopped between two steps; the same command goes on from here");
+        return Err(Exit::Interrupted);
+    }
+    Ok(failures)
+}
+
+/// Done means that the next plan is empty.
+async fn verify(session: &Session, luggage: &Luggage) -> Result<Exit, Exit> {
+    let (facts, failures) = look(session, luggage).await;
+    if !failures.is_empty() {
+        session.report.failures(&failures);
+        return Ok(worst(&failures));
+    }
+    let left = plan_of(session, luggage, &facts)?.limited(&limit(session, &facts));
+    if left.is_empty() {
+        let name = &session.inventory.cluster.name;
+        session.report.result(&serde_json::json!({"result": "done", "cluster": name}), format!("cluster {name} is as the inventory says"));
+        return Ok(Exit::Done);
+    }
+    session.report.note("the hosts are still not as they should be; what is left:");
+    session.report.result(&serde_json::json!({"result": "changes remain", "plan": &left}), &left);
+    Ok(Exit::Failed)
+}
+
+async fn look(session: &Session, luggage: &Luggage) -> (Facts, Vec<Failure>) {
+    let objects = cluster::all_objects(&session.inventory, luggage.v, "", &luggage.manifests);
+    let observed = session.observe(&objects, &[]).await;
+    (observed.facts, observed.failures)
+}
+
+fn plan_of(session: &Session, luggage: &Luggage, facts: &Facts) -> Result<Plan, Exit> {
+    let certificates = certificates(session, luggage, facts).map_err(|faults| {
+        refuse(session, &faults);
+        Exit::Refused
+    })?;
+    let inputs = Inputs {
+        inv: &session.inventory,
+        facts,
+        v: luggage.v,
+        ca_pem: &certificates.ca_pem,
+        external_ca: certificates.external_ca,
+        pki: &certificates.files,
+        token: &luggage.token,
+        manifests: &luggage.manifests,
+    };
+    let page: Page = cluster::page(&inputs).map_err(|e| {
+        session.report.error(chain(&e), Some("this is a defect of clusterctl; please report it with the inventory"));
+        Exit::Failed
+    })?;
+    Ok(Plan::of(&page, facts).0)
+}
+
+struct Certificates {
+    ca_pem: String,
+    external_ca: bool,
+    files: BTreeMap<HostName, Vec<pki::FileOut>>,
+}
+
+/// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
+fn certificates(session: &Session, luggage: &Luggage, facts: &Facts) -> Result<Certificates, Vec<Blocker>> {
+    let inv = &session.inventory;
+    let observed: BTreeMap<HostName, pki::Observed> =
+        inv.control_planes().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
+    let established = cluster::established(facts);
+    let opts = pki::Opts { pki: &inv.pki, allow_new: !established, keys: &luggage.keys, external_etcd: None };
+    let now = Timestamp::now();
+    let to_blockers = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Blocker::pki(&chain(f))).collect::<Vec<_>>();
+    let usable = if established { observed.clone() } else { whole_only(&observed) };
+    let auth = pki::authorities(&usable, &luggage.given, &opts, now).map_err(to_blockers)?;
+    let endpoint = inv.endpoint_authority();
+    let first = inv.control_planes().next().map(|h| h.name.clone());
+    let masters: Vec<_> = inv.control_planes().filter(|h| facts.hosts.contains_key(&h.name)).collect();
+    let none = pki::Observed::new();
+    let requests: Vec<pki::HostRequest<'_>> = masters
+        .iter()
+        .map(|h| pki::HostRequest {
+            name: &h.name,
+            address: h.node_address(),
+            wants: pki::Wants {
+                control_plane: true,
+                worker: false,
+                etcd_member: inv.etcd_is_stacked(),
+                super_admin: Some(&h.name) == first.as_ref() && luggage.v.identity.super_admin,
+            },
+            observed: observed.get(&h.name).unwrap_or(&none),
+        })
+        .collect();
+    let cluster = pki::Cluster { inv, v: luggage.v, endpoint: &endpoint };
+    let files = pki::fleet_files(&auth, cluster, &requests, &opts, now).map_err(to_blockers)?;
+    let files = masters.iter().map(|h| h.name.clone()).zip(files).collect();
+    Ok(Certificates { ca_pem: auth.ca_pem(), external_ca: auth.is_external(), files })
+}
+
+/// While a cluster is being founded, a host that was interrupted in the middle of its first files has half a PKI and no data:
+/// only whole sets count, the rest is written anew.
+fn whole_only(observed: &BTreeMap<HostName, pki::Observed>) -> BTreeMap<HostName, pki::Observed> {
+    const SET: [&str; 8] =
+        ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
+    let whole = |o: &pki::Observed| SET.iter().all(|f| o.contains_key(&format!("{}/{f}", crate::layout::PKI_DIR)));
+    observed.iter().filter(|(_, o)| whole(o)).map(|(h, o)| (h.clone(), o.clone())).collect()
+}
+
+async fn luggage(session: &Session, call: &Call) -> Result<Luggage, Exit> {
+    let inv = &session.inventory;
+    // The inventory was refused before if its version is not supported.
+    let Some(v) = versions::of(&inv.cluster.version) else { return Err(Exit::Inventory) };
+    let expires = Timestamp::now() + TOKEN_LIFE;
+    let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let token = JoinToken { id: random_text(6, alphabet), secret: random_text(16, alphabet).into(), expires: format!("{expires:.0}") };
+    let told = |e: operator_files::FileFault| {
+        session.report.error(chain(&e), Some("mend the file or its path in the inventory"));
+        Exit::Inventory
+    };
+    let file = &call.global.inventory;
+    let given = operator_files::pki(inv, file).map_err(told)?;
+    let manifests = operator_files::manifests(inv, file).await.map_err(told)?;
+    Ok(Luggage { v, token, given, manifests, keys: pki::Keys::new(inv.pki.algorithm) })
+}
+
+/// Says why nothing was done.
+pub fn refuse(session: &Session, blockers: &[Blocker]) {
+    let blocked = |b: &Blocker| (b.host.clone(), b.name, b.message.clone(), b.fix.clone());
+    let all: Vec<_> = blockers.iter().map(blocked).collect();
+    session.report.blockers(all.iter().map(|(host, name, message, fix)| Blocked {
+        host: (!host.is_empty()).then_some(host.as_str()),
+        name,
+        message: message.clone(),
+        fix: fix.clone(),
+    }));
+}
+
+/// The hosts a run may touch: the named ones, else every one that answered.
+fn limit(session: &Session, facts: &Facts) -> Vec<HostName> {
+    session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect()
+}
+
+fn worst(failures: &[Failure]) -> Exit {
+    let mut exits: Vec<Exit> = failures.iter().map(Failure::exit).collect();
+    exits.sort();
+    match exits.as_slice() {
+        // Some hosts were done, so it is a failure of the run, not of the network alone.
+        [] => Exit::Done,
+        all if all.iter().all(|e| *e == all[0]) => all[0],
+        _ => Exit::Failed,
+    }
+}
+
+fn random_text(length: usize, alphabet: &[u8]) -> String {
+    use rand::RngExt;
+    let mut rng = rand::rng();
+    (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()
+}
+
+/// Who holds a lock, for the one who waits for it.
+fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", host.trim())
+}

@@ -1,0 +1,122 @@
+//! What the operator brings besides the inventory: an existing PKI, and manifests from files or the web.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::host::Secret;
+use crate::inventory::Inventory;
+
+/// The files of a PKI folder that are used.
+const PKI_FILES: [&str; 8] =
+    ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
+
+/// A web server that needs longer than this for a manifest is not coming.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Why something the operator named cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileFault {
+    #[error("cannot read `{path}`")]
+    Read {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("cannot get `{url}`")]
+    Get {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("`{from}` is not YAML that Kubernetes can read")]
+    Yaml {
+        from: String,
+        #[source]
+        source: serde_yaml::Error,
+    },
+    #[error("`{from}` has an object without apiVersion, kind or metadata.name")]
+    Object { from: String },
+    #[error("there is nothing to use in the PKI folder `{path}`")]
+    EmptyPki { path: String },
+}
+
+/// The operator's PKI by path below its folder; empty when the inventory names none. Paths are relative to the inventory.
+pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Secret>, FileFault> {
+    let Some(folder) = &inv.pki.existing else { return Ok(BTreeMap::new()) };
+    let folder = beside(inventory_file, folder);
+    let mut out = BTreeMap::new();
+    for name in PKI_FILES {
+        let path = folder.join(name);
+        match std::fs::read(&path) {
+            Ok(bytes) => drop(out.insert(name.to_string(), Secret::from(bytes))),
+            // An authority that is kept elsewhere has no key here; what is missing altogether is made.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(FileFault::Read { path: path.display().to_string(), source }),
+        }
+    }
+    if out.is_empty() { Err(FileFault::EmptyPki { path: folder.display().to_string() }) } else { Ok(out) }
+}
+
+/// The objects of the CNI's and the add-ons' manifests, in order.
+pub async fn manifests(inv: &Inventory, inventory_file: &Path) -> Result<Vec<Value>, FileFault> {
+    let mut out = Vec::new();
+    for from in inv.network.cni.manifests.iter().chain(&inv.addons.manifests) {
+        let text = if from.starts_with("http://") || from.starts_with("https://") {
+            get(from).await.map_err(|source| FileFault::Get { url: from.clone(), source })?
+        } else {
+            let path = beside(inventory_file, from);
+            std::fs::read_to_string(&path).map_err(|source| FileFault::Read { path: path.display().to_string(), source })?
+        };
+        out.extend(objects(from, &text)?);
+    }
+    Ok(out)
+}
+
+async fn get(url: &str) -> Result<String, reqwest::Error> {
+    let client = reqwest::Client::builder().timeout(LIMIT).build()?;
+    client.get(url).send().await?.error_for_status()?.text().await
+}
+
+fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
+    let mut out = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(text) {
+        let value = Value::deserialize(document).map_err(|source| FileFault::Yaml { from: from.into(), source })?;
+        match value["kind"].as_str() {
+            // An empty document between two separators.
+            None if value.is_null() => {}
+            Some("List") => out.extend(value["items"].as_array().cloned().unwrap_or_default()),
+            _ => out.push(value),
+        }
+    }
+    let named = |o: &Value| o["apiVersion"].is_string() && o["kind"].is_string() && o["metadata"]["name"].is_string();
+    if out.iter().all(named) { Ok(out) } else { Err(FileFault::Object { from: from.into() }) }
+}
+
+/// A path as the inventory means it.
+fn beside(inventory_file: &Path, path: &str) -> PathBuf {
+    match path.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
+        Some((rest, home)) => home.join(rest),
+        None => inventory_file.parent().unwrap_or(Path::new("")).join(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_lists_and_empty_documents_are_read() {
+        let text = "---\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: x}}\n---\napiVersion: v1\nkind: B\nmetadata: {name: y}\n";
+        let kinds: Vec<String> = objects("f", text).expect("it is readable").iter().map(|o| o["kind"].to_string()).collect();
+        assert_eq!(kinds, ["\"A\"", "\"B\""]);
+    }
+
+    #[test]
+    fn an_object_without_a_name_is_refused() {
+        assert!(matches!(objects("f", "apiVersion: v1\nkind: B\n"), Err(FileFault::Object { .. })));
+    }
+}

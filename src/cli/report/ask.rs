@@ -1,0 +1,78 @@
+//! Questions to the person at the terminal.
+
+use std::io::{BufRead, IsTerminal};
+
+use indicatif::ProgressDrawTarget;
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+use super::{Report, lock};
+use crate::error::Exit;
+use crate::host::Secret;
+
+impl Report {
+    /// Whether to go ahead. `--yes` is an answer; without it and without anybody to ask, the command line is at fault.
+    pub fn confirm(&self, question: &str) -> Result<bool, Exit> {
+        if self.0.yes {
+            return Ok(true);
+        }
+        if self.json() || !std::io::stdin().is_terminal() {
+            self.error(format!("nobody can be asked: {question}"), Some("say `--yes` to go ahead without being asked"));
+            return Err(Exit::Usage);
+        }
+        let answer = self.undisturbed(|| {
+            self.print_err(&format!("{question} [y/N] "));
+            read_line()
+        });
+        Ok(answer.is_some_and(|a| matches!(a.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+    }
+
+    /// A secret typed without echo; `None` when nobody can be asked or nothing was typed. Blocks.
+    pub fn ask_secret(&self, prompt: &str) -> Option<Secret> {
+        if self.json() || !std::io::stdin().is_terminal() {
+            return None;
+        }
+        self.undisturbed(|| {
+            self.print_err(&format!("{prompt}: "));
+            let before = tcgetattr(std::io::stdin()).ok()?;
+            let mut hidden = before.clone();
+            hidden.local_modes.remove(LocalModes::ECHO);
+            hidden.local_modes.insert(LocalModes::ECHONL);
+            *lock(&self.0.terminal) = Some(before);
+            tcsetattr(std::io::stdin(), OptionalActions::Flush, &hidden).ok()?;
+            let typed = read_line();
+            self.restore_terminal();
+            typed.filter(|t| !t.is_empty()).map(Secret::from)
+        })
+    }
+
+    /// Gives the terminal back as it was, before leaving in the middle of a question or of bars.
+    pub fn restore_terminal(&self) {
+        if let Some(before) = lock(&self.0.terminal).take() {
+            let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
+        }
+        let _ = self.0.bars.clear();
+    }
+
+    /// Nothing is drawn while the question stands.
+    fn undisturbed<T>(&self, question: impl FnOnce() -> T) -> T {
+        let _ = self.0.bars.clear();
+        self.0.bars.set_draw_target(ProgressDrawTarget::hidden());
+        let answer = question();
+        if self.0.live {
+            self.0.bars.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        answer
+    }
+}
+
+/// A line of standard input without its end; `None` at the end of input.
+fn read_line() -> Option<String> {
+    let mut line = String::new();
+    match std::io::stdin().lock().read_line(&mut line) {
+        Ok(n) if n > 0 => {
+            line.truncate(line.trim_end_matches(['\r', '\n']).len());
+            Some(line)
+        }
+        _ => None,
+    }
+}

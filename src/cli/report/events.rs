@@ -1,0 +1,74 @@
+//! Takes a run's events and shows each at once: as bars, as lines or as JSON.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use super::bars::Bars;
+use super::lines::Lines;
+use super::{Report, json, log};
+use crate::run::Event;
+
+/// Without bars, steps that take longer are named again this often, so that nobody takes silence for a hang.
+const REMINDER: Duration = Duration::from_secs(30);
+
+/// Who watches.
+enum View {
+    /// A person at a terminal.
+    Bars(Bars),
+    /// A file or a pipe.
+    Lines(Lines),
+    /// A machine.
+    Json,
+}
+
+impl Report {
+    /// A channel for a run's events. The task ends when the last sender is dropped and everything is shown.
+    pub fn events(&self) -> (UnboundedSender<Event>, JoinHandle<()>) {
+        let (sender, receiver) = unbounded_channel();
+        let view = match (self.json(), self.0.live) {
+            (true, _) => View::Json,
+            (_, true) => View::Bars(Bars::new(self.0.bars.clone())),
+            (_, false) => View::Lines(Lines::default()),
+        };
+        (sender, tokio::spawn(self.clone().consume(receiver, view)))
+    }
+
+    async fn consume(self, mut receiver: UnboundedReceiver<Event>, mut view: View) {
+        loop {
+            match tokio::time::timeout(REMINDER, receiver.recv()).await {
+                Ok(None) => break,
+                Ok(Some(event)) => self.show(&mut view, &event),
+                Err(_) => {
+                    if let View::Lines(lines) = &view {
+                        self.print_err(&lines.reminder());
+                    }
+                }
+            }
+            // A host's next step follows its last one closely: draw them together.
+            while let Ok(event) = receiver.try_recv() {
+                self.show(&mut view, &event);
+            }
+            if let View::Bars(bars) = &mut view {
+                bars.settle();
+            }
+        }
+        if let View::Bars(bars) = &mut view {
+            bars.clear();
+        }
+    }
+
+    fn show(&self, view: &mut View, event: &Event) {
+        log::event(event);
+        match view {
+            View::Bars(bars) => {
+                if let Some(line) = bars.show(event) {
+                    self.print_err(&line);
+                }
+            }
+            View::Lines(lines) => self.print_err(&lines.show(event)),
+            View::Json => self.tell(json::event(event), ""),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What went wrong, for people: the same failure on many hosts once, its evidence below it, what to do next apart from it.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::words::{clean, head_and_rest, plural};
+use super::{ERROR, Report, WARNING, hint_line, log};
+use crate::error::{Failure, chain};
+use crate::inventory::{Fault, Faults};
+use crate::plan::blockers::Blocker;
+
+/// A refusal for safety: which rule, where, why, and what would lift it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Blocked<'a> {
+    /// Absent when it concerns the cluster as a whole.
+    pub host: Option<&'a str>,
+    /// Stable name of the rule.
+    pub name: &'a str,
+    pub message: String,
+    pub fix: String,
+}
+
+impl<'a> From<&'a Blocker> for Blocked<'a> {
+    fn from(b: &'a Blocker) -> Self {
+        let host = (!b.host.is_empty()).then_some(b.host.as_str());
+        Blocked { host, name: b.name, message: b.message.clone(), fix: b.fix.clone() }
+    }
+}
+
+impl Report {
+    /// Every failure; the same one on many hosts is told once.
+    pub fn failures(&self, failures: &[Failure]) {
+        if self.json() {
+            return failures.iter().for_each(|f| self.tell(as_json(f), ""));
+        }
+        for f in failures {
+            tracing::error!(target: log::SHOWN, host = f.host, phase = f.phase, step = f.step, "{}", chain(&f.source));
+        }
+        for (key, hosts) in grouped(failures.iter().map(|f| ((f.step.as_str(), f.hint()), f))) {
+            let (step, hint) = key;
+            let names: Vec<&str> = hosts.iter().map(|f| f.host.as_str()).collect();
+            let mut text = format!("{ERROR}error:{ERROR:#} {}: {}\n", names.join(", "), clean(step));
+            let causes: Vec<String> = hosts.iter().map(|f| clean(&chain(&f.source))).collect();
+            if causes.windows(2).all(|two| two[0] == two[1]) {
+                text += &cause(&causes[0], "");
+            } else {
+                hosts.iter().zip(&causes).for_each(|(f, c)| text += &cause(c, &format!("{}: ", f.host)));
+            }
+            self.print_err(&(text + &hint_line(Some(&hint))));
+        }
+    }
+
+    /// Everything that is wrong with an inventory.
+    pub fn faults(&self, faults: &Faults) {
+        for fault in &faults.0 {
+            tracing::error!(target: log::SHOWN, "{fault}");
+            let text = format!("{ERROR}error:{ERROR:#} {}\n{}", place(fault), hint_line(fault.hint.as_deref()));
+            self.tell(with_event("fault", fault), &text);
+        }
+        self.ending(&format!("{} in the inventory; no host was touched", plural(faults.0.len(), "fault")), "");
+    }
+
+    /// What is doubtful about an inventory.
+    pub fn warnings(&self, warnings: &[Fault]) {
+        for fault in warnings {
+            tracing::warn!(target: log::SHOWN, "{fault}");
+            let text = format!("{WARNING}warning:{WARNING:#} {}\n{}", place(fault), hint_line(fault.hint.as_deref()));
+            self.tell(with_event("warning", fault), &text);
+        }
+    }
+
+    /// Every refusal for safety; the same one on many hosts is told once.
+    pub fn blockers<'a>(&self, blockers: impl IntoIterator<Item = impl Into<Blocked<'a>>>) {
+        let all: Vec<Blocked> = blockers.into_iter().map(Into::into).collect();
+        for b in &all {
+            tracing::error!(target: log::SHOWN, host = b.host, name = b.name, "{}", b.message);
+        }
+        if self.json() {
+            return all.iter().for_each(|b| self.tell(with_event("blocker", b), ""));
+        }
+        for ((name, message, fix), same) in grouped(all.iter().map(|b| ((b.name, b.message.as_str(), b.fix.as_str()), b))) {
+            let hosts: Vec<&str> = same.iter().filter_map(|b| b.host).collect();
+            let at = if hosts.is_empty() { String::new() } else { format!("{}: ", hosts.join(", ")) };
+            let fix = (!fix.is_empty()).then_some(fix);
+            self.print_err(&format!("{ERROR}refused:{ERROR:#} {at}{} [{name}]\n{}", clean(message), hint_line(fix)));
+        }
+    }
+}
+
+/// The cause on a line, and the evidence that came with it below.
+fn cause(text: &str, before: &str) -> String {
+    let (first, evidence) = head_and_rest(text);
+    let mut out = format!("  {before}{first}\n");
+    for line in evidence {
+        out += format!("      {line}").trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// Items with the same key together, in the order of their first.
+fn grouped<K: PartialEq, T>(items: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
+    let mut groups: Vec<(K, Vec<T>)> = Vec::new();
+    for (key, item) in items {
+        match groups.iter_mut().find(|(k, _)| *k == key) {
+            Some((_, members)) => members.push(item),
+            None => groups.push((key, vec![item])),
+        }
+    }
+    groups
+}
+
+fn place(fault: &Fault) -> String {
+    clean(&format!("{}:{}:{}: {}", fault.file, fault.line, fault.column, fault.message))
+}
+
+fn as_json(failure: &Failure) -> Value {
+    let text = chain(&failure.source);
+    let (cause, evidence) = head_and_rest(&text);
+    json!({"event": "failure", "host": failure.host, "phase": failure.phase, "step": failure.step,
+        "cause": cause, "evidence": evidence, "hint": failure.hint(), "exit": failure.exit() as i32})
+}
+
+fn with_event(name: &str, value: &impl Serialize) -> Value {
+    let mut event = json!({"event": name});
+    if let (Value::Object(into), Ok(Value::Object(fields))) = (&mut event, serde_json::to_value(value)) {
+        into.extend(fields);
+    }
+    event
+}

@@ -1,0 +1,191 @@
+//! The only code that prints. Results go to standard output, everything else to standard error; with `--output json` all of it is
+//! one JSON object per line on standard output.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{MultiProgress, ProgressDrawTarget};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{Format, Global};
+
+mod ask;
+mod bars;
+mod busy;
+mod events;
+mod failures;
+mod json;
+mod lines;
+mod log;
+mod words;
+
+pub use busy::Busy;
+pub use failures::Blocked;
+pub use words::{plural, took};
+
+/// How bad things look.
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+
+/// Shows what happens. Clones show at the same place.
+#[derive(Clone)]
+pub struct Report(Arc<Inner>);
+
+struct Inner {
+    format: Format,
+    /// `--yes`.
+    yes: bool,
+    /// Strip colours where they are not wanted.
+    out: Mutex<Sink>,
+    err: Mutex<Sink>,
+    /// Drawn on standard error while a person watches; hidden otherwise.
+    bars: MultiProgress,
+    live: bool,
+    clock: fn() -> Timestamp,
+    /// The terminal's settings from before a question that hides its answer.
+    terminal: Mutex<Option<rustix::termios::Termios>>,
+}
+
+/// Where text goes.
+pub type Sink = Box<dyn Write + Send>;
+
+impl Report {
+    /// Writes to the terminal, as the options say.
+    pub fn new(global: &Global) -> Report {
+        let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
+        let live = global.output == Format::Text && std::io::stderr().is_terminal() && !dumb;
+        let inner = Inner::new(global.output, Box::new(anstream::stdout()), Box::new(anstream::stderr()), Timestamp::now);
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Report(Arc::new(Inner { yes: global.yes, live, bars: MultiProgress::with_draw_target(target), ..inner }))
+    }
+
+    /// Writes to these two, without colours, and takes the time from this clock.
+    pub fn to(format: Format, out: Sink, err: Sink, clock: fn() -> Timestamp) -> Report {
+        let plain = |sink| Box::new(anstream::StripStream::new(sink)) as Sink;
+        Report(Arc::new(Inner::new(format, plain(out), plain(err), clock)))
+    }
+
+    /// Text for people on standard output.
+    pub fn say(&self, text: impl Display) {
+        if !self.json() {
+            self.print(&ended(text.to_string()));
+        }
+    }
+
+    /// Text for people on standard error.
+    pub fn aside(&self, text: impl Display) {
+        if !self.json() {
+            self.print_err(&ended(text.to_string()));
+        }
+    }
+
+    /// What the verb was asked for: the value for machines, or the text for people.
+    pub fn result(&self, value: &impl Serialize, text: impl Display) {
+        if !self.json() {
+            return self.print(&ended(text.to_string()));
+        }
+        match serde_json::to_string(value) {
+            Ok(line) => self.print(&format!("{line}\n")),
+            Err(e) => self.error(format!("the result cannot be written as JSON: {e}"), None),
+        }
+    }
+
+    /// A remark that is no result.
+    pub fn note(&self, text: impl Display) {
+        tracing::info!(target: log::SHOWN, "{text}");
+        self.tell(json!({"event": "note", "text": text.to_string()}), &format!("{text}\n"));
+    }
+
+    /// Something doubtful that stops nothing.
+    pub fn warning(&self, text: impl Display) {
+        tracing::warn!(target: log::SHOWN, "{text}");
+        self.tell(json!({"event": "warning", "message": text.to_string()}), &format!("{WARNING}warning:{WARNING:#} {text}\n"));
+    }
+
+    /// What stopped the verb as a whole, and what to do about it.
+    pub fn error(&self, message: impl Display, hint: Option<&str>) {
+        tracing::error!(target: log::SHOWN, "{message}");
+        let text = format!("{ERROR}error:{ERROR:#} {}\n{}", words::clean(&message.to_string()), hint_line(hint));
+        self.tell(json!({"event": "error", "message": message.to_string(), "hint": hint}), &text);
+    }
+
+    /// How the world stands after a verb that changes it, and the command to go on with; both may be empty.
+    pub fn ending(&self, state: &str, next: &str) {
+        tracing::info!(target: log::SHOWN, state, next, "ending");
+        let mut text = String::new();
+        if !state.is_empty() {
+            text += &format!("{state}\n");
+        }
+        if !next.is_empty() {
+            text += &format!("{HINT}next:{HINT:#} {next}\n");
+        }
+        self.tell(json!({"event": "ending", "state": state, "next": next}), &text);
+    }
+
+    /// Whether machines read this.
+    pub fn json(&self) -> bool {
+        self.0.format == Format::Json
+    }
+
+    /// The time, as shown.
+    pub fn now(&self) -> Timestamp {
+        (self.0.clock)()
+    }
+
+    /// An event for machines, or its text on standard error.
+    fn tell(&self, mut event: Value, text: &str) {
+        if !self.json() {
+            return self.print_err(text);
+        }
+        event["time"] = json!(format!("{:.3}", self.now()));
+        self.print(&format!("{event}\n"));
+    }
+
+    fn print(&self, text: &str) {
+        self.0.bars.suspend(|| write(&self.0.out, text));
+    }
+
+    fn print_err(&self, text: &str) {
+        self.0.bars.suspend(|| write(&self.0.err, text));
+    }
+}
+
+impl Inner {
+    fn new(format: Format, out: Sink, err: Sink, clock: fn() -> Timestamp) -> Inner {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Inner { format, yes: false, out: Mutex::new(out), err: Mutex::new(err), bars, live: false, clock, terminal: Mutex::new(None) }
+    }
+}
+
+/// `hint: ...` on a line, if there is one.
+fn hint_line(hint: Option<&str>) -> String {
+    hint.map(|h| format!("{HINT}hint:{HINT:#} {h}\n")).unwrap_or_default()
+}
+
+/// A line above what belongs to it.
+pub fn heading(text: &str) -> String {
+    let bold = Style::new().bold();
+    format!("{bold}{text}{bold:#}")
+}
+
+/// Text that ends its last line.
+fn ended(text: String) -> String {
+    if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" }
+}
+
+/// A reader that went away is no reason to stop.
+fn write(sink: &Mutex<Sink>, text: &str) {
+    let mut sink = lock(sink);
+    let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
+}
+
+/// What is behind a lock is usable even after a panic elsewhere.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

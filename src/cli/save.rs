@@ -1,0 +1,66 @@
+//! Writes files on the operator's machine: whole or not at all.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What to do about a file that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Existing {
+    Refuse,
+    Replace,
+}
+
+/// Writes beside the path, then puts the new file into place at once. Links are followed. Nobody but the owner can read it meanwhile.
+pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let beside = with_suffix(&path, &format!(".{}.new", std::process::id()));
+    let written = fill(&beside, bytes, mode).and_then(|()| match existing {
+        Existing::Replace => fs::rename(&beside, &path),
+        // A hard link, unlike a rename, fails if the name is taken.
+        Existing::Refuse => fs::hard_link(&beside, &path),
+    });
+    if written.is_err() || existing == Existing::Refuse {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn fill(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let _ = fs::remove_file(path);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+    file.sync_all()
+}
+
+/// Makes a folder for the owner alone, if it is not there.
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The same path with more at its end.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// Holds off other programs that change the same file and know kubectl's way of locking it.
+pub struct FileLock(PathBuf);
+
+impl FileLock {
+    /// Fails with `AlreadyExists` while somebody else holds it.
+    pub fn take(path: &Path) -> io::Result<FileLock> {
+        let lock = with_suffix(path, ".lock");
+        File::create_new(&lock).map(|_| FileLock(lock))
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}

@@ -1,0 +1,229 @@
+//! One verb's view of the world: its inventory, the hosts it reached, and what they say of themselves.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use futures::future::join;
+use futures::stream::{self, StreamExt};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::logged::Logged;
+use super::report::{Report, plural};
+use super::{Call, Global, connect, limit};
+use crate::error::{Exit, Failure};
+use crate::facts::{self, ClusterFacts, Facts, HostFacts};
+use crate::host::{Cmd, Host, HostError, HostName, Output};
+use crate::inventory::{self, HostEntry, Inventory, KubeVersion, Parsed};
+use crate::run::Hosts;
+use crate::step::StepError;
+use crate::versions;
+
+/// An inventory and connections to its hosts.
+pub struct Session {
+    pub inventory: Inventory,
+    /// The hosts that were reached.
+    pub hosts: Hosts,
+    /// Why the others were not; taken once.
+    unreachable: Mutex<Vec<Failure>>,
+    /// The hosts of `--limit`, or all, in the inventory's order.
+    pub selected: Vec<HostName>,
+    pub forks: usize,
+    pub report: Report,
+}
+
+/// Which hosts to connect to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All of the inventory, whatever `--limit` says: what the cluster needs does not depend on it.
+    Everyone,
+    /// Those of `--limit` alone.
+    Selected,
+    /// The control-plane hosts, whatever `--limit` says.
+    Masters,
+}
+
+/// What was observed.
+#[derive(Default)]
+pub struct Observed {
+    pub facts: Facts,
+    /// The API's answers by path.
+    pub raw: BTreeMap<String, Value>,
+    pub failures: Vec<Failure>,
+}
+
+type ApiAnswer = (ClusterFacts, BTreeMap<String, Value>);
+
+/// Reads the inventory that the options name, or reports every fault in it.
+pub fn load(global: &Global, report: &Report) -> Result<Parsed, Exit> {
+    let path = &global.inventory;
+    let bytes = std::fs::read(path).map_err(|e| {
+        let hint = "name the inventory with `-i FILE`, or write a new one with `clusterctl inventory new`";
+        report.error(format!("cannot read the inventory `{}`: {e}", path.display()), Some(hint));
+        Exit::Inventory
+    })?;
+    inventory::parse_bytes(&bytes, &path.display().to_string(), &supported).map_err(|faults| {
+        report.faults(&faults);
+        Exit::Inventory
+    })
+}
+
+fn supported(version: &KubeVersion) -> Result<(), String> {
+    match versions::of(version) {
+        Some(_) => Ok(()),
+        None => Err(format!("Kubernetes `{version}` is not supported; choose one of {}", versions::supported())),
+    }
+}
+
+/// The hosts of `--limit`, or all, in the inventory's order; names that no host has are reported.
+pub fn select(inventory: &Inventory, global: &Global, report: &Report) -> Result<Vec<HostName>, Exit> {
+    limit::select(inventory, &global.limit).map_err(|fault| {
+        report.error(fault.message, Some(&fault.hint));
+        Exit::Usage
+    })
+}
+
+impl Session {
+    /// Reads the inventory and connects. An inventory or a limit that cannot be used is reported here; hosts that cannot be reached are
+    /// only listed, because some verbs can do without them.
+    pub async fn open(call: &Call, reach: Reach) -> Result<Session, Exit> {
+        let parsed = load(&call.global, &call.report)?;
+        if reach == Reach::Everyone {
+            call.report.warnings(&parsed.warnings);
+        }
+        let inventory = parsed.inventory;
+        let selected = select(&inventory, &call.global, &call.report)?;
+        let wanted = |h: &&HostEntry| match reach {
+            Reach::Everyone => true,
+            Reach::Selected => selected.contains(&h.name),
+            Reach::Masters => h.has(inventory::Role::ControlPlane),
+        };
+        let entries: Vec<&HostEntry> = inventory.hosts.iter().filter(wanted).collect();
+        let busy = call.report.busy(&format!("connecting to {}", plural(entries.len(), "host")));
+        let forks = call.global.forks.max(1);
+        let connected = connect::all(&inventory, &entries, forks, &call.report).await;
+        drop(busy);
+        let (mut hosts, mut unreachable) = (Hosts::new(), Vec::new());
+        for (name, result) in connected {
+            match result {
+                Ok(host) => drop(hosts.insert(name, Arc::new(Logged(host)))),
+                Err(e) => unreachable.push(Failure::observing(name, e)),
+            }
+        }
+        let unreachable = Mutex::new(unreachable);
+        Ok(Session { inventory, hosts, unreachable, selected, forks, report: call.report.clone() })
+    }
+
+    /// Looks at every connected host at once, and at the API through the first master at the same time; through another one if that does
+    /// not serve. `raw` are further API paths.
+    pub async fn observe(&self, objects: &[Value], raw: &[&str]) -> Observed {
+        let _busy = self.report.busy(&format!("looking at {}", plural(self.hosts.len(), "host")));
+        let first = self.masters().next();
+        let optimistic = async {
+            match first {
+                Some(master) => self.ask_api(master, objects, raw).await,
+                None => Ok(None),
+            }
+        };
+        let (looked, mut api) = join(self.look(), optimistic).await;
+        let mut observed = Observed::default();
+        for (name, result) in looked {
+            match result {
+                Ok(facts) => drop(observed.facts.hosts.insert(name, facts)),
+                Err(failure) => observed.failures.push(failure),
+            }
+        }
+        let serves = |m: &&HostEntry| observed.facts.hosts.get(&m.name).is_some_and(|f| f.api_version.is_some());
+        for master in self.masters().skip(1).filter(serves) {
+            if matches!(api, Ok(Some(_))) {
+                break;
+            }
+            api = self.ask_api(master, objects, raw).await;
+        }
+        match api {
+            Ok(Some((cluster, raw))) => (observed.facts.cluster, observed.raw) = (Some(cluster), raw),
+            Ok(None) => {}
+            Err(failure) => observed.failures.push(failure),
+        }
+        observed
+    }
+
+    /// Why hosts were not reached; each is told once.
+    pub fn unreachable(&self) -> Vec<Failure> {
+        std::mem::take(&mut self.unreachable.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The connected masters, in the inventory's order.
+    pub fn masters(&self) -> impl Iterator<Item = &HostEntry> {
+        self.inventory.control_planes().filter(|h| self.hosts.contains_key(&h.name))
+    }
+
+    /// Runs one command on each of these hosts, `forks` at a time; answers come in the order of the commands.
+    pub async fn each(&self, commands: Vec<(HostName, Cmd)>) -> Vec<(HostName, Result<Output, HostError>)> {
+        let running = commands.into_iter().filter_map(|(name, cmd)| {
+            let host = self.hosts.get(&name)?;
+            Some(async move { (name, host.run(cmd).await) })
+        });
+        stream::iter(running).buffered(self.forks).collect().await
+    }
+
+    async fn look(&self) -> Vec<(HostName, Result<HostFacts, Failure>)> {
+        let etcd: Vec<&str> = self.inventory.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
+        let looking = self.inventory.hosts.iter().filter_map(|entry| {
+            let host = self.hosts.get(&entry.name)?;
+            let control_plane = entry.has(inventory::Role::ControlPlane) || etcd.contains(&entry.name.as_str());
+            let cmd = facts::host::request(entry.node_address(), control_plane);
+            Some(async move { (entry.name.clone(), look_at(host.as_ref(), cmd).await) })
+        });
+        stream::iter(looking).buffered(self.forks).collect().await
+    }
+
+    /// `None` when the host's API server does not serve.
+    async fn ask_api(&self, master: &HostEntry, objects: &[Value], raw: &[&str]) -> Result<Option<ApiAnswer>, Failure> {
+        let Some(host) = self.hosts.get(&master.name) else { return Ok(None) };
+        let failed = |source| Failure { host: master.name.clone(), phase: "observe".into(), step: "ask the API".into(), source };
+        let out = host.run(facts::cluster::request(master.node_address(), objects, raw)).await.map_err(|e| failed(e.into()))?;
+        match out.status {
+            0 => facts::cluster::parse(&master.name, &out.stdout).map(Some).map_err(|said| failed(StepError::Refused { status: 0, said })),
+            facts::cluster::NOT_SERVING => Ok(None),
+            status => Err(failed(StepError::Refused { status, said: String::from_utf8_lossy(&out.stderr).trim().to_string() })),
+        }
+    }
+}
+
+async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
+    let name = host.name();
+    // The host's clock is the first thing it says: the moment it was read lies between asking and the first bytes, not half-way
+    // through the whole answer.
+    let (tap, mut chunks) = mpsc::channel::<Vec<u8>>(64);
+    cmd.tap = Some(tap);
+    let asked = unix_seconds();
+    let collect = async {
+        let mut heard = None;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = chunks.recv().await {
+            heard.get_or_insert_with(unix_seconds);
+            bytes.extend(chunk);
+        }
+        (heard, bytes)
+    };
+    let (ran, (heard, bytes)) = join(host.run(cmd), collect).await;
+    let out = ran.map_err(|e| Failure::observing(name.clone(), e))?;
+    let refused = |status, said| Failure {
+        host: name.clone(),
+        phase: "observe".into(),
+        step: "look at the host".into(),
+        source: StepError::Refused { status, said },
+    };
+    if out.status != 0 {
+        return Err(refused(out.status, String::from_utf8_lossy(&out.stderr).trim().to_string()));
+    }
+    let middle = asked + (heard.unwrap_or_else(unix_seconds) - asked) / 2.0;
+    let stdout = if bytes.is_empty() { &out.stdout } else { &bytes };
+    facts::host::parse(stdout, middle).map_err(|said| refused(0, said))
+}
+
+fn unix_seconds() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}

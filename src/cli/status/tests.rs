@@ -1,0 +1,178 @@
+//! From facts to what an operator reads.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::model::{Certificate, LEASES, Status};
+use super::{Seen, judge, view};
+use crate::cli::session::Observed;
+use crate::error::Failure;
+use crate::facts::status::{HostStatus, LockFact};
+use crate::facts::{ClusterFacts, Facts, FileFact, FileKind, HostFacts, MemberFact};
+use crate::host::HostError;
+use crate::inventory::{self, Inventory};
+use crate::layout;
+
+const INVENTORY: &str = "
+cluster: {name: prod, version: v1.36.2, endpoint: '192.0.2.31:6443'}
+loadBalancer: {kind: haproxy}
+hosts:
+- {name: m1, address: 192.0.2.11, roles: [control-plane]}
+- {name: m2, address: 192.0.2.12, roles: [control-plane]}
+- {name: m3, address: 192.0.2.13, roles: [control-plane]}
+- {name: w1, address: 192.0.2.21, roles: [worker]}
+- {name: lb1, address: 192.0.2.31, roles: [load-balancer]}
+";
+
+fn inventory() -> Inventory {
+    inventory::parse(INVENTORY, "prod.yaml", &|_| Ok(())).expect("it is valid").inventory
+}
+
+fn node(name: &str, role: Option<&str>, ready: &str) -> (String, Value) {
+    let labels: serde_json::Map<String, Value> = role.into_iter().map(|r| (format!("node-role.kubernetes.io/{r}"), json!(""))).collect();
+    let node = json!({"metadata": {"name": name, "labels": labels}, "spec": {},
+        "status": {"nodeInfo": {"kubeletVersion": "v1.36.2"}, "addresses": [{"type": "InternalIP", "address": "192.0.2.1"}],
+            "conditions": [{"type": "Ready", "status": ready, "message": "container runtime is down"}]}});
+    (name.to_string(), node)
+}
+
+/// A healthy cluster.
+fn seen() -> Seen {
+    let inv = inventory();
+    let mut facts = Facts::default();
+    let masters = ["m1", "m2", "m3"];
+    let members = masters.map(|m| MemberFact {
+        id: format!("{m}00"),
+        name: m.into(),
+        peer_urls: vec![],
+        learner: false,
+        leader: m == "m3",
+        healthy: true,
+    });
+    for h in &inv.hosts {
+        let mut host = HostFacts { hostname: format!("{}.example.org", h.name), ..HostFacts::default() };
+        if masters.contains(&h.name.as_str()) {
+            host.api_version = Some("v1.36.2".into());
+            host.members = Some(members.to_vec());
+            let file = FileFact { kind: FileKind::File("".into()), mode: 0o600, uid: 0, gid: 0 };
+            host.files.insert(layout::ADMIN_CONF.into(), file);
+        }
+        facts.hosts.insert(h.name.clone(), host);
+    }
+    let nodes = masters.map(|m| node(m, Some("control-plane"), "True")).into_iter().chain([node("w1", None, "True")]).collect();
+    facts.cluster = Some(ClusterFacts { via: "m1".into(), nodes, ..ClusterFacts::default() });
+    let lease = |name: &str, holder: &str| json!({"metadata": {"name": name}, "spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": "2026-11-21T09:59:58.1Z"}});
+    let leases = json!({"items": [lease("kube-scheduler", "m2.example.org_1"), lease("kube-controller-manager", "m1.example.org_2")]});
+    let answers = |checks: Vec<(String, String)>| HostStatus { checks: checks.into_iter().map(|(n, _)| (n, 200)).collect(), lock: None };
+    let checks = super::checks::of(&inv).into_iter().map(|(host, checks)| (host, answers(checks))).collect();
+    let observed = Observed { facts, raw: BTreeMap::from([(LEASES.into(), leases)]), failures: Vec::new() };
+    Seen { observed, checks, unreachable: Vec::new() }
+}
+
+fn status(seen: &Seen) -> Status {
+    Status::of(&inventory(), seen, "2026-11-21T10:00:00Z".parse().expect("it is a time"))
+}
+
+fn text(seen: &Seen) -> String {
+    anstream::adapter::strip_str(&view::text(&status(seen))).to_string()
+}
+
+#[test]
+fn a_healthy_cluster() {
+    assert!(status(&seen()).healthy);
+    insta::assert_snapshot!(text(&seen()));
+}
+
+#[test]
+fn a_healthy_cluster_for_machines() {
+    let status = status(&seen());
+    insta::assert_json_snapshot!(status);
+}
+
+#[test]
+fn a_lost_master_a_cordoned_worker_and_a_run_at_work() {
+    let mut seen = seen();
+    let away = HostError::Unreachable { address: "192.0.2.13:22".into(), source: None };
+    seen.unreachable.push(Failure::observing("m3".into(), away));
+    seen.observed.facts.hosts.remove("m3");
+    seen.checks.remove("m3");
+    for host in ["m1", "m2"] {
+        let members = seen.observed.facts.host_mut(host).members.iter_mut().flatten();
+        members.for_each(|m| m.leader = m.name == "m1");
+    }
+    if let Some(lb) = seen.checks.get_mut("lb1") {
+        lb.checks.insert(super::checks::backend("m3"), 0);
+    }
+    if let Some(m2) = seen.checks.get_mut("m2") {
+        m2.checks.insert(super::checks::SCHEDULER.into(), 500);
+        m2.lock = Some(LockFact { run: "ab12".into(), holder: "kim@desk since 2026-11-21T09:59:00Z".into(), silent_seconds: 2 });
+    }
+    if let Some(cluster) = &mut seen.observed.facts.cluster {
+        cluster.nodes.extend([node("m3", Some("control-plane"), "Unknown"), node("w1", None, "False"), node("old", None, "True")]);
+        cluster.nodes.entry("w1".into()).and_modify(|w| w["spec"]["unschedulable"] = json!(true));
+    }
+    insta::assert_snapshot!(text(&seen));
+}
+
+#[test]
+fn no_api_server_answers() {
+    let mut seen = seen();
+    seen.observed.facts.cluster = None;
+    seen.observed.raw.clear();
+    for host in ["m1", "m2", "m3"] {
+        let facts = seen.observed.facts.host_mut(host);
+        (facts.api_version, facts.members) = (None, None);
+        if let Some(status) = seen.checks.get_mut(host) {
+            status.checks.values_mut().for_each(|code| *code = 0);
+        }
+    }
+    insta::assert_snapshot!(text(&seen));
+}
+
+#[test]
+fn no_master_is_reached() {
+    let mut seen = seen();
+    seen.observed.facts.cluster = None;
+    for host in ["m1", "m2", "m3"] {
+        seen.observed.facts.hosts.remove(host);
+        seen.checks.remove(host);
+        let away = HostError::Unreachable { address: format!("{host}:22"), source: None };
+        seen.unreachable.push(Failure::observing(host.into(), away));
+    }
+    insta::assert_snapshot!(text(&seen));
+}
+
+#[test]
+fn hosts_without_a_cluster() {
+    let mut seen = seen();
+    seen.observed.facts.cluster = None;
+    seen.observed.facts.hosts.values_mut().for_each(|f| *f = HostFacts::default());
+    seen.checks.values_mut().for_each(|c| c.checks.values_mut().for_each(|code| *code = 0));
+    insta::assert_snapshot!(text(&seen));
+}
+
+#[test]
+fn certificates_that_expire_are_told_in_time() {
+    let mut status = status(&seen());
+    let certificate = |path: &str, authority, days: i64| Certificate {
+        host: "m1".into(),
+        path: path.into(),
+        name: "kubernetes".into(),
+        authority,
+        not_after: "2026-12-01T00:00:00Z".parse().expect("it is a time"),
+        days,
+    };
+    let (leaf, kubelet) = ("/etc/kubernetes/pki/apiserver.crt", layout::KUBELET_CLIENT_CURRENT);
+    status.certificates =
+        vec![certificate(leaf, false, 10), certificate(kubelet, false, 10), certificate("/etc/kubernetes/pki/ca.crt", true, 3649)];
+    let (problems, warnings) = judge::findings(&inventory(), &seen(), &status);
+    assert!(problems.is_empty());
+    assert_eq!(warnings.len(), 1);
+    assert_eq!(warnings[0].message, format!("certificate {leaf} expires in 10 days; `clusterctl apply` renews it"));
+    assert!(view::text(&status).contains(&format!("first to expire is {leaf} on m1 in 10 days (2026-12-01); of the authorities")));
+
+    status.certificates = vec![certificate(leaf, false, -1)];
+    let (problems, _) = judge::findings(&inventory(), &seen(), &status);
+    assert_eq!(problems[0].message, format!("certificate {leaf} expired 1 day ago; `clusterctl apply` renews it"));
+}

@@ -1,0 +1,39 @@
+//! `clusterctl validate`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::report::plural;
+use super::{Call, session};
+use crate::error::Exit;
+
+/// Check the inventory, touching no host
+///
+/// Names every fault at once with its place and the valid choice. Exit code 3 if there is any; warnings alone are no reason.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  clusterctl validate -i prod.yaml\n  clusterctl validate -i prod.yaml --output json | jq -r .message")]
+pub struct Args {}
+
+/// Runs the verb.
+pub fn run(call: &Call, _args: &Args) -> Exit {
+    let parsed = match session::load(&call.global, &call.report) {
+        Ok(parsed) => parsed,
+        Err(exit) => return exit,
+    };
+    call.report.warnings(&parsed.warnings);
+    let inv = &parsed.inventory;
+    let (hosts, masters, members) = (inv.hosts.len(), inv.control_planes().count(), inv.etcd_hosts().len());
+    let file = Path::display(&call.global.inventory).to_string();
+    let value = json!({"file": file, "cluster": inv.cluster.name, "hosts": hosts, "controlPlanes": masters,
+        "etcdMembers": members, "warnings": parsed.warnings.len()});
+    let text = format!(
+        "{file} is valid: cluster {} on {}, {}, {}",
+        inv.cluster.name,
+        plural(hosts, "host"),
+        plural(masters, "control plane"),
+        plural(members, "etcd member")
+    );
+    call.report.result(&value, text);
+    Exit::Done
+}

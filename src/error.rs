@@ -1,0 +1,95 @@
+//! What went wrong, where, and what to do next; and the exit codes.
+
+use crate::host::{HostError, HostName};
+use crate::step::StepError;
+
+/// Exit codes, as documented in the README.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Inventory = 3,
+    Refused = 4,
+    Unreachable = 5,
+    ChangesRemain = 6,
+    Locked = 7,
+    Interrupted = 130,
+}
+
+/// One failure: host, phase and step say where, the source says why, the hint what to do next.
+#[derive(Debug, thiserror::Error)]
+#[error("{host}: {step}")]
+pub struct Failure {
+    pub host: HostName,
+    pub phase: String,
+    pub step: String,
+    #[source]
+    pub source: StepError,
+}
+
+impl Failure {
+    /// A host that could not be asked at all.
+    pub fn observing(host: HostName, source: HostError) -> Self {
+        Failure { host, phase: "observe".into(), step: "look at the host".into(), source: StepError::Host(source) }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match &self.source {
+            StepError::Host(e) => host_hint(e),
+            StepError::Fenced { .. } => "see who is at work with `clusterctl status`, then run the same command again".into(),
+            StepError::Refused { .. } => "mend the cause on the host, then run the same command again: it goes on where it stopped".into(),
+        }
+    }
+
+    /// The exit code this failure alone would give.
+    pub fn exit(&self) -> Exit {
+        match &self.source {
+            StepError::Host(
+                HostError::Unreachable { .. }
+                | HostError::UnknownHostKey { .. }
+                | HostError::ChangedHostKey { .. }
+                | HostError::Authentication { .. }
+                | HostError::Timeout { .. },
+            ) => Exit::Unreachable,
+            StepError::Refused { .. } => Exit::Failed,
+            StepError::Fenced { .. } => Exit::Locked,
+            StepError::Host(_) => Exit::Failed,
+        }
+    }
+}
+
+/// What to do about a host that cannot be used.
+pub fn host_hint(error: &HostError) -> String {
+    match error {
+        HostError::UnknownHostKey { address, known_hosts, .. } => {
+            format!(
+                "compare the fingerprint with the host's console (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub`), then add the key: `ssh-keyscan {address} >> {known_hosts}`"
+            )
+        }
+        HostError::ChangedHostKey { location, address, .. } => {
+            format!(
+                "if the host was rebuilt on purpose, remove the old entry ({location}) with `ssh-keygen -R {address}` and accept the new key; if not, somebody may be listening"
+            )
+        }
+        HostError::Authentication { .. } => {
+            "check `ssh.user` and `ssh.identityFiles` in the inventory, or load the key into your agent".into()
+        }
+        HostError::Sudo { .. } => "give the user sudo rights without a password, or set `ssh.sudo: password`".into(),
+        HostError::Unreachable { .. } => "check the address, the network and that sshd runs; then run the same command again".into(),
+        HostError::Timeout { .. } => "the host is very slow or hangs; look at it, then run the same command again".into(),
+        HostError::Local { .. } => "mend this, then run the same command again".into(),
+    }
+}
+
+/// An error and its causes in one line, joined once.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut out = error.to_string();
+    let mut source = error.source();
+    while let Some(e) = source {
+        out += &format!(": {e}");
+        source = e.source();
+    }
+    out
+}

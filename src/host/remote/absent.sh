@@ -1,0 +1,2 @@
+# Removes the paths given as arguments.
+rm -rf -- "$@"

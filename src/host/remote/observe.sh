@@ -1,0 +1,112 @@
+# Answers everything a plan needs to know of this host; changes nothing.
+# Output: `key value` lines, then `@tar`, then a tar of every managed path.
+# $1: address the API server serves on. $2: "1" when this host may run a control plane.
+export LC_ALL=C
+address=$1 control_plane=$2
+say() { printf '%s\n' "$*"; }
+say clock "$(date +%s.%N)"
+if [ -r /etc/os-release ]; then
+  . /etc/os-release
+  say os_id "$ID"
+  say os_name "$PRETTY_NAME"
+fi
+say machine "$(uname -m)"
+say hostname "$(cat /proc/sys/kernel/hostname)"
+[ -r /etc/machine-id ] && read -r id </etc/machine-id && say machine_id "$id"
+say cpus "$(grep -c ^processor /proc/cpuinfo)"
+while read -r k v _; do [ "$k" = MemTotal: ] && say memory_kib "$v" && break; done </proc/meminfo
+{ read -r _; read -r first _ && say swap "$first"; } </proc/swaps
+say cgroup_fs "$(stat -fc %T /sys/fs/cgroup)"
+grep -qw overlay /proc/filesystems && say feature overlay
+[ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && say feature br_netfilter
+for s in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables net/ipv6/conf/all/forwarding; do
+  # Not by the shell's `read`: it reads single bytes, and these files answer only the first.
+  [ -r "/proc/sys/$s" ] && say sysctl "$s" "$(cat "/proc/sys/$s")"
+done
+df -Pk /var/lib /usr/local /etc 2>/dev/null | while read -r _ _ _ free _ mount; do
+  case $free in *[!0-9]*) ;; *) say disk "$free" "$mount" ;; esac
+done
+ip -o addr show 2>/dev/null | while read -r _ _ family cidr _; do
+  case $family in inet|inet6) say address "${cidr%/*}" ;; esac
+done
+ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ users; do
+  say listen "${local##*:}" "$users"
+done
+for d in /etc/pki/ca-trust /etc/pki/tls/certs /etc/ca-certificates /usr/share/ca-certificates /usr/local/share/ca-certificates; do
+  [ -d "$d" ] && say ca_dir "$d"
+done
+if command -v dpkg-query >/dev/null; then
+  dpkg-query -W -f 'package ${Package} ${db:Status-Status}\n' containerd runc containernetworking-plugins conntrack socat ethtool ebtables \
+    iptables haproxy nginx-light libnginx-mod-stream keepalived curl openssl ca-certificates kmod procps iproute2 etcd-server etcd-client 2>/dev/null
+fi
+units='containerd kubelet haproxy nginx keepalived clusterctl-routes etcd systemd-resolved'
+for u in $units; do
+  stamp=
+  [ -r "/var/lib/clusterctl/units/$u" ] && read -r stamp <"/var/lib/clusterctl/units/$u"
+  [ -n "$stamp" ] && say stamp "$u" "$stamp"
+done
+systemctl show -p Id,ActiveState,UnitFileState $units 2>/dev/null |
+  while IFS='=' read -r k v; do
+    case $k in Id) say unit "${v%.service}" ;; ActiveState) say active "$v" ;; UnitFileState) say enabled "$v" ;; esac
+  done
+for f in /var/lib/clusterctl/binaries/*; do
+  [ -r "$f" ] || continue
+  { read -r path; read -r source; read -r was; } <"$f"
+  [ "$(stat -Lc '%s %Y %Z %i' "$path" 2>/dev/null)" = "$was" ] && say binary "$path" "$source"
+done
+if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
+  timeout 5 ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
+  # What runs is read off the runtime's folder: asking the runtime costs ten times as much on every look.
+  tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+  if [ -n "$(ls -A $tasks 2>/dev/null)" ]; then
+    for d in $tasks/*; do say leftover container "${d##*/}"; done
+  else
+    timeout 5 ctr -n k8s.io containers ls -q 2>/dev/null | while read -r id; do say leftover container "$id"; done
+  fi
+  for pid in $(pgrep -x 'etcd|kube-apiserver|kube-controller|kube-scheduler'); do
+    id=$(sed -n 's,.*\([0-9a-f]\{64\}\)[^/]*$,\1,p;q' "/proc/$pid/cgroup" 2>/dev/null)
+    [ -n "$id" ] || continue
+    image=$(grep -o '"io.kubernetes.cri.image-name":"[^"]*"' "$tasks/$id/config.json" 2>/dev/null | cut -d'"' -f4)
+    say container "$id" "$image"
+    say process "$id" "$(tr '\0' '\037' <"/proc/$pid/cmdline" 2>/dev/null)"
+  done
+fi
+if [ "$control_plane" = 1 ] && command -v curl >/dev/null; then
+  if [ "$(curl -sk -m 10 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz" 2>/dev/null)" = 200 ]; then
+    say api "$(curl -sk -m 10 "https://$address:6443/version" 2>/dev/null | grep gitVersion | cut -d'"' -f4)"
+  fi
+  e=/etc/kubernetes/pki/etcd
+  if [ -x /usr/local/bin/etcdctl ] && [ -r $e/healthcheck-client.key ]; then
+    export ETCDCTL_API=3 ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
+    export ETCDCTL_ENDPOINTS=https://127.0.0.1:2379
+    members=$(/usr/local/bin/etcdctl member list -w json --command-timeout 2s --dial-timeout 1s 2>/dev/null) && say members "$members"
+    own=$(/usr/local/bin/etcdctl endpoint status -w json --command-timeout 2s --dial-timeout 1s 2>/dev/null) && say etcd_status "$own"
+  fi
+fi
+[ -r /var/lib/clusterctl/lock ] && read -r run _ </var/lib/clusterctl/lock && say last_run "$run"
+grep -E ' (/var/lib/kubelet/|/run/netns/cni-)' /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
+for l in /sys/class/net/cni0 /sys/class/net/flannel.1 /sys/class/net/kube-ipvs0 /sys/class/net/kube-bridge; do
+  [ -e "$l" ] && say leftover link "${l##*/}"
+done
+chains=$(iptables-save 2>/dev/null | grep -cE '^:(KUBE-|CNI-|CLUSTERCTL-)')
+[ "${chains:-0}" = 0 ] || say leftover "$chains iptables chains"
+for d in /var/lib/kubelet /var/lib/etcd /var/lib/cni; do
+  [ -d $d ] && [ -n "$(ls -A $d)" ] && say leftover data in $d
+done
+say @tar
+set --
+for p in /etc/kubernetes /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml /var/lib/kubelet/kubeadm-flags.env /var/lib/kubelet/pki \
+  /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d \
+  /etc/containerd/config.toml /etc/containerd/certs.d /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived \
+  /etc/modules-load.d/clusterctl.conf /etc/sysctl.d/90-clusterctl.conf /var/lib/clusterctl/cluster /var/lib/clusterctl/established \
+  /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do
+  [ -e "$p" ] && set -- "$@" "${p#/}"
+done
+for p in /opt/cni/bin/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
+[ $# -gt 0 ] && tar -C / --exclude=etc/kubernetes/tmp -cf - --numeric-owner "$@" 2>/dev/null
+set --
+for p in /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
+  [ -e "$p" ] && set -- "$@" "${p#/}"
+done
+[ $# -gt 0 ] && tar -C / --no-recursion -cf - --numeric-owner "$@" 2>/dev/null
+exit 0

@@ -1,0 +1,44 @@
+# Enables a unit and (re)starts it with its present files, then remembers with which. $1: unit. $2: digest. $3: restart or reload. $4: port where it must listen, or nothing.
+unit=$1 digest=$2 how=$3 port=$4
+systemctl daemon-reload
+systemctl enable -q "$unit"
+[ "$how" = reload ] && how=reload-or-restart
+if ! out=$(systemctl "$how" "$unit" 2>&1); then
+  echo "$out" >&2
+  journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
+  exit 1
+fi
+tries=0
+until systemctl is-active -q "$unit"; do
+  tries=$((tries + 1))
+  if [ $tries -gt 150 ]; then
+    journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
+    exit 1
+  fi
+  sleep 0.2
+done
+if [ "$unit" = containerd ]; then
+  # Active is not yet serving.
+  tries=0
+  until ctr version >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    [ $tries -lt 150 ] || { echo "containerd does not answer on its socket" >&2; exit 1; }
+    sleep 0.1
+  done
+fi
+listens() { [ -z "$port" ] || ss -Hltn "sport = :$port" | grep -q .; }
+tries=0
+until listens; do
+  tries=$((tries + 1))
+  # A program may refuse in a reload what it takes at a start.
+  [ $tries != 15 ] || systemctl restart "$unit"
+  if [ $tries -gt 50 ]; then
+    echo "$unit does not listen on port $port" >&2
+    journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
+    exit 1
+  fi
+  sleep 0.2
+done
+mkdir -p /var/lib/clusterctl/units
+printf '%s\n' "$digest" >"/var/lib/clusterctl/units/.$unit"
+mv -f "/var/lib/clusterctl/units/.$unit" "/var/lib/clusterctl/units/$unit"

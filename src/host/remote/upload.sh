@@ -1,0 +1,18 @@
+# Takes in the rest of a file, checks the whole, and puts it into place. $1 to $4: as for upload_check.sh. $5: size of the whole. $6: what is there.
+# Whatever arrived of a broken upload stays, to be gone on with.
+path=$1 sum=$2 mode=$3 part=$4 size=$5 offset=$6
+umask 077
+[ "$offset" != 0 ] || : >"$part"
+[ "$(stat -c %s "$part")" = "$offset" ] || { echo "$part has changed meanwhile" >&2; exit 1; }
+cat >>"$part"
+have=$(stat -c %s "$part")
+[ "$have" = "$size" ] || { echo "$path: $have of $size bytes arrived" >&2; exit 1; }
+if [ "$(sha256sum <"$part")" != "$sum  -" ]; then
+  rm -f "$part"
+  echo "what arrived for $path does not have the sha256 $sum" >&2
+  exit 1
+fi
+chmod "$mode" "$part"
+sync "$part"
+mv -f "$part" "$path"
+sync "${path%/*}"

@@ -1,0 +1,14 @@
+# Says how much of an upload is there. $1: path. $2: sha256. $3: mode. $4: where it grows.
+# Prints `done`, or the size of what has arrived so far. What is left of uploads of other contents goes.
+path=$1 sum=$2 mode=$3 part=$4
+for other in "$path".*.part; do
+  [ "$other" = "$part" ] || rm -f "$other"
+done
+if [ -f "$path" ] && [ "$(sha256sum <"$path")" = "$sum  -" ]; then
+  chmod "$mode" "$path"
+  rm -f "$part"
+  echo done
+  exit
+fi
+[ -d "${path%/*}" ] || (umask 022; mkdir -p "${path%/*}")
+if [ -f "$part" ]; then stat -c %s "$part"; else echo 0; fi

@@ -1,0 +1,23 @@
+# Waits for this host's API server. $1: address. $2: version. $3: seconds.
+address=$1 version=$2 limit=$3
+end=$(($(date +%s) + limit))
+said=
+while [ "$(date +%s)" -lt $end ]; do
+  code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
+  if [ "$code" = 200 ]; then
+    now=$(curl -sk -m 3 "https://$address:6443/version" | grep gitVersion | cut -d'"' -f4)
+    [ "$now" = "$version" ] && exit 0
+    said="it serves version $now"
+  else
+    said="/readyz answers $code"
+  fi
+  sleep 0.2
+done
+echo "the API server at $address:6443 is not ready at $version after $limit s: $said" >&2
+for c in etcd kube-apiserver; do
+  log=$(ls -t /var/log/pods/kube-system_$c-*/$c/*.log 2>/dev/null | head -n 1)
+  [ -n "$log" ] && { echo "last lines of $c:" >&2; tail -n 8 "$log" >&2; }
+done
+systemctl is-active -q kubelet || echo "the kubelet is not running" >&2
+journalctl -u kubelet -n 8 --no-pager -o cat >&2 2>/dev/null || :
+exit 1

@@ -1,0 +1,25 @@
+# Waits for this host's Node, asked with the kubelet's own certificate. $1: API server URL. $2: node. $3: kubelet version. $4: ready or registered. $5: seconds.
+server=$1 node=$2 version=$3 want=$4 limit=$5
+cert=/var/lib/kubelet/pki/kubelet-client-current.pem
+end=$(($(date +%s) + limit))
+said="the kubelet has no client certificate yet"
+while [ "$(date +%s)" -lt $end ]; do
+  if [ -r $cert ]; then
+    body=$(curl -sS -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $cert --key $cert "$server/api/v1/nodes/$node" 2>&1 | tr -d ' \n') || :
+    case $body in
+    *'"kubeletVersion":"'"$version"'"'*)
+      # A condition's fields come in the order type, status.
+      case $body in
+      *'"type":"Ready","status":"True"'*) exit 0 ;;
+      *) [ "$want" = registered ] && exit 0 ;;
+      esac
+      said="not Ready: $(printf %s "$body" | grep -o '"type":"Ready"[^}]*' | head -c 400)" ;;
+    *'"kind":"Node"'*) said="its kubelet is not at $version" ;;
+    *) said=$(printf %s "$body" | head -c 300) ;;
+    esac
+  fi
+  sleep 0.2
+done
+echo "node $node is not $want at $version after $limit s: $said" >&2
+journalctl -u kubelet -n 12 --no-pager -o cat >&2 2>/dev/null || :
+exit 1

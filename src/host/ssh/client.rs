@@ -1,0 +1,153 @@
+//! Our end of the SSH protocol: checks the host's key, refuses every channel the host wants to open, remembers why the connection ended.
+
+use std::sync::{Arc, Mutex};
+
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
+use russh::{Channel, ChannelId};
+
+use super::host_key::Expectation;
+use crate::host::HostError;
+
+/// Handles what the host sends on its own.
+pub struct Client {
+    expectation: Expectation,
+    accepted: Option<PublicKey>,
+    ended: Ended,
+}
+
+/// Why a connection ended, once it has.
+#[derive(Clone, Default)]
+pub struct Ended(Arc<Mutex<Option<String>>>);
+
+impl Ended {
+    pub fn reason(&self) -> Option<String> {
+        self.0.lock().ok()?.clone()
+    }
+
+    fn set(&self, reason: String) {
+        if let Ok(mut slot) = self.0.lock() {
+            slot.get_or_insert(reason);
+        }
+    }
+}
+
+/// Why a connection did not come about, or broke.
+#[derive(Debug)]
+pub enum Fault {
+    HostKey(HostError),
+    Ssh(russh::Error),
+}
+
+impl From<russh::Error> for Fault {
+    fn from(e: russh::Error) -> Self {
+        Fault::Ssh(e)
+    }
+}
+
+impl Client {
+    pub fn new(expectation: Expectation, ended: Ended) -> Self {
+        Client { expectation, accepted: None, ended }
+    }
+}
+
+/// The library accepts what the host opens; dropping the reply refuses it. Nothing is ever forwarded to us.
+impl Handler for Client {
+    type Error = Fault;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
+        let key = shown.public_key();
+        // Asked again whenever keys are renewed: the host must stay the one it was.
+        if let Some(accepted) = &self.accepted {
+            return Ok(*accepted == key);
+        }
+        self.expectation.check(shown).map_err(Fault::HostKey)?;
+        self.accepted = Some(key);
+        Ok(true)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Fault>) -> Result<(), Fault> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.ended.set(format!("the host hung up: {}", info.message.trim()));
+                Ok(())
+            }
+            DisconnectReason::Error(fault) => {
+                self.ended.set(match &fault {
+                    Fault::HostKey(e) => e.to_string(),
+                    Fault::Ssh(e) => e.to_string(),
+                });
+                Err(fault)
+            }
+        }
+    }
+
+    async fn server_channel_open_session(&mut self, _: Channel<Msg>, _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(&mut self, _: Channel<Msg>, _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _: &str) -> bool {
+        false
+    }
+}

@@ -1,0 +1,201 @@
+//! One connection: TCP (or a channel through a jump host, or a ProxyCommand), key exchange, host key, log-in.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{Config, Handle, Msg, connect_stream};
+use russh::{Channel, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::auth::{AuthFault, log_in};
+use super::client::{Client, Ended, Fault};
+use super::config::{Endpoint, Via, expand_command};
+use super::host_key::Expectation;
+use super::keyring::KeyRing;
+use super::known_hosts::KnownHosts;
+use crate::host::HostError;
+
+/// Commands at once on a connection. OpenSSH allows 10 (MaxSessions) and counts a session until its process is gone.
+const SESSIONS: usize = 4;
+/// Log-ins at once through one jump host, below the 10 unauthenticated connections at which sshd starts to drop some (MaxStartups).
+const HANDSHAKES: usize = 5;
+/// A silent host is asked this often, and is given up after three questions without an answer.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+/// A host that refuses a session, while none of ours is open, is asked again for this long.
+const REFUSED_SESSION_LIMIT: Duration = Duration::from_secs(10);
+
+/// A logged-in connection.
+pub struct Connection {
+    handle: Handle<Client>,
+    sessions: Arc<Semaphore>,
+    handshakes: Semaphore,
+    ended: Ended,
+    /// Keeps the jump host's connection.
+    _via: Option<Arc<Connection>>,
+}
+
+/// A session channel; dropped before its end it is closed.
+pub struct SessionChannel {
+    pub write: Arc<ChannelWriteHalf<Msg>>,
+    /// Taken by whoever reads the channel to its end.
+    pub incoming: Option<(ChannelReadHalf, OwnedSemaphorePermit)>,
+    /// The task that reads; it cannot find out by itself that the channel was closed on our side.
+    pub reader: Option<AbortHandle>,
+}
+
+impl SessionChannel {
+    fn new(channel: Channel<Msg>, permit: OwnedSemaphorePermit) -> Self {
+        let (read, write) = channel.split();
+        SessionChannel { write: Arc::new(write), incoming: Some((read, permit)), reader: None }
+    }
+}
+
+impl Drop for SessionChannel {
+    /// The host keeps running the command; nobody listens any more.
+    fn drop(&mut self) {
+        if let Some(reader) = &self.reader {
+            if reader.is_finished() {
+                return;
+            }
+            reader.abort();
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let write = Arc::clone(&self.write);
+            runtime.spawn(async move { write.close().await });
+        }
+    }
+}
+
+/// Why there is no session.
+pub enum SessionFault {
+    /// The connection is gone; nothing was started.
+    Gone,
+    Refused(String),
+}
+
+impl Connection {
+    /// Connects. `via` is the jump host's connection if the endpoint has one.
+    pub async fn open(endpoint: &Endpoint, keys: &KeyRing, via: Option<Arc<Connection>>) -> Result<Self, AuthFault> {
+        let known = KnownHosts::read(&endpoint.known_hosts).await?;
+        let expectation = Expectation::new(known, endpoint);
+        let ended = Ended::default();
+        let turn = match &via {
+            Some(jump) => jump.handshakes.acquire().await.ok(),
+            None => None,
+        };
+        let shake = shake_hands(endpoint, keys, via.as_deref(), expectation, ended.clone());
+        let handle = match timeout(endpoint.connect_timeout, shake).await {
+            Ok(done) => done?,
+            Err(_) => return Err(unreachable(endpoint, format!("no answer within {} s", endpoint.connect_timeout.as_secs_f32())).into()),
+        };
+        drop(turn);
+        Ok(Connection { handle, sessions: Arc::new(Semaphore::new(SESSIONS)), handshakes: Semaphore::new(HANDSHAKES), ended, _via: via })
+    }
+
+    pub fn is_alive(&self) -> bool {
+        !self.handle.is_closed()
+    }
+
+    /// Why the connection ended.
+    pub fn end(&self) -> Option<String> {
+        self.ended.reason()
+    }
+
+    /// Opens a session as soon as one of ours is free.
+    pub async fn session(self: &Arc<Self>) -> Result<SessionChannel, SessionFault> {
+        let connection = Arc::clone(self);
+        // In a task of its own: a channel whose opening is given up half-way could never be closed.
+        tokio::spawn(async move { connection.open_session().await }).await.unwrap_or(Err(SessionFault::Gone))
+    }
+
+    async fn open_session(&self) -> Result<SessionChannel, SessionFault> {
+        let permit = Arc::clone(&self.sessions).acquire_owned().await.map_err(|_| SessionFault::Gone)?;
+        let mut pause = Duration::from_millis(50);
+        let mut alone_since = None;
+        loop {
+            let refusal = match self.handle.channel_open_session().await {
+                Ok(channel) => return Ok(SessionChannel::new(channel, permit)),
+                Err(russh::Error::ChannelOpenFailure(refusal)) => refusal,
+                Err(_) => return Err(SessionFault::Gone),
+            };
+            // While others of ours run, the host may just allow fewer than we do.
+            let alone = self.sessions.available_permits() == SESSIONS - 1;
+            let since: Instant = *alone_since.get_or_insert_with(Instant::now);
+            if !alone {
+                alone_since = None;
+            } else if since.elapsed() > REFUSED_SESSION_LIMIT || refusal == ChannelOpenFailure::AdministrativelyProhibited {
+                return Err(SessionFault::Refused(format!("the host refuses to open a session: {refusal:?}")));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+async fn shake_hands(
+    endpoint: &Endpoint,
+    keys: &KeyRing,
+    via: Option<&Connection>,
+    expectation: Expectation,
+    ended: Ended,
+) -> Result<Handle<Client>, AuthFault> {
+    let config = Arc::new(Config {
+        preferred: expectation.preferred(),
+        keepalive_interval: Some(KEEPALIVE),
+        keepalive_max: 3,
+        nodelay: true,
+        ..Config::default()
+    });
+    let client = Client::new(expectation, ended);
+    let connected = match (&endpoint.via, via) {
+        (Via::Command(command), _) => connect_stream(config, run_proxy(command, endpoint)?, client).await,
+        (_, Some(jump)) => connect_stream(config, through(jump, endpoint).await?, client).await,
+        (_, None) => connect_stream(config, dial(endpoint).await?, client).await,
+    };
+    let mut handle = connected.map_err(|fault| match fault {
+        Fault::HostKey(e) => e,
+        Fault::Ssh(e) => unreachable(endpoint, e),
+    })?;
+    log_in(&mut handle, endpoint, keys).await?;
+    Ok(handle)
+}
+
+async fn dial(endpoint: &Endpoint) -> Result<TcpStream, HostError> {
+    let stream = TcpStream::connect((endpoint.hostname.as_str(), endpoint.port)).await.map_err(|e| unreachable(endpoint, e))?;
+    // Without this a row of short commands takes 18 times as long.
+    stream.set_nodelay(true).map_err(|e| unreachable(endpoint, e))?;
+    Ok(stream)
+}
+
+async fn through(jump: &Connection, endpoint: &Endpoint) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HostError> {
+    match jump.handle.channel_open_direct_tcpip(&endpoint.hostname, endpoint.port.into(), "127.0.0.1", 0).await {
+        Ok(channel) => Ok(channel.into_stream()),
+        Err(e) => Err(unreachable(endpoint, format!("the jump host does not get through: {e}"))),
+    }
+}
+
+/// Starts the operator's ProxyCommand; it ends with the connection.
+fn run_proxy(command: &str, endpoint: &Endpoint) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HostError> {
+    let fault = |e| HostError::local(format!("cannot run the ProxyCommand of `{}`", endpoint.address), e);
+    let line = format!("exec {}", expand_command(command, endpoint)?);
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .args(["-c", &line])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(fault)?;
+    match (child.stdout.take(), child.stdin.take()) {
+        (Some(from), Some(to)) => Ok(tokio::io::join(from, to)),
+        _ => Err(fault(std::io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+pub fn unreachable(endpoint: &Endpoint, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> HostError {
+    HostError::Unreachable { address: format!("{}:{}", endpoint.address, endpoint.port), source: Some(source.into()) }
+}

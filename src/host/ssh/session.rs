@@ -1,0 +1,143 @@
+//! A connected host: hands commands to its connection, and makes a new one when the old one broke before a command was started.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio::time::sleep;
+
+use super::config::Endpoint;
+use super::connect::{Connection, SessionChannel, SessionFault, unreachable};
+use super::connector::Connector;
+use super::exec::{self, Ended, ExecFault};
+use super::sudo::{Mode, Refused, line, refusal};
+use super::{Sudo, Target};
+use crate::host::{Cmd, Host, HostError, HostName, Output};
+
+/// New connections for one command, each after a pause twice as long as the one before.
+const RECONNECTS: u32 = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// A host over SSH.
+pub struct SshHost {
+    name: HostName,
+    sudo: Sudo,
+    endpoint: Endpoint,
+    connection: Mutex<Arc<Connection>>,
+    connector: Connector,
+}
+
+#[async_trait]
+impl Host for SshHost {
+    fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
+        let mode = Mode::of(&cmd, self.sudo, &self.endpoint.user);
+        let line = line(&cmd.argv, mode)?;
+        // The password comes before a session is taken: the operator may need time.
+        let mut lease = match mode {
+            Mode::Password => Some(self.connector.password().lease().await.map_err(|e| self.no_password(e))?),
+            _ => None,
+        };
+        let (connection, session) = self.start(&line).await?;
+        let ended = match exec::finish(session, cmd.stdin, cmd.tap, lease.as_mut(), cmd.timeout).await {
+            Ok(ended) => ended,
+            Err(ExecFault::Timeout) => return Err(HostError::Timeout { limit: cmd.timeout }),
+            Err(ExecFault::Input(e)) => return Err(e),
+            Err(ExecFault::Lost) => return Err(self.lost(&connection)),
+        };
+        if ended.refused {
+            return Err(self.unreachable("the host refuses to run commands"));
+        }
+        let said = String::from_utf8_lossy(&ended.noise);
+        if let Some(lease) = lease.as_mut().filter(|_| wrong_password(&ended, &said)) {
+            lease.refuse(&self.name);
+            return Err(self.no_root("the password is wrong".into()));
+        }
+        let Some(status) = ended.status.filter(|_| ended.closed) else { return Err(self.lost(&connection)) };
+        if !ended.started {
+            let reason = refusal(mode, status, &said);
+            return Err(match mode {
+                Mode::Plain => self.unreachable(&reason),
+                _ => self.no_root(reason),
+            });
+        }
+        Ok(Output { status, stdout: ended.stdout, stderr: ended.stderr })
+    }
+}
+
+/// sudo asked again, or would have.
+fn wrong_password(ended: &Ended, said: &str) -> bool {
+    !ended.started && (ended.prompts > 1 || said.contains("incorrect password attempt"))
+}
+
+impl SshHost {
+    pub(super) fn new(target: Target, endpoint: Endpoint, connection: Arc<Connection>, connector: Connector) -> Self {
+        SshHost { name: target.name, sudo: target.options.sudo, endpoint, connection: Mutex::new(connection), connector }
+    }
+
+    /// Requests the command on a new session, on a new connection if need be: up to here nothing has happened on the host.
+    async fn start(&self, line: &str) -> Result<(Arc<Connection>, SessionChannel), HostError> {
+        let mut reconnects = 0;
+        loop {
+            let connection = Arc::clone(&*self.connection.lock().await);
+            match connection.session().await {
+                Ok(session) => {
+                    if session.write.exec(true, line).await.is_ok() {
+                        return Ok((connection, session));
+                    }
+                }
+                Err(SessionFault::Gone) => {}
+                Err(SessionFault::Refused(why)) => return Err(self.unreachable(&why)),
+            }
+            self.reconnect(&connection, &mut reconnects).await?;
+        }
+    }
+
+    /// Replaces a broken connection, unless another command has done so meanwhile.
+    async fn reconnect(&self, broken: &Arc<Connection>, reconnects: &mut u32) -> Result<(), HostError> {
+        let mut current = self.connection.lock().await;
+        if !Arc::ptr_eq(&current, broken) {
+            return Ok(());
+        }
+        loop {
+            if *reconnects == RECONNECTS {
+                return Err(self.unreachable(&broken.end().unwrap_or_else(|| "the connection broke".into())));
+            }
+            sleep(FIRST_PAUSE * 2u32.pow(*reconnects)).await;
+            *reconnects += 1;
+            match self.connector.open(&self.endpoint).await {
+                Ok(connection) => {
+                    *current = connection;
+                    return Ok(());
+                }
+                Err(HostError::Unreachable { .. }) if *reconnects < RECONNECTS => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// The connection broke after the command was requested. It is not repeated: it may have done its work.
+    fn lost(&self, connection: &Connection) -> HostError {
+        let why = connection.end().unwrap_or_else(|| "the connection broke".into());
+        self.unreachable(&format!("{why}, while a command was running; whether it took effect is unknown"))
+    }
+
+    fn unreachable(&self, why: &str) -> HostError {
+        unreachable(&self.endpoint, why)
+    }
+
+    fn no_root(&self, reason: String) -> HostError {
+        HostError::Sudo { user: self.endpoint.user.clone(), address: self.endpoint.address.clone(), reason }
+    }
+
+    fn no_password(&self, e: Refused) -> HostError {
+        match e {
+            Refused::Because(reason) => self.no_root(reason),
+            Refused::Failed(e) => e,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Becoming root: the line that does it on the host, the password, and what a refusal means.
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::keyring::Secrets;
+use super::{Question, Sudo};
+use crate::host::{Cmd, HostError, Secret, quote};
+
+const BECOME: &str = include_str!("../remote/become.sh");
+const START: &str = include_str!("../remote/start.sh");
+/// What become.sh or start.sh says on both outputs right before the command: all before it is noise of log-in scripts, or sudo.
+pub const MARK: &[u8] = b"\x1eclusterctl\x1e";
+/// How sudo is told to ask.
+pub const PROMPT: &str = "\x1eclusterctl password\x1e";
+
+/// Linux takes no longer single argument (MAX_ARG_STRLEN), and the host's log-in shell gets the line as one.
+const LONGEST: usize = 128 * 1024 - 1;
+
+/// How a command gets the rights it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Plain,
+    /// The user is root, or it fails.
+    None,
+    Auto,
+    Password,
+}
+
+impl Mode {
+    pub fn of(cmd: &Cmd, sudo: Sudo, user: &str) -> Mode {
+        match sudo {
+            _ if !cmd.root || user == "root" => Mode::Plain,
+            Sudo::Auto => Mode::Auto,
+            Sudo::Password => Mode::Password,
+            Sudo::None => Mode::None,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Mode::Plain => "plain",
+            Mode::None => "none",
+            Mode::Auto => "auto",
+            Mode::Password => "password",
+        }
+    }
+}
+
+/// The line for the host's log-in shell.
+pub fn line(argv: &[String], mode: Mode) -> Result<String, HostError> {
+    match argv.first() {
+        Some(program) if !program.is_empty() && !program.starts_with('-') => {}
+        _ => return Err(HostError::Local { what: "a command needs a program".into(), source: None }),
+    }
+    let head = ["/bin/sh", "-c", BECOME, "clusterctl", mode.word(), START, PROMPT];
+    let all: Vec<&str> = head.into_iter().chain(argv.iter().map(String::as_str)).collect();
+    let line = format!("exec {}", quote(&all)?);
+    if line.len() > LONGEST {
+        return Err(HostError::Local { what: format!("the command `{}` is too long: {} bytes", argv[0], line.len()), source: None });
+    }
+    Ok(line)
+}
+
+/// Why the command did not start, from what was said before the mark.
+pub fn refusal(mode: Mode, status: i32, said: &str) -> String {
+    let has = |text: &str| said.contains(text);
+    // Whole lines: sudo repeats our scripts, which have these words, when it refuses to run them.
+    let ours = |text: &str| said.lines().any(|line| line == text);
+    if ours("clusterctl: not root") {
+        "the user is not root, and sudo is not to be used".into()
+    } else if ours("clusterctl: no sudo") {
+        "sudo is not installed".into()
+    } else if has("must have a tty") {
+        "sudo wants a terminal: remove `requiretty` for this user from sudoers".into()
+    } else if has("password is required") || has("terminal is required to read the password") {
+        "sudo wants a password: set `sudo: password`, or NOPASSWD for this user in sudoers".into()
+    } else if has("not in the sudoers file") || has("may not run sudo") {
+        "the user is not in sudoers".into()
+    } else if has("is not allowed to execute") || has("is not allowed to run sudo") {
+        "sudoers does not allow this user to run `/bin/sh` as root".into()
+    } else {
+        let first = said
+            .replace(PROMPT, "")
+            .lines()
+            .map(str::trim)
+            .find(|l| !l.is_empty())
+            .unwrap_or("nothing")
+            .chars()
+            .take(200)
+            .collect::<String>();
+        let who = if mode == Mode::Plain { "the log-in shell" } else { "sudo" };
+        format!("{who} ended with status {status} and said: {first}")
+    }
+}
+
+/// The password of the run. It is tried on one host first; a wrong one is never tried on a second, so it locks nobody out.
+pub struct SudoPassword {
+    secrets: Secrets,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Clone)]
+enum State {
+    Unasked,
+    Untried(Secret),
+    Proved(Secret),
+    RefusedOn(String),
+}
+
+/// A password to try; while it is not proved, nobody else can.
+pub struct Lease {
+    pub password: Secret,
+    state: Option<OwnedMutexGuard<State>>,
+}
+
+impl SudoPassword {
+    pub fn new(secrets: Secrets) -> Self {
+        SudoPassword { secrets, state: Arc::new(Mutex::new(State::Unasked)) }
+    }
+
+    /// Gets the password, asking for it if need be.
+    pub async fn lease(&self) -> Result<Lease, Refused> {
+        let mut state = Arc::clone(&self.state).lock_owned().await;
+        if matches!(*state, State::Unasked) {
+            match self.secrets.answer(Question::SudoPassword).await? {
+                Some(password) => *state = State::Untried(password),
+                None => return Err(Refused::Because("nobody gave the password for sudo".into())),
+            }
+        }
+        match &*state {
+            State::RefusedOn(host) => Err(Refused::Because(format!("the password was wrong on `{host}` and was not tried here"))),
+            State::Proved(password) => Ok(Lease { password: password.clone(), state: None }),
+            State::Untried(password) => Ok(Lease { password: password.clone(), state: Some(state) }),
+            State::Unasked => Err(Refused::Because("nobody gave the password for sudo".into())),
+        }
+    }
+}
+
+/// Why there is no password.
+pub enum Refused {
+    Because(String),
+    Failed(HostError),
+}
+
+impl From<HostError> for Refused {
+    fn from(e: HostError) -> Self {
+        Refused::Failed(e)
+    }
+}
+
+impl Lease {
+    /// sudo took it.
+    pub fn prove(&mut self) {
+        if let Some(mut state) = self.state.take() {
+            *state = State::Proved(self.password.clone());
+        }
+    }
+
+    /// sudo did not ask for it: others may try.
+    pub fn release(&mut self) {
+        self.state = None;
+    }
+
+    /// sudo refused it.
+    pub fn refuse(&mut self, host: &str) {
+        if let Some(mut state) = self.state.take() {
+            *state = State::RefusedOn(host.into());
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart() {
+        for (said, expected) in [
+            ("sudo: a password is required\n", "sudo wants a password"),
+            ("sudo: sorry, you must have a tty to run sudo\n", "requiretty"),
+            ("ops is not in the sudoers file.\n", "not in sudoers"),
+            ("Sorry, user ops is not allowed to execute '/bin/sh -c x' as root on a.\n", "does not allow"),
+            ("clusterctl: no sudo\n", "not installed"),
+            ("\n  This account is currently not available.\n", "said: This account is currently not available."),
+        ] {
+            let reason = refusal(Mode::Auto, 1, said);
+            assert!(reason.contains(expected), "{said} -> {reason}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_tried_once() {
+        let passwords = SudoPassword::new(Secrets { ask: Arc::new(|_| Some("wrong".into())), file: None });
+        let mut first = passwords.lease().await.ok().unwrap();
+        first.refuse("a");
+        assert!(matches!(passwords.lease().await, Err(Refused::Because(r)) if r.contains("wrong on `a`")));
+    }
+
+    #[tokio::test]
+    async fn a_proved_password_is_free_for_all() {
+        let passwords = SudoPassword::new(Secrets { ask: Arc::new(|_| Some("right".into())), file: None });
+        passwords.lease().await.ok().unwrap().prove();
+        let (one, two) = (passwords.lease().await, passwords.lease().await);
+        assert!(one.is_ok() && two.is_ok());
+    }
+}

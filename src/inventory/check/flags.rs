@@ -1,0 +1,105 @@
+//! Rules of `extraArgs` and of configuration fragments: names of flags, and what clusterctl sets itself.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::super::path::{Path, at};
+use super::super::words::quoted;
+use super::owned::{self, Owned};
+use super::review::Review;
+use super::shape::is_flag;
+
+pub(super) fn check(review: &mut Review) {
+    let inventory = review.inventory;
+    let plane = &inventory.control_plane;
+    let components = [
+        (at!["controlPlane", "apiServer", "extraArgs"], &plane.api_server.extra_args, "kube-apiserver", owned::API_SERVER),
+        (
+            at!["controlPlane", "controllerManager", "extraArgs"],
+            &plane.controller_manager.extra_args,
+            "kube-controller-manager",
+            owned::CONTROLLER_MANAGER,
+        ),
+        (at!["controlPlane", "scheduler", "extraArgs"], &plane.scheduler.extra_args, "kube-scheduler", owned::SCHEDULER),
+        (at!["etcd", "extraArgs"], &inventory.etcd.extra_args, "etcd", owned::ETCD),
+        (at!["kubelet", "extraArgs"], &inventory.kubelet.extra_args, "the kubelet", owned::KUBELET),
+    ];
+    for (path, args, who, table) in components {
+        check_args(review, &path, args, who, table);
+    }
+    check_words(review, &at!["kubelet", "extraArgs"], &inventory.kubelet.extra_args);
+    check_config(review, &at!["kubelet", "config"], &inventory.kubelet.config, owned::KUBELET_CONFIG);
+    check_config(review, &at!["addons", "kubeProxy", "config"], &inventory.addons.kube_proxy.config, owned::KUBE_PROXY_CONFIG);
+    for (i, host) in inventory.hosts.iter().enumerate() {
+        check_args(review, &at!["hosts", i, "kubelet", "extraArgs"], &host.kubelet.extra_args, "the kubelet", owned::KUBELET);
+        check_words(review, &at!["hosts", i, "kubelet", "extraArgs"], &host.kubelet.extra_args);
+        check_config(review, &at!["hosts", i, "kubelet", "config"], &host.kubelet.config, owned::KUBELET_CONFIG);
+    }
+}
+
+fn check_args(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, who: &str, table: Owned) {
+    for (flag, value) in args {
+        let path = path.join(flag);
+        let shown = quoted(flag);
+        let (bare, fixed) = (flag.trim_start_matches('-'), flag.trim_start_matches('-').to_ascii_lowercase().replace('_', "-"));
+        if bare.len() < flag.len() && !bare.is_empty() {
+            review.key_fault(path, format!("the flag {shown} has leading dashes"), format!("write {}", quoted(bare)));
+        } else if let Some((name, _)) = flag.split_once('=') {
+            review.key_fault(
+                path,
+                format!("the flag {shown} has a `=` in its name"),
+                format!("write {} and the value after a `: `", quoted(name)),
+            );
+        } else if !is_flag(flag) {
+            let hint = if is_flag(&fixed) {
+                format!("did you mean {}?", quoted(&fixed))
+            } else {
+                "flags are lower-case letters, digits and dashes".into()
+            };
+            review.key_fault(path, format!("{shown} is not a flag's name"), hint);
+        } else if let Some((_, reason)) = table.iter().find(|(name, _)| name == flag) {
+            review.key_fault(path, format!("the flag {shown} of {who} is set by clusterctl"), *reason);
+        } else if value.len() > MAX_VALUE {
+            review.fault(path, format!("the value of the flag {shown} has {} bytes; a flag may have {MAX_VALUE}", value.len()), "");
+        }
+    }
+}
+
+/// Bytes of one argument of a process at most (Linux, `MAX_ARG_STRLEN`), with room for the flag's name.
+const MAX_VALUE: usize = (128 << 10) - 256;
+
+/// The kubelet's flags are one line of an environment file that systemd splits into words, as kubeadm lays it out.
+fn check_words(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
+    for (flag, value) in args {
+        if let Some(c) = value.chars().find(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '\\')) {
+            let message = format!(
+                "the value of the kubelet's flag {} has {} in it, which its environment file cannot carry",
+                quoted(flag),
+                quoted(&c.to_string())
+            );
+            review.fault(path.join(flag), message, "use the field of the same meaning in `kubelet.config`");
+        }
+    }
+}
+
+/// Owned keys are written with dots: `authentication.x509.clientCAFile`.
+fn check_config(review: &mut Review, path: &Path, config: &Map<String, Value>, table: Owned) {
+    if config.is_empty() {
+        return;
+    }
+    for (dotted, reason) in table {
+        let mut at = path.clone();
+        let mut level = Some(config);
+        let mut found = false;
+        for key in dotted.split('.') {
+            at = at.join(key);
+            let value = level.and_then(|l| l.get(key));
+            found = value.is_some();
+            level = value.and_then(Value::as_object);
+        }
+        if found {
+            review.key_fault(at, format!("the field `{dotted}` is set by clusterctl"), *reason);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What an inventory means: every rule beyond its structure, all at once.
+
+mod addresses;
+mod balance;
+mod cluster;
+mod etcd;
+mod flags;
+mod hosts;
+mod network;
+mod owned;
+mod review;
+mod shape;
+mod software;
+mod ssh;
+mod timings;
+
+pub(super) use review::Opinion;
+
+use super::path::Path;
+use super::tree::Node;
+use super::{Inventory, Supported};
+use review::Review;
+
+/// Every rule over an inventory that was read with holes.
+pub(super) fn all(inventory: &Inventory, root: &Node, holes: &[Path], supported: Supported) -> Opinion {
+    let mut review = Review::new(inventory, root, holes);
+    cluster::check(&mut review, supported);
+    hosts::check(&mut review);
+    addresses::check(&mut review);
+    network::check(&mut review);
+    balance::check(&mut review);
+    etcd::check(&mut review);
+    flags::check(&mut review);
+    timings::check(&mut review);
+    software::check(&mut review);
+    ssh::check(&mut review);
+    review.opinion()
+}

@@ -1,0 +1,81 @@
+//! Where the rules put their findings. What touches a place that could not be read is not said.
+
+use super::super::Inventory;
+use super::super::path::Path;
+use super::super::structure::Finding;
+use super::super::tree::{Kind, Node, Spot};
+
+/// What the rules found.
+pub(in super::super) struct Opinion {
+    pub faults: Vec<Finding>,
+    pub warnings: Vec<Finding>,
+}
+
+pub(super) struct Review<'a> {
+    pub inventory: &'a Inventory,
+    root: &'a Node,
+    holes: Vec<Path>,
+    opinion: Opinion,
+}
+
+impl<'a> Review<'a> {
+    pub fn new(inventory: &'a Inventory, root: &'a Node, holes: &[Path]) -> Review<'a> {
+        Review { inventory, root, holes: holes.to_vec(), opinion: Opinion { faults: Vec::new(), warnings: Vec::new() } }
+    }
+
+    /// Whether everything at and under a path could be read, so that a rule may rely on it.
+    pub fn intact(&self, path: &Path) -> bool {
+        !self.holes.iter().any(|hole| hole.touches(path))
+    }
+
+    /// After this, no rule relies on what stands at a path: it is faulty in itself.
+    pub fn spoil(&mut self, path: Path) {
+        self.holes.push(path);
+    }
+
+    /// Whether the operator wrote something there.
+    pub fn written(&self, keys: &[&str]) -> bool {
+        let mut node = Some(self.root);
+        for key in keys {
+            node = node.and_then(|n| n.get(key));
+        }
+        node.is_some_and(|n| !n.is_null())
+    }
+
+    /// Whether a host has a field written out.
+    pub fn written_in_host(&self, index: usize, field: &str) -> bool {
+        let host = match self.root.get("hosts").map(|n| &n.kind) {
+            Some(Kind::List(items)) => items.get(index),
+            _ => None,
+        };
+        host.and_then(|h| h.get(field)).is_some_and(|n| !n.is_null())
+    }
+
+    /// A value that cannot stand.
+    pub fn fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
+        self.say(path, Spot::Value, message.into(), hint.into(), true);
+    }
+
+    /// A key that cannot stand.
+    pub fn key_fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
+        self.say(path, Spot::Key, message.into(), hint.into(), true);
+    }
+
+    /// Something that works and is probably not what the operator wants.
+    pub fn warn(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
+        self.say(path, Spot::Value, message.into(), hint.into(), false);
+    }
+
+    pub fn opinion(self) -> Opinion {
+        self.opinion
+    }
+
+    fn say(&mut self, path: Path, spot: Spot, message: String, hint: String, fault: bool) {
+        if !self.intact(&path) {
+            return;
+        }
+        let hint = if hint.is_empty() { None } else { Some(hint) };
+        let list = if fault { &mut self.opinion.faults } else { &mut self.opinion.warnings };
+        list.push(Finding { path, spot, message, hint });
+    }
+}

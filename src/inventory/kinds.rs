@@ -1,0 +1,125 @@
+//! The JSON Schema as the structural check sees it: each schema is one of a few kinds.
+
+use serde_json::{Map, Value};
+
+/// What a schema asks for.
+pub(super) enum Wanted<'s> {
+    /// Text of a form that has a name and a parser.
+    Form(Form),
+    /// One of these words.
+    Choice(Vec<&'s str>),
+    Text,
+    Bool,
+    Int {
+        min: i64,
+        max: i64,
+    },
+    List(&'s Value),
+    Object(Fields<'s>),
+    /// Free keys, all values of one kind.
+    Table(&'s Value),
+    /// Anything: a fragment of another program's configuration.
+    Any,
+}
+
+/// The fields of an object.
+pub(super) struct Fields<'s> {
+    pub known: &'s Map<String, Value>,
+    pub required: Vec<&'s str>,
+}
+
+/// Texts with a parser of their own.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    Duration,
+    Cidr,
+    IpAddress,
+    KubeVersion,
+}
+
+impl Form {
+    const ALL: [(&'static str, Form); 4] =
+        [("Duration", Form::Duration), ("Cidr", Form::Cidr), ("IpAddress", Form::IpAddress), ("KubeVersion", Form::KubeVersion)];
+
+    /// A value of this form that stands in for one that could not be read.
+    fn placeholder(self) -> &'static str {
+        match self {
+            Form::Duration => "1s",
+            Form::Cidr => "0.0.0.0/32",
+            Form::IpAddress => "0.0.0.0",
+            Form::KubeVersion => "v0.0.0",
+        }
+    }
+}
+
+/// A schema with its definitions.
+#[derive(Clone, Copy)]
+pub(super) struct Schema<'s> {
+    pub root: &'s Value,
+}
+
+impl<'s> Schema<'s> {
+    /// What `schema` asks for.
+    pub fn wanted(self, schema: &'s Value) -> Wanted<'s> {
+        if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
+            return match Form::ALL.iter().find(|(n, _)| *n == name) {
+                Some((_, form)) => Wanted::Form(*form),
+                None => self.wanted(&self.root["$defs"][name]),
+            };
+        }
+        if let Some(options) = schema["anyOf"].as_array() {
+            let some = options.iter().find(|o| o["type"] != "null");
+            return some.map_or(Wanted::Any, |s| self.wanted(s));
+        }
+        if schema["oneOf"].is_array() || schema["enum"].is_array() {
+            return Wanted::Choice(words(schema));
+        }
+        match type_name(schema) {
+            "string" => Wanted::Text,
+            "boolean" => Wanted::Bool,
+            "integer" => Wanted::Int { min: schema["minimum"].as_i64().unwrap_or(0), max: schema["maximum"].as_i64().unwrap_or(i64::MAX) },
+            "array" => Wanted::List(&schema["items"]),
+            "object" => match (schema["properties"].as_object(), &schema["additionalProperties"]) {
+                (Some(known), _) => {
+                    let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+                    Wanted::Object(Fields { known, required })
+                }
+                (None, more @ Value::Object(_)) => Wanted::Table(more),
+                (None, _) => Wanted::Any,
+            },
+            _ => Wanted::Any,
+        }
+    }
+
+    /// A value that deserialises, in place of one that could not be read.
+    pub fn placeholder(self, schema: &'s Value) -> Value {
+        match self.wanted(schema) {
+            Wanted::Form(form) => form.placeholder().into(),
+            Wanted::Choice(words) => words.first().copied().unwrap_or_default().into(),
+            Wanted::Text => "".into(),
+            Wanted::Bool => false.into(),
+            Wanted::Int { min, .. } => min.into(),
+            Wanted::List(_) => Value::Array(Vec::new()),
+            Wanted::Object(fields) => {
+                let needed = fields.required.iter().map(|name| ((*name).to_string(), self.placeholder(&fields.known[*name])));
+                Value::Object(needed.collect())
+            }
+            Wanted::Table(_) | Wanted::Any => Value::Object(Map::new()),
+        }
+    }
+}
+
+/// The words of an enumeration, in the schema's order.
+fn words(schema: &Value) -> Vec<&str> {
+    let listed = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let described = schema["oneOf"].as_array().into_iter().flatten().flat_map(|o| o["const"].as_str().into_iter().chain(words(o)));
+    listed.chain(described).collect()
+}
+
+/// The type of a schema, `null` beside it ignored.
+fn type_name(schema: &Value) -> &str {
+    match &schema["type"] {
+        Value::Array(types) => types.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or_default(),
+        one => one.as_str().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The inventory's JSON Schema, for editors and for our own structural check.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use serde_json::{Value, json};
+
+use super::types::Inventory;
+use super::version::KubeVersion;
+
+/// RFC 1123 label.
+pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// RFC 1123 subdomain: labels with dots between.
+pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// The JSON Schema of an inventory (draft 2020-12).
+pub fn schema() -> Value {
+    cached().clone()
+}
+
+/// The same, made once.
+pub(super) fn cached() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
+        let mut schema = generator.into_root_schema_for::<Inventory>();
+        schema.insert("title".into(), json!("clusterctl inventory"));
+        schema.to_value()
+    })
+}
+
+/// A type of text that has a definition of its own in the schema; the structural check knows it by that name.
+macro_rules! text_type {
+    ($(#[doc = $doc:literal] $name:ident: $pattern:literal, $examples:tt;)*) => { $(
+        #[doc = $doc]
+        pub(super) struct $name;
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $doc.trim(), "pattern": $pattern, "examples": $examples })
+            }
+        }
+    )* };
+}
+
+text_type! {
+    /// A number with a unit: `500ms`, `90s`, `5m`, `24h`, `365d`.
+    Duration: "^[0-9]+(ms|s|m|h|d)$", ["90s", "5m", "24h", "365d"];
+    /// A network in CIDR notation, its host bits zero.
+    Cidr: "^[0-9a-fA-F.:]+/[0-9]{1,3}$", ["10.244.0.0/16", "fd00:10:244::/56"];
+    /// An IPv4 or IPv6 address.
+    IpAddress: "^[0-9a-fA-F.:]+$", ["192.0.2.11", "2001:db8::11"];
+}
+
+impl JsonSchema for KubeVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "KubeVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A Kubernetes version, `vX.Y.Z`.",
+            "pattern": r"^v[0-9]+\.[0-9]+\.[0-9]+",
+            "examples": ["v1.36.2"],
+        })
+    }
+}
+
+/// Lets `master` stand for `control-plane`, as serde does.
+pub(super) fn add_master_alias(schema: &mut Schema) {
+    if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        choices.push(json!({ "type": "string", "const": "master", "description": "Alias of `control-plane`." }));
+    }
+}
+
+/// An example of a list. (A function, because schemars reads array literals only where syn has its feature `full`.)
+pub(super) fn list(item: &str) -> Value {
+    json!([item])
+}
+
+pub(super) fn flags_example() -> Value {
+    json!({ "v": "4" })
+}
+
+pub(super) fn mirrors_example() -> Value {
+    json!({ "docker.io": ["https://mirror.example.org"] })
+}

@@ -1,0 +1,94 @@
+//! Every Kubernetes path, port and agreed address, in one place. Source: kubeadm's layout (`cmd/kubeadm/app/constants`).
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+pub const KUBERNETES_DIR: &str = "/etc/kubernetes";
+pub const PKI_DIR: &str = "/etc/kubernetes/pki";
+pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
+pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
+pub const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
+pub const CONTROLLER_MANAGER_CONF: &str = "/etc/kubernetes/controller-manager.conf";
+pub const SCHEDULER_CONF: &str = "/etc/kubernetes/scheduler.conf";
+pub const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+pub const BOOTSTRAP_KUBELET_CONF: &str = "/etc/kubernetes/bootstrap-kubelet.conf";
+pub const KUBELET_DIR: &str = "/var/lib/kubelet";
+pub const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.yaml";
+pub const KUBELET_INSTANCE_CONFIG: &str = "/var/lib/kubelet/instance-config.yaml";
+pub const KUBELET_FLAGS_ENV: &str = "/var/lib/kubelet/kubeadm-flags.env";
+pub const KUBELET_CLIENT_CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+pub const KUBELET_UNIT: &str = "/etc/systemd/system/kubelet.service";
+pub const KUBELET_DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
+/// The first client certificate and key, which [`KUBELET_CLIENT_CURRENT`] points to until the kubelet rotates it.
+pub const KUBELET_CLIENT_INITIAL: &str = "/var/lib/kubelet/pki/kubelet-client-initial.pem";
+pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
+pub const BIN_DIR: &str = "/usr/local/bin";
+pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
+pub const CONTAINERD_CERTS_DIR: &str = "/etc/containerd/certs.d";
+pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+pub const CNI_CONF_DIR: &str = "/etc/cni/net.d";
+pub const CNI_BIN_DIR: &str = "/opt/cni/bin";
+pub const CNI_BRIDGE_CONF: &str = "/etc/cni/net.d/10-clusterctl.conflist";
+pub const CNI_LOOPBACK_CONF: &str = "/etc/cni/net.d/99-loopback.conf";
+pub const ROUTES_DATA: &str = "/var/lib/clusterctl/routes";
+pub const ROUTES_SCRIPT: &str = "/usr/local/bin/clusterctl-routes";
+pub const ROUTES_UNIT: &str = "/etc/systemd/system/clusterctl-routes.service";
+/// Folders of trusted certificates that the control plane mounts where a host has them, besides [`SSL_CERTS_DIR`].
+pub const CA_DIRS: [&str; 5] =
+    ["/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"];
+pub const SSL_CERTS_DIR: &str = "/etc/ssl/certs";
+pub const FLEXVOLUME_DIR: &str = "/usr/libexec/kubernetes/kubelet-plugins/volume/exec";
+pub const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+pub const MODULES_LOAD: &str = "/etc/modules-load.d/clusterctl.conf";
+pub const SYSCTL_CONF: &str = "/etc/sysctl.d/90-clusterctl.conf";
+pub const HAPROXY_CONFIG: &str = "/etc/haproxy/haproxy.cfg";
+pub const HAPROXY_ADMIN_SOCKET: &str = "/run/haproxy/admin.sock";
+/// Our own state on a host: ownership mark, lock, unit stamps.
+pub const STATE_DIR: &str = "/var/lib/clusterctl";
+
+pub const API_SERVER_PORT: u16 = 6443;
+pub const ETCD_CLIENT_PORT: u16 = 2379;
+pub const ETCD_PEER_PORT: u16 = 2380;
+pub const ETCD_METRICS_PORT: u16 = 2381;
+pub const KUBELET_PORT: u16 = 10250;
+pub const KUBELET_HEALTHZ_PORT: u16 = 10248;
+pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
+pub const SCHEDULER_PORT: u16 = 10259;
+/// Whose host this is: cluster name and digest of its CA.
+pub const OWNERSHIP: &str = "/var/lib/clusterctl/cluster";
+/// Written last: from here on the cluster stands, and changes go one host at a time.
+pub const ESTABLISHED: &str = "/var/lib/clusterctl/established";
+
+/// The last part of a path.
+pub fn basename(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
+/// The programs we place.
+pub const BINARIES: [&str; 3] = ["/usr/local/bin/kubelet", "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl"];
+/// The part of [`STATE_DIR`] that says which cluster a host is in and how its units were started; not what software it has.
+pub const STATE_OF_CLUSTER: [&str; 5] =
+    [OWNERSHIP, ESTABLISHED, ROUTES_DATA, "/var/lib/clusterctl/static-pods", "/var/lib/clusterctl/units/kubelet"];
+/// There once a member has data.
+pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
+
+/// The n-th address of the services' subnet: the first is the API server's, the tenth cluster DNS.
+pub fn service_address(services: IpNet, n: u8) -> Option<IpAddr> {
+    let address = match services.network() {
+        IpAddr::V4(ip) => IpAddr::from((u32::from(ip).checked_add(n.into())?).to_be_bytes()),
+        IpAddr::V6(ip) => IpAddr::from((u128::from(ip).checked_add(n.into())?).to_be_bytes()),
+    };
+    services.contains(&address).then_some(address)
+}
+
+/// The host of `host:port` or `[v6]:port`.
+pub fn host_of(endpoint: &str) -> &str {
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host)
+}
+
+/// `host:port`, with brackets around an IPv6 address.
+pub fn join_host_port(address: IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(address, port).to_string()
+}

@@ -1,0 +1,324 @@
+//! Typed refusals: what makes a plan unsafe or impossible, with numbers and the fix. Pure, and all at once.
+
+use serde::Serialize;
+
+use super::Plan;
+use super::cluster::established;
+use crate::facts::{Facts, HostFacts};
+use crate::host::HostName;
+use crate::inventory::{HostEntry, Inventory, Role};
+use crate::layout;
+
+/// A reason not to act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Blocker {
+    /// The host it is about; empty for the whole cluster.
+    pub host: HostName,
+    /// Stable name of the check.
+    pub name: &'static str,
+    pub message: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// The check that a fresh cluster's control-plane hosts all answer.
+pub const UNREACHABLE_MASTER: &str = "unreachable-master";
+
+/// A clock further off than this breaks certificates and etcd's leases.
+const SKEW_LIMIT_SECONDS: f64 = 30.0;
+
+/// Kubernetes' own minimum for a control-plane host (kubeadm: 1700 MB), and for any node enough for kubelet, runtime and one pod.
+const MEMORY_CONTROL_PLANE_KIB: u64 = 1_700_000;
+const MEMORY_NODE_KIB: u64 = 700_000;
+
+/// Images, binaries and a first etcd snapshot of a control plane fit in this.
+const DISK_BYTES: u64 = 3 << 30;
+
+impl Blocker {
+    fn new(host: &str, name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+        Blocker { host: host.into(), name, message: message.into(), fix: fix.into() }
+    }
+
+    /// A PKI that cannot be used.
+    pub fn pki(message: &str) -> Self {
+        Blocker::new(
+            "",
+            "pki",
+            message,
+            "restore the missing or differing file from another control-plane host or your own copy; clusterctl never makes a second CA for a living cluster",
+        )
+    }
+
+    /// A single control-plane host that would be reset under a living cluster.
+    pub fn member_stays(host: &str, members: usize) -> Self {
+        let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
+        Blocker::new(host, "etcd-member", message, "reset the whole cluster, or remove the member first (`etcdctl member remove`)")
+    }
+
+    /// `init` of a cluster that is finished.
+    pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
+        let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
+        Blocker::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
+    }
+}
+
+/// Every blocker of a converging run. `founding` is true for `init`.
+pub fn of(inv: &Inventory, facts: &Facts, founding: bool) -> Vec<Blocker> {
+    let mut out = Vec::new();
+    let fresh = !established(facts);
+    for host in &inv.hosts {
+        match facts.hosts.get(&host.name) {
+            Some(f) => out.extend(host_blockers(inv, host, f, fresh)),
+            None if fresh && host.has(Role::ControlPlane) => out.push(Blocker::new(
+                &host.name,
+                UNREACHABLE_MASTER,
+                "a cluster is founded by all its control-plane hosts together, and this one does not answer",
+                "make it reachable, or take it out of the inventory and let it join later",
+            )),
+            None => {}
+        }
+    }
+    if fresh && !founding {
+        out.push(Blocker::new(
+            "",
+            "no-cluster",
+            format!("there is no finished cluster {} on these hosts", inv.cluster.name),
+            "found it, or go on founding it, with `clusterctl init`",
+        ));
+    }
+    out.extend(not_yet(inv, facts, fresh));
+    out.extend(version_change(inv, facts, fresh));
+    out.extend(mixed(inv, facts));
+    out.extend(clocks(facts));
+    out.extend(duplicates(facts));
+    out.extend(api_away(inv, facts, fresh));
+    out
+}
+
+fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) -> Vec<Blocker> {
+    let mut out = Vec::new();
+    let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&host.name, name, message, fix));
+    if !matches!(f.machine.as_str(), "x86_64" | "aarch64") {
+        block("architecture", format!("it is a {} machine; x86_64 and aarch64 are supported", f.machine), "use another host");
+    }
+    if inv.artifacts.packages && !matches!(f.os_id.as_str(), "debian" | "ubuntu") {
+        block(
+            "os",
+            format!("it runs {}; packages are installed on Debian and Ubuntu", f.os_name),
+            "install containerd, runc, the CNI plugins, conntrack, socat, ethtool, iptables and curl yourself and set `artifacts.packages: false`",
+        );
+    }
+    if let Some((owner, same)) = owner(inv, f)
+        && !same
+    {
+        block(
+            "foreign-cluster",
+            owner,
+            "reset the host with the inventory of that cluster (`clusterctl reset --limit HOST`), or take it out of this one",
+        );
+    }
+    if !host.is_node() {
+        return out;
+    }
+    if f.swap && inv.kubelet_for(host).config.get("failSwapOn") != Some(&serde_json::Value::Bool(false)) {
+        block(
+            "swap",
+            "swap is on, and the kubelet refuses to start with it".into(),
+            "`swapoff -a` and remove it from /etc/fstab, or set `kubelet.config.failSwapOn: false`",
+        );
+    }
+    let (need, what) =
+        if host.has(Role::ControlPlane) { (MEMORY_CONTROL_PLANE_KIB, "a control-plane host") } else { (MEMORY_NODE_KIB, "a node") };
+    if f.memory_kib < need {
+        block("memory", format!("it has {} MiB of memory; {what} needs {}", f.memory_kib / 1024, need / 1024), "give it more memory");
+    }
+    for (folder, free) in &f.disk_free {
+        if fresh && *free < DISK_BYTES {
+            block("disk", format!("{folder} has {} MiB free; {} are needed", free >> 20, DISK_BYTES >> 20), "make room");
+        }
+    }
+    for (port, what) in ports(host) {
+        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !ours(&l.process)) {
+            block("port", format!("port {port}, which {what} needs, is held by {}", l.process), "stop that program");
+        }
+    }
+    out
+}
+
+/// Whose cluster the host is in, and whether that is ours; `None` for a host in no cluster.
+fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
+    if let Some(mark) = f.text(layout::OWNERSHIP) {
+        let field = |key: &str| mark.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("").trim().to_string();
+        let (cluster, ca) = (field("cluster:"), field("ca:"));
+        return Some((format!("it belongs to cluster {cluster} (CA sha256:{})", ca.get(..12).unwrap_or(&ca)), cluster == inv.cluster.name));
+    }
+    let signs = [layout::ADMIN_CONF, layout::KUBELET_CONF, layout::KUBELET_CONFIG];
+    let found: Vec<&str> = signs.into_iter().filter(|p| f.files.contains_key(*p)).collect();
+    (!found.is_empty()).then(|| (format!("it is in a cluster that clusterctl did not make ({})", found.join(", ")), false))
+}
+
+fn ports(host: &HostEntry) -> Vec<(u16, &'static str)> {
+    let mut ports = vec![(layout::KUBELET_PORT, "the kubelet")];
+    if host.has(Role::ControlPlane) {
+        ports.extend([
+            (layout::API_SERVER_PORT, "the API server"),
+            (layout::ETCD_CLIENT_PORT, "etcd"),
+            (layout::ETCD_PEER_PORT, "etcd"),
+            (layout::CONTROLLER_MANAGER_PORT, "the controller manager"),
+            (layout::SCHEDULER_PORT, "the scheduler"),
+        ]);
+    }
+    ports
+}
+
+/// Hosts that a reset must not touch: they belong to somebody else.
+pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocker> {
+    let marked = |h: &&HostName| facts.host(h).files.contains_key(layout::OWNERSHIP);
+    hosts
+        .iter()
+        .filter(marked)
+        .filter_map(|h| owner(inv, facts.host(h)).filter(|(_, same)| !same).map(|(whose, _)| (h, whose)))
+        .map(|(h, whose)| Blocker::new(h, "foreign-cluster", whose, "use the inventory of that cluster"))
+        .collect()
+}
+
+/// The programs that hold those ports on a host of ours.
+fn ours(process: &str) -> bool {
+    ["kubelet", "kube-apiserver", "etcd", "kube-controller", "kube-scheduler", "haproxy"].iter().any(|p| process.starts_with(p))
+}
+
+/// Clocks are compared with the fleet's median, so that the operator's own clock cannot accuse every host.
+fn clocks(facts: &Facts) -> Vec<Blocker> {
+    let mut offsets: Vec<f64> = facts.hosts.values().map(|f| f.clock_offset).collect();
+    offsets.sort_by(f64::total_cmp);
+    let Some(median) = offsets.get(offsets.len() / 2).copied() else { return Vec::new() };
+    let off = facts.hosts.iter().filter(|(_, f)| (f.clock_offset - median).abs() > SKEW_LIMIT_SECONDS);
+    let mut out: Vec<Blocker> = off
+        .map(|(name, f)| {
+            let message = format!("its clock is {:+.0} s off the other hosts' (limit {SKEW_LIMIT_SECONDS} s)", f.clock_offset - median);
+            Blocker::new(name, "clock", message, "synchronise it, for example with chrony")
+        })
+        .collect();
+    if median.abs() > SKEW_LIMIT_SECONDS {
+        let message = format!(
+            "this machine's clock is {:+.0} s off the hosts' (limit {SKEW_LIMIT_SECONDS} s); certificates made here would not be valid there",
+            -median
+        );
+        out.push(Blocker::new("", "clock", message, "synchronise this machine's clock"));
+    }
+    out
+}
+
+/// Machines that were cloned without care.
+fn duplicates(facts: &Facts) -> Vec<Blocker> {
+    let mut out = Vec::new();
+    let hosts: Vec<(&HostName, &HostFacts)> = facts.hosts.iter().collect();
+    for (i, (a, fa)) in hosts.iter().enumerate() {
+        for (b, fb) in &hosts[i + 1..] {
+            if !fa.machine_id.is_empty() && fa.machine_id == fb.machine_id {
+                out.push(Blocker::new(
+                    b,
+                    "machine-id",
+                    format!("it has the same machine-id as {a}"),
+                    "`rm /etc/machine-id && systemd-machine-id-setup`, then reboot",
+                ));
+            }
+            if !fa.hostname.is_empty() && fa.hostname.eq_ignore_ascii_case(&fb.hostname) {
+                out.push(Blocker::new(
+                    b,
+                    "hostname",
+                    format!("it has the same hostname as {a} ({})", fa.hostname),
+                    "`hostnamectl hostname NAME`",
+                ));
+            }
+        }
+    }
+    out
+}
+
+/// What an inventory can say and this version cannot bring about; better refused than left out silently.
+fn not_yet(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
+    use crate::inventory::LoadBalancerKind::{External, Haproxy, None as NoBalancer};
+    let lb = &inv.load_balancer;
+    let asked = [
+        (!matches!(lb.kind, Haproxy | External | NoBalancer), "this kind of load balancer", "use `haproxy` or `external`"),
+        (
+            lb.vip.is_some(),
+            "a virtual IP between several load balancers",
+            "use one load-balancer host, or a balancer of your own with kind `external`",
+        ),
+        (!inv.etcd_is_stacked(), "etcd outside the control-plane hosts", "let the control-plane hosts run it"),
+        (!inv.artifacts.binaries.starts_with("http"), "binaries from a folder", "serve the folder over HTTP"),
+    ];
+    let mut out: Vec<Blocker> = asked
+        .into_iter()
+        .filter(|(asked, ..)| *asked)
+        .map(|(_, what, fix)| Blocker::new("", "not-yet", format!("{what} is not supported by this version of clusterctl"), fix))
+        .collect();
+    let new = inv.control_planes().filter(|h| facts.hosts.get(&h.name).is_some_and(|f| !f.files.contains_key(layout::ETCD_MEMBER_DIR)));
+    if !fresh {
+        out.extend(new.map(|h| {
+            Blocker::new(
+                &h.name,
+                "not-yet",
+                "a control-plane host cannot join a cluster that stands with this version of clusterctl",
+                "take it out of the inventory",
+            )
+        }));
+    }
+    out
+}
+
+/// Hosts of one cluster carry one CA.
+pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
+    let marks: Vec<(&HostName, &str)> = facts.hosts.iter().filter_map(|(name, f)| Some((name, f.text(layout::OWNERSHIP)?))).collect();
+    let first = inv.control_planes().find_map(|m| marks.iter().find(|(name, _)| **name == m.name)).or_else(|| marks.first());
+    let Some((reference, expected)) = first.copied() else { return Vec::new() };
+    marks
+        .into_iter()
+        .filter(|(_, mark)| *mark != expected)
+        .map(|(name, _)| {
+            Blocker::new(
+                name,
+                "foreign-cluster",
+                format!("its mark ({}) names another cluster or CA than that of {reference}", layout::OWNERSHIP),
+                "reset the host that does not belong, or take it out of the inventory",
+            )
+        })
+        .collect()
+}
+
+/// Versions of a standing cluster change node by node with drains between, which converging does not do.
+fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
+    let runs: std::collections::BTreeSet<&String> = facts.hosts.values().filter_map(|f| f.api_version.as_ref()).collect();
+    let wanted = inv.cluster.version.to_string();
+    if fresh || runs.iter().all(|v| **v == wanted) {
+        return None;
+    }
+    let runs = runs.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    Some(Blocker::new(
+        "",
+        "version",
+        format!("the API servers run {runs}, and the inventory says {wanted}"),
+        format!("set `cluster.version` back; this version of clusterctl does not upgrade ({runs} -> {wanted})"),
+    ))
+}
+
+/// A cluster that stands but does not answer is repaired, not converged.
+fn api_away(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
+    if fresh || facts.cluster.is_some() {
+        return None;
+    }
+    let all = inv.control_planes().count();
+    let up = inv.control_planes().filter(|h| facts.host(&h.name).units.get("kubelet").is_some_and(|u| u.active == "active")).count();
+    // With a stopped kubelet the cause is plain and a start mends it.
+    if up < all {
+        return None;
+    }
+    Some(Blocker::new(
+        "",
+        "api-away",
+        format!("the cluster stands, but no API server answers on its {all} control-plane hosts"),
+        "see `clusterctl status`; bring a quorum of etcd members back first",
+    ))
+}

@@ -1,0 +1,79 @@
+//! The page that takes hosts out of a cluster and leaves them as they were found, but for packages.
+
+use super::{Page, Phase, Track, Width};
+use crate::facts::Facts;
+use crate::host::HostName;
+use crate::inventory::{Inventory, Role};
+use crate::layout;
+use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
+
+/// What a reset is about.
+pub struct Inputs<'a> {
+    pub inv: &'a Inventory,
+    pub facts: &'a Facts,
+    /// The hosts that leave.
+    pub leaving: &'a [HostName],
+    /// Keep containerd's configuration, the binaries and the images, for a cluster to come.
+    pub keep_software: bool,
+}
+
+/// The page. Hosts that stay forget the leaving nodes first, so nothing is scheduled there any more.
+pub fn page(i: &Inputs<'_>) -> Page {
+    let stays = |name: &str| !i.leaving.iter().any(|l| l == name);
+    let mut page = Page::new();
+    let via = i.inv.control_planes().find(|h| stays(&h.name) && i.facts.host(&h.name).api_version.is_some());
+    if let Some(via) = via {
+        let steps = i.leaving.iter().map(|node| NodeGone { address: via.node_address(), node: node.clone() }.into()).collect();
+        page.push(Phase {
+            name: "forget nodes",
+            width: Width::One,
+            tracks: vec![Track { host: via.name.clone(), prelude: vec![], steps }],
+        });
+    }
+    let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
+    let tracks =
+        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i, h.is_node(), h.has(Role::LoadBalancer)) }).collect();
+    page.push(Phase { name: "reset hosts", width: Width::All, tracks });
+    page
+}
+
+fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut paths: Vec<&str> = Vec::new();
+    if node {
+        steps.extend([
+            Stopped { name: "kubelet" }.into(),
+            Stopped { name: "clusterctl-routes" }.into(),
+            Clean { images: !i.keep_software, found: vec![] }.into(),
+        ]);
+        paths.extend([
+            layout::KUBERNETES_DIR,
+            layout::KUBELET_UNIT,
+            layout::KUBELET_DROP_IN_DIR,
+            layout::CNI_BRIDGE_CONF,
+            layout::CNI_LOOPBACK_CONF,
+            layout::ROUTES_UNIT,
+            layout::ROUTES_SCRIPT,
+        ]);
+        if !i.keep_software {
+            steps.push(Stopped { name: "containerd" }.into());
+            paths.extend([
+                layout::CONTAINERD_CONFIG,
+                layout::CONTAINERD_CERTS_DIR,
+                layout::MODULES_LOAD,
+                layout::SYSCTL_CONF,
+                layout::CNI_BIN_DIR,
+            ]);
+            paths.extend(layout::BINARIES);
+        }
+    }
+    if balancer {
+        steps.push(Stopped { name: "haproxy" }.into());
+        paths.push(layout::HAPROXY_CONFIG);
+    }
+    steps.push(Absent { paths: paths.into_iter().map(String::from).collect() }.into());
+    // Last: the lock of this very run is in it.
+    let state = if i.keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
+    steps.push(Absent { paths: state.into_iter().map(String::from).collect() }.into());
+    steps
+}

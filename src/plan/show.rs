@@ -1,0 +1,37 @@
+//! A plan as text: what `--dry-run` and `plan` print.
+
+use std::fmt::{Display, Formatter, Result};
+
+use super::Plan;
+
+impl Display for Plan {
+    /// Phases, hosts and steps in order; diffs indented below their step.
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let mut total = 0;
+        for phase in &self.phases {
+            let how = match (phase.tracks.len(), phase.width) {
+                (1, _) => String::new(),
+                (n, super::Width::All) => format!(" ({n} hosts side by side)"),
+                (n, super::Width::One) => format!(" ({n} hosts, one at a time)"),
+            };
+            writeln!(f, "{}{how}", phase.name)?;
+            for track in &phase.tracks {
+                for step in track.prelude.iter().chain(&track.steps) {
+                    total += 1;
+                    writeln!(f, "  {}: {}", track.host, step.title)?;
+                    for line in step.diff.lines() {
+                        writeln!(f, "      {line}")?;
+                    }
+                }
+            }
+        }
+        match total {
+            0 => writeln!(f, "nothing to do"),
+            n => writeln!(f, "{n} step{} on {} host{}", plural(n), self.hosts().len(), plural(self.hosts().len())),
+        }
+    }
+}
+
+fn plural(n: usize) -> &'static str {
+    if n == 1 { "" } else { "s" }
+}

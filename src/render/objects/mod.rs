@@ -1,0 +1,32 @@
+//! The API objects of a cluster, as kubeadm leaves them.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use super::Ctx;
+
+pub use node::{NodeMeta, node_meta};
+pub use token::{bootstrap_kubeconfig, bootstrap_token};
+
+mod addons;
+mod config;
+mod node;
+mod rbac;
+mod token;
+
+/// Everything kubeadm puts into the API except tokens, in order of applying. `masters` are all control-plane hosts and their addresses.
+pub fn cluster_objects(ctx: &Ctx<'_>, ca_pem: &str, masters: &[(String, IpAddr)]) -> Vec<Value> {
+    let mut out = rbac::admins(ctx);
+    out.extend(config::kubeadm_config(ctx, masters));
+    out.extend(config::kubelet_config(ctx));
+    out.extend(rbac::joining());
+    out.extend(config::cluster_info(ctx, ca_pem));
+    if ctx.inv.addons.kube_proxy.enabled {
+        out.extend(addons::kube_proxy(ctx));
+    }
+    if ctx.inv.addons.core_dns.enabled {
+        out.extend(addons::core_dns(ctx));
+    }
+    out
+}

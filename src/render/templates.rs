@@ -1,0 +1,49 @@
+//! The files of `templates/`, and how values get into them: through `yaml` or `toml`, so that no value can change the
+//! structure around it.
+
+use std::sync::LazyLock;
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use crate::yaml;
+
+macro_rules! sources {
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../templates/", $name)))),*] };
+}
+
+const SOURCES: [(&str, &str); 13] = sources![
+    "addons/Corefile",
+    "addons/coredns.yaml",
+    "addons/kube-proxy.yaml",
+    "cni/bridge.conflist",
+    "cni/routes",
+    "containerd/config-v2.toml",
+    "containerd/config-v3.toml",
+    "containerd/hosts.toml",
+    "kernel/sysctl.conf",
+    "lb/haproxy.cfg",
+    "manifests/static-pod.yaml",
+    "systemd/10-kubeadm.conf",
+    "systemd/kubelet.service",
+];
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_auto_escape_callback(|_| AutoEscape::None);
+    env.add_filter("yaml", |text: &str| yaml::scalar(text));
+    env.add_filter("toml", |text: &str| yaml::quoted(text));
+    for (name, source) in SOURCES {
+        env.add_template(name, source).expect("templates are constant and tested");
+    }
+    env
+});
+
+/// Fills a template. Panics only on a template that its tests have not seen, because templates and contexts are constant.
+pub(super) fn fill(name: &str, context: impl Serialize) -> String {
+    let template = ENVIRONMENT.get_template(name).expect("templates are constant and tested");
+    // The last newline is the template's own; minijinja leaves it out.
+    template.render(Serde(context)).expect("templates are constant and tested") + "\n"
+}

@@ -1,0 +1,111 @@
+//! The engine: phases in order, at most `width` tracks of a phase at once, steps of a track in order until the first failure.
+//! After a failure no new track starts; those under way finish the step they are in. Nothing else is decided here.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::stream::{self, StreamExt};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::error::Failure;
+use crate::host::{Host, HostName};
+use crate::plan::{Phase, Plan, Planned, Track, Width};
+use crate::step::StepError;
+
+/// What happens while a plan runs; the only interface between running and showing.
+#[derive(Clone, Debug)]
+pub enum Event {
+    PhaseStarted { phase: &'static str, tracks: usize, steps: usize },
+    StepStarted { phase: &'static str, host: HostName, title: String },
+    StepDone { phase: &'static str, host: HostName, title: String, took: Duration },
+    StepFailed { phase: &'static str, host: HostName, title: String, cause: String },
+    PhaseDone { phase: &'static str, took: Duration },
+}
+
+/// The hosts of a run, by name.
+pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
+
+/// What a run needs besides its plan.
+pub struct Run<'a> {
+    /// The id that the locks name.
+    pub id: &'a str,
+    pub hosts: &'a Hosts,
+    /// Most tracks at once, whatever a phase allows.
+    pub forks: usize,
+    pub events: UnboundedSender<Event>,
+    /// Set from outside to stop before the next step.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Run<'_> {
+    /// Runs the plan. Every failure is returned, in the order of the plan.
+    pub async fn run(&self, plan: &Plan) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for (index, phase) in plan.phases.iter().enumerate() {
+            // For tests of crash safety: die at a step boundary, as if killed.
+            failures.extend(self.phase(phase, index).await);
+            if !failures.is_empty() || self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+        }
+        failures
+    }
+
+    async fn phase(&self, phase: &Phase<Planned>, _index: usize) -> Vec<Failure> {
+        let begun = Instant::now();
+        let steps = phase.tracks.iter().map(|t| t.prelude.len() + t.steps.len()).sum();
+        self.tell(Event::PhaseStarted { phase: phase.name, tracks: phase.tracks.len(), steps });
+        let width = match phase.width {
+            Width::All => self.forks.max(1),
+            Width::One => 1,
+        };
+        let failed = AtomicBool::new(false);
+        let tracks = phase.tracks.iter().map(|track| self.track(phase.name, track, &failed));
+        // `buffered` keeps the plan's order of results while up to `width` tracks are under way.
+        let results: Vec<Result<(), Failure>> = stream::iter(tracks).buffered(width).collect().await;
+        self.tell(Event::PhaseDone { phase: phase.name, took: begun.elapsed() });
+        results.into_iter().filter_map(Result::err).collect()
+    }
+
+    async fn track(&self, phase: &'static str, track: &Track<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
+        for planned in track.prelude.iter().chain(&track.steps) {
+            if failed.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst) {
+                return Ok(());
+            }
+            if let Err(failure) = self.step(phase, &track.host, planned).await {
+                failed.store(true, Ordering::SeqCst);
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&self, phase: &'static str, host: &HostName, planned: &Planned) -> Result<(), Failure> {
+        let title = planned.title.clone();
+        self.tell(Event::StepStarted { phase, host: host.clone(), title: title.clone() });
+        let begun = Instant::now();
+        let result = match self.hosts.get(host) {
+            Some(h) => planned.step.apply(h.as_ref(), self.id).await,
+            None => Err(StepError::Refused { status: -1, said: "the host was not connected".into() }),
+        };
+        match result {
+            Ok(()) => {
+                self.tell(Event::StepDone { phase, host: host.clone(), title, took: begun.elapsed() });
+                Ok(())
+            }
+            Err(source) => {
+                let failure = Failure { host: host.clone(), phase: phase.into(), step: title.clone(), source };
+                let cause = crate::error::chain(&failure.source);
+                self.tell(Event::StepFailed { phase, host: host.clone(), title, cause });
+                Err(failure)
+            }
+        }
+    }
+
+    /// Nobody listening is no reason to stop.
+    fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+}

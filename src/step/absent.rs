@@ -1,0 +1,46 @@
+//! Paths that must not be there.
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// Paths to remove, with everything below.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    pub paths: Vec<String>,
+}
+
+impl From<Absent> for Step {
+    fn from(step: Absent) -> Self {
+        Step::Absent(step)
+    }
+}
+
+fn exists(path: &String, host: &HostName, facts: &Facts) -> bool {
+    let f = facts.host(host);
+    f.files.contains_key(path) || f.binaries.contains_key(path)
+}
+
+#[async_trait]
+impl Answers for Absent {
+    fn title(&self) -> String {
+        format!("remove {}", self.paths.join(" "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let paths: Vec<String> = self.paths.iter().filter(|p| exists(p, host, facts)).cloned().collect();
+        (!paths.is_empty()).then_some(Absent { paths })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        facts.host_mut(host).binaries.retain(|path, _| !self.paths.contains(path));
+        facts.host_mut(host).files.retain(|path, _| !self.paths.iter().any(|p| path == p || path.starts_with(&format!("{p}/"))));
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let args = std::iter::once(run.to_string()).chain(self.paths.clone());
+        carry_out(host, Cmd::script(fenced!("absent.sh"), args)).await
+    }
+}

@@ -1,0 +1,61 @@
+//! What is left when a host leaves a cluster: nothing running, nothing mounted, no links, chains, routes or data.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+use crate::layout;
+
+/// A host without anything that Kubernetes made at run time.
+#[derive(Clone, Debug)]
+pub struct Clean {
+    /// Whether container images go as well.
+    pub images: bool,
+    /// What there is; filled by `pending` from the facts.
+    pub found: Vec<String>,
+}
+
+impl From<Clean> for Step {
+    fn from(step: Clean) -> Self {
+        Step::Clean(step)
+    }
+}
+
+#[async_trait]
+impl Answers for Clean {
+    fn title(&self) -> String {
+        format!("remove containers, mounts, links, chains and data ({} found)", self.found.len())
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let f = facts.host(host);
+        let mut found = f.leftovers.clone();
+        if self.images {
+            found.extend(f.images.iter().map(|i| format!("image {i}")));
+        }
+        (!found.is_empty()).then_some(Clean { found, ..*self })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let f = facts.host_mut(host);
+        f.leftovers.clear();
+        f.pods.clear();
+        let emptied = [layout::KUBERNETES_DIR, layout::KUBELET_DIR, layout::ETCD_DATA_DIR];
+        f.files.retain(|path, _| !emptied.iter().any(|d| path.strip_prefix(d).is_some_and(|rest| rest.starts_with('/'))));
+        if self.images {
+            f.images.clear();
+        }
+    }
+
+    fn diff(&self, _host: &HostName, _facts: &Facts) -> String {
+        self.found.iter().map(|f| format!("{f}\n")).collect()
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let images = if self.images { "images" } else { "keep" };
+        carry_out(host, Cmd::script(fenced!("clean.sh"), [run, images]).timeout(Duration::from_secs(300))).await
+    }
+}

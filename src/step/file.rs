@@ -1,0 +1,195 @@
+//! Files, links and folders: whole content first, written beside, checked, synced and renamed.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced, short_digest, text_diff};
+use crate::facts::{Facts, FileFact, FileKind};
+use crate::host::{Cmd, Host, HostName, Secret};
+
+/// One path as it should be. The owner is always root.
+#[derive(Clone, Debug)]
+pub struct File {
+    pub path: String,
+    pub content: Content,
+    /// Permission bits; ignored for links.
+    pub mode: u32,
+    /// Never shown, only its digest.
+    pub secret: bool,
+    /// The unit that must be restarted for a change to matter.
+    pub unit: Option<&'static str>,
+    /// The program that must accept it before it goes live.
+    pub check: Option<Check>,
+}
+
+/// What a path should be.
+#[derive(Clone, Debug)]
+pub enum Content {
+    Bytes(Secret),
+    Link(String),
+    Folder,
+}
+
+/// Programs that check their own configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    Haproxy,
+    Nginx,
+    Keepalived,
+}
+
+impl Check {
+    fn name(self) -> &'static str {
+        match self {
+            Check::Haproxy => "haproxy",
+            Check::Nginx => "nginx",
+            Check::Keepalived => "keepalived",
+        }
+    }
+}
+
+impl File {
+    /// A readable configuration file, mode 0644.
+    pub fn text(path: impl Into<String>, content: impl Into<String>) -> Self {
+        File {
+            path: path.into(),
+            content: Content::Bytes(Secret::from(content.into())),
+            mode: 0o644,
+            secret: false,
+            unit: None,
+            check: None,
+        }
+    }
+
+    /// A link.
+    pub fn link(path: impl Into<String>, target: impl Into<String>) -> Self {
+        File { path: path.into(), content: Content::Link(target.into()), mode: 0o777, secret: false, unit: None, check: None }
+    }
+
+    /// A folder with these permission bits.
+    pub fn folder(path: impl Into<String>, mode: u32) -> Self {
+        File { path: path.into(), content: Content::Folder, mode, secret: false, unit: None, check: None }
+    }
+
+    /// The same with other permission bits.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// The same; a change makes this unit stale.
+    pub fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = Some(unit);
+        self
+    }
+
+    /// The same; this program must accept it first.
+    pub fn check(mut self, check: Check) -> Self {
+        self.check = Some(check);
+        self
+    }
+
+    fn wanted(&self) -> FileFact {
+        let kind = match &self.content {
+            Content::Bytes(bytes) => FileKind::File(bytes.clone()),
+            Content::Link(target) => FileKind::Link(target.clone()),
+            Content::Folder => FileKind::Directory,
+        };
+        FileFact { kind, mode: self.mode, uid: 0, gid: 0 }
+    }
+
+    fn holds(&self, host: &HostName, facts: &Facts) -> bool {
+        match (facts.host(host).files.get(&self.path), &self.content) {
+            (Some(FileFact { kind: FileKind::Link(now), .. }), Content::Link(target)) => now == target,
+            (Some(now), _) => *now == self.wanted(),
+            (None, _) => false,
+        }
+    }
+
+    fn line(&self) -> String {
+        let (kind, size) = match &self.content {
+            Content::Bytes(b) => ("f", b.expose().len()),
+            Content::Link(target) => ("l", target.len()),
+            Content::Folder => ("d", 0),
+        };
+        format!("{kind} {:o} {size} {} {} {}\n", self.mode, self.unit.unwrap_or("-"), self.check.map_or("-", Check::name), self.path)
+    }
+
+    fn describe(&self, host: &HostName, facts: &Facts) -> String {
+        let now = facts.host(host).files.get(&self.path);
+        let mut out = match (now.map(|n| &n.kind), &self.content) {
+            (None, Content::Folder) => format!("new folder {} ({:o})\n", self.path, self.mode),
+            (None, Content::Link(t)) => format!("new link {} -> {t}\n", self.path),
+            (_, Content::Link(t)) => format!("link {} -> {t}\n", self.path),
+            (None, Content::Bytes(b)) if self.secret => format!("new {} ({:o}, {})\n", self.path, self.mode, short_digest(b.expose())),
+            (None, Content::Bytes(b)) => {
+                format!("new {} ({:o})\n{}", self.path, self.mode, text_diff("", &String::from_utf8_lossy(b.expose())))
+            }
+            (Some(FileKind::File(a)), Content::Bytes(b)) if a == b => String::new(),
+            (Some(FileKind::File(a)), Content::Bytes(b)) if self.secret => {
+                format!("changed {} ({} -> {})\n", self.path, short_digest(a.expose()), short_digest(b.expose()))
+            }
+            (Some(FileKind::File(a)), Content::Bytes(b)) => {
+                format!("changed {}\n{}", self.path, text_diff(&String::from_utf8_lossy(a.expose()), &String::from_utf8_lossy(b.expose())))
+            }
+            (Some(FileKind::Directory), Content::Folder) => String::new(),
+            (Some(_), _) => format!("{} becomes another kind of file\n", self.path),
+        };
+        if let Some(n) = now
+            && !matches!(self.content, Content::Link(_))
+            && (n.mode, n.uid, n.gid) != (self.mode, 0, 0)
+        {
+            out += &format!("mode of {}: {:o} {}:{} -> {:o} 0:0\n", self.path, n.mode, n.uid, n.gid, self.mode);
+        }
+        out
+    }
+}
+
+impl From<Vec<File>> for Step {
+    fn from(files: Vec<File>) -> Self {
+        Step::File(files)
+    }
+}
+
+#[async_trait]
+impl Answers for Vec<File> {
+    fn title(&self) -> String {
+        match self.as_slice() {
+            [one] => format!("write {}", one.path),
+            many => format!("write {} files: {}", many.len(), many.iter().map(|f| f.path.as_str()).collect::<Vec<_>>().join(" ")),
+        }
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let left: Vec<File> = self.iter().filter(|f| !f.holds(host, facts)).cloned().collect();
+        (!left.is_empty()).then_some(left)
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let f = facts.host_mut(host);
+        for file in self {
+            f.files.insert(file.path.clone(), file.wanted());
+            if let Some(unit) = file.unit {
+                f.units.entry(unit.into()).or_default().stamp.clear();
+            }
+        }
+    }
+
+    fn diff(&self, host: &HostName, facts: &Facts) -> String {
+        self.iter().map(|f| f.describe(host, facts)).collect()
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let mut input = Vec::new();
+        for file in self {
+            input.extend_from_slice(file.line().as_bytes());
+            match &file.content {
+                Content::Bytes(b) => input.extend_from_slice(b.expose()),
+                Content::Link(target) => input.extend_from_slice(target.as_bytes()),
+                Content::Folder => {}
+            }
+        }
+        carry_out(host, Cmd::script(fenced!("files.sh"), [run]).stdin(input).timeout(Duration::from_secs(120))).await
+    }
+}

@@ -1,0 +1,42 @@
+//! Container images in the runtime before anything needs them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// Images by reference.
+#[derive(Clone, Debug)]
+pub struct Image {
+    pub references: Vec<String>,
+}
+
+impl From<Image> for Step {
+    fn from(step: Image) -> Self {
+        Step::Image(step)
+    }
+}
+
+#[async_trait]
+impl Answers for Image {
+    fn title(&self) -> String {
+        format!("pull {}", self.references.join(" "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let references: Vec<String> = self.references.iter().filter(|r| !facts.host(host).images.contains(*r)).cloned().collect();
+        (!references.is_empty()).then_some(Image { references })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        facts.host_mut(host).images.extend(self.references.iter().cloned());
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let args = std::iter::once(run.to_string()).chain(self.references.clone());
+        carry_out(host, Cmd::script(fenced!("images.sh"), args).timeout(Duration::from_secs(1800))).await
+    }
+}

@@ -1,0 +1,49 @@
+//! Kernel modules and sysctls, now; files beside it make them last.
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// Features and settings of the running kernel.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Modules, judged by the feature they bring.
+    pub modules: Vec<String>,
+    /// Dotted names and values.
+    pub sysctls: Vec<(String, String)>,
+}
+
+impl From<Kernel> for Step {
+    fn from(step: Kernel) -> Self {
+        Step::Kernel(step)
+    }
+}
+
+#[async_trait]
+impl Answers for Kernel {
+    fn title(&self) -> String {
+        let sysctls = self.sysctls.iter().map(|(k, v)| format!("{k}={v}"));
+        format!("set kernel {}", self.modules.iter().cloned().chain(sysctls).collect::<Vec<_>>().join(" "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let f = facts.host(host);
+        let modules: Vec<String> = self.modules.iter().filter(|m| !f.features.contains(*m)).cloned().collect();
+        let sysctls: Vec<(String, String)> = self.sysctls.iter().filter(|(k, v)| f.sysctls.get(k) != Some(v)).cloned().collect();
+        (!modules.is_empty() || !sysctls.is_empty()).then_some(Kernel { modules, sysctls })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let f = facts.host_mut(host);
+        f.features.extend(self.modules.iter().cloned());
+        f.sysctls.extend(self.sysctls.iter().cloned());
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let sysctls = self.sysctls.iter().map(|(k, v)| format!("{k}={v}"));
+        let args = std::iter::once(run.to_string()).chain(self.modules.iter().cloned()).chain(sysctls);
+        carry_out(host, Cmd::script(fenced!("kernel.sh"), args)).await
+    }
+}

@@ -1,0 +1,44 @@
+//! A node that left: its object is deleted through another host.
+
+use std::net::IpAddr;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced, url_host};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// No Node of this name.
+#[derive(Clone, Debug)]
+pub struct NodeGone {
+    /// Address of the API server on the track's host.
+    pub address: IpAddr,
+    pub node: String,
+}
+
+impl From<NodeGone> for Step {
+    fn from(step: NodeGone) -> Self {
+        Step::NodeGone(step)
+    }
+}
+
+#[async_trait]
+impl Answers for NodeGone {
+    fn title(&self) -> String {
+        format!("delete node {}", self.node)
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        facts.cluster.as_ref().is_some_and(|c| c.nodes.contains_key(&self.node)).then(|| self.clone())
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        if let Some(cluster) = &mut facts.cluster {
+            cluster.nodes.remove(&self.node);
+        }
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        carry_out(host, Cmd::script(fenced!("delete_node.sh"), [run, &url_host(self.address), &self.node])).await
+    }
+}

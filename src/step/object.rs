@@ -1,0 +1,121 @@
+//! Kubernetes objects, applied server-side under our own field manager.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Map, Value};
+
+use super::{Answers, Step, StepError, carry_out, fenced, text_diff, url_host};
+use crate::facts::{Facts, ObjectRef};
+use crate::host::{Cmd, Host, HostName};
+
+/// Objects as they should be, in the order in which they are applied.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Address of the API server on the track's host.
+    pub address: IpAddr,
+    pub objects: Vec<Value>,
+}
+
+impl From<Object> for Step {
+    fn from(step: Object) -> Self {
+        Step::Object(step)
+    }
+}
+
+/// Fields whose maps and lists are ours entirely: what somebody adds there is drift.
+const WHOLE: [&str; 5] = ["data", "rules", "subjects", "roleRef", "stringData"];
+
+/// The part of `now` that `wanted` speaks of, in the shape of `wanted`; what the server drops as empty is taken as there.
+fn project(wanted: &Value, now: &Value) -> Value {
+    match (wanted, now) {
+        (Value::Object(w), Value::Object(n)) => {
+            let mut out = Map::new();
+            for (key, value) in w {
+                match n.get(key) {
+                    Some(have) if WHOLE.contains(&key.as_str()) => drop(out.insert(key.clone(), without_signatures(have))),
+                    Some(have) => drop(out.insert(key.clone(), project(value, have))),
+                    None if is_empty(value) => drop(out.insert(key.clone(), value.clone())),
+                    None => {}
+                }
+            }
+            Value::Object(out)
+        }
+        (Value::Array(w), Value::Array(n)) if w.len() == n.len() => Value::Array(w.iter().zip(n).map(|(w, n)| project(w, n)).collect()),
+        _ => now.clone(),
+    }
+}
+
+/// cluster-info's signatures are the controller manager's: one for each bootstrap token.
+fn without_signatures(data: &Value) -> Value {
+    let mut data = data.clone();
+    if let Value::Object(map) = &mut data {
+        map.retain(|key, _| !key.starts_with("jws-kubeconfig-"));
+    }
+    data
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(s) => s.is_empty(),
+        Value::Array(a) => a.is_empty(),
+        Value::Object(o) => o.values().all(is_empty),
+        _ => false,
+    }
+}
+
+/// Whether the server's object says all that ours says.
+fn holds(wanted: &Value, facts: &Facts) -> bool {
+    observed(wanted, facts).is_some_and(|now| project(wanted, now) == *wanted)
+}
+
+fn observed<'a>(wanted: &Value, facts: &'a Facts) -> Option<&'a Value> {
+    facts.cluster.as_ref()?.objects.get(&ObjectRef::of(wanted))
+}
+
+fn yaml(value: &Value) -> String {
+    serde_yaml::to_string(value).unwrap_or_default()
+}
+
+#[async_trait]
+impl Answers for Object {
+    fn title(&self) -> String {
+        let names: Vec<String> = self.objects.iter().map(|o| ObjectRef::of(o).to_string()).collect();
+        match names.as_slice() {
+            [one] => format!("apply {one}"),
+            many => format!("apply {} objects: {}", many.len(), many.join(", ")),
+        }
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        let objects: Vec<Value> = self.objects.iter().filter(|o| !holds(o, facts)).cloned().collect();
+        (!objects.is_empty()).then(|| Object { objects, ..self.clone() })
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        let cluster = facts.cluster.get_or_insert_default();
+        for o in &self.objects {
+            cluster.objects.insert(ObjectRef::of(o), o.clone());
+        }
+    }
+
+    fn diff(&self, _host: &HostName, facts: &Facts) -> String {
+        let mut out = String::new();
+        for o in &self.objects {
+            let name = ObjectRef::of(o);
+            match observed(o, facts) {
+                None => out += &format!("new {name}\n{}", text_diff("", &yaml(o))),
+                Some(now) => out += &format!("changed {name}\n{}", text_diff(&yaml(&project(o, now)), &yaml(o))),
+            }
+        }
+        out
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": self.objects});
+        let cmd = Cmd::script(fenced!("objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
+        carry_out(host, cmd.timeout(Duration::from_secs(120))).await
+    }
+}

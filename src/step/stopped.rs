@@ -1,0 +1,43 @@
+//! A systemd unit that must not run, now or at boot.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// A unit that is stopped and disabled.
+#[derive(Clone, Debug)]
+pub struct Stopped {
+    /// Without `.service`.
+    pub name: &'static str,
+}
+
+impl From<Stopped> for Step {
+    fn from(step: Stopped) -> Self {
+        Step::Stopped(step)
+    }
+}
+
+#[async_trait]
+impl Answers for Stopped {
+    fn title(&self) -> String {
+        format!("stop {}", self.name)
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let running =
+            facts.host(host).units.get(self.name).is_some_and(|u| u.enabled == "enabled" || !matches!(u.active.as_str(), "inactive" | ""));
+        running.then(|| self.clone())
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        facts.host_mut(host).units.remove(self.name);
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        carry_out(host, Cmd::script(fenced!("unit_stop.sh"), [run, self.name]).timeout(Duration::from_secs(120))).await
+    }
+}

@@ -1,0 +1,74 @@
+//! A systemd unit: enabled, active, and started with its present inputs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::{Facts, Listener, UnitFact};
+use crate::host::{Cmd, Host, HostName};
+
+/// One unit.
+#[derive(Clone, Debug)]
+pub struct Unit {
+    /// Without `.service`.
+    pub name: &'static str,
+    /// Digest of everything it reads at its start.
+    pub digest: String,
+    /// Whether a reload is enough for new inputs.
+    pub reload: bool,
+    /// Where it must listen: a program can be active and yet have refused its configuration.
+    pub port: Option<u16>,
+}
+
+impl Unit {
+    /// A unit that is restarted when its inputs change.
+    pub fn new(name: &'static str, digest: String) -> Self {
+        Unit { name, digest, reload: false, port: None }
+    }
+}
+
+impl From<Unit> for Step {
+    fn from(step: Unit) -> Self {
+        Step::Unit(step)
+    }
+}
+
+#[async_trait]
+impl Answers for Unit {
+    fn title(&self) -> String {
+        format!("{} {}", if self.reload { "start or reload" } else { "start or restart" }, self.name)
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let wanted = UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: self.digest.clone() };
+        let f = facts.host(host);
+        let listens = self.port.is_none_or(|port| f.listeners.iter().any(|l| l.port == port));
+        (!listens || f.units.get(self.name) != Some(&wanted)).then(|| self.clone())
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let now = UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: self.digest.clone() };
+        let f = facts.host_mut(host);
+        f.units.insert(self.name.into(), now);
+        f.listeners.extend(self.port.map(|port| Listener { port, process: self.name.into() }));
+    }
+
+    fn diff(&self, host: &HostName, facts: &Facts) -> String {
+        match facts.host(host).units.get(self.name) {
+            None => String::new(),
+            Some(u) if u.active != "active" => format!("{} is {}\n", self.name, u.active),
+            Some(u) if u.enabled != "enabled" => {
+                format!("{} is {} at boot\n", self.name, if u.enabled.is_empty() { "unknown" } else { &u.enabled })
+            }
+            Some(u) if u.stamp == self.digest => format!("{} does not listen on port {}\n", self.name, self.port.unwrap_or_default()),
+            Some(_) => format!("{} was started with other files\n", self.name),
+        }
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let how = if self.reload { "reload" } else { "restart" };
+        let port = self.port.map(|p| p.to_string()).unwrap_or_default();
+        carry_out(host, Cmd::script(fenced!("unit.sh"), [run, self.name, &self.digest, how, &port]).timeout(Duration::from_secs(150))).await
+    }
+}

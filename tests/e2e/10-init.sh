@@ -1,0 +1,36 @@
+#!/bin/bash
+# From an inventory to a cluster: five Ready nodes, three members with quorum, pods and a Service that reach each other.
+. "$(dirname "$0")/lib.sh"
+lab down >/dev/null 2>&1
+check "six plain hosts" lab up
+lab_inventory ha-haproxy.yaml
+
+expect "plan of bare hosts has changes and no cluster to apply to" 4 ctl plan
+expect "a dry run of init changes nothing" 0 ctl init --dry-run
+check "nothing of ours is on a host after the dry run" on m1 test ! -e /etc/kubernetes
+start=$(millis)
+check "init" ctl init
+say "init of 3 masters, 2 workers and a balancer from bare hosts: $(($(millis) - start)) ms"
+check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
+check "five nodes are Ready" nodes_ready 5
+for m in "${MASTERS[@]}"; do
+    check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"
+done
+check "status says healthy" ctl status
+check "status as JSON" sh -c "'$CTL' status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
+
+kubectl create deployment web --image=172.30.0.2:5000/agnhost:2.20 --replicas=2 -- /agnhost netexec >/dev/null
+kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
+check "two pods on two workers" until_true 60 sh -c "[ \"\$('$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get pods -l app=web -o jsonpath='{range .items[?(@.status.phase==\"Running\")]}{.spec.nodeName}{\"\\n\"}{end}' | sort -u | wc -l)\" = 2 ]"
+mapfile -t pods < <(kubectl get pods -l app=web -o jsonpath='{range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}')
+for from in "${pods[@]}"; do
+    for to in "${pods[@]}"; do
+        check "pod ${from%% *} reaches ${to##* }" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "${to##* }:8080" --timeout=2s
+    done
+    service=$(kubectl get service web -o jsonpath='{.spec.clusterIP}')
+    check "pod ${from%% *} reaches the Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "$service:80" --timeout=2s
+    check "pod ${from%% *} reaches the API's Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "10.96.0.1:443" --timeout=2s
+done
+check "no bootstrap token is left" test -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)"
+check "no CA key is on a worker" sh -c "! docker exec clusterctl-lab-w1 find / -xdev -name 'ca.key' | grep ."
+finish

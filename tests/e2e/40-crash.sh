@@ -1,0 +1,48 @@
+#!/bin/bash
+# Killed at any point, the same command ends in the same cluster, and once more it does nothing.
+# $CRASHES points (20 by default) at random times of an init, each on hosts that have their software already.
+. "$(dirname "$0")/lib.sh"
+crashes=${CRASHES:-20}
+check "reset before" ctl reset --yes --keep-software
+start=$(millis)
+check "one init without a crash" ctl init
+whole=$(($(millis) - start))
+ca=$(on m1 sha256sum /etc/kubernetes/pki/ca.crt | cut -c1-64)
+say "an init of prepared hosts takes $whole ms; $crashes random points in that time"
+ctl reset --yes --keep-software >/dev/null 2>&1 || fail "reset"
+RANDOM=${SEED:-$(date +%s)}
+say "seed ${SEED:-$RANDOM}"
+
+n=0
+while [ $n -lt "$crashes" ]; do
+    # Each attempt is killed; what it got done stays, so the points wander through the whole run. A run that ended before its kill starts anew.
+    delay=$((RANDOM % (whole / 3) + 100))
+    "$CTL" init >"$WORK/crash.log" 2>&1 &
+    pid=$!
+    sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
+    if kill -KILL $pid 2>/dev/null; then
+        n=$((n + 1))
+        say "killed after $delay ms at: $(tail -n 1 "$WORK/crash.log" | cut -c1-100)"
+    fi
+    wait $pid 2>/dev/null; status=$?
+    if [ $status = 0 ]; then
+        expect "after a run that ended, once more nothing" 0 ctl plan
+        ctl reset --yes --keep-software >/dev/null 2>&1 || fail "reset"
+    elif [ $status != 137 ] && [ $status != 7 ]; then
+        fail "an interrupted run was not taken up: exit $status: $(tail -n 5 "$WORK/crash.log")"
+    fi
+done
+# The lock of a killed run is let go when its connection ends or, at the latest, 30 s after its last tick.
+check "the same command ends the work" until_true 240 "$CTL" init
+check "once more does nothing" sh -c "'$CTL' init | grep -q 'nothing to do'"
+ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
+check "five nodes are Ready" until_true 60 nodes_ready 5
+for m in "${MASTERS[@]}"; do check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"; done
+for m in m2 m3; do
+    check "one CA, also on $m" test "$(on m1 cat /etc/kubernetes/pki/ca.crt | sha256sum)" = "$(on $m cat /etc/kubernetes/pki/ca.crt | sha256sum)"
+done
+check "it is another CA than the reset cluster's" test "$ca" != "$(on m1 sha256sum /etc/kubernetes/pki/ca.crt | cut -c1-64)"
+for h in "${HOSTS[@]}"; do
+    check "no half-written file on $h" sh -c "! docker exec clusterctl-lab-$h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' 2>/dev/null | grep ."
+done
+finish

@@ -1,0 +1,41 @@
+//! The inventory as an operator meets it: files in, an inventory or its faults out.
+#![expect(clippy::unwrap_used)]
+
+#[path = "inventory/bad.rs"]
+mod bad;
+#[path = "inventory/good.rs"]
+mod good;
+#[path = "inventory/hostile.rs"]
+mod hostile;
+#[path = "inventory/size.rs"]
+mod size;
+
+use std::path::PathBuf;
+
+use clusterctl::inventory::{Faults, KubeVersion, Parsed, parse_bytes};
+use clusterctl::versions;
+
+/// Reads an inventory as the command line does.
+fn read(bytes: &[u8], name: &str) -> Result<Parsed, Faults> {
+    parse_bytes(bytes, name, &supported)
+}
+
+fn supported(version: &KubeVersion) -> Result<(), String> {
+    match versions::of(version) {
+        Some(_) => Ok(()),
+        None => Err(format!("Kubernetes `{version}` is not supported; choose one of {}", versions::supported())),
+    }
+}
+
+/// The YAML files of a folder, by name.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "yaml"));
+    files.sort();
+    files
+}
+
+fn name(file: &std::path::Path) -> String {
+    file.file_name().unwrap().to_string_lossy().into_owned()
+}

@@ -1,0 +1,65 @@
+# images.sh: the container images of one Kubernetes version, pushed into the site's registry, and its download directory. Sourced by `lab`.
+# shellcheck shell=bash
+
+IMAGE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+
+# a throw-away registry over the site's store, published on loopback only, to push through
+push_registry() {
+    local name=$NET-push
+    docker rm -f "$name" >/dev/null 2>&1 || true
+    docker run -d --rm --name "$name" --label "$LABEL" -p 127.0.0.1::5000 -v "$LAB/registry:/srv/registry" "$SITE_IMAGE" >/dev/null
+    PUSH=$(docker port "$name" 5000/tcp | head -1)
+    wait_for 30 "the push registry answers" curl -fs "http://$PUSH/v2/"
+}
+push_registry_stop() { docker rm -f "$NET-push" >/dev/null; }
+
+# put_blob NAME FILE: uploads a file as a blob of repository NAME; prints its digest and size
+put_blob() {
+    local digest at
+    digest=sha256:$(sha256sum "$2" | cut -d' ' -f1)
+    at=$(curl -fsS -o /dev/null -D - -X POST "http://$PUSH/v2/$1/blobs/uploads/" | tr -d '\r' | sed -n 's/^[Ll]ocation: //p')
+    curl -fsS -o /dev/null -X PUT -H 'Content-Type: application/octet-stream' -T "$2" "$at&digest=$digest"
+    printf '%s %s\n' "$digest" "$(stat -c %s "$2")"
+}
+
+# push NAME:TAG ENTRYPOINT-JSON TAR-ARGUMENT...: an OCI image of one layer out of files. The layer is not compressed:
+# five hosts on two cores unpack it much sooner.
+push() {
+    local name=${1%:*} tag=${1##*:} entry=$2 tmp layer config types=application/vnd.oci.image; shift 2
+    tmp=$(mktemp -d "$LAB/work/push.XXXXXX")
+    tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -cf "$tmp/layer" "$@"
+    read -r -a layer <<<"$(put_blob "$name" "$tmp/layer")"
+    printf '{"architecture":"amd64","os":"linux","config":{"Env":["PATH=%s"],"Entrypoint":%s},"rootfs":{"type":"layers","diff_ids":["%s"]}}' \
+        "$IMAGE_PATH" "$entry" "${layer[0]}" >"$tmp/config"
+    read -r -a config <<<"$(put_blob "$name" "$tmp/config")"
+    printf '{"schemaVersion":2,"mediaType":"%s","config":{"mediaType":"%s","digest":"%s","size":%d},"layers":[{"mediaType":"%s","digest":"%s","size":%d}]}' \
+        "$types.manifest.v1+json" "$types.config.v1+json" "${config[@]}" "$types.layer.v1.tar" "${layer[@]}" >"$tmp/manifest"
+    curl -fsS -o /dev/null -X PUT -H "Content-Type: $types.manifest.v1+json" -T "$tmp/manifest" "http://$PUSH/v2/$name/manifests/$tag"
+    rm -rf "$tmp"
+}
+
+# site_release STAMP: one version on the download site, with bare hex digests beside the binaries, and its images
+site_release() {
+    local stamp=$1 bin=$LAB/bin/$1 dir=$SITE/release/$1/bin/linux/amd64 b start=$SECONDS digest
+    digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/kubernetes-$stamp")
+    done_with "release-$stamp" "$digest" && return
+    mkdir -p "$dir"
+    for b in kubelet kubectl kubeadm; do
+        ln -f "$bin/$b" "$dir/$b"
+        sha256sum "$dir/$b" | cut -d' ' -f1 | tr -d '\n' >"$dir/$b.sha256"
+    done
+    say "pushing the images of $stamp"
+    push_registry
+    for b in kube-apiserver kube-controller-manager kube-scheduler; do
+        push "$b:$stamp" null -C "$bin" --transform 's,^,usr/local/bin/,' "$b"
+    done
+    push "kube-proxy:$stamp" null -C "$LAB/work/trees/proxy" . -C "$bin" --transform 's,^kube-proxy$,usr/local/bin/kube-proxy,' kube-proxy
+    if [ "$stamp" = "$K8S_DEFAULT" ]; then
+        push "pause:$PAUSE_TAG" '["/pause"]' -C "$bin" pause
+        push "etcd:$ETCD_TAG" null -C "$LAB/work/trees/etcd" .
+        push "agnhost:$AGNHOST_TAG" '["/agnhost"]' -C "$LAB/work/trees/agnhost" . -C "$bin" agnhost
+    fi
+    push_registry_stop
+    mark_done "release-$stamp" "$digest"
+    say "release $stamp on the site in $((SECONDS - start)) s"
+}

@@ -1,0 +1,174 @@
+#!/bin/bash
+# kubeadm.sh: builds the lab's cluster with kubeadm in its best scripted order; proves the lab and is the benchmark's yardstick.
+# usage: kubeadm.sh prepare | cluster | reset | all       (VERSION=v1.20.2 in the environment picks the release)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+. ./lib.sh
+. ./hosts.sh
+
+VERSION=${VERSION:-$K8S_DEFAULT}
+TOKEN=abcdef.0123456789abcdef
+CERT_KEY=$(printf '%064d' 7)
+JOIN_TIMEOUT=300
+
+mapfile -t MASTERS < <(list_hosts | awk '$1 ~ /^m[0-9]+$/ {print $1}')
+mapfile -t WORKERS < <(list_hosts | awk '$1 ~ /^w[0-9]+$/ {print $1}')
+mapfile -t NODES < <(printf '%s\n' "${MASTERS[@]}" "${WORKERS[@]}" | grep .)
+[ ${#MASTERS[@]} -gt 0 ] || die "no masters: run lab up first"
+LB=$(container lb1)
+if [ -n "$LB" ]; then ENDPOINT=$(host_ip lb1):6443; else ENDPOINT=$(host_ip "${MASTERS[0]}"):6443; fi
+
+declare -A ID IP
+for h in "${NODES[@]}"; do ID[$h]=$(must_have "$h"); IP[$h]=$(host_ip "$h"); done
+
+on()     { docker exec -i "${ID[$1]}" "${@:2}"; }
+now()    { date +%s.%N; }
+since()  { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }
+# all COMMAND HOST...: the command for each host side by side
+all()    { local c=$1 h; shift; for h in "$@"; do echo "$h"; done | parallel_hosts "$c"; }
+
+prepare_node() {
+    on "$1" bash -s -- "$VERSION" "$PAUSE_TAG" "$SITE_IP" "$REGISTRY" <kubeadm/node.sh
+    local images="^pause:|^kube-proxy:$VERSION"
+    case $1 in m*) images="^pause:|^etcd:|:$VERSION" ;; esac
+    preload_host "$1" - "$images"
+}
+
+prepare_lb() {
+    { cat <<-END
+	global
+	    log stdout format raw local0
+	    maxconn 2000
+	defaults
+	    mode tcp
+	    timeout connect 2s
+	    timeout client 1h
+	    timeout server 1h
+	frontend kubernetes
+	    bind :6443
+	    default_backend masters
+	backend masters
+	    option httpchk GET /readyz
+	    default-server inter 500ms fall 2 rise 1 check check-ssl verify none
+	END
+      for h in "${MASTERS[@]}"; do echo "    server $h ${IP[$h]}:6443"; done; } |
+        docker exec -i "$LB" sh -c 'export DEBIAN_FRONTEND=noninteractive; apt-get -qq update &&
+            apt-get -qq install -y --no-install-recommends haproxy >/dev/null &&
+            cat >/etc/haproxy/haproxy.cfg && haproxy -c -q -f /etc/haproxy/haproxy.cfg && systemctl restart haproxy'
+}
+
+prepare() {
+    local t; t=$(now)
+    [ -z "$LB" ] || prepare_lb
+    all prepare_node "${NODES[@]}"
+    say "prepare: $(since "$t") s"
+}
+
+# the configuration of init, and of joins (control plane when a third argument is given)
+config_init() {
+    cat <<END
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: InitConfiguration
+bootstrapTokens: [{token: $TOKEN, ttl: 24h0m0s}]
+certificateKey: "$CERT_KEY"
+localAPIEndpoint: {advertiseAddress: ${IP[$1]}, bindPort: 6443}
+nodeRegistration: {criSocket: /run/containerd/containerd.sock, name: $1}
+---
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: ClusterConfiguration
+kubernetesVersion: $VERSION
+imageRepository: $REGISTRY
+controlPlaneEndpoint: "$ENDPOINT"
+etcd: {local: {imageTag: "$ETCD_TAG"}}
+networking: {podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupDriver: cgroupfs
+imageGCHighThresholdPercent: 100
+imageGCLowThresholdPercent: 99
+evictionHard: {nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
+---
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+conntrack: {maxPerCore: 0}
+END
+}
+config_join() {
+    cat <<END
+apiVersion: kubeadm.k8s.io/v1beta2
+kind: JoinConfiguration
+discovery: {bootstrapToken: {apiServerEndpoint: "$ENDPOINT", token: $TOKEN, caCertHashes: ["$CA_HASH"]}}
+nodeRegistration: {criSocket: /run/containerd/containerd.sock, name: $1}
+END
+    [ -z "${2:-}" ] || echo "controlPlane: {localAPIEndpoint: {advertiseAddress: ${IP[$1]}, bindPort: 6443}, certificateKey: \"$CERT_KEY\"}"
+}
+
+# Preflight is skipped everywhere: it wants crictl, which Debian lacks.
+# kubeadm_run HOST VERB OPTION...: configuration on stdin; the output stays on the host in /var/log/kubeadm.log
+kubeadm_run() {
+    on "$1" sh -c 'cat >/etc/kubeadm.yaml && exec kubeadm "$@" --config /etc/kubeadm.yaml >/var/log/kubeadm.log 2>&1' sh "${@:2}" ||
+        { on "$1" tail -20 /var/log/kubeadm.log >&2; die "kubeadm $2 failed on $1"; }
+}
+join_worker() { config_join "$1" | kubeadm_run "$1" join --skip-phases=preflight; say "$1 joined at $(since "$T0") s"; }
+join_master() { config_join "$1" cp | kubeadm_run "$1" join --skip-phases=preflight; say "$1 joined at $(since "$T0") s"; }
+
+# place_cni NUMBER HOST: a bridge of its own pod subnet on each host (kubeadm brings no network)
+place_cni() {
+    on "$2" sh -c 'mkdir -p /etc/cni/net.d && cat >/etc/cni/net.d/10-bridge.conflist' <<END
+{"cniVersion": "0.4.0", "name": "bridge", "plugins": [
+  {"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": true, "hairpinMode": true,
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.$1.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
+  {"type": "portmap", "capabilities": {"portMappings": true}}]}
+END
+}
+
+all_ready() {
+    local n
+    n=$(on "${MASTERS[0]}" kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes --no-headers 2>/dev/null | grep -cw Ready)
+    [ "$n" = "${#NODES[@]}" ]
+}
+all_vote() {
+    local n
+    n=$(on "${MASTERS[0]}" ctr -n k8s.io tasks exec --exec-id "vote$RANDOM$RANDOM" "$ETCD_TASK" etcdctl --endpoints https://127.0.0.1:2379 \
+        --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
+        --key /etc/kubernetes/pki/etcd/server.key member list 2>/dev/null | grep -c 'started.*false$')
+    [ "$n" = "${#MASTERS[@]}" ]
+}
+etcd_task() {
+    on "${MASTERS[0]}" ctr -n k8s.io containers ls "labels.\"io.kubernetes.container.name\"==etcd" -q | head -1
+}
+
+cluster() {
+    local n=0 h m pids=()
+    for h in "${NODES[@]}"; do n=$((n + 1)); place_cni $n "$h"; done
+    T0=$(now)
+    config_init "${MASTERS[0]}" | kubeadm_run "${MASTERS[0]}" init --upload-certs --skip-phases=preflight,addon/coredns
+    say "${MASTERS[0]} initialised at $(since "$T0") s"
+    CA_HASH=sha256:$(on "${MASTERS[0]}" sh -c \
+        'openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | cut -d" " -f1')
+    for h in "${WORKERS[@]}"; do join_worker "$h" & pids+=($!); done
+    for m in "${MASTERS[@]:1}"; do join_master "$m"; done
+    for h in "${pids[@]}"; do wait "$h" || die "a worker did not join"; done
+    say "all joined at $(since "$T0") s"
+    wait_for "$JOIN_TIMEOUT" "every node Ready" all_ready
+    say "${#NODES[@]} nodes Ready at $(since "$T0") s"
+    ETCD_TASK=$(etcd_task)
+    wait_for "$JOIN_TIMEOUT" "every etcd member votes" all_vote
+    say "cluster: ${#NODES[@]} nodes Ready, ${#MASTERS[@]} etcd members vote: $(since "$T0") s"
+}
+
+reset_node() { on "$1" bash -s <kubeadm/reset.sh; }
+reset() {
+    local t; t=$(now)
+    all reset_node "${NODES[@]}"
+    say "reset: $(since "$t") s"
+}
+
+case ${1:-} in
+    prepare) prepare ;;
+    cluster) cluster ;;
+    reset)   reset ;;
+    all)     prepare; cluster ;;
+    *)       sed -n 's/^# usage: /usage: /p' kubeadm.sh >&2; exit 2 ;;
+esac

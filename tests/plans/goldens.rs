@@ -1,0 +1,73 @@
+//! What is shown: a fresh cluster, a join, an upgrade, drift, and nothing to do.
+
+use clusterctl::facts::{FileFact, FileKind};
+use clusterctl::host::Secret;
+use clusterctl::inventory::Inventory;
+use clusterctl::plan::{Plan, reset};
+
+use super::world;
+
+/// The plan without its differences: titles are short, contents are goldens of their own.
+fn titles(plan: &Plan) -> String {
+    plan.to_string().lines().filter(|l| !l.starts_with("      ")).map(|l| format!("{l}\n")).collect()
+}
+
+#[test]
+fn a_fresh_cluster() {
+    let inv = world::inventory("v1.34.2");
+    insta::assert_snapshot!(titles(&world::plan(&inv, &world::bare(&inv)).0));
+}
+
+#[test]
+fn a_worker_joins() {
+    let small = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
+    let grown =
+        world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("w2", 22, "worker"), ("lb1", 31, "load-balancer")]);
+    let mut facts = world::finished(&small);
+    facts.hosts.extend(world::bare(&grown).hosts.into_iter().filter(|(name, _)| name == "w2"));
+    insta::assert_snapshot!(titles(&world::plan(&grown, &facts).0));
+}
+
+#[test]
+fn a_new_patch_version() {
+    let inv = world::inventory("v1.34.2");
+    let facts = world::finished(&inv);
+    insta::assert_snapshot!(titles(&world::plan(&world::inventory("v1.34.3"), &facts).0));
+}
+
+#[test]
+fn nothing_to_do() {
+    let inv = world::inventory("v1.34.2");
+    insta::assert_snapshot!(world::plan(&inv, &world::finished(&inv)).0.to_string());
+}
+
+#[test]
+fn files_changed_and_deleted_by_hand() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    let f = facts.host_mut("w1");
+    let changed = FileFact { kind: FileKind::File(Secret::from("name: other\n")), mode: 0o644, uid: 0, gid: 0 };
+    f.files.insert("/var/lib/clusterctl/cluster".into(), changed);
+    f.files.remove("/etc/sysctl.d/90-clusterctl.conf");
+    facts.host_mut("m2").units.get_mut("kubelet").expect("the unit is known").active = "failed".into();
+    insta::assert_snapshot!(world::plan(&inv, &facts).0.to_string());
+}
+
+#[test]
+fn a_whole_cluster_goes() {
+    let inv = world::inventory("v1.34.2");
+    let facts = world::finished(&inv);
+    let leaving: Vec<String> = inv.hosts.iter().map(|h| h.name.clone()).collect();
+    let page = reset::page(&reset::Inputs { inv: &inv, facts: &facts, leaving: &leaving, keep_software: false });
+    insta::assert_snapshot!(titles(&Plan::of(&page, &facts).0));
+}
+
+#[test]
+fn json_has_one_row_per_step() {
+    let inv: Inventory = world::inventory("v1.34.2");
+    let plan = world::plan(&inv, &world::bare(&inv)).0;
+    let value = serde_json::to_value(&plan).expect("a plan is serialisable");
+    let rows = value.as_array().expect("a plan is a list");
+    assert_eq!(rows.len(), plan.steps().count());
+    assert!(rows.iter().all(|r| ["phase", "host", "kind", "title", "diff"].iter().all(|k| r[k].is_string())));
+}

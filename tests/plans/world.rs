@@ -1,0 +1,97 @@
+//! Inventories and facts to plan over: bare hosts, and what they become.
+
+use std::collections::BTreeMap;
+
+use clusterctl::facts::{Facts, HostFacts};
+use clusterctl::host::Secret;
+use clusterctl::inventory::Inventory;
+use clusterctl::pki::FileOut;
+use clusterctl::plan::cluster::{self, Inputs, JoinToken};
+use clusterctl::plan::{Page, Plan};
+use clusterctl::versions;
+
+/// A text that stands for every secret; it must never be seen.
+pub const CANARY: &str = "CANARY-4f1c9a";
+
+pub const CA_PEM: &str = "-----BEGIN CERTIFICATE-----\nnot a real one\n-----END CERTIFICATE-----\n";
+
+/// Three masters, two workers, one balancer.
+pub fn inventory(version: &str) -> Inventory {
+    hosts(
+        version,
+        &[
+            ("m1", 11, "control-plane"),
+            ("m2", 12, "control-plane"),
+            ("m3", 13, "control-plane"),
+            ("w1", 21, "worker"),
+            ("w2", 22, "worker"),
+            ("lb1", 31, "load-balancer"),
+        ],
+    )
+}
+
+/// An inventory of these hosts: name, last part of the address, role.
+pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
+    let mut text =
+        format!("cluster: {{name: ha, version: {version}, endpoint: \"172.30.0.31:6443\"}}\nloadBalancer: {{kind: haproxy}}\nhosts:\n");
+    for (name, last, role) in list {
+        text += &format!("- {{name: {name}, address: 172.30.0.{last}, roles: [{role}]}}\n");
+    }
+    serde_yaml::from_str(&text).expect("the test's inventory is valid")
+}
+
+/// Hosts that have never seen Kubernetes.
+pub fn bare(inv: &Inventory) -> Facts {
+    let host = |name: &str| HostFacts {
+        os_id: "debian".into(),
+        os_name: "Debian GNU/Linux 12 (bookworm)".into(),
+        machine: "x86_64".into(),
+        hostname: name.into(),
+        machine_id: format!("id-of-{name}"),
+        memory_kib: 4_000_000,
+        cpus: 2,
+        ..HostFacts::default()
+    };
+    Facts { hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name))).collect(), cluster: None }
+}
+
+/// The page over these facts, with a PKI that is there already in name only.
+pub fn page(inv: &Inventory, facts: &Facts) -> Page {
+    let v = versions::of(&inv.cluster.version).expect("the version is supported");
+    let file = |path: &str| FileOut {
+        path: path.into(),
+        mode: 0o600,
+        content: Secret::from(format!("{CANARY} {path}")),
+        secret: true,
+        fresh: None,
+    };
+    let pki: BTreeMap<String, Vec<FileOut>> = inv
+        .control_planes()
+        .map(|m| {
+            (
+                m.name.clone(),
+                [
+                    "/etc/kubernetes/pki/ca.key",
+                    "/etc/kubernetes/pki/ca.crt",
+                    "/etc/kubernetes/admin.conf",
+                    "/var/lib/kubelet/pki/kubelet-client-initial.pem",
+                ]
+                .map(file)
+                .to_vec(),
+            )
+        })
+        .collect();
+    let token = JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() };
+    cluster::page(&Inputs { inv, facts, v, ca_pem: CA_PEM, external_ca: false, pki: &pki, token: &token, manifests: &[] })
+        .expect("a page can be made")
+}
+
+/// What is left to do, and what the facts become.
+pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    Plan::of(&page(inv, facts), facts)
+}
+
+/// Facts of a finished cluster of this inventory.
+pub fn finished(inv: &Inventory) -> Facts {
+    plan(inv, &bare(inv)).1
+}
