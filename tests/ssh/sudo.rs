@@ -24,7 +24,10 @@ fn server() -> Sshd {
     }
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
-    let hash = Command::new("openssl").args(["passwd", "-6", PASSWORD]).output().unwrap().stdout;
+    // By standard input: a test beside this one looks for the password in every command line of the machine.
+    write("password", format!("{PASSWORD}\n"));
+    let input = std::fs::File::open(folder.path().join("password")).unwrap();
+    let hash = Command::new("openssl").args(["passwd", "-6", "-stdin"]).stdin(input).output().unwrap().stdout;
     let hash = String::from_utf8(hash).unwrap();
     let (mut passwd, mut shadow) = (read("/etc/passwd"), read("/etc/shadow"));
     for (i, name) in ["ops", "opspw", "opstty", "opsls", "guest", "opsone"].iter().enumerate() {
