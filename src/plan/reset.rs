@@ -3,7 +3,7 @@
 use super::{Page, Phase, Track, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::inventory::{Inventory, Role};
+use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
 
@@ -31,20 +31,21 @@ pub fn page(i: &Inputs<'_>) -> Page {
         });
     }
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks =
-        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i, h.is_node(), h.has(Role::LoadBalancer)) }).collect();
+    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(h, i.keep_software) }).collect();
     page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
-fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
+/// What takes a cluster off one host.
+pub(super) fn host(h: &HostEntry, keep_software: bool) -> Vec<Step> {
+    let (node, balancer) = (h.is_node(), h.has(Role::LoadBalancer));
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
     if node {
         steps.extend([
             Stopped { name: "kubelet" }.into(),
             Stopped { name: "clusterctl-routes" }.into(),
-            Clean { images: !i.keep_software, found: vec![] }.into(),
+            Clean { images: !keep_software, found: vec![] }.into(),
         ]);
         paths.extend([
             layout::KUBERNETES_DIR,
@@ -55,7 +56,7 @@ fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
             layout::ROUTES_UNIT,
             layout::ROUTES_SCRIPT,
         ]);
-        if !i.keep_software {
+        if !keep_software {
             steps.push(Stopped { name: "containerd" }.into());
             paths.extend([
                 layout::CONTAINERD_CONFIG,
@@ -73,7 +74,7 @@ fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
     }
     steps.push(Absent { paths: paths.into_iter().map(String::from).collect() }.into());
     // Last: the lock of this very run is in it.
-    let state = if i.keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
+    let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
     steps.push(Absent { paths: state.into_iter().map(String::from).collect() }.into());
     steps
 }
