@@ -27,6 +27,7 @@ pub mod reset;
 mod save;
 pub mod session;
 mod status;
+mod token;
 mod validate;
 
 use interrupt::Interrupt;
@@ -90,6 +91,7 @@ pub enum Verb {
     Replace(remove::ReplaceArgs),
     Reset(reset::Args),
     Status(status::Args),
+    Token(token::Args),
     Exec(exec::Args),
     Kubeconfig(kubeconfig::Args),
     Inventory(inventory::Args),
@@ -122,6 +124,7 @@ pub async fn main() -> Exit {
         Verb::Remove(args) => remove::run(&call, args).await,
         Verb::Replace(args) => remove::replace(&call, args).await,
         Verb::Reset(args) => reset::run(&call, args).await,
+        Verb::Token(args) => token::run(&call, args).await,
         Verb::Status(args) => status::run(&call, args).await,
         Verb::Exec(args) => exec::run(&call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,

@@ -135,6 +135,8 @@ pub struct ClusterFacts {
     pub nodes: BTreeMap<String, Value>,
     /// Ids of bootstrap tokens made by this program's runs.
     pub run_tokens: BTreeSet<String>,
+    /// Ids of all bootstrap tokens.
+    pub tokens: BTreeSet<String>,
     /// Only ever predicted: nodes that a step before has drained.
     pub drained: BTreeSet<String>,
 }

@@ -41,7 +41,7 @@ pub use package::Package;
 pub use static_pod::StaticPod;
 pub use static_pods_gone::StaticPodsGone;
 pub use stopped::Stopped;
-pub use token::{Bootstrap, Token, TokensGone};
+pub use token::{Bootstrap, Ids, Token, TokensGone};
 pub use unit::Unit;
 pub use wait::Wait;
 

@@ -288,7 +288,7 @@ fn worst(failures: &[Failure]) -> Exit {
     }
 }
 
-fn random_text(length: usize, alphabet: &[u8]) -> String {
+pub fn random_text(length: usize, alphabet: &[u8]) -> String {
     use rand::RngExt;
     let mut rng = rand::rng();
     (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()

@@ -60,7 +60,7 @@ impl Parts<'_> {
 
     fn member(&self, h: &HostEntry, want: Standing) -> Step {
         let members = self.i.inv.control_planes().filter(|m| m.name != h.name && !self.joins_etcd(m));
-        let through = members.map(|m| client_url(m)).collect();
+        let through = members.map(client_url).collect();
         Member { name: h.name.clone(), peer_url: peer_url(h), through, want }.into()
     }
 

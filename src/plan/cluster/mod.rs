@@ -12,7 +12,7 @@ use crate::host::{HostName, Secret};
 use crate::inventory::{CniKind, HostEntry, Inventory, LoadBalancerKind, Role};
 use crate::pki::FileOut;
 use crate::render::{self, Component, Ctx, Node};
-use crate::step::{self, File, NodeMeta, Object, Step, Token, TokensGone, Unit, Wait};
+use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Unit, Wait};
 use crate::{layout, versions};
 
 pub mod master;
@@ -208,7 +208,7 @@ impl<'a> Parts<'a> {
         if addons.core_dns.enabled && addons.core_dns.wait && self.i.inv.network.cni.kind != CniKind::None {
             steps.push(rollout("Deployment", "coredns"));
         }
-        steps.push(TokensGone { address, ids: vec![] }.into());
+        steps.push(TokensGone { address, ids: Ids::OfRuns }.into());
         steps
     }
 }
