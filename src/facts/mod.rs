@@ -11,6 +11,7 @@ use crate::host::{HostName, Secret};
 
 pub mod cluster;
 pub mod host;
+pub mod sources;
 pub mod status;
 
 /// Everything observed at one moment.

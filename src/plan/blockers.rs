@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Plan;
 use super::cluster::established;
 use super::cluster::master::peer_url;
+use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -61,6 +62,17 @@ impl Blocker {
         let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
         Blocker::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
     }
+}
+
+/// Something that a host cannot get, where the plan says that it must.
+pub fn not_to_be_had(host: &str, missing: &Missing) -> Blocker {
+    let (name, fix) = match missing.kind {
+        Kind::Binary => ("binary", "check `cluster.version` and `artifacts.binaries`, and the host's way there"),
+        Kind::Image => {
+            ("image", "check `cluster.version`, `artifacts.imageRepository` and `artifacts.registryMirrors`, and the host's way there")
+        }
+    };
+    Blocker::new(host, name, format!("{} cannot be got: {}", missing.what, missing.why), fix)
 }
 
 /// Every blocker of a converging run. `founding` is true for `init`.
@@ -121,6 +133,15 @@ fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) 
     }
     if !host.is_node() {
         return out;
+    }
+    // Links and chains alone may be another container engine's.
+    let of_kubernetes = |l: &&String| l.starts_with("container ") || l.contains("/var/lib/kubelet") || l.contains("/var/lib/etcd");
+    let leftovers: Vec<&str> = f.leftovers.iter().filter(of_kubernetes).map(String::as_str).collect();
+    if owner(inv, f).is_none() && !leftovers.is_empty() {
+        let (some, more) = leftovers.split_at(leftovers.len().min(3));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let fix = "if nobody needs it any more, take it away with `clusterctl reset --limit HOST`";
+        block("leftovers", format!("it is in no cluster and has leftovers of one: {}{more}", some.join(", ")), fix);
     }
     if f.swap && inv.kubelet_for(host).config.get("failSwapOn") != Some(&serde_json::Value::Bool(false)) {
         block(

@@ -71,6 +71,10 @@ pub fn spliced(leaving: Page, mut rest: Page) -> Page {
 pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
     let mut out = Vec::new();
     let leaves = |h: &&HostEntry| i.leaving.contains(&h.name);
+    if i.facts.cluster.is_none() {
+        let fix = "see `clusterctl status`; bring a quorum of etcd members back first";
+        out.push(Blocker::new("", "api-away", "no API server answers, and without one no host can leave in good order", fix));
+    }
     for role in [Role::ControlPlane, Role::LoadBalancer] {
         let of_role = || i.inv.hosts.iter().filter(move |h| h.has(role));
         if of_role().count() > 0 && of_role().all(|h| leaves(&h)) {

@@ -23,6 +23,18 @@ kubectl() { "$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl" "$@"; }
 # lab_inventory BASE [REPLACEMENT]: an inventory of the repository with the lab's part appended
 lab_inventory() { { cat "$ROOT/inventories/$1"; sed "s|@LAB@|$LAB|g" "$ROOT/tests/lab/site.yaml"; } >"$CLUSTERCTL_INVENTORY"; }
 
+# inventory_of HOST...: of the inventory in $FULL, these hosts alone
+FULL=$WORK/full.yaml
+inventory_of() {
+    python3 - "$FULL" "$@" >"$CLUSTERCTL_INVENTORY" <<'PY'
+import re, sys
+text, keep = open(sys.argv[1]).read(), sys.argv[2:]
+head, rest = text.split("\nhosts:\n")
+entries, tail = re.findall(r"  - name: (\S+)\n((?:    .*\n)*)", rest), rest[rest.index("\nartifacts:") if "\nartifacts:" in rest else len(rest):]
+print(head + "\nhosts:\n" + "".join(f"  - name: {n}\n{body}" for n, body in entries if n in keep) + tail)
+PY
+}
+
 PASSED=0 FAILED=0
 say()  { printf '%s %s\n' "$(date +%H:%M:%S)" "$*"; }
 pass() { PASSED=$((PASSED + 1)); say "ok: $*"; }

@@ -8,6 +8,8 @@ SSH=(ssh -i "$SSH_KEY" -o UserKnownHostsFile="$KNOWN_HOSTS" -o StrictHostKeyChec
 
 # lab_network: one bridge, with addresses that are given by hand
 lab_network() {
+    # All hosts are one kernel's: systemd, containerd and kubelet of a dozen of them need more watches than one machine's default.
+    [ "$(sysctl -n fs.inotify.max_user_instances)" -ge 4096 ] || sysctl -qw fs.inotify.max_user_instances=8192
     docker network inspect "$NET" >/dev/null 2>&1 ||
         docker network create --label "$LABEL" --subnet "$SUBNET.0/24" --gateway "$SUBNET.1" "$NET" >/dev/null
 }

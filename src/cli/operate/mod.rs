@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 mod certificates;
+mod sources;
 pub mod stages;
 
 use certificates::certificates;
@@ -96,12 +97,20 @@ async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit>
     let luggage = luggage(session, call).await?;
     let (facts, failures) = look(session, &luggage).await;
     let mut failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
+    // That a machine which is called gone does not answer is no failure.
+    failures.retain(|f| !mode.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
     let (found, plan) = planned(session, &luggage, &facts, mode)?;
     if !found.is_empty() {
         report.failures(&failures);
         refuse(session, &found);
         let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
         return Err(if away { Exit::Unreachable } else { Exit::Refused });
+    }
+    let found = sources::missing(session, &plan).await;
+    if !found.is_empty() {
+        report.failures(&failures);
+        refuse(session, &found);
+        return Err(Exit::Refused);
     }
     if *mode == Mode::Plan {
         report.failures(&failures);

@@ -10,6 +10,10 @@ said=
 again() {
   if [ "$(date +%s)" -ge "$end" ]; then
     echo "etcd member $name ($peer): $what did not succeed within $limit s: $said" >&2
+    if [ "$what" = vote ] && ! pgrep -x etcd >/dev/null; then
+      echo "etcd does not run on this host; the kubelet's last errors:" >&2
+      journalctl -u kubelet -n 200 --no-pager -o cat 2>/dev/null | grep '^[EF][0-9]' | tail -n 5 >&2 || :
+    fi
     exit 1
   fi
   sleep 0.3
@@ -26,7 +30,9 @@ spare() {
   voters=$(printf '%s\n' "$list" | grep -c 'false$') || :
   left=$((voters - 1))
   need=$((left / 2 + 1))
-  healthy=$(etcd --endpoints "$endpoints" endpoint health -w json 2>/dev/null | grep -o '"health":true' | grep -c .) || :
+  # All but this one are asked, also those that leave next.
+  others=$(printf '%s\n' "$list" | grep -v "^$id," | cut -d, -f5 | tr -d ' ' | grep . | paste -sd, -)
+  healthy=$(etcd --endpoints "$others" endpoint health -w json 2>/dev/null | grep -o '"health":true' | grep -c .) || :
   [ "$healthy" -ge "$need" ] && return 0
   echo "etcd member $name cannot be removed: of the $left members left, $need must be healthy (quorum), and $healthy are" >&2
   exit 1

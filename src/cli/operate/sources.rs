@@ -1,0 +1,37 @@
+//! Whether the hosts can get what a plan wants them to get: asked before anything is begun, of all hosts at once.
+
+use super::Session;
+use crate::facts::sources;
+use crate::host::{Cmd, HostName};
+use crate::plan::Plan;
+use crate::plan::blockers::{self, Blocker};
+use crate::step::binary::Source;
+use crate::step::{Binary, Image, Step};
+
+/// What cannot be got, by host. A host that cannot be asked is left to the run itself.
+pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
+    let asks: Vec<(HostName, Cmd)> = plan.hosts().into_iter().filter_map(|h| ask(session, plan, &h).map(|cmd| (h, cmd))).collect();
+    if asks.is_empty() {
+        return Vec::new();
+    }
+    let _busy = session.report.busy("seeing that programs and images can be got");
+    let mut out = Vec::new();
+    for (host, answer) in session.each(asks).await {
+        let missing = answer.map(|output| sources::parse(&output.stdout)).unwrap_or_default();
+        out.extend(missing.iter().map(|m| blockers::not_to_be_had(&host, m)));
+    }
+    out
+}
+
+fn ask(session: &Session, plan: &Plan, host: &HostName) -> Option<Cmd> {
+    let (mut binaries, mut images): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    for (_, _, planned) in plan.steps().filter(|(_, h, _)| *h == host) {
+        match &planned.step {
+            Step::Binary(Binary { source: Source::Url(url), .. }) => binaries.push(url),
+            Step::Image(Image { references }) => images.extend(references.iter().map(String::as_str)),
+            _ => {}
+        }
+    }
+    (!binaries.is_empty() || !images.is_empty())
+        .then(|| sources::request(&binaries, &images, &session.inventory.artifacts.registry_mirrors))
+}
