@@ -3,7 +3,7 @@
 use super::{Page, Phase, Track, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::inventory::{Inventory, Role};
+use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
 
@@ -31,16 +31,15 @@ pub fn page(i: &Inputs<'_>) -> Page {
         });
     }
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks =
-        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i, h.is_node(), h.has(Role::LoadBalancer)) }).collect();
+    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i, h) }).collect();
     page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
-fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
+fn host(i: &Inputs<'_>, h: &HostEntry) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
-    if node {
+    if h.is_node() {
         steps.extend([
             Stopped { name: "kubelet" }.into(),
             Stopped { name: "clusterctl-routes" }.into(),
@@ -67,7 +66,11 @@ fn host(i: &Inputs<'_>, node: bool, balancer: bool) -> Vec<Step> {
             paths.extend(layout::BINARIES);
         }
     }
-    if balancer {
+    if h.has(Role::LoadBalancer) {
+        // Whatever kind the inventory names now: another one may have been set up before. The address goes before who serves on it.
+        steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
+        paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
+    } else if i.inv.runs_balancer(h) {
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }

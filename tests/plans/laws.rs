@@ -25,6 +25,10 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         drifted.cluster.get_or_insert_default().nodes.remove("w1");
         out.push((format!("drifted {version}"), inv, drifted));
     }
+    for (name, inv) in super::balancers::kinds() {
+        out.push((format!("fresh {name}"), inv.clone(), world::bare(&inv)));
+        out.push((format!("finished {name}"), inv.clone(), world::finished(&inv)));
+    }
     out
 }
 
