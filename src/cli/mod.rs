@@ -14,6 +14,7 @@ mod exec;
 pub mod init;
 pub mod interrupt;
 mod inventory;
+mod join;
 mod kubeconfig;
 mod limit;
 mod lock;
@@ -21,11 +22,13 @@ mod logged;
 mod operate;
 mod operator_files;
 pub mod plan;
+mod remove;
 pub mod report;
 pub mod reset;
 mod save;
 pub mod session;
 mod status;
+mod token;
 mod validate;
 
 use interrupt::Interrupt;
@@ -84,8 +87,12 @@ pub enum Verb {
     Init(init::Args),
     Apply(apply::Args),
     Plan(plan::Args),
+    Join(join::Args),
+    Remove(remove::Args),
+    Replace(remove::ReplaceArgs),
     Reset(reset::Args),
     Status(status::Args),
+    Token(token::Args),
     Exec(exec::Args),
     Kubeconfig(kubeconfig::Args),
     Balancer(balancer::Args),
@@ -115,7 +122,11 @@ pub async fn main() -> Exit {
         Verb::Init(args) => init::run(&call, args).await,
         Verb::Apply(args) => apply::run(&call, args).await,
         Verb::Plan(args) => plan::run(&call, args).await,
+        Verb::Join(args) => join::run(&call, args).await,
+        Verb::Remove(args) => remove::run(&call, args).await,
+        Verb::Replace(args) => remove::replace(&call, args).await,
         Verb::Reset(args) => reset::run(&call, args).await,
+        Verb::Token(args) => token::run(&call, args).await,
         Verb::Status(args) => status::run(&call, args).await,
         Verb::Exec(args) => exec::run(&call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,

@@ -19,6 +19,9 @@ pub const TOKEN_DESCRIPTION: &str = "clusterctl join, made for one run";
 const NODES: &str = "/api/v1/nodes";
 const TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
 
+/// All bootstrap tokens; asked for by `token list`.
+pub const ALL_TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken&limit=500";
+
 /// Kinds whose API paths are known: API version, kind, plural. Others are left to kubectl, which asks the API for them first.
 const PLURALS: [(&str, &str, &str); 14] = [
     ("v1", "ConfigMap", "configmaps"),
@@ -107,7 +110,10 @@ fn answer(facts: &mut ClusterFacts, raw: &mut BTreeMap<String, Value>, path: &st
     let items = || value["items"].as_array().into_iter().flatten();
     match path {
         NODES => facts.nodes.extend(items().map(|n| (name(n), n.clone()))),
-        TOKENS => facts.run_tokens.extend(items().filter_map(run_token)),
+        TOKENS => {
+            facts.run_tokens.extend(items().filter_map(run_token));
+            facts.tokens.extend(items().map(token_id));
+        }
         _ if value["metadata"]["name"].is_string() => drop(facts.objects.insert(ObjectRef::of(&value), value)),
         _ => drop(raw.insert(path.to_string(), value)),
     }
@@ -122,5 +128,9 @@ fn name(object: &Value) -> String {
 fn run_token(secret: &Value) -> Option<String> {
     use base64::Engine;
     let description = base64::engine::general_purpose::STANDARD.decode(secret["data"]["description"].as_str()?).ok()?;
-    (description == TOKEN_DESCRIPTION.as_bytes()).then(|| name(secret).trim_start_matches("bootstrap-token-").to_string())
+    (description == TOKEN_DESCRIPTION.as_bytes()).then(|| token_id(secret))
+}
+
+fn token_id(secret: &Value) -> String {
+    name(secret).trim_start_matches("bootstrap-token-").to_string()
 }

@@ -123,7 +123,6 @@ fn members(json: &str) -> Option<Vec<MemberFact>> {
                 peer_urls: m["peerURLs"].as_array().into_iter().flatten().filter_map(|u| u.as_str().map(String::from)).collect(),
                 learner: m["isLearner"].as_bool().unwrap_or(false),
                 leader: false,
-                healthy: true,
             })
             .collect(),
     )

@@ -126,7 +126,6 @@ pub struct MemberFact {
     pub peer_urls: Vec<String>,
     pub learner: bool,
     pub leader: bool,
-    pub healthy: bool,
 }
 
 /// What the API server said.
@@ -139,6 +138,10 @@ pub struct ClusterFacts {
     pub nodes: BTreeMap<String, Value>,
     /// Ids of bootstrap tokens made by this program's runs.
     pub run_tokens: BTreeSet<String>,
+    /// Ids of all bootstrap tokens.
+    pub tokens: BTreeSet<String>,
+    /// Only ever predicted: nodes that a step before has drained.
+    pub drained: BTreeSet<String>,
 }
 
 /// An object's identity.
@@ -182,6 +185,12 @@ impl Facts {
     pub fn host(&self, name: &str) -> &HostFacts {
         static NONE: std::sync::OnceLock<HostFacts> = std::sync::OnceLock::new();
         self.hosts.get(name).unwrap_or_else(|| NONE.get_or_init(HostFacts::default))
+    }
+
+    /// etcd's members, by the word of one of them: of one that sees a leader where there is one, for what a cut-off member lists may be old.
+    pub fn members(&self) -> Option<&[MemberFact]> {
+        let lists = || self.hosts.values().filter_map(|f| f.members.as_deref());
+        lists().find(|list| list.iter().any(|m| m.leader)).or_else(|| lists().next())
     }
 
     /// The same, to predict into.

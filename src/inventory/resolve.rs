@@ -18,6 +18,13 @@ impl Inventory {
         self.hosts.iter().find(|h| h.name == name)
     }
 
+    /// The same cluster without these hosts.
+    pub fn without(&self, names: &[String]) -> Inventory {
+        let mut out = self.clone();
+        out.hosts.retain(|h| !names.contains(&h.name));
+        out
+    }
+
     /// The hosts with a role, in the inventory's order.
     pub fn with_role(&self, role: Role) -> impl Iterator<Item = &HostEntry> {
         self.hosts.iter().filter(move |h| h.has(role))

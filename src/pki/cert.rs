@@ -127,6 +127,13 @@ impl Cert {
         Ok(Cert { der, ..cert })
     }
 
+    /// SHA-256 of the public key's DER, hex: what `kubeadm join --discovery-token-ca-cert-hash` pins.
+    pub fn public_key_pin(&self) -> Option<String> {
+        use sha2::Digest;
+        let (_, x) = X509Certificate::from_der(&self.der).ok()?;
+        Some(sha2::Sha256::digest(x.public_key().raw).iter().map(|b| format!("{b:02x}")).collect())
+    }
+
     pub fn pem(&self) -> String {
         key::encode("CERTIFICATE", &self.der)
     }

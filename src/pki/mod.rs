@@ -68,3 +68,8 @@ pub struct Cluster<'a> {
     /// Control-plane endpoint, `host:port`.
     pub endpoint: &'a str,
 }
+
+/// SHA-256 of the first certificate's public key, as `kubeadm join` pins it; `None` when there is no certificate.
+pub fn public_key_pin(pem: &[u8]) -> Option<String> {
+    cert::Cert::read_all(pem).ok()?.first()?.public_key_pin()
+}

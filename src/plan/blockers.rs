@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Plan;
 use super::cluster::established;
+use super::cluster::master::peer_url;
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -35,7 +36,7 @@ const MEMORY_NODE_KIB: u64 = 700_000;
 const DISK_BYTES: u64 = 3 << 30;
 
 impl Blocker {
-    fn new(host: &str, name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
+    pub(super) fn new(host: &str, name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
         Blocker { host: host.into(), name, message: message.into(), fix: fix.into() }
     }
 
@@ -52,7 +53,7 @@ impl Blocker {
     /// A single control-plane host that would be reset under a living cluster.
     pub fn member_stays(host: &str, members: usize) -> Self {
         let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
-        Blocker::new(host, "etcd-member", message, "reset the whole cluster, or remove the member first (`etcdctl member remove`)")
+        Blocker::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
     }
 
     /// `init` of a cluster that is finished.
@@ -86,7 +87,8 @@ pub fn of(inv: &Inventory, facts: &Facts, founding: bool) -> Vec<Blocker> {
             "found it, or go on founding it, with `clusterctl init`",
         ));
     }
-    out.extend(not_yet(inv, facts, fresh));
+    out.extend(not_yet(inv));
+    out.extend(joining(inv, facts, fresh));
     out.extend(version_change(inv, facts, fresh));
     out.extend(mixed(inv, facts));
     out.extend(clocks(facts));
@@ -248,26 +250,38 @@ fn duplicates(facts: &Facts) -> Vec<Blocker> {
 }
 
 /// What an inventory can say and this version cannot bring about; better refused than left out silently.
-fn not_yet(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
+fn not_yet(inv: &Inventory) -> Vec<Blocker> {
     let asked = [
         (!inv.etcd_is_stacked(), "etcd outside the control-plane hosts", "let the control-plane hosts run it"),
         (!inv.artifacts.binaries.starts_with("http"), "binaries from a folder", "serve the folder over HTTP"),
     ];
-    let mut out: Vec<Blocker> = asked
+    asked
         .into_iter()
         .filter(|(asked, ..)| *asked)
         .map(|(_, what, fix)| Blocker::new("", "not-yet", format!("{what} is not supported by this version of clusterctl"), fix))
-        .collect();
-    let new = inv.control_planes().filter(|h| facts.hosts.get(&h.name).is_some_and(|f| !f.files.contains_key(layout::ETCD_MEMBER_DIR)));
-    if !fresh {
-        out.extend(new.map(|h| {
-            Blocker::new(
-                &h.name,
-                "not-yet",
-                "a control-plane host cannot join a cluster that stands with this version of clusterctl",
-                "take it out of the inventory",
-            )
-        }));
+        .collect()
+}
+
+/// etcd grows only while all its members are well, and never by a machine that carries the data of an earlier member.
+fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
+    let Some(list) = facts.members().filter(|_| !fresh && inv.etcd_is_stacked()) else { return Vec::new() };
+    let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
+    let mut out = Vec::new();
+    let new: Vec<&HostEntry> = inv.control_planes().filter(|h| !listed(h) && facts.hosts.contains_key(&h.name)).collect();
+    for h in new.iter().filter(|h| facts.host(&h.name).files.contains_key(layout::ETCD_MEMBER_DIR)) {
+        let message = format!("{} holds the data of an etcd member that is not in the cluster's list any more", layout::ETCD_DATA_DIR);
+        let fix = format!("`clusterctl reset --limit {}`, then join it anew", h.name);
+        out.push(Blocker::new(&h.name, "etcd-data", message, fix));
+    }
+    // One that has no data yet is the newcomer itself, half-way in.
+    let away = |name: &str| !facts.hosts.get(name).is_some_and(|f| f.members.is_some() || !f.files.contains_key(layout::ETCD_MEMBER_DIR));
+    let away: Vec<&str> = list.iter().filter(|m| !m.learner && !m.name.is_empty() && away(&m.name)).map(|m| m.name.as_str()).collect();
+    if !new.is_empty() && !away.is_empty() {
+        let voters = list.iter().filter(|m| !m.learner).count();
+        let message =
+            format!("of {voters} voting etcd members these do not answer: {}; a newcomer would only raise the quorum", away.join(", "));
+        let fix = format!("bring them back, or take them out first: `clusterctl remove {} --dead`", away.join(" "));
+        out.push(Blocker::new("", "etcd-member-away", message, fix));
     }
     out
 }

@@ -9,6 +9,7 @@ use crate::step::Step;
 
 pub mod blockers;
 pub mod cluster;
+pub mod remove;
 pub mod reset;
 mod show;
 pub mod subnets;

@@ -31,19 +31,20 @@ pub fn page(i: &Inputs<'_>) -> Page {
         });
     }
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i, h) }).collect();
+    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.keep_software) }).collect();
     page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
-fn host(i: &Inputs<'_>, h: &HostEntry) -> Vec<Step> {
+/// What takes a cluster off one host.
+pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
     if h.is_node() {
         steps.extend([
             Stopped { name: "kubelet" }.into(),
             Stopped { name: "clusterctl-routes" }.into(),
-            Clean { images: !i.keep_software, found: vec![] }.into(),
+            Clean { images: !keep_software, found: vec![] }.into(),
         ]);
         paths.extend([
             layout::KUBERNETES_DIR,
@@ -54,7 +55,7 @@ fn host(i: &Inputs<'_>, h: &HostEntry) -> Vec<Step> {
             layout::ROUTES_UNIT,
             layout::ROUTES_SCRIPT,
         ]);
-        if !i.keep_software {
+        if !keep_software {
             steps.push(Stopped { name: "containerd" }.into());
             paths.extend([
                 layout::CONTAINERD_CONFIG,
@@ -70,13 +71,13 @@ fn host(i: &Inputs<'_>, h: &HostEntry) -> Vec<Step> {
         // Whatever kind the inventory names now: another one may have been set up before. The address goes before who serves on it.
         steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
         paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
-    } else if i.inv.runs_balancer(h) {
+    } else if inv.runs_balancer(h) {
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }
     steps.push(Absent { paths: paths.into_iter().map(String::from).collect() }.into());
     // Last: the lock of this very run is in it.
-    let state = if i.keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
+    let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
     steps.push(Absent { paths: state.into_iter().map(String::from).collect() }.into());
     steps
 }

@@ -10,14 +10,17 @@ use crate::host::{Cmd, Host, HostError, HostName};
 pub mod absent;
 pub mod binary;
 pub mod clean;
+pub mod drain;
 pub mod file;
 pub mod image;
 pub mod kernel;
+pub mod member;
 pub mod node_gone;
 pub mod node_meta;
 pub mod object;
 pub mod package;
 pub mod static_pod;
+pub mod static_pods_gone;
 pub mod stopped;
 pub mod token;
 pub mod unit;
@@ -26,16 +29,19 @@ pub mod wait;
 pub use absent::Absent;
 pub use binary::Binary;
 pub use clean::Clean;
+pub use drain::Drain;
 pub use file::{Content, File};
 pub use image::Image;
 pub use kernel::Kernel;
+pub use member::{Member, Standing};
 pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
 pub use object::Object;
 pub use package::Package;
 pub use static_pod::StaticPod;
+pub use static_pods_gone::StaticPodsGone;
 pub use stopped::Stopped;
-pub use token::{Bootstrap, Token, TokensGone};
+pub use token::{Bootstrap, Ids, Token, TokensGone};
 pub use unit::Unit;
 pub use wait::Wait;
 
@@ -55,6 +61,9 @@ pub enum Step {
     Unit(Unit),
     Stopped(Stopped),
     StaticPod(StaticPod),
+    StaticPodsGone(StaticPodsGone),
+    Member(Member),
+    Drain(Drain),
     Object(Object),
     NodeMeta(NodeMeta),
     NodeGone(NodeGone),
@@ -107,6 +116,9 @@ macro_rules! each {
             Step::Unit($s) => $body,
             Step::Stopped($s) => $body,
             Step::StaticPod($s) => $body,
+            Step::StaticPodsGone($s) => $body,
+            Step::Member($s) => $body,
+            Step::Drain($s) => $body,
             Step::Object($s) => $body,
             Step::NodeMeta($s) => $body,
             Step::NodeGone($s) => $body,
@@ -135,7 +147,9 @@ impl Step {
             Step::Image(_) => "image",
             Step::Kernel(_) => "kernel",
             Step::Unit(_) | Step::Stopped(_) => "unit",
-            Step::StaticPod(_) => "static-pod",
+            Step::StaticPod(_) | Step::StaticPodsGone(_) => "static-pod",
+            Step::Member(_) => "member",
+            Step::Drain(_) => "drain",
             Step::Object(_) => "object",
             Step::NodeMeta(_) | Step::NodeGone(_) => "node",
             Step::Token(_) | Step::TokensGone(_) | Step::Bootstrap(_) => "token",

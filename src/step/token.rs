@@ -1,10 +1,12 @@
 //! The bootstrap token of one run: made when a host needs it, handed over, deleted after.
 
-use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use async_trait::async_trait;
+
 use super::{Answers, Step, StepError, carry_out, fenced, url_host};
-use crate::facts::{Facts, FileFact, FileKind};
+use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
@@ -22,7 +24,7 @@ pub struct Token {
     pub id: String,
     /// The Secret object, JSON.
     pub object: Secret,
-    /// The hosts that join with it.
+    /// The hosts that join with it; none when it is for others to use.
     pub for_hosts: Vec<HostName>,
 }
 
@@ -35,17 +37,22 @@ impl From<Token> for Step {
 #[async_trait]
 impl Answers for Token {
     fn title(&self) -> String {
-        format!("make a bootstrap token for {}", self.for_hosts.join(" "))
+        match self.for_hosts.as_slice() {
+            [] => format!("make bootstrap token {}", self.id),
+            hosts => format!("make a bootstrap token for {}", hosts.join(" ")),
+        }
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
         let made = facts.cluster.as_ref().is_some_and(|c| c.run_tokens.contains(&self.id));
         let for_hosts: Vec<HostName> = self.for_hosts.iter().filter(|h| !has_identity(h, facts)).cloned().collect();
-        (!made && !for_hosts.is_empty()).then(|| Token { for_hosts, ..self.clone() })
+        let wanted = self.for_hosts.is_empty() || !for_hosts.is_empty();
+        (!made && wanted).then(|| Token { for_hosts, ..self.clone() })
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
         facts.cluster.get_or_insert_default().run_tokens.insert(self.id.clone());
+        facts.cluster.get_or_insert_default().tokens.insert(self.id.clone());
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
@@ -55,13 +62,21 @@ impl Answers for Token {
     }
 }
 
-/// No token of any run is left.
+/// Which tokens.
+#[derive(Clone, Debug)]
+pub enum Ids {
+    /// Those of our runs; `pending` fills them in from the facts.
+    OfRuns,
+    These(Vec<String>),
+}
+
+/// These tokens are not there.
 #[derive(Clone, Debug)]
 pub struct TokensGone {
     /// Address of the API server on the track's host.
     pub address: IpAddr,
-    /// Ids to delete; filled by `pending` from the facts.
-    pub ids: Vec<String>,
+    /// Ids to delete.
+    pub ids: Ids,
 }
 
 impl From<TokensGone> for Step {
@@ -73,22 +88,32 @@ impl From<TokensGone> for Step {
 #[async_trait]
 impl Answers for TokensGone {
     fn title(&self) -> String {
-        format!("delete {} bootstrap token{} of finished runs", self.ids.len(), if self.ids.len() == 1 { "" } else { "s" })
+        match &self.ids {
+            Ids::OfRuns => "delete the bootstrap tokens of finished runs".into(),
+            Ids::These(ids) => format!("delete {} bootstrap token{}", ids.len(), if ids.len() == 1 { "" } else { "s" }),
+        }
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let ids: Vec<String> = facts.cluster.as_ref().map(|c| c.run_tokens.iter().cloned().collect()).unwrap_or_default();
-        (!ids.is_empty()).then_some(TokensGone { ids, address: self.address })
+        let there = |set: fn(&ClusterFacts) -> &BTreeSet<String>| facts.cluster.as_ref().map(set).into_iter().flatten();
+        let ids: Vec<String> = match &self.ids {
+            Ids::OfRuns => there(|c| &c.run_tokens).cloned().collect(),
+            Ids::These(ids) => there(|c| &c.tokens).filter(|t| ids.contains(t)).cloned().collect(),
+        };
+        (!ids.is_empty()).then_some(TokensGone { ids: Ids::These(ids), address: self.address })
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        if let Some(cluster) = &mut facts.cluster {
-            cluster.run_tokens.retain(|id| !self.ids.contains(id));
+        if let (Some(cluster), Ids::These(ids)) = (&mut facts.cluster, &self.ids) {
+            cluster.run_tokens.retain(|id| !ids.contains(id));
+            cluster.tokens.retain(|id| !ids.contains(id));
         }
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = [run.to_string(), url_host(self.address)].into_iter().chain(self.ids.clone());
+        // `pending` names them; a step that was never laid against facts has nothing to delete.
+        let Ids::These(ids) = &self.ids else { return Ok(()) };
+        let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
         carry_out(host, Cmd::script(fenced!("delete_tokens.sh"), args)).await
     }
 }

@@ -42,7 +42,8 @@ pub fn is_ready(node: &Value) -> bool {
 /// Whether a Deployment or DaemonSet has all its pods, new and available.
 fn is_rolled_out(object: &Value) -> bool {
     let (status, n) = (&object["status"], |v: &Value| v.as_u64().unwrap_or(0));
-    if n(&status["observedGeneration"]) < n(&object["metadata"]["generation"]) {
+    // What no controller has looked at yet says nothing.
+    if status["observedGeneration"].is_null() || n(&status["observedGeneration"]) < n(&object["metadata"]["generation"]) {
         return false;
     }
     match object["kind"].as_str() {

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 vip=$SUBNET.30
 url=https://$vip:6443/readyz
-ask() { [ "$(curl -sk --connect-timeout 1 -m "${2:-1}" -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
+ask() { [ "$(curl -sk --connect-timeout 0.3 -m 1.5 -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
 # holder: the balancers that have the virtual address now
 holder() { for h in lb1 lb2; do on $h ip -o addr show 2>/dev/null | grep -qwF "$vip" && echo $h; done | xargs; }
 holds() { [ "$(holder)" = "$1" ]; }
@@ -40,10 +40,12 @@ check "nginx's example site was never started" on lb1 sh -c '! ss -Hltn "sport =
 
 pounding die_and_wait m1
 say "a master's death behind nginx: $failed of $asked requests failed"
-# Within a second of it nginx tries another server; a request has one second here.
-check "nginx goes on without a master" test "$failed" -le 3
+# nginx tries another server after a second.
+check "nginx goes on without a master" test "$failed" -le 2
 check "a dead backend does not move the address" holds lb1
 lab start m1 >/dev/null 2>&1
+# nginx does not know a server that answers from one that only listens: wait, or the numbers below are about that.
+check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 
 pounding die_and_wait lb1
 say "VIP failover: $gap ms from the first balancer's death to the next answer, $failed of $asked requests failed"
@@ -56,13 +58,13 @@ check "and does not take the address back" holds lb2
 stop_nginx() { on lb2 systemctl stop nginx; sleep 4; }
 pounding stop_nginx
 say "a stopped nginx: $gap ms to the next answer, $failed of $asked requests failed"
+check "its address moves within 3 s, too" test "$gap" -lt 3000
 check "a balancer that does not serve loses the address" holds lb1
 expect "plan shows it" 6 ctl plan
 check "apply mends it" ctl apply
 check "nobody moves for that" holds lb1
 
 sed -i 's/^  kind: nginx/  kind: haproxy/' "$CLUSTERCTL_INVENTORY"
-check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 pounding ctl apply >/dev/null 2>&1
 say "from nginx to haproxy, one balancer after the other: $failed of $asked requests failed"
 expect "haproxy in place of nginx: nothing is left" 0 ctl plan

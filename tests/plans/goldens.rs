@@ -23,9 +23,30 @@ fn a_worker_joins() {
     let small = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
     let grown =
         world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("w2", 22, "worker"), ("lb1", 31, "load-balancer")]);
-    let mut facts = world::finished(&small);
-    facts.hosts.extend(world::bare(&grown).hosts.into_iter().filter(|(name, _)| name == "w2"));
+    let facts = world::growing(&small, &grown);
     insta::assert_snapshot!(titles(&world::plan(&grown, &facts).0));
+}
+
+#[test]
+fn two_masters_and_a_worker_join() {
+    let small = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
+    let grown = world::inventory("v1.34.2");
+    insta::assert_snapshot!(titles(&world::plan(&grown, &world::growing(&small, &grown)).0));
+}
+
+#[test]
+fn a_master_is_removed() {
+    let inv = world::inventory("v1.34.2");
+    insta::assert_snapshot!(titles(&world::removal(&inv, &world::finished(&inv), &["m1"], false).0));
+}
+
+#[test]
+fn a_dead_master_and_a_dead_worker_are_removed() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    facts.hosts.remove("m1");
+    facts.hosts.remove("w2");
+    insta::assert_snapshot!(titles(&world::removal(&inv, &facts, &["m1", "w2"], true).0));
 }
 
 #[test]

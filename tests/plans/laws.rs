@@ -23,7 +23,9 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         drifted.host_mut("m1").files.remove("/etc/kubernetes/manifests/etcd.yaml");
         drifted.host_mut("w2").units.remove("kubelet");
         drifted.cluster.get_or_insert_default().nodes.remove("w1");
-        out.push((format!("drifted {version}"), inv, drifted));
+        out.push((format!("drifted {version}"), inv.clone(), drifted));
+        let small = world::hosts(version, &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
+        out.push((format!("growing {version}"), inv.clone(), world::growing(&small, &inv)));
     }
     for (name, inv) in super::balancers::kinds() {
         out.push((format!("fresh {name}"), inv.clone(), world::bare(&inv)));
@@ -68,6 +70,43 @@ fn after_any_prefix_the_rest_is_planned() {
             planned.step.predict(host, &mut now);
         }
     }
+}
+
+/// Law 6, over the member list: every step that takes a vote away or adds one leaves more than half of the voters with data.
+#[test]
+fn membership_changes_one_vote_at_a_time() {
+    let inv = world::inventory("v1.34.2");
+    let small = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
+    let (grown, shrunk) = (world::growing(&small, &inv), world::finished(&inv));
+    for (plan, mut facts) in [(world::plan(&inv, &grown).0, grown), (world::removal(&inv, &shrunk, &["m2", "m3"], false).0, shrunk)] {
+        let voters =
+            |facts: &Facts| facts.members().into_iter().flatten().filter(|m| !m.learner).map(|m| m.name.clone()).collect::<Vec<_>>();
+        let mut seen = voters(&facts);
+        for (_, host, planned) in plan.steps() {
+            planned.step.predict(host, &mut facts);
+            let now = voters(&facts);
+            assert!(now.len().abs_diff(seen.len()) <= 1, "{}: {seen:?} -> {now:?}", planned.title);
+            let with_data = now.iter().filter(|m| facts.host(m).files.contains_key("/var/lib/etcd/member")).count();
+            assert!(with_data > now.len() / 2, "{}: {now:?}", planned.title);
+            seen = now;
+        }
+    }
+}
+
+#[test]
+fn what_is_removed_stays_removed_after_any_prefix() {
+    let inv = world::inventory("v1.34.2");
+    let facts = world::finished(&inv);
+    let all = titles(&world::removal(&inv, &facts, &["m1"], false).0);
+    let mut now = facts.clone();
+    let plan = world::removal(&inv, &facts, &["m1"], false).0;
+    for (done, (_, host, planned)) in plan.steps().enumerate() {
+        // Draining is asked live each time, for what ran on the node may have changed.
+        let rest: Vec<String> = titles(&world::removal(&inv, &now, &["m1"], false).0);
+        assert_eq!(rest, all[done..], "after {done} steps");
+        planned.step.predict(host, &mut now);
+    }
+    assert!(world::removal(&inv, &now, &["m1"], false).0.is_empty());
 }
 
 #[test]

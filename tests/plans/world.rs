@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use clusterctl::facts::{Facts, HostFacts};
+use clusterctl::facts::{Facts, HostFacts, MemberFact};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
 use clusterctl::pki::FileOut;
 use clusterctl::plan::cluster::{self, Inputs, JoinToken};
-use clusterctl::plan::{Page, Plan};
+use clusterctl::plan::{Page, Plan, remove};
 use clusterctl::versions;
 
 /// A text that stands for every secret; it must never be seen.
@@ -99,5 +99,32 @@ pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
 
 /// Facts of a finished cluster of this inventory.
 pub fn finished(inv: &Inventory) -> Facts {
-    plan(inv, &bare(inv)).1
+    let mut facts = plan(inv, &bare(inv)).1;
+    let members: Vec<MemberFact> = inv.control_planes().map(|m| member(&m.name, &m.address)).collect();
+    for m in inv.control_planes() {
+        facts.host_mut(&m.name).members = Some(members.clone());
+    }
+    facts
+}
+
+/// A voting member as etcd lists it.
+fn member(name: &str, address: &str) -> MemberFact {
+    let leader = name == "m1";
+    MemberFact { id: format!("id-{name}"), name: name.into(), peer_urls: vec![format!("https://{address}:2380")], learner: false, leader }
+}
+
+/// A finished cluster of the first inventory, with bare machines of the second beside it.
+pub fn growing(small: &Inventory, grown: &Inventory) -> Facts {
+    let mut facts = finished(small);
+    facts.hosts.extend(bare(grown).hosts.into_iter().filter(|(name, _)| small.host(name).is_none()));
+    facts
+}
+
+/// What is left of taking hosts out of a cluster, and what the facts become.
+pub fn removal(inv: &Inventory, facts: &Facts, leaving: &[&str], dead: bool) -> (Plan, Facts) {
+    let leaving: Vec<String> = leaving.iter().map(ToString::to_string).collect();
+    let drain = Some(std::time::Duration::from_secs(300));
+    let first = remove::page(&remove::Inputs { inv, facts, leaving: &leaving, dead, drain });
+    let page = remove::spliced(first, page(&inv.without(&leaving), facts));
+    Plan::of(&page, facts)
 }

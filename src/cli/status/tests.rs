@@ -42,14 +42,8 @@ fn seen() -> Seen {
     let inv = inventory();
     let mut facts = Facts::default();
     let masters = ["m1", "m2", "m3"];
-    let members = masters.map(|m| MemberFact {
-        id: format!("{m}00"),
-        name: m.into(),
-        peer_urls: vec![],
-        learner: false,
-        leader: m == "m3",
-        healthy: true,
-    });
+    let members =
+        masters.map(|m| MemberFact { id: format!("{m}00"), name: m.into(), peer_urls: vec![], learner: false, leader: m == "m3" });
     for h in &inv.hosts {
         let mut host = HostFacts { hostname: format!("{}.example.org", h.name), ..HostFacts::default() };
         if masters.contains(&h.name.as_str()) {

@@ -12,11 +12,11 @@ use crate::host::{HostName, Secret};
 use crate::inventory::{CniKind, HostEntry, Inventory, Role};
 use crate::pki::FileOut;
 use crate::render::{self, Component, Ctx, Node};
-use crate::step::{self, File, NodeMeta, Object, Step, Token, TokensGone, Wait};
+use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Wait};
 use crate::{layout, versions};
 
 mod balancer;
-mod master;
+pub mod master;
 mod node;
 mod prepare;
 
@@ -72,20 +72,27 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     let masters: Vec<&HostEntry> = i.inv.control_planes().collect();
     let workers: Vec<&HostEntry> = i.inv.nodes().filter(|h| !h.has(Role::ControlPlane)).collect();
     let change = if established(i.facts) { Width::One } else { Width::All };
-    let first =
-        |steps: Vec<Step>| masters.first().map(|m| Track { host: m.name.clone(), prelude: vec![], steps }).into_iter().collect::<Vec<_>>();
-    let via = masters.first().map_or(IpAddr::from([0, 0, 0, 0]), |m| m.node_address());
+    // Objects go through one API server: one that serves now, on a cluster that stands.
+    let serves = |m: &&&HostEntry| i.facts.host(&m.name).api_version.is_some();
+    let asked = masters.iter().find(serves).or(masters.first()).copied();
+    let via = asked.map_or(IpAddr::from([0, 0, 0, 0]), |m| m.node_address());
+    let first = |steps: Vec<Step>| asked.map(|m| track(m, steps)).into_iter().collect::<Vec<_>>();
 
     let mut page = Page::new();
     let mut phase = |name, width, tracks: Vec<Track<Step>>| page.push(Phase { name, width, tracks });
     phase("prepare hosts", Width::All, i.inv.hosts.iter().map(|h| track(h, p.prepare(h))).collect());
     phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
-    phase(
-        "control plane",
-        change,
-        masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(), ..track(h, steps) })).collect::<Result<_, _>>()?,
-    );
-    phase("nodes", Width::All, first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect()));
+    let control_plane =
+        masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
+    let nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
+    // A node has its subnet before its kubelet can register: a controller manager that runs would choose one of its own.
+    if established(i.facts) {
+        phase("nodes", Width::All, nodes);
+        phase("control plane", change, control_plane);
+    } else {
+        phase("control plane", change, control_plane);
+        phase("nodes", Width::All, nodes);
+    }
     let mut tracks: Vec<Track<Step>> =
         masters.iter().map(|h| p.controller_manager(h).map(|s| track(h, vec![s]))).collect::<Result<_, _>>()?;
     tracks.extend(first(p.objects(via)?));
@@ -140,8 +147,10 @@ impl<'a> Parts<'a> {
     }
 
     /// What must hold before a control-plane host of a standing cluster is touched.
-    fn guard(&self) -> Vec<Step> {
-        if established(self.i.facts) && self.i.inv.etcd_is_stacked() { vec![Wait::Quorum.into()] } else { vec![] }
+    fn guard(&self, h: &HostEntry) -> Vec<Step> {
+        // A host that is still coming in has nothing that the others count on.
+        let counted_on = self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED);
+        if counted_on && self.i.inv.etcd_is_stacked() { vec![Wait::Quorum.into()] } else { vec![] }
     }
 
     /// The mark by which a later run knows whose host this is.
@@ -193,7 +202,7 @@ impl<'a> Parts<'a> {
         if addons.core_dns.enabled && addons.core_dns.wait && self.i.inv.network.cni.kind != CniKind::None {
             steps.push(rollout("Deployment", "coredns"));
         }
-        steps.push(TokensGone { address, ids: vec![] }.into());
+        steps.push(TokensGone { address, ids: Ids::OfRuns }.into());
         steps
     }
 }

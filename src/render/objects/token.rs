@@ -9,18 +9,28 @@ use crate::render::{Credential, Ctx, kubeconfig};
 
 /// The Secret of a bootstrap token; `expiry` as RFC 3339 in UTC.
 pub fn bootstrap_token(id: &str, secret: &str, expiry: &str, description: &str) -> Value {
+    bootstrap_token_for(id, secret, expiry, description, &["authentication", "signing"], &[DEFAULT_GROUP])
+}
+
+/// The group whose members may ask for a kubelet's certificate; kubeadm's.
+pub const DEFAULT_GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
+
+/// A bootstrap token's Secret for these usages (`authentication`, `signing`) and groups. Without an `expiry` it is good for ever.
+pub fn bootstrap_token_for(id: &str, secret: &str, expiry: &str, description: &str, usages: &[&str], groups: &[&str]) -> Value {
+    let groups = groups.join(",");
+    let used = usages.iter().map(|u| (format!("usage-bootstrap-{u}"), "true"));
     let data: Map<String, Value> = [
-        ("auth-extra-groups", "system:bootstrappers:kubeadm:default-node-token"),
+        ("auth-extra-groups", groups.as_str()),
         ("description", description),
         ("expiration", expiry),
         ("token-id", id),
         ("token-secret", secret),
-        ("usage-bootstrap-authentication", "true"),
-        ("usage-bootstrap-signing", "true"),
     ]
     .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .chain(used)
     .filter(|(_, value)| !value.is_empty())
-    .map(|(key, value)| (key.to_owned(), STANDARD.encode(value).into()))
+    .map(|(key, value)| (key, STANDARD.encode(value).into()))
     .collect();
     json!({
         "apiVersion": "v1",

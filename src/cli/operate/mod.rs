@@ -8,15 +8,21 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
+mod certificates;
+pub mod stages;
+
+use certificates::certificates;
+use stages::{Leaving, Stage};
+
 use super::report::Blocked;
 use super::session::{Reach, Session};
-use super::{Call, lock, operator_files};
+use super::{Call, limit, lock, operator_files};
 use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::plan::blockers::{self, Blocker};
 use crate::plan::cluster::{self, Inputs, JoinToken};
-use crate::plan::{Page, Plan};
+use crate::plan::{Page, Plan, remove};
 use crate::run::Run;
 use crate::{pki, versions};
 
@@ -24,7 +30,7 @@ use crate::{pki, versions};
 const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// How a verb uses the flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// A cluster that is not there yet, or one of our own that is unfinished.
     Init,
@@ -32,6 +38,31 @@ pub enum Mode {
     Apply,
     /// Only say what would be done; changes are an exit code.
     Plan,
+    /// These hosts come into a cluster that stands; all of the inventory if none is named.
+    Join(Vec<HostName>),
+    /// Hosts leave a cluster that goes on.
+    Remove(Leaving),
+    /// A host takes the place of those that leave.
+    Replace(Leaving, HostName),
+}
+
+impl Mode {
+    /// The hosts it was told by name.
+    fn named(&self) -> Vec<HostName> {
+        match self {
+            Mode::Join(hosts) => hosts.clone(),
+            Mode::Remove(leaving) => leaving.hosts.clone(),
+            Mode::Replace(leaving, new) => leaving.hosts.iter().chain([new]).cloned().collect(),
+            _ => vec![],
+        }
+    }
+
+    fn leaving(&self) -> Option<&Leaving> {
+        match self {
+            Mode::Remove(leaving) | Mode::Replace(leaving, _) => Some(leaving),
+            _ => None,
+        }
+    }
 }
 
 /// What a run takes along besides the facts; the same for every planning in it.
@@ -51,25 +82,28 @@ pub async fn converge(call: &Call, mode: Mode) -> Exit {
         Ok(session) => session,
         Err(exit) => return exit,
     };
-    match flow(&session, call, mode).await {
+    match flow(&session, call, &mode).await {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
-async fn flow(session: &Session, call: &Call, mode: Mode) -> Result<Exit, Exit> {
+async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit> {
     let report = &session.report;
+    if let Err(fault) = limit::select(&session.inventory, &mode.named()) {
+        report.error(fault.message, Some(&fault.hint));
+        return Err(Exit::Usage);
+    }
     let luggage = luggage(session, call).await?;
     let (facts, failures) = look(session, &luggage).await;
     let mut failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
-    let found = blockers::of(&session.inventory, &facts, mode == Mode::Init);
+    let (found, plan) = planned(session, &luggage, &facts, mode)?;
     if !found.is_empty() {
         report.failures(&failures);
         refuse(session, &found);
         let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
         return Err(if away { Exit::Unreachable } else { Exit::Refused });
     }
-    let plan = plan_of(session, &luggage, &facts)?.limited(&limit(session, &facts));
-    if mode == Mode::Plan {
+    if *mode == Mode::Plan {
         report.failures(&failures);
         report.result(&serde_json::json!({"plan": &plan}), &plan);
         return Ok(match (failures.is_empty(), plan.is_empty()) {
@@ -81,16 +115,25 @@ async fn flow(session: &Session, call: &Call, mode: Mode) -> Result<Exit, Exit> 
     if let Some(exit) = shown(session, call, &plan, &failures) {
         return Ok(exit);
     }
-    if mode == Mode::Init && cluster::established(&facts) {
+    if *mode == Mode::Init && cluster::established(&facts) {
         refuse(session, &[Blocker::finished(&session.inventory, &plan)]);
         return Err(Exit::Refused);
     }
+    if let Some(leaving) = mode.leaving() {
+        report.say(&plan);
+        if !report.confirm(&leaving.question(&session.inventory.cluster.name))? {
+            report.note("nothing was changed");
+            return Ok(Exit::Interrupted);
+        }
+    }
+    let away = !failures.is_empty();
     failures.extend(carry_out(session, call, &plan, &facts).await?);
     if !failures.is_empty() {
         report.failures(&failures);
-        return Ok(worst(&failures));
+        // The others are done, so it is a failure of the run, not of the network alone.
+        return Ok(if away { Exit::Failed } else { worst(&failures) });
     }
-    verify(session, &luggage).await
+    verify(session, &luggage, mode).await
 }
 
 /// Ends a dry run, and a run with nothing to do.
@@ -127,15 +170,23 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
 }
 
 /// Done means that the next plan is empty.
-async fn verify(session: &Session, luggage: &Luggage) -> Result<Exit, Exit> {
+async fn verify(session: &Session, luggage: &Luggage, mode: &Mode) -> Result<Exit, Exit> {
     let (facts, failures) = look(session, luggage).await;
     if !failures.is_empty() {
         session.report.failures(&failures);
         return Ok(worst(&failures));
     }
-    let left = plan_of(session, luggage, &facts)?.limited(&limit(session, &facts));
+    let (_, left) = planned(session, luggage, &facts, mode)?;
+    let name = &session.inventory.cluster.name;
+    if left.is_empty()
+        && let Some(leaving) = mode.leaving()
+    {
+        let hosts = leaving.hosts.join(", ");
+        let said = format!("{hosts} left cluster {name}; take it out of the inventory, or the next `apply` brings it in again");
+        session.report.result(&serde_json::json!({"result": "done", "cluster": name, "removed": leaving.hosts}), said);
+        return Ok(Exit::Done);
+    }
     if left.is_empty() {
-        let name = &session.inventory.cluster.name;
         session.report.result(&serde_json::json!({"result": "done", "cluster": name}), format!("cluster {name} is as the inventory says"));
         return Ok(Exit::Done);
     }
@@ -150,13 +201,30 @@ async fn look(session: &Session, luggage: &Luggage) -> (Facts, Vec<Failure>) {
     (observed.facts, observed.failures)
 }
 
-fn plan_of(session: &Session, luggage: &Luggage, facts: &Facts) -> Result<Plan, Exit> {
-    let certificates = certificates(session, luggage, facts).map_err(|faults| {
+/// What is left to do, stage by stage, each over what the facts become by the one before; and why it may not be done.
+fn planned(session: &Session, luggage: &Luggage, facts: &Facts, mode: &Mode) -> Result<(Vec<Blocker>, Plan), Exit> {
+    let (mut found, mut plan, mut facts) = (Vec::new(), Plan::default(), facts.clone());
+    let touchable = touchable(session, &facts);
+    for stage in stages::of(mode, &session.inventory, &facts, &session.selected) {
+        found.extend(stage.blockers(&facts, *mode == Mode::Init));
+        if !found.is_empty() {
+            break;
+        }
+        let page = page_of(session, luggage, &facts, &stage)?;
+        let (next, after) = Plan::of(&page, &facts);
+        plan.phases.extend(next.limited(&touchable).phases);
+        facts = after;
+    }
+    Ok((found, plan))
+}
+
+fn page_of(session: &Session, luggage: &Luggage, facts: &Facts, stage: &Stage) -> Result<Page, Exit> {
+    let certificates = certificates(&stage.inv, luggage, facts).map_err(|faults| {
         refuse(session, &faults);
         Exit::Refused
     })?;
     let inputs = Inputs {
-        inv: &session.inventory,
+        inv: &stage.inv,
         facts,
         v: luggage.v,
         ca_pem: &certificates.ca_pem,
@@ -165,61 +233,14 @@ fn plan_of(session: &Session, luggage: &Luggage, facts: &Facts) -> Result<Plan, 
         token: &luggage.token,
         manifests: &luggage.manifests,
     };
-    let page: Page = cluster::page(&inputs).map_err(|e| {
+    let rest: Page = cluster::page(&inputs).map_err(|e| {
         session.report.error(chain(&e), Some("this is a defect of clusterctl; please report it with the inventory"));
         Exit::Failed
     })?;
-    Ok(Plan::of(&page, facts).0)
-}
-
-struct Certificates {
-    ca_pem: String,
-    external_ca: bool,
-    files: BTreeMap<HostName, Vec<pki::FileOut>>,
-}
-
-/// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
-fn certificates(session: &Session, luggage: &Luggage, facts: &Facts) -> Result<Certificates, Vec<Blocker>> {
-    let inv = &session.inventory;
-    let observed: BTreeMap<HostName, pki::Observed> =
-        inv.control_planes().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
-    let established = cluster::established(facts);
-    let opts = pki::Opts { pki: &inv.pki, allow_new: !established, keys: &luggage.keys, external_etcd: None };
-    let now = Timestamp::now();
-    let to_blockers = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Blocker::pki(&chain(f))).collect::<Vec<_>>();
-    let usable = if established { observed.clone() } else { whole_only(&observed) };
-    let auth = pki::authorities(&usable, &luggage.given, &opts, now).map_err(to_blockers)?;
-    let endpoint = inv.endpoint_authority();
-    let first = inv.control_planes().next().map(|h| h.name.clone());
-    let masters: Vec<_> = inv.control_planes().filter(|h| facts.hosts.contains_key(&h.name)).collect();
-    let none = pki::Observed::new();
-    let requests: Vec<pki::HostRequest<'_>> = masters
-        .iter()
-        .map(|h| pki::HostRequest {
-            name: &h.name,
-            address: h.node_address(),
-            wants: pki::Wants {
-                control_plane: true,
-                worker: false,
-                etcd_member: inv.etcd_is_stacked(),
-                super_admin: Some(&h.name) == first.as_ref() && luggage.v.identity.super_admin,
-            },
-            observed: observed.get(&h.name).unwrap_or(&none),
-        })
-        .collect();
-    let cluster = pki::Cluster { inv, v: luggage.v, endpoint: &endpoint };
-    let files = pki::fleet_files(&auth, cluster, &requests, &opts, now).map_err(to_blockers)?;
-    let files = masters.iter().map(|h| h.name.clone()).zip(files).collect();
-    Ok(Certificates { ca_pem: auth.ca_pem(), external_ca: auth.is_external(), files })
-}
-
-/// While a cluster is being founded, a host that was interrupted in the middle of its first files has half a PKI and no data:
-/// only whole sets count, the rest is written anew.
-fn whole_only(observed: &BTreeMap<HostName, pki::Observed>) -> BTreeMap<HostName, pki::Observed> {
-    const SET: [&str; 8] =
-        ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
-    let whole = |o: &pki::Observed| SET.iter().all(|f| o.contains_key(&format!("{}/{f}", crate::layout::PKI_DIR)));
-    observed.iter().filter(|(_, o)| whole(o)).map(|(h, o)| (h.clone(), o.clone())).collect()
+    Ok(match stage.leave(facts) {
+        Some(leaving) => remove::spliced(remove::page(&leaving), rest),
+        None => rest,
+    })
 }
 
 async fn luggage(session: &Session, call: &Call) -> Result<Luggage, Exit> {
@@ -252,7 +273,7 @@ pub fn refuse(session: &Session, blockers: &[Blocker]) {
 }
 
 /// The hosts a run may touch: the named ones, else every one that answered.
-fn limit(session: &Session, facts: &Facts) -> Vec<HostName> {
+fn touchable(session: &Session, facts: &Facts) -> Vec<HostName> {
     session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect()
 }
 
@@ -267,7 +288,7 @@ fn worst(failures: &[Failure]) -> Exit {
     }
 }
 
-fn random_text(length: usize, alphabet: &[u8]) -> String {
+pub fn random_text(length: usize, alphabet: &[u8]) -> String {
     use rand::RngExt;
     let mut rng = rand::rng();
     (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()

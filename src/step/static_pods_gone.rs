@@ -1,0 +1,57 @@
+//! Static pods that leave with their host.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+use crate::layout;
+
+/// Components whose manifests and processes are gone.
+#[derive(Clone, Debug)]
+pub struct StaticPodsGone {
+    pub components: Vec<&'static str>,
+}
+
+/// An API server ends its long requests within a minute of being told to.
+const LIMIT: Duration = Duration::from_secs(90);
+
+impl From<StaticPodsGone> for Step {
+    fn from(step: StaticPodsGone) -> Self {
+        Step::StaticPodsGone(step)
+    }
+}
+
+fn manifest(component: &str) -> String {
+    format!("{}/{component}.yaml", layout::MANIFESTS_DIR)
+}
+
+#[async_trait]
+impl Answers for StaticPodsGone {
+    fn title(&self) -> String {
+        format!("stop static pods {}", self.components.join(" "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let f = facts.host(host);
+        let there = |c: &&&str| f.files.contains_key(&manifest(c)) || f.pods.contains_key(**c);
+        let components: Vec<_> = self.components.iter().filter(there).copied().collect();
+        (!components.is_empty()).then_some(StaticPodsGone { components })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let f = facts.host_mut(host);
+        for c in &self.components {
+            f.files.remove(&manifest(c));
+            f.pods.remove(*c);
+        }
+        f.api_version = None;
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let args = [run.to_string(), LIMIT.as_secs().to_string()].into_iter().chain(self.components.iter().map(|c| c.to_string()));
+        carry_out(host, Cmd::script(fenced!("static_pods_gone.sh"), args).timeout(LIMIT + Duration::from_secs(30))).await
+    }
+}

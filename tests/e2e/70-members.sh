@@ -1,0 +1,56 @@
+#!/bin/bash
+# Members come and go under a writer: 1+1 grows to 3+3 and shrinks again; the first master dies for good and another one takes its place.
+. "$(dirname "$0")/lib.sh"
+CTL_LOG=$WORK/members.log
+: >"$CTL_LOG"
+FULL=$WORK/full.yaml
+logged() { "$CTL" "$@" 2>&1 | tee -a "$CTL_LOG"; return "${PIPESTATUS[0]}"; }
+# inventory_of HOST...: the lab's inventory with these hosts alone
+inventory_of() {
+    python3 - "$FULL" "$@" >"$CLUSTERCTL_INVENTORY" <<'PY'
+import re, sys
+text, keep = open(sys.argv[1]).read(), sys.argv[2:]
+head, rest = text.split("\nhosts:\n")
+entries, tail = re.findall(r"  - name: (\S+)\n((?:    .*\n)*)", rest), rest[rest.index("\nartifacts:") if "\nartifacts:" in rest else len(rest):]
+print(head + "\nhosts:\n" + "".join(f"  - name: {n}\n{body}" for n, body in entries if n in keep) + tail)
+PY
+}
+write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
+# write_end WHAT: no acknowledged write is lost, and no request failed
+write_end() {
+    kill "$WRITER"; wait "$WRITER"
+    say "writer: $(cat "$WORK/writer.out")"
+    check "$1: no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
+    check "$1: no request failed" grep -q ' failed 0 ' "$WORK/writer.out" || tail -n 5 "$WORK/writer.log"
+}
+
+lab down >/dev/null 2>&1
+check "plain hosts for 3+3" lab up --masters 3 --workers 3
+lab_inventory ha-haproxy.yaml
+sed -i 's|^  - name: lb1|  - name: w3\n    address: 172.30.0.23\n    roles: [worker]\n  - name: lb1|' "$CLUSTERCTL_INVENTORY"
+cp "$CLUSTERCTL_INVENTORY" "$FULL"
+inventory_of m1 w1 lb1
+check "init of 1+1" logged init
+check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
+kubectl create deployment stays --image=172.30.0.2:5000/agnhost:2.20 -- /agnhost netexec >/dev/null
+
+write_begin
+inventory_of m1 m2 m3 w1 w2 w3 lb1
+expect "a dry run of join changes nothing" 0 ctl join --dry-run
+start=$(millis)
+check "join of two masters and two workers" logged join
+say "join of 2 masters and 2 workers: $(($(millis) - start)) ms"
+check "six nodes are Ready" nodes_ready 6
+check "three voting members" test "$(members m2)" = "m1 m2 m3"
+expect "once more does nothing" 0 ctl join
+expect "so does apply" 0 ctl plan
+start=$(millis)
+check "remove of two masters and two workers, one by one" sh -c "for h in m3 w3 m2 w2; do '$CTL' remove --yes \$h >>'$CTL_LOG' 2>&1 || exit 1; done"
+say "remove of 2 masters and 2 workers: $(($(millis) - start)) ms"
+inventory_of m1 w1 lb1
+check "two nodes are Ready" nodes_ready 2
+check "one voting member" test "$(members m1)" = m1
+check "nothing of ours is left on m3" on m3 test ! -e /etc/kubernetes -a ! -e /var/lib/etcd/member
+expect "nothing is left to do" 0 ctl plan
+write_end "1+1 to 3+3 to 1+1"
+finish

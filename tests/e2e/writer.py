@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""writer.py KUBECONFIG LOG: commits numbered ConfigMaps through the endpoint, a new connection each and no retries, until it is told to
+stop (SIGTERM). Then it reads them all back. LOG gets one line per failed request; the last line printed is
+`acknowledged N failed N missing N longest-silence-ms N`."""
+
+import base64
+import http.client
+import json
+import re
+import signal
+import ssl
+import sys
+import tempfile
+import time
+
+PERIOD = 0.05  # seconds between two requests
+LIMIT = 10  # seconds a request may take
+
+
+def connection_maker(path):
+    text = open(path).read()
+    field = lambda name: re.search(rf"{name}: *\"?([^\s\"]+)", text).group(1)
+    context = ssl.create_default_context(cadata=base64.b64decode(field("certificate-authority-data")).decode())
+    with tempfile.NamedTemporaryFile() as pair:
+        pair.write(base64.b64decode(field("client-certificate-data")) + base64.b64decode(field("client-key-data")))
+        pair.flush()
+        context.load_cert_chain(pair.name)
+    host, port = field("server").removeprefix("https://").rsplit(":", 1)
+    return lambda: http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=LIMIT, context=context)
+
+
+def ask(connect, method, path, body=None):
+    c = connect()
+    try:
+        c.request(method, path, json.dumps(body) if body else None, {"Content-Type": "application/json"})
+        answer = c.getresponse()
+        return answer.status, answer.read()
+    finally:
+        c.close()
+
+
+def main():
+    connect, log = connection_maker(sys.argv[1]), open(sys.argv[2], "w", buffering=1)
+    stop = []
+    signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+    prefix, path = f"writer-{int(time.time())}", "/api/v1/namespaces/default/configmaps"
+    number, acknowledged, failed, longest, last = 0, [], 0, 0.0, time.monotonic()
+    while not stop:
+        number += 1
+        name = f"{prefix}-{number}"
+        begun = time.monotonic()
+        try:
+            status, said = ask(connect, "POST", path, {"metadata": {"name": name, "labels": {"writer": prefix}}})
+            why = None if status == 201 else f"{status} {said[:200]!r}"
+        except OSError as e:
+            why = repr(e)
+        except http.client.HTTPException as e:
+            why = repr(e)
+        now = time.monotonic()
+        if why is None:
+            acknowledged.append(name)
+            longest, last = max(longest, now - last), now
+        else:
+            failed += 1
+            log.write(f"{time.strftime('%H:%M:%S')} {name} after {now - begun:.2f} s: {why}\n")
+        time.sleep(max(0.0, PERIOD - (now - begun)))
+    _, body = ask(connect, "GET", f"{path}?labelSelector=writer%3D{prefix}")
+    there = {o["metadata"]["name"] for o in json.loads(body)["items"]}
+    missing = [name for name in acknowledged if name not in there]
+    for name in missing:
+        log.write(f"acknowledged and missing: {name}\n")
+    print(f"acknowledged {len(acknowledged)} failed {failed} missing {len(missing)} longest-silence-ms {int(longest * 1000)}", flush=True)
+
+
+main()
