@@ -44,6 +44,10 @@ pub const MODULES_LOAD: &str = "/etc/modules-load.d/clusterctl.conf";
 pub const SYSCTL_CONF: &str = "/etc/sysctl.d/90-clusterctl.conf";
 pub const HAPROXY_CONFIG: &str = "/etc/haproxy/haproxy.cfg";
 pub const HAPROXY_ADMIN_SOCKET: &str = "/run/haproxy/admin.sock";
+pub const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
+pub const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
+/// What keepalived asks whether this host's balancer listens.
+pub const KEEPALIVED_CHECK: &str = "/etc/keepalived/balancer-listens";
 /// Our own state on a host: ownership mark, lock, unit stamps.
 pub const STATE_DIR: &str = "/var/lib/clusterctl";
 

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, Taint, TaintEffect};
 use clusterctl::render::containerd::{ConfigVersion, containerd_config, hosts_toml};
-use clusterctl::render::{Component, Credential, Ctx, Node, cni, image, kernel, kubeconfig, kubelet, lb, manifests};
+use clusterctl::render::{Component, Credential, Ctx, Node, cni, image, kernel, kubeconfig, kubelet, manifests};
 use fixture::{CASES, Case, differences, is_zero, parse};
 use serde_json::{Value, json};
 
@@ -241,17 +241,6 @@ fn bridge_network() {
         let text = cni::routes(ctx, &routes);
         assert!(text.ends_with("pods 10.244.0.0/16\n10.244.1.0/24 via 10.0.0.1\n10.244.2.0/24 via 10.0.0.2\n"), "{text}");
     });
-}
-
-#[test]
-fn load_balancer() {
-    let case = &CASES[1];
-    let inv = case.inventory();
-    let backends: Vec<(String, IpAddr)> = [("m1", "10.0.0.1"), ("m2", "10.0.0.2")].map(|(n, a)| (n.to_owned(), a.parse().unwrap())).into();
-    case.with(&inv, |ctx, _| snapshot("haproxy", &lb::haproxy(ctx, &backends, 6443)));
-    let six = [("m1".to_owned(), "fd00::1".parse().unwrap())];
-    let text = case.with(&inv, |ctx, _| lb::haproxy(ctx, &six, 443));
-    assert!(text.contains("    bind :::443 v4v6\n") && text.contains("    server m1 [fd00::1]:6443\n"), "{text}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::error::Exit;
 
 pub mod apply;
+mod balancer;
 mod completion;
 mod connect;
 mod exec;
@@ -94,6 +95,7 @@ pub enum Verb {
     Token(token::Args),
     Exec(exec::Args),
     Kubeconfig(kubeconfig::Args),
+    Balancer(balancer::Args),
     Inventory(inventory::Args),
     Validate(validate::Args),
     Completion(completion::Args),
@@ -128,6 +130,7 @@ pub async fn main() -> Exit {
         Verb::Status(args) => status::run(&call, args).await,
         Verb::Exec(args) => exec::run(&call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,
+        Verb::Balancer(args) => balancer::run(&call, args),
         Verb::Inventory(args) => inventory::run(&call, args),
         Verb::Validate(args) => validate::run(&call, args),
         Verb::Completion(args) => completion::run(&call, args),

@@ -15,7 +15,7 @@ use super::{Call, Global, connect, limit};
 use crate::error::{Exit, Failure};
 use crate::facts::{self, ClusterFacts, Facts, HostFacts};
 use crate::host::{Cmd, Host, HostError, HostName, Output};
-use crate::inventory::{self, HostEntry, Inventory, KubeVersion, Parsed};
+use crate::inventory::{self, HostEntry, Inventory, KubeVersion, LoadBalancerKind, Parsed};
 use crate::run::Hosts;
 use crate::step::StepError;
 use crate::versions;
@@ -170,10 +170,12 @@ impl Session {
 
     async fn look(&self) -> Vec<(HostName, Result<HostFacts, Failure>)> {
         let etcd: Vec<&str> = self.inventory.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
+        // Somebody else's balancer is the one thing no host's own facts tell of.
+        let external = (self.inventory.load_balancer.kind == LoadBalancerKind::External).then(|| self.inventory.endpoint_authority());
         let looking = self.inventory.hosts.iter().filter_map(|entry| {
             let host = self.hosts.get(&entry.name)?;
             let control_plane = entry.has(inventory::Role::ControlPlane) || etcd.contains(&entry.name.as_str());
-            let cmd = facts::host::request(entry.node_address(), control_plane);
+            let cmd = facts::host::request(entry.node_address(), control_plane, external.as_deref().filter(|_| entry.is_node()));
             Some(async move { (entry.name.clone(), look_at(host.as_ref(), cmd).await) })
         });
         stream::iter(looking).buffered(self.forks).collect().await

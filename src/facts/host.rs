@@ -14,13 +14,13 @@ const OBSERVE: &str = include_str!("../host/remote/observe.sh");
 /// A host that does not answer within this time is slow enough to be called unreachable.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The one command that observes a host.
-pub fn request(address: std::net::IpAddr, control_plane: bool) -> Cmd {
+/// The one command that observes a host. `endpoint`, `host:port`, is tried from there when given.
+pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
     let address = match address {
         std::net::IpAddr::V6(a) => format!("[{a}]"),
         std::net::IpAddr::V4(a) => a.to_string(),
     };
-    Cmd::script(OBSERVE, [address, u8::from(control_plane).to_string()]).timeout(LIMIT)
+    Cmd::script(OBSERVE, [address, u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
 }
 
 /// Reads the answer. `asked_at` is the operator's clock in the middle of the exchange, Unix seconds.
@@ -65,7 +65,7 @@ impl Reading {
             "feature" => drop(f.features.insert(value.into())),
             "sysctl" => drop(f.sysctls.insert(first.replace('/', "."), rest.into())),
             "disk" => drop(f.disk_free.insert(rest.into(), first.parse::<u64>().unwrap_or(0) * 1024)),
-            "address" => f.addresses.extend(value.parse::<std::net::IpAddr>()),
+            "address" => f.addresses.extend(first.parse().ok().map(|ip: std::net::IpAddr| (ip, rest.to_string()))),
             "listen" => f.listeners.extend(first.parse().ok().map(|port| Listener { port, process: program(rest) })),
             "ca_dir" => f.ca_dirs.push(value.into()),
             "package" if rest == "installed" => drop(f.packages.insert(first.into())),
@@ -81,6 +81,7 @@ impl Reading {
             "container" => drop(self.containers.insert(first.into(), rest.into())),
             "process" => self.process(first, rest),
             "api" => f.api_version = Some(value.into()),
+            "endpoint" => f.endpoint_ready = value == "200",
             "members" => f.members = members(value),
             "etcd_status" => self.status = serde_json::from_str(value).unwrap_or(Value::Null),
             "last_run" => f.last_run = value.into(),

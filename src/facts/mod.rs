@@ -45,7 +45,8 @@ pub struct HostFacts {
     pub sysctls: BTreeMap<String, String>,
     /// Free bytes by mount-worthy folder.
     pub disk_free: BTreeMap<String, u64>,
-    pub addresses: Vec<IpAddr>,
+    /// Its addresses, with the name of the interface.
+    pub addresses: BTreeMap<IpAddr, String>,
     pub listeners: Vec<Listener>,
     /// Every managed path that exists.
     pub files: BTreeMap<String, FileFact>,
@@ -62,6 +63,8 @@ pub struct HostFacts {
     pub members: Option<Vec<MemberFact>>,
     /// Version the host's own API server reports while ready.
     pub api_version: Option<String>,
+    /// Whether the API is ready at the cluster's endpoint, asked from here; only where that was asked.
+    pub endpoint_ready: bool,
     /// Only ever predicted: a check of the quorum comes before, in the same track.
     pub quorum_checked: bool,
     /// The run that last changed this host.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 
-use super::{HostEntry, Inventory, Kubelet, Role, Ssh, Taint};
+use super::{HostEntry, Inventory, Kubelet, LoadBalancerKind, Role, Ssh, Taint};
 
 /// The API server's port, and the endpoint's where none is written.
 pub const DEFAULT_ENDPOINT_PORT: u16 = 6443;
@@ -40,6 +40,15 @@ impl Inventory {
         self.with_role(Role::LoadBalancer)
     }
 
+    /// Whether clusterctl sets up a balancer on the host. With `local` that is every node without an API server of its own.
+    pub fn runs_balancer(&self, host: &HostEntry) -> bool {
+        match self.load_balancer.kind {
+            LoadBalancerKind::Haproxy | LoadBalancerKind::Nginx => host.has(Role::LoadBalancer),
+            LoadBalancerKind::Local => host.is_node() && !host.has(Role::ControlPlane),
+            LoadBalancerKind::External | LoadBalancerKind::None => false,
+        }
+    }
+
     /// The hosts that become Kubernetes Nodes: control planes and workers.
     pub fn nodes(&self) -> impl Iterator<Item = &HostEntry> {
         self.hosts.iter().filter(|h| h.is_node())
@@ -59,12 +68,14 @@ impl Inventory {
         self.etcd.external.is_none() && self.etcd_hosts().iter().all(|h| h.has(Role::ControlPlane))
     }
 
-    /// Control-plane endpoint: what the inventory says, else the first control plane's address; host (IPv6 without brackets) and port.
+    /// Control-plane endpoint: what the inventory says, else each node's own loopback address with `local` balancers, else the first
+    /// control plane's address; host (IPv6 without brackets) and port.
     pub fn endpoint(&self) -> (String, u16) {
         let written = self.cluster.endpoint.as_deref().and_then(split_endpoint);
         written.unwrap_or_else(|| {
-            let first = self.control_planes().next().map(|h| h.node_address().to_string());
-            (first.unwrap_or_default(), DEFAULT_ENDPOINT_PORT)
+            let local = self.load_balancer.kind == LoadBalancerKind::Local;
+            let first = self.control_planes().next().map(HostEntry::node_address);
+            (first.map(|a| if local { loopback(a) } else { a }.to_string()).unwrap_or_default(), DEFAULT_ENDPOINT_PORT)
         })
     }
 
@@ -148,6 +159,11 @@ impl std::fmt::Display for Role {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The loopback address of the same family.
+pub(super) fn loopback(like: IpAddr) -> IpAddr {
+    if like.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }
 }
 
 /// Lays `over` upon `base` as a JSON merge patch (RFC 7386): objects merge, `null` removes, everything else replaces.

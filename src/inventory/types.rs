@@ -54,7 +54,8 @@ pub struct Cluster {
     /// Kubernetes version, `vX.Y.Z`.
     pub version: KubeVersion,
     /// Control-plane endpoint `host:port` (port 6443 if absent): the address every kubelet and kubeconfig uses.
-    /// May be left out with a single control-plane host: then that host's address is used.
+    /// May be left out with a single control-plane host: then that host's address is used. With `loadBalancer.kind: local` it is
+    /// `127.0.0.1:6443`, each node's own.
     #[serde(default)]
     #[schemars(example = &"k8s.example.org:6443", example = &"192.0.2.10:6443")]
     pub endpoint: Option<String>,
@@ -114,7 +115,7 @@ pub struct LoadBalancer {
     /// VRRP virtual router id, 1 to 255, unique in the layer-2 network.
     #[schemars(range(min = 1, max = 255))]
     pub virtual_router_id: u8,
-    /// How often a backend's `/readyz` is asked.
+    /// How often haproxy asks a backend's `/readyz`. nginx asks nothing and learns from connections that fail.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub check_interval: Duration,
@@ -128,7 +129,7 @@ pub enum LoadBalancerKind {
     Haproxy,
     /// nginx (stream) on the hosts with role `load-balancer`.
     Nginx,
-    /// A balancer on every node; no extra machines.
+    /// haproxy on the loopback address of every node that is no control plane; no extra machines.
     Local,
     /// The operator's own balancer at the endpoint.
     External,

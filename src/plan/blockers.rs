@@ -131,6 +131,17 @@ fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) 
             "reset the host with the inventory of that cluster (`clusterctl reset --limit HOST`), or take it out of this one",
         );
     }
+    if inv.load_balancer.vip.is_some() && host.has(Role::LoadBalancer) && !f.addresses.contains_key(&host.node_address()) {
+        let message =
+            format!("none of its interfaces has the address {}, so keepalived cannot hold the VIP beside it", host.node_address());
+        block("vip-interface", message, "write the address that the host itself has as `privateAddress`");
+    }
+    if inv.runs_balancer(host) {
+        let (_, port) = inv.endpoint();
+        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !ours(&l.process)) {
+            block("port", format!("port {port}, which the load balancer needs, is held by {}", l.process), "stop that program");
+        }
+    }
     if !host.is_node() {
         return out;
     }
@@ -207,7 +218,7 @@ pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocke
 
 /// The programs that hold those ports on a host of ours.
 fn ours(process: &str) -> bool {
-    ["kubelet", "kube-apiserver", "etcd", "kube-controller", "kube-scheduler", "haproxy"].iter().any(|p| process.starts_with(p))
+    ["kubelet", "kube-apiserver", "etcd", "kube-controller", "kube-scheduler", "haproxy", "nginx"].iter().any(|p| process.starts_with(p))
 }
 
 /// Clocks are compared with the fleet's median, so that the operator's own clock cannot accuse every host.
@@ -261,15 +272,7 @@ fn duplicates(facts: &Facts) -> Vec<Blocker> {
 
 /// What an inventory can say and this version cannot bring about; better refused than left out silently.
 fn not_yet(inv: &Inventory) -> Vec<Blocker> {
-    use crate::inventory::LoadBalancerKind::{External, Haproxy, None as NoBalancer};
-    let lb = &inv.load_balancer;
     let asked = [
-        (!matches!(lb.kind, Haproxy | External | NoBalancer), "this kind of load balancer", "use `haproxy` or `external`"),
-        (
-            lb.vip.is_some(),
-            "a virtual IP between several load balancers",
-            "use one load-balancer host, or a balancer of your own with kind `external`",
-        ),
         (!inv.etcd_is_stacked(), "etcd outside the control-plane hosts", "let the control-plane hosts run it"),
         (!inv.artifacts.binaries.starts_with("http"), "binaries from a folder", "serve the folder over HTTP"),
     ];

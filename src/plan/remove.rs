@@ -53,7 +53,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
         ("stop control plane", Width::One, on_hosts(&pods)),
         ("leave etcd", Width::One, through(leave)),
         ("forget nodes", Width::One, through(forget)),
-        ("reset hosts", Width::All, on_hosts(&|h| reset::host(h, false))),
+        ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, false))),
     ]
     .map(|(name, width, tracks)| Phase { name, width, tracks })
     .into()

@@ -31,17 +31,16 @@ pub fn page(i: &Inputs<'_>) -> Page {
         });
     }
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(h, i.keep_software) }).collect();
+    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.keep_software) }).collect();
     page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
 /// What takes a cluster off one host.
-pub(super) fn host(h: &HostEntry, keep_software: bool) -> Vec<Step> {
-    let (node, balancer) = (h.is_node(), h.has(Role::LoadBalancer));
+pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
-    if node {
+    if h.is_node() {
         steps.extend([
             Stopped { name: "kubelet" }.into(),
             Stopped { name: "clusterctl-routes" }.into(),
@@ -68,7 +67,11 @@ pub(super) fn host(h: &HostEntry, keep_software: bool) -> Vec<Step> {
             paths.extend(layout::BINARIES);
         }
     }
-    if balancer {
+    if h.has(Role::LoadBalancer) {
+        // Whatever kind the inventory names now: another one may have been set up before. The address goes before who serves on it.
+        steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
+        paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
+    } else if inv.runs_balancer(h) {
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }

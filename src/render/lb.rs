@@ -1,22 +1,87 @@
-//! Load balancers before the API servers.
+//! Load balancers before the API servers: haproxy, nginx, and keepalived, which moves the virtual address between them.
 
 use std::net::IpAddr;
 
 use serde_json::json;
 
-use super::{Ctx, templates};
+use super::templates;
+use crate::inventory::Inventory;
 use crate::layout;
 
+/// Where a balancer listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// On every address, a virtual one that comes and goes among them.
+    Everywhere,
+    /// For its own host alone.
+    Loopback,
+}
+
 /// haproxy.cfg: TCP passthrough to the API servers whose `/readyz` says ok.
-pub fn haproxy(ctx: &Ctx<'_>, backends: &[(String, IpAddr)], bind_port: u16) -> String {
-    let ipv6 = backends.iter().any(|(_, address)| address.is_ipv6());
-    let backends: Vec<(&String, String)> =
-        backends.iter().map(|(name, address)| (name, layout::join_host_port(*address, layout::API_SERVER_PORT))).collect();
+pub fn haproxy(inv: &Inventory, backends: &[(String, IpAddr)], listen: Listen, port: u16) -> String {
+    let bind = match (listen, is_ipv6(backends)) {
+        (Listen::Everywhere, false) => format!("*:{port}"),
+        (Listen::Everywhere, true) => format!(":::{port} v4v6"),
+        (Listen::Loopback, false) => format!("127.0.0.1:{port}"),
+        (Listen::Loopback, true) => format!("[::1]:{port}"),
+    };
     let context = json!({
         "admin_socket": layout::HAPROXY_ADMIN_SOCKET,
-        "bind": if ipv6 { format!(":::{bind_port} v4v6") } else { format!("*:{bind_port}") },
-        "interval": format!("{}ms", ctx.inv.load_balancer.check_interval.as_millis()),
-        "backends": backends,
+        "bind": bind,
+        "interval": format!("{}ms", inv.load_balancer.check_interval.as_millis()),
+        "backends": servers(backends),
     });
     templates::fill("lb/haproxy.cfg", context)
+}
+
+/// nginx.conf: TCP passthrough to the API servers that take connections.
+pub fn nginx(backends: &[(String, IpAddr)], port: u16) -> String {
+    let listens = if is_ipv6(backends) { vec![format!("[::]:{port} ipv6only=off")] } else { vec![port.to_string()] };
+    templates::fill("lb/nginx.conf", json!({ "listens": listens, "backends": servers(backends) }))
+}
+
+/// One balancer's part in holding the virtual address.
+pub struct Holder<'a> {
+    pub name: &'a str,
+    pub address: IpAddr,
+    /// The interface of that address, which gets the virtual one as well.
+    pub interface: &'a str,
+    /// Its place in the inventory: the first balancer is preferred.
+    pub place: usize,
+    /// The other balancers.
+    pub peers: &'a [IpAddr],
+    pub vip: IpAddr,
+}
+
+/// VRRP's highest priority that is not reserved for the owner of an address, less some room.
+const FIRST_PRIORITY: usize = 250;
+
+/// keepalived.conf.
+pub fn keepalived(inv: &Inventory, holder: &Holder<'_>, port: u16) -> String {
+    let prefix = if holder.vip.is_ipv6() { 128 } else { 32 };
+    let context = json!({
+        "name": holder.name,
+        "check": layout::KEEPALIVED_CHECK,
+        "port": port,
+        "interface": holder.interface,
+        "virtual_router_id": inv.load_balancer.virtual_router_id,
+        "priority": FIRST_PRIORITY.saturating_sub(holder.place).max(1),
+        "address": holder.address,
+        "peers": holder.peers,
+        "vip": format!("{}/{prefix}", holder.vip),
+    });
+    templates::fill("lb/keepalived.conf", context)
+}
+
+/// The script by which keepalived learns whether the balancer of its host listens.
+pub fn keepalived_check() -> &'static str {
+    include_str!("../../templates/lb/balancer-listens")
+}
+
+fn is_ipv6(backends: &[(String, IpAddr)]) -> bool {
+    backends.iter().any(|(_, address)| address.is_ipv6())
+}
+
+fn servers(backends: &[(String, IpAddr)]) -> Vec<(&String, String)> {
+    backends.iter().map(|(name, address)| (name, layout::join_host_port(*address, layout::API_SERVER_PORT))).collect()
 }

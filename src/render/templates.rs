@@ -13,7 +13,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 13] = sources![
+const SOURCES: [(&str, &str); 15] = sources![
     "addons/Corefile",
     "addons/coredns.yaml",
     "addons/kube-proxy.yaml",
@@ -24,6 +24,8 @@ const SOURCES: [(&str, &str); 13] = sources![
     "containerd/hosts.toml",
     "kernel/sysctl.conf",
     "lb/haproxy.cfg",
+    "lb/keepalived.conf",
+    "lb/nginx.conf",
     "manifests/static-pod.yaml",
     "systemd/10-kubeadm.conf",
     "systemd/kubelet.service",

@@ -15,6 +15,8 @@ use crate::host::{Cmd, Host, HostName};
 pub enum Wait {
     /// The host's own API server is ready at this version.
     Api { address: IpAddr, version: String },
+    /// The API is ready at the cluster's endpoint, `host:port`, as the host sees it.
+    Endpoint { authority: String },
     /// The host's node is registered, or Ready, with its kubelet at this version.
     Node { node: String, server: String, version: String, ready: bool },
     /// The other etcd members can do without this host's. Asked live, each time: old facts are no ground to stop a member on.
@@ -61,6 +63,7 @@ impl Answers for Wait {
     fn title(&self) -> String {
         match self {
             Wait::Api { version, .. } => format!("see the API server ready at {version}"),
+            Wait::Endpoint { authority } => format!("see the API ready at the endpoint {authority}"),
             Wait::Node { node, version, ready, .. } => {
                 format!("see node {node} {} at {version}", if *ready { "Ready" } else { "registered" })
             }
@@ -73,6 +76,7 @@ impl Answers for Wait {
         let cluster = facts.cluster.as_ref();
         let holds = match self {
             Wait::Api { version, .. } => facts.host(host).api_version.as_ref() == Some(version),
+            Wait::Endpoint { .. } => facts.host(host).endpoint_ready,
             Wait::Node { node, version, ready, .. } => cluster
                 .and_then(|c| c.nodes.get(node))
                 .is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n))),
@@ -88,6 +92,7 @@ impl Answers for Wait {
                 facts.host_mut(host).api_version = Some(version.clone());
                 facts.cluster.get_or_insert_default();
             }
+            Wait::Endpoint { .. } => facts.host_mut(host).endpoint_ready = true,
             Wait::Node { node, version, ready, .. } => {
                 let n = facts.cluster.get_or_insert_default().nodes.entry(node.clone()).or_insert_with(|| json!({}));
                 n["status"]["nodeInfo"]["kubeletVersion"] = version.as_str().into();
@@ -109,6 +114,7 @@ impl Answers for Wait {
         let limit = LIMIT.as_secs().to_string();
         let cmd = match self {
             Wait::Api { address, version } => Cmd::script(fenced!("wait_api.sh"), [run, &url_host(*address), version, &limit]),
+            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, "60"]),
             Wait::Node { node, server, version, ready } => {
                 Cmd::script(fenced!("wait_node.sh"), [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit])
             }

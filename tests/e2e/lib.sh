@@ -5,6 +5,8 @@ set -uo pipefail
 E2E=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$E2E/../.." && pwd)
 LAB=${CLUSTERCTL_LAB_DIR:-$ROOT/target/lab}
+NET=${CLUSTERCTL_LAB_NET:-clusterctl-lab}      # as in tests/lab/lib.sh: another name and subnet are a second lab
+SUBNET=${CLUSTERCTL_LAB_SUBNET:-172.30.0}
 CTL=${CLUSTERCTL:-$ROOT/target/debug/clusterctl}
 WORK=$LAB/e2e
 export CLUSTERCTL_INVENTORY=$WORK/inventory.yaml
@@ -17,11 +19,15 @@ mkdir -p "$WORK"
 lab() { "$ROOT/tests/lab/lab" "$@"; }
 ctl() { "$CTL" "$@"; }
 # on HOST COMMAND...: as root on a lab host, not through clusterctl
-on() { local h=$1; shift; docker exec -i "clusterctl-lab-$h" "$@"; }
+on() { local h=$1; shift; docker exec -i "$NET-$h" "$@"; }
 kubectl() { "$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl" "$@"; }
 
 # lab_inventory BASE [REPLACEMENT]: an inventory of the repository with the lab's part appended
-lab_inventory() { { cat "$ROOT/inventories/$1"; sed "s|@LAB@|$LAB|g" "$ROOT/tests/lab/site.yaml"; } >"$CLUSTERCTL_INVENTORY"; }
+lab_inventory() {
+    local known=known_hosts
+    [ "$NET" = clusterctl-lab ] || known=known_hosts-$NET
+    cat "$ROOT/inventories/$1" "$ROOT/tests/lab/site.yaml" | sed "s|@LAB@/known_hosts|$LAB/$known|; s|@LAB@|$LAB|g; s|172\.30\.0\.|$SUBNET.|g" >"$CLUSTERCTL_INVENTORY"
+}
 
 # inventory_of HOST...: of the inventory in $FULL, these hosts alone
 FULL=$WORK/full.yaml

@@ -51,12 +51,12 @@ fn what_is_shown_has_every_default() {
     assert_eq!(show(&inventory), expected, "tests/inventory/shown.yaml");
 }
 
-/// The lab appends its own sections to copies of the two inventories.
+/// The lab appends its own sections to copies of these inventories.
 #[test]
 fn the_labs_inventories_have_no_fault() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let site = std::fs::read_to_string(root.join("tests/lab/site.yaml")).unwrap().replace("@LAB@", "/lab");
-    for lab in ["inventories/single.yaml", "inventories/ha-haproxy.yaml"] {
+    for lab in ["inventories/single.yaml", "inventories/ha-haproxy.yaml", "inventories/ha-nginx-keepalived.yaml"] {
         let mut text = std::fs::read_to_string(root.join(lab)).unwrap();
         text.push_str(&site);
         without_warnings(&text, lab);

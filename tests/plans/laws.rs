@@ -27,6 +27,10 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         let small = world::hosts(version, &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
         out.push((format!("growing {version}"), inv.clone(), world::growing(&small, &inv)));
     }
+    for (name, inv) in super::balancers::kinds() {
+        out.push((format!("fresh {name}"), inv.clone(), world::bare(&inv)));
+        out.push((format!("finished {name}"), inv.clone(), world::finished(&inv)));
+    }
     out
 }
 

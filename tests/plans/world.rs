@@ -1,6 +1,7 @@
 //! Inventories and facts to plan over: bare hosts, and what they become.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use clusterctl::facts::{Facts, HostFacts, MemberFact};
 use clusterctl::host::Secret;
@@ -32,8 +33,12 @@ pub fn inventory(version: &str) -> Inventory {
 
 /// An inventory of these hosts: name, last part of the address, role.
 pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
-    let mut text =
-        format!("cluster: {{name: ha, version: {version}, endpoint: \"172.30.0.31:6443\"}}\nloadBalancer: {{kind: haproxy}}\nhosts:\n");
+    balanced(version, "endpoint: \"172.30.0.31:6443\"", "kind: haproxy", list)
+}
+
+/// The same with another endpoint and load balancer.
+pub fn balanced(version: &str, endpoint: &str, balancer: &str, list: &[(&str, u8, &str)]) -> Inventory {
+    let mut text = format!("cluster: {{name: ha, version: {version}, {endpoint}}}\nloadBalancer: {{{balancer}}}\nhosts:\n");
     for (name, last, role) in list {
         text += &format!("- {{name: {name}, address: 172.30.0.{last}, roles: [{role}]}}\n");
     }
@@ -42,7 +47,8 @@ pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
 
 /// Hosts that have never seen Kubernetes.
 pub fn bare(inv: &Inventory) -> Facts {
-    let host = |name: &str| HostFacts {
+    let host = |name: &str, address: IpAddr| HostFacts {
+        addresses: BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "lo".into()), (address, "eth0".into())]),
         os_id: "debian".into(),
         os_name: "Debian GNU/Linux 12 (bookworm)".into(),
         machine: "x86_64".into(),
@@ -52,7 +58,7 @@ pub fn bare(inv: &Inventory) -> Facts {
         cpus: 2,
         ..HostFacts::default()
     };
-    Facts { hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name))).collect(), cluster: None }
+    Facts { hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name, h.node_address()))).collect(), cluster: None }
 }
 
 /// The page over these facts, with a PKI that is there already in name only.

@@ -10,6 +10,7 @@ use super::save::{self, Existing, FileLock};
 use super::session::{Reach, Session};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, Secret};
+use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::step::StepError;
 use crate::{layout, yaml};
 
@@ -45,8 +46,13 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
     let session = Session::open(call, Reach::Masters).await?;
     let report = &session.report;
     let name = session.inventory.cluster.name.clone();
-    let fetched = fetch(&session).await?;
-    let config = merge::renamed(&fetched, &name).map_err(|e| unusable(report, &e))?;
+    let (master, fetched) = fetch(&session).await?;
+    let mut config = merge::renamed(&fetched, &name).map_err(|e| unusable(report, &e))?;
+    if session.inventory.load_balancer.kind == LoadBalancerKind::Local {
+        // There the endpoint is each node's own loopback address, which leads nowhere from here.
+        let server = format!("https://{}", layout::join_host_port(master.node_address(), layout::API_SERVER_PORT));
+        config["clusters"][0]["cluster"]["server"] = server.into();
+    }
     let target = match (&args.output_file, args.merge) {
         (None, false) => {
             report.result(&json!({"context": name, "kubeconfig": config}), yaml::document(&config));
@@ -65,14 +71,14 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
     if args.merge { merge_into(report, &target, &config, &name) } else { write_to(report, &target, &config, &name) }
 }
 
-/// admin.conf of the first master that has it.
-async fn fetch(session: &Session) -> Result<Secret, Exit> {
+/// The first master that has an admin.conf, and that.
+async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
     let mut failures = session.unreachable();
     for master in session.masters() {
         let Some(host) = session.hosts.get(&master.name) else { continue };
         let failed = |source| Failure { host: master.name.clone(), phase: "kubeconfig".into(), step: "read admin.conf".into(), source };
         match host.run(Cmd::root(["cat", layout::ADMIN_CONF])).await {
-            Ok(out) if out.status == 0 => return Ok(Secret::from(out.stdout)),
+            Ok(out) if out.status == 0 => return Ok((master, Secret::from(out.stdout))),
             Ok(out) => {
                 let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
                 failures.push(failed(StepError::Refused { status: out.status, said }));

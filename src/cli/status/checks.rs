@@ -1,7 +1,7 @@
 //! What each host is asked to try: one URL per component.
 
 use crate::host::HostName;
-use crate::inventory::{Inventory, Role};
+use crate::inventory::{Inventory, LoadBalancerKind, Role};
 use crate::layout;
 
 pub const API_SERVER: &str = "api-server";
@@ -11,7 +11,7 @@ pub const ETCD: &str = "etcd";
 pub const KUBELET: &str = "kubelet";
 pub const ENDPOINT: &str = "endpoint";
 
-/// A master's way to the API through this balancer.
+/// A master's way to the API through this balancer; with `local` its own host's way.
 pub fn through(balancer: &str) -> String {
     format!("through/{balancer}")
 }
@@ -47,7 +47,10 @@ pub fn of(inv: &Inventory) -> Vec<(HostName, Vec<(String, String)>)> {
         if host.is_node() {
             add(KUBELET, local("http", layout::KUBELET_HEALTHZ_PORT, "healthz"));
         }
-        if host.has(Role::LoadBalancer) {
+        if inv.load_balancer.kind == LoadBalancerKind::Local && inv.runs_balancer(host) {
+            add(&through(&host.name), ready(inv.endpoint_authority()));
+        }
+        if inv.runs_balancer(host) {
             inv.control_planes().for_each(|m| add(&backend(&m.name), api(m)));
         }
         out.push((host.name.clone(), checks));

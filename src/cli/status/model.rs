@@ -120,7 +120,7 @@ impl Status {
             control_plane: masters,
             leaders: control_plane::leaders(inv, seen, now),
             etcd: control_plane::etcd(inv, seen),
-            load_balancers: inv.balancers().map(|b| balancer(inv, seen, b)).collect(),
+            load_balancers: inv.hosts.iter().filter(|h| inv.runs_balancer(h)).map(|b| balancer(inv, seen, b)).collect(),
             certificates: certificates(seen, now),
             runs: seen.checks.iter().filter_map(|(host, s)| Some((host.clone(), s.lock.clone()?))).collect(),
             problems: Vec::new(),
@@ -151,7 +151,7 @@ impl Seen {
 
 fn balancer(inv: &Inventory, seen: &Seen, b: &HostEntry) -> Balancer {
     let backends = inv.control_planes().map(|m| (m.name.clone(), seen.check(&b.name, &checks::backend(&m.name)))).collect();
-    Balancer { host: b.name.clone(), state: seen.anywhere(inv.control_planes(), &checks::through(&b.name)), backends }
+    Balancer { host: b.name.clone(), state: seen.anywhere(inv.hosts.iter(), &checks::through(&b.name)), backends }
 }
 
 /// The hosts that should be Nodes in the inventory's order, then Nodes that the inventory does not know.

@@ -1,8 +1,8 @@
 # Answers everything a plan needs to know of this host; changes nothing.
 # Output: `key value` lines, then `@tar`, then a tar of every managed path.
-# $1: address the API server serves on. $2: "1" when this host may run a control plane.
+# $1: address the API server serves on. $2: "1" when this host may run a control plane. $3: endpoint to try from here, or nothing.
 export LC_ALL=C
-address=$1 control_plane=$2
+address=$1 control_plane=$2 endpoint=$3
 say() { printf '%s\n' "$*"; }
 say clock "$(date +%s.%N)"
 if [ -r /etc/os-release ]; then
@@ -26,8 +26,8 @@ done
 df -Pk /var/lib /usr/local /etc 2>/dev/null | while read -r _ _ _ free _ mount; do
   case $free in *[!0-9]*) ;; *) say disk "$free" "$mount" ;; esac
 done
-ip -o addr show 2>/dev/null | while read -r _ _ family cidr _; do
-  case $family in inet|inet6) say address "${cidr%/*}" ;; esac
+ip -o addr show 2>/dev/null | while read -r _ interface family cidr _; do
+  case $family in inet|inet6) say address "${cidr%/*}" "${interface%%@*}" ;; esac
 done
 ss -Hltnp 2>/dev/null | while read -r _ _ _ local _ users; do
   say listen "${local##*:}" "$users"
@@ -37,7 +37,7 @@ for d in /etc/pki/ca-trust /etc/pki/tls/certs /etc/ca-certificates /usr/share/ca
 done
 if command -v dpkg-query >/dev/null; then
   dpkg-query -W -f 'package ${Package} ${db:Status-Status}\n' containerd runc containernetworking-plugins conntrack socat ethtool ebtables \
-    iptables haproxy nginx-light libnginx-mod-stream keepalived curl openssl ca-certificates kmod procps iproute2 etcd-server etcd-client 2>/dev/null
+    iptables haproxy nginx libnginx-mod-stream keepalived curl openssl ca-certificates kmod procps iproute2 etcd-server etcd-client 2>/dev/null
 fi
 units='containerd kubelet haproxy nginx keepalived clusterctl-routes etcd systemd-resolved'
 for u in $units; do
@@ -82,6 +82,9 @@ if [ "$control_plane" = 1 ] && command -v curl >/dev/null; then
     members=$(/usr/local/bin/etcdctl member list -w json --command-timeout 2s --dial-timeout 1s 2>/dev/null) && say members "$members"
     own=$(/usr/local/bin/etcdctl endpoint status -w json --command-timeout 2s --dial-timeout 1s 2>/dev/null) && say etcd_status "$own"
   fi
+fi
+if [ -n "$endpoint" ] && command -v curl >/dev/null; then
+  say endpoint "$(curl -sk --connect-timeout 1 -m 3 -o /dev/null -w '%{http_code}' "https://$endpoint/readyz" 2>/dev/null)"
 fi
 [ -r /var/lib/clusterctl/lock ] && read -r run _ </var/lib/clusterctl/lock && say last_run "$run"
 grep -E ' (/var/lib/kubelet/|/run/netns/cni-)' /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done

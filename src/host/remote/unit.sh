@@ -1,5 +1,7 @@
 # Enables a unit and (re)starts it with its present files, then remembers with which. $1: unit. $2: digest. $3: restart or reload. $4: port where it must listen, or nothing.
 unit=$1 digest=$2 how=$3 port=$4
+# A mask that an interrupted installation left.
+systemctl unmask -q --runtime "$unit"
 systemctl daemon-reload
 systemctl enable -q "$unit"
 [ "$how" = reload ] && how=reload-or-restart

@@ -1,7 +1,7 @@
 //! Rules of the control plane's front: how many control planes, which balancer, which endpoint, and who listens where.
 
 use super::super::path::{Path, at};
-use super::super::resolve::DEFAULT_ENDPOINT_PORT;
+use super::super::resolve::{DEFAULT_ENDPOINT_PORT, loopback};
 use super::super::words::quoted;
 use super::super::{HostEntry, Inventory, LoadBalancerKind as Kind, Role};
 use super::review::Review;
@@ -127,9 +127,10 @@ fn check_endpoint(review: &mut Review, control_planes: usize) {
     let path = at!["cluster", "endpoint"];
     let Some(endpoint) = &inventory.cluster.endpoint else {
         let message = match kind {
+            Kind::Local => return,
             _ if control_planes > 1 => format!("{control_planes} control planes need an endpoint"),
             Kind::Haproxy | Kind::Nginx | Kind::External => format!("the load balancer `{}` needs an endpoint", name(kind)),
-            Kind::Local | Kind::None => return,
+            Kind::None => return,
         };
         let hint = match (inventory.load_balancer.vip, inventory.balancers().next()) {
             (Some(vip), _) => format!("write `endpoint: {}`", authority(&vip.to_string())),
@@ -161,6 +162,10 @@ fn check_endpoint(review: &mut Review, control_planes: usize) {
             }
         }
         Kind::Haproxy | Kind::Nginx => check_own_endpoint(review, inventory, &shown, &host, owner),
+        Kind::Local if !host.parse().is_ok_and(|ip: std::net::IpAddr| ip == loopback(ip)) || port != DEFAULT_ENDPOINT_PORT => {
+            let message = format!("the endpoint {shown} is not the node's own, and with the load balancer `local` every node asks itself");
+            review.fault(path, message, format!("remove it, or write `127.0.0.1:{DEFAULT_ENDPOINT_PORT}`, which it is without it"));
+        }
         Kind::Local | Kind::None => {}
     }
 }

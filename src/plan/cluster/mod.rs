@@ -9,12 +9,13 @@ use serde_json::Value;
 use super::{Page, Phase, Track, Width};
 use crate::facts::{Facts, ObjectRef};
 use crate::host::{HostName, Secret};
-use crate::inventory::{CniKind, HostEntry, Inventory, LoadBalancerKind, Role};
+use crate::inventory::{CniKind, HostEntry, Inventory, Role};
 use crate::pki::FileOut;
 use crate::render::{self, Component, Ctx, Node};
-use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Unit, Wait};
+use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Wait};
 use crate::{layout, versions};
 
+mod balancer;
 pub mod master;
 mod node;
 mod prepare;
@@ -80,7 +81,7 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     let mut page = Page::new();
     let mut phase = |name, width, tracks: Vec<Track<Step>>| page.push(Phase { name, width, tracks });
     phase("prepare hosts", Width::All, i.inv.hosts.iter().map(|h| track(h, p.prepare(h))).collect());
-    phase("load balancer", change, i.inv.balancers().map(|h| track(h, p.balancer())).collect());
+    phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
     let control_plane =
         masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
     let nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
@@ -96,8 +97,15 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
         masters.iter().map(|h| p.controller_manager(h).map(|s| track(h, vec![s]))).collect::<Result<_, _>>()?;
     tracks.extend(first(p.objects(via)?));
     phase("cluster objects", change, tracks);
+    if !established(i.facts) {
+        phase("endpoint", Width::All, p.endpoint_reached().collect());
+    }
     phase("workers", Width::All, workers.iter().map(|h| p.worker(h).map(|steps| track(h, steps))).collect::<Result<_, _>>()?);
     phase("settle", Width::All, masters.iter().map(|h| track(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect());
+    if established(i.facts) {
+        // A balancer that is not ours keeps nothing of ours from being mended.
+        phase("endpoint", Width::All, p.endpoint_reached().collect());
+    }
     phase("done", Width::All, masters.iter().map(|h| track(h, vec![p.established()])).collect());
     Ok(page)
 }
@@ -143,20 +151,6 @@ impl<'a> Parts<'a> {
         // A host that is still coming in has nothing that the others count on.
         let counted_on = self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED);
         if counted_on && self.i.inv.etcd_is_stacked() { vec![Wait::Quorum.into()] } else { vec![] }
-    }
-
-    fn balancer(&self) -> Vec<Step> {
-        let (_, port) = self.i.inv.endpoint();
-        let backends: Vec<(String, IpAddr)> = self.i.inv.control_planes().map(|m| (m.name.clone(), m.node_address())).collect();
-        match self.i.inv.load_balancer.kind {
-            LoadBalancerKind::Haproxy => {
-                let config = render::lb::haproxy(&self.ctx(), &backends, port);
-                let digest = step::digest(config.as_bytes());
-                let file = File::text(layout::HAPROXY_CONFIG, config).unit("haproxy").check(step::file::Check::Haproxy);
-                vec![vec![self.ownership(), file].into(), Unit { reload: true, port: Some(port), ..Unit::new("haproxy", digest) }.into()]
-            }
-            _ => vec![],
-        }
     }
 
     /// The mark by which a later run knows whose host this is.

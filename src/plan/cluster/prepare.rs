@@ -1,7 +1,7 @@
 //! The page's first part: what every host needs before anything of Kubernetes runs on it.
 
 use super::Parts;
-use crate::inventory::{HostEntry, LoadBalancerKind, Role};
+use crate::inventory::{HostEntry, Role};
 use crate::layout;
 use crate::render::{self, Component};
 use crate::step::{self, Binary, File, Image, Kernel, Package, Step, Unit, binary};
@@ -20,9 +20,7 @@ impl Parts<'_> {
         if h.is_node() {
             names.extend(NODE_PACKAGES);
         }
-        if h.has(Role::LoadBalancer) && inv.load_balancer.kind == LoadBalancerKind::Haproxy {
-            names.push("haproxy");
-        }
+        names.extend(self.balancer_packages(h));
         let mut steps: Vec<Step> = Vec::new();
         if inv.artifacts.packages {
             steps.push(Package { names: names.into_iter().map(String::from).collect() }.into());

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::rbac::{Subject, reader};
-use crate::inventory::{CgroupDriver, KeyAlgorithm, Role};
+use crate::inventory::{CgroupDriver, KeyAlgorithm, LoadBalancerKind, Role};
 use crate::layout::{self, join_host_port};
 use crate::render::args::Flags;
 use crate::render::{Ctx, kubelet, manifests};
@@ -99,7 +99,7 @@ fn cluster_configuration(ctx: &Ctx<'_>) -> Value {
             "serviceSubnet": inv.network.service_cidr.to_string(),
         },
     });
-    if inv.cluster.endpoint.is_some() {
+    if inv.cluster.endpoint.is_some() || inv.load_balancer.kind == LoadBalancerKind::Local {
         config["controlPlaneEndpoint"] = ctx.endpoint.into();
     }
     if !plane.api_server.cert_sans.is_empty() {

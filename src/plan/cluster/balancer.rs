@@ -1,0 +1,77 @@
+//! The page's part of one load balancer: on a host of its own, or on the loopback address of a worker.
+
+use std::net::IpAddr;
+
+use super::{Parts, Track, track};
+use crate::inventory::{HostEntry, LoadBalancerKind, Role};
+use crate::layout;
+use crate::render::lb::{self, Holder, Listen};
+use crate::step::file::Check;
+use crate::step::{self, File, Step, Stopped, Unit, Wait};
+
+/// Debian's interface name where a host's own is not known; such a host is refused before anything is done.
+const UNKNOWN_INTERFACE: &str = "eth0";
+
+impl Parts<'_> {
+    /// Packages of the host's balancer.
+    pub(super) fn balancer_packages(&self, h: &HostEntry) -> Vec<&'static str> {
+        let mut names = match self.i.inv.load_balancer.kind {
+            _ if !self.i.inv.runs_balancer(h) => return Vec::new(),
+            LoadBalancerKind::Nginx => vec!["nginx", "libnginx-mod-stream"],
+            _ => vec!["haproxy"],
+        };
+        names.extend(self.i.inv.load_balancer.vip.map(|_| "keepalived"));
+        names
+    }
+
+    /// A host with the role runs exactly what the inventory names: one kind of balancer, keepalived with a virtual address only.
+    pub(super) fn balancer(&self, h: &HostEntry) -> Vec<Step> {
+        let inv = self.i.inv;
+        let (_, port) = inv.endpoint();
+        let backends: Vec<(String, IpAddr)> = inv.control_planes().map(|m| (m.name.clone(), m.node_address())).collect();
+        let (name, other, path, config, check) = match inv.load_balancer.kind {
+            LoadBalancerKind::Nginx => ("nginx", "haproxy", layout::NGINX_CONFIG, lb::nginx(&backends, port), Check::Nginx),
+            kind => {
+                let listen = if kind == LoadBalancerKind::Local { Listen::Loopback } else { Listen::Everywhere };
+                ("haproxy", "nginx", layout::HAPROXY_CONFIG, lb::haproxy(inv, &backends, listen, port), Check::Haproxy)
+            }
+        };
+        let digest = step::digest(config.as_bytes());
+        let mut steps: Vec<Step> = vec![vec![self.ownership(), File::text(path, config).unit(name).check(check)].into()];
+        // What else runs on a worker is its owner's affair.
+        let own_host = h.has(Role::LoadBalancer);
+        if own_host {
+            steps.push(Stopped { name: other }.into());
+        }
+        steps.push(Unit { reload: true, port: Some(port), ..Unit::new(name, digest) }.into());
+        match inv.load_balancer.vip {
+            Some(vip) => steps.extend(self.keepalived(h, vip, port)),
+            None if own_host => steps.push(Stopped { name: "keepalived" }.into()),
+            None => {}
+        }
+        steps
+    }
+
+    /// A balancer of the operator's own has to lead to the API from every node; without that no worker can join.
+    pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = Track<Step>> {
+        let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
+        let hosts = self.i.inv.nodes().filter(move |_| external);
+        hosts.map(|h| track(h, vec![Wait::Endpoint { authority: self.endpoint.clone() }.into()]))
+    }
+
+    fn keepalived(&self, h: &HostEntry, vip: IpAddr, port: u16) -> [Step; 3] {
+        let inv = self.i.inv;
+        let address = h.node_address();
+        let peers: Vec<IpAddr> = inv.balancers().filter(|b| b.name != h.name).map(HostEntry::node_address).collect();
+        let place = inv.balancers().position(|b| b.name == h.name).unwrap_or_default();
+        let interface = self.i.facts.host(&h.name).addresses.get(&address).map_or(UNKNOWN_INTERFACE, String::as_str);
+        let holder = Holder { name: &h.name, address, interface, place, peers: &peers, vip };
+        let config = lb::keepalived(inv, &holder, port);
+        let script = lb::keepalived_check();
+        let digest = step::digest(format!("{config}{script}").as_bytes());
+        // The script first: keepalived's check of its configuration wants to see it.
+        let script = File::text(layout::KEEPALIVED_CHECK, script).mode(0o755).unit("keepalived");
+        let config = File::text(layout::KEEPALIVED_CONFIG, config).unit("keepalived").check(Check::Keepalived);
+        [vec![script].into(), vec![config].into(), Unit { reload: true, ..Unit::new("keepalived", digest) }.into()]
+    }
+}

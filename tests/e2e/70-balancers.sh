@@ -1,0 +1,118 @@
+#!/bin/bash
+# Every kind of load balancer before real API servers: nginx, a virtual address that moves, a switch of kinds, one on each worker, and
+# the operator's own. Ends with the haproxy cluster that it found.
+. "$(dirname "$0")/lib.sh"
+vip=$SUBNET.30
+url=https://$vip:6443/readyz
+ask() { [ "$(curl -sk --connect-timeout 0.3 -m 1.5 -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
+# holder: the balancers that have the virtual address now
+holder() { for h in lb1 lb2; do on $h ip -o addr show 2>/dev/null | grep -qwF "$vip" && echo $h; done | xargs; }
+holds() { [ "$(holder)" = "$1" ]; }
+# pound FILE: asks through the virtual address without pause, a line `START END OK` per request, until it is killed
+pound() { while :; do s=$(millis); ask $url && ok=1 || ok=0; echo "$s $(millis) $ok" >>"$1"; sleep 0.02; done; }
+# pounding COMMAND...: requests all the while; sets `failed`, `asked`, and `gap`, the ms from the command's start to the first answer after the last failure
+pounding() {
+    local log=$WORK/pound t0 pid; : >"$log"
+    pound "$log" & pid=$!
+    sleep 0.3; t0=$(millis)
+    "$@"
+    kill $pid; wait $pid 2>/dev/null
+    read -r asked failed gap < <(awk -v t0="$t0" '{n++} !$3 {bad++; back = 0} $3 && !back && bad {back = $2} END {print n, bad + 0, bad ? (back ? back - t0 : 999999) : 0}' "$log")
+}
+die_and_wait() { lab kill "$1" >/dev/null 2>&1; sleep 4; }
+# founded WHAT: a cluster of the present inventory on hosts that have their software
+founded() {
+    check "$1: init" ctl init
+    expect "$1: nothing is left" 0 ctl plan
+    ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null || fail "$1: kubeconfig"
+    check "$1: five nodes are Ready" until_true 60 nodes_ready 5
+}
+
+check "a second balancer host" lab up --lbs 2
+[ ! -e "$CLUSTERCTL_INVENTORY" ] || check "the cluster before goes" ctl reset --yes --keep-software
+
+lab_inventory ha-nginx-keepalived.yaml
+founded "nginx and a VIP"
+check "the first balancer holds the address" holds lb1
+check "status says healthy" ctl status
+check "keepalived's check is not root's" on lb1 sh -c "grep -q '^ *script_user nobody' /etc/keepalived/keepalived.conf"
+check "nginx's example site was never started" on lb1 sh -c '! ss -Hltn "sport = :80" | grep -q . && ! [ -s /var/log/nginx/access.log ]'
+
+pounding die_and_wait m1
+say "a master's death behind nginx: $failed of $asked requests failed"
+# nginx tries another server after a second.
+check "nginx goes on without a master" test "$failed" -le 2
+check "a dead backend does not move the address" holds lb1
+lab start m1 >/dev/null 2>&1
+# nginx does not know a server that answers from one that only listens: wait, or the numbers below are about that.
+check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
+
+pounding die_and_wait lb1
+say "VIP failover: $gap ms from the first balancer's death to the next answer, $failed of $asked requests failed"
+check "the address moves within 3 s" test "$failed" -gt 0 -a "$gap" -lt 3000
+check "the second balancer holds it" holds lb2
+lab start lb1 >/dev/null 2>&1
+check "the first balancer comes back by itself" until_true 30 on lb1 systemctl is-active -q nginx keepalived
+sleep 2.5 # longer than a claim would take
+check "and does not take the address back" holds lb2
+stop_nginx() { on lb2 systemctl stop nginx; sleep 4; }
+pounding stop_nginx
+say "a stopped nginx: $gap ms to the next answer, $failed of $asked requests failed"
+check "its address moves within 3 s, too" test "$gap" -lt 3000
+check "a balancer that does not serve loses the address" holds lb1
+expect "plan shows it" 6 ctl plan
+check "apply mends it" ctl apply
+check "nobody moves for that" holds lb1
+
+sed -i 's/^  kind: nginx/  kind: haproxy/' "$CLUSTERCTL_INVENTORY"
+pounding ctl apply >/dev/null 2>&1
+say "from nginx to haproxy, one balancer after the other: $failed of $asked requests failed"
+expect "haproxy in place of nginx: nothing is left" 0 ctl plan
+for h in lb1 lb2; do
+    check "haproxy alone serves on $h" on $h sh -c 'systemctl is-active -q haproxy && ! systemctl is-active -q nginx && ! systemctl is-enabled -q nginx'
+done
+
+# The same balancers as if they were the operator's own.
+external=$WORK/external.yaml
+sed -e 's/^  kind: haproxy.*/  kind: external/' -e '/^  vip:/d' -e '/name: lb[12]$/,/roles:/d' "$CLUSTERCTL_INVENTORY" >"$external"
+expect "an endpoint of the operator's that leads to the API is well" 0 ctl -i "$external" plan
+for h in lb1 lb2; do on $h systemctl stop haproxy; done
+out=$(ctl -i "$external" plan 2>&1); status=$?
+check "one that leads nowhere is shown, for each node (exit 6)" test "$status" = 6 -a "$(grep -c "see the API ready at the endpoint $vip:6443" <<<"$out")" = 5
+for program in haproxy nginx; do ctl -i "$external" balancer --format $program >"$WORK/balancer.$program"; done
+check "haproxy takes the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && haproxy -c -f /tmp/x' <"$WORK/balancer.haproxy"
+check "nginx takes the one for it" on lb1 sh -c 'cat >/tmp/x && nginx -t -c /tmp/x' <"$WORK/balancer.nginx"
+check "reset of both kinds" ctl reset --yes --keep-software
+for h in lb1 lb2; do
+    check "$h: nothing of them runs or is left" on $h sh -c '! pgrep "haproxy|nginx|keepalived" && ! systemctl is-enabled haproxy nginx keepalived | grep -qx enabled &&
+        ! ls /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived/keepalived.conf /etc/keepalived/balancer-listens 2>/dev/null | grep . && ! ip -o addr | grep -qwF '"$vip"
+done
+
+lab_inventory ha-haproxy.yaml
+local=$WORK/local.yaml
+sed -e 's/^  kind: haproxy.*/  kind: local/' -e '/^  endpoint:/d' -e '/name: lb1$/,/roles:/d' "$CLUSTERCTL_INVENTORY" >"$local"
+haproxy_inventory=$CLUSTERCTL_INVENTORY
+export CLUSTERCTL_INVENTORY=$local
+founded "local"
+check "the operator's kubeconfig names a master" grep -q "server: https://$SUBNET.11:6443" "$KUBECONFIG"
+check "status says healthy" ctl status
+check "a worker's kubelet asks its own host" on w1 grep -q 'server: https://127.0.0.1:6443' /etc/kubernetes/kubelet.conf
+check "its balancer is for that host alone" sh -c "! curl -sk -m 2 https://$SUBNET.21:6443/readyz"
+lab kill m1 >/dev/null 2>&1
+check "kubeconfig is had from another master" ctl kubeconfig --yes --output-file "$KUBECONFIG"
+renewed() { kubectl --request-timeout 3s -n kube-node-lease get lease "$1" -o jsonpath='{.spec.renewTime}'; }
+since=$(date -u +%Y-%m-%dT%H:%M:%S)
+both_renew() { [[ $(renewed w1) > $since && $(renewed w2) > $since ]]; }
+check "both workers report on without m1" until_true 30 both_renew
+check "twenty requests from a worker to its own address are answered" on w2 sh -c 'for i in $(seq 20); do curl -sfk -m 3 -o /dev/null https://127.0.0.1:6443/readyz || exit 1; done'
+ready_workers() { [ "$(kubectl --request-timeout 3s get nodes w1 w2 --no-headers | grep -cw Ready)" = 2 ]; }
+check "both workers are Ready" ready_workers
+lab start m1 >/dev/null 2>&1
+check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
+check "reset" ctl reset --yes --keep-software
+check "no balancer is left on a worker" on w1 sh -c '! pgrep haproxy && ! ls /etc/haproxy/haproxy.cfg 2>/dev/null'
+
+export CLUSTERCTL_INVENTORY=$haproxy_inventory
+lab destroy lb2 >/dev/null 2>&1
+founded "haproxy again"
+finish
