@@ -39,9 +39,9 @@ check "keepalived's check is not root's" on lb1 sh -c "grep -q '^ *script_user n
 check "nginx's example site was never started" on lb1 sh -c '! ss -Hltn "sport = :80" | grep -q . && ! [ -s /var/log/nginx/access.log ]'
 
 pounding die_and_wait m1
-say "a master's death behind nginx: $failed of $asked requests failed"
-# nginx tries another server after a second.
-check "nginx goes on without a master" test "$failed" -le 2
+say "a master's death behind nginx: $gap ms to the first answer after the last failure, $failed of $asked requests failed"
+# nginx tries another server after a second; the API servers themselves have to wait where the dead one led etcd.
+check "nginx goes on without a master within 3 s" test "$gap" -lt 3000
 check "a dead backend does not move the address" holds lb1
 lab start m1 >/dev/null 2>&1
 # nginx does not know a server that answers from one that only listens: wait, or the numbers below are about that.
