@@ -24,6 +24,9 @@ pub const KUBELET_DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kube
 pub const KUBELET_CLIENT_INITIAL: &str = "/var/lib/kubelet/pki/kubelet-client-initial.pem";
 pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
 pub const BIN_DIR: &str = "/usr/local/bin";
+/// What the etcd service on hosts of its own is started with.
+pub const ETCD_ENV: &str = "/etc/etcd.env";
+pub const ETCD_UNIT: &str = "/etc/systemd/system/etcd.service";
 pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 pub const CONTAINERD_CERTS_DIR: &str = "/etc/containerd/certs.d";
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
@@ -70,7 +73,7 @@ pub fn basename(path: &str) -> &str {
 }
 pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 /// The programs we place.
-pub const BINARIES: [&str; 3] = ["/usr/local/bin/kubelet", "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl"];
+pub const BINARIES: [&str; 4] = ["/usr/local/bin/kubelet", "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
 /// The part of [`STATE_DIR`] that says which cluster a host is in and how its units were started; not what software it has.
 pub const STATE_OF_CLUSTER: [&str; 5] =
     [OWNERSHIP, ESTABLISHED, ROUTES_DATA, "/var/lib/clusterctl/static-pods", "/var/lib/clusterctl/units/kubelet"];

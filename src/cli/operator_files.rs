@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::host::Secret;
 use crate::inventory::Inventory;
+use crate::pki::ExternalEtcdFiles;
 
 /// The files of a PKI folder that are used.
 const PKI_FILES: [&str; 8] =
@@ -59,6 +60,16 @@ pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Se
         }
     }
     if out.is_empty() { Err(FileFault::EmptyPki { path: folder.display().to_string() }) } else { Ok(out) }
+}
+
+/// The client of an etcd that someone else runs; `None` when the inventory names none.
+pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<ExternalEtcdFiles>, FileFault> {
+    let Some(external) = &inv.etcd.external else { return Ok(None) };
+    let read = |file: &str| {
+        let path = beside(inventory_file, file);
+        std::fs::read(&path).map(Secret::from).map_err(|source| FileFault::Read { path: path.display().to_string(), source })
+    };
+    Ok(Some(ExternalEtcdFiles { ca: read(&external.ca_file)?, cert: read(&external.cert_file)?, key: read(&external.key_file)? }))
 }
 
 /// The objects of the CNI's and the add-ons' manifests, in order.

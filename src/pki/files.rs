@@ -137,7 +137,9 @@ impl Desk<'_> {
         let mut out = Vec::new();
         for (ca, wanted) in [(Ca::Kubernetes, master || wants.worker), (Ca::FrontProxy, master), (Ca::Etcd, master || wants.etcd_member)] {
             if let (true, Some(authority)) = (wanted, self.auth.get(ca)) {
-                out.extend(self.authority(ca, authority, master));
+                // etcd's key rests where its members are: a master that is none only talks to it.
+                let with_key = if ca == Ca::Etcd { wants.etcd_member } else { master };
+                out.extend(self.authority(ca, authority, with_key));
             }
         }
         if master {

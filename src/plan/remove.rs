@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::blockers::Blocker;
-use super::cluster::master::{client_url, peer_url};
+use super::cluster::etcd::{client_url, peer_url};
 use super::{Page, Phase, Track, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
@@ -34,8 +34,11 @@ pub fn page(i: &Inputs<'_>) -> Page {
         leaving.iter().filter(|_| !i.dead).map(|h| Track { host: h.name.clone(), prelude: vec![], steps: steps(h) }).collect::<Vec<_>>()
     };
     let nodes = || leaving.iter().filter(|h| h.is_node());
-    let masters = || leaving.iter().filter(|h| h.has(Role::ControlPlane));
-    let members: Vec<String> = staying.iter().map(|h| client_url(h)).collect();
+    // Members leave through one that stays: on another host than the API's where etcd has hosts of its own.
+    let members: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| !i.leaving.contains(&h.name)).collect();
+    let answers = |h: &&&HostEntry| i.facts.host(&h.name).members.is_some();
+    let asked = members.iter().find(answers).or(members.first()).copied();
+    let urls: Vec<String> = members.iter().map(|h| client_url(h)).collect();
 
     let drains = i.drain.filter(|_| !i.dead).into_iter();
     let drains = drains.flat_map(|timeout| nodes().map(move |h| Drain { address, node: h.name.clone(), timeout }.into())).collect();
@@ -43,15 +46,16 @@ pub fn page(i: &Inputs<'_>) -> Page {
         let components = vec!["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         if h.has(Role::ControlPlane) { vec![StaticPodsGone { components }.into()] } else { vec![] }
     };
-    let leave = |h: &&HostEntry| -> Step {
-        Member { name: h.name.clone(), peer_url: peer_url(h), through: members.clone(), want: Standing::Gone }.into()
+    let leave = |h: &HostEntry| -> Step {
+        Member { name: h.name.clone(), peer_url: peer_url(h), through: urls.clone(), want: Standing::Gone }.into()
     };
-    let leave: Vec<Step> = if i.inv.etcd_is_stacked() { masters().map(leave).collect() } else { vec![] };
+    let leave: Vec<Step> = i.inv.etcd_hosts().into_iter().filter(|h| i.leaving.contains(&h.name)).map(leave).collect();
+    let leave = asked.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: leave });
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
     [
         ("drain", Width::One, through(drains)),
         ("stop control plane", Width::One, on_hosts(&pods)),
-        ("leave etcd", Width::One, through(leave)),
+        ("leave etcd", Width::One, leave.into_iter().collect()),
         ("forget nodes", Width::One, through(forget)),
         ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, false))),
     ]
@@ -60,9 +64,12 @@ pub fn page(i: &Inputs<'_>) -> Page {
 }
 
 /// What is left to take off hosts that leave together with what the others need without them.
-pub fn spliced(leaving: Page, mut rest: Page) -> Page {
-    // Requests are led away first, by the balancers of the rest.
-    let at = rest.iter().position(|p| p.name == "load balancer").map_or(0, |at| at + 1);
+pub fn spliced(i: &Inputs<'_>, mut rest: Page) -> Page {
+    let leaving = page(i);
+    // Requests are led away first: by the balancers from an API server, by the API servers from an etcd on a host of its own.
+    let etcd = i.inv.hosts.iter().any(|h| h.has(Role::Etcd) && !h.has(Role::ControlPlane) && i.leaving.contains(&h.name));
+    let last = if etcd { "control plane" } else { "load balancer" };
+    let at = rest.iter().position(|p| p.name == last).map_or(0, |at| at + 1);
     let after = rest.split_off(at);
     rest.into_iter().chain(leaving).chain(after).collect()
 }
@@ -75,13 +82,14 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
         let fix = "see `clusterctl status`; bring a quorum of etcd members back first";
         out.push(Blocker::new("", "api-away", "no API server answers, and without one no host can leave in good order", fix));
     }
-    for role in [Role::ControlPlane, Role::LoadBalancer] {
+    for role in [Role::ControlPlane, Role::LoadBalancer, Role::Etcd] {
         let of_role = || i.inv.hosts.iter().filter(move |h| h.has(role));
         if of_role().count() > 0 && of_role().all(|h| leaves(&h)) {
             let (message, fix) = match role {
                 Role::ControlPlane => {
                     ("no control-plane host would be left", "take the whole cluster off its hosts with `clusterctl reset`")
                 }
+                Role::Etcd => ("no etcd host would be left", "add another etcd host to the inventory and `clusterctl join` it first"),
                 _ => ("no load balancer would be left", "add another load-balancer host to the inventory and `clusterctl join` it first"),
             };
             out.push(Blocker::new("", "last-host", message, fix));
@@ -108,8 +116,8 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
 fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
     let list = i.facts.members()?;
     let goes = |name: &str| i.leaving.iter().any(|l| l == name);
-    let masters: Vec<&HostEntry> = i.inv.control_planes().filter(|h| goes(&h.name)).collect();
-    let leaves = |urls: &[String], name: &str| goes(name) || masters.iter().any(|h| urls.contains(&peer_url(h)));
+    let hosts: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| goes(&h.name)).collect();
+    let leaves = |urls: &[String], name: &str| goes(name) || hosts.iter().any(|h| urls.contains(&peer_url(h)));
     let voters: Vec<_> = list.iter().filter(|m| !m.learner).collect();
     let (going, staying): (Vec<_>, Vec<_>) = voters.into_iter().partition(|m| leaves(&m.peer_urls, &m.name));
     if going.is_empty() {

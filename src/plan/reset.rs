@@ -40,6 +40,20 @@ pub fn page(i: &Inputs<'_>) -> Page {
 pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
+    let etcd = inv.etcd_hosts().iter().any(|e| e.name == h.name) && !inv.etcd_is_stacked();
+    if etcd {
+        steps.push(Stopped { name: "etcd" }.into());
+        paths.extend([layout::ETCD_UNIT, layout::ETCD_ENV]);
+    }
+    if etcd && !h.is_node() {
+        steps.push(Clean { images: !keep_software, found: vec![] }.into());
+        paths.push(layout::KUBERNETES_DIR);
+        if !keep_software {
+            steps.push(Stopped { name: "containerd" }.into());
+            paths.push(layout::CONTAINERD_CERTS_DIR);
+            paths.extend(layout::BINARIES);
+        }
+    }
     if h.is_node() {
         steps.extend([
             Stopped { name: "kubelet" }.into(),

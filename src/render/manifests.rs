@@ -12,35 +12,8 @@ use crate::layout::{self, join_host_port};
 /// etcd: `initial_cluster` lists every member to be, by host name and address; `existing` when it joins a running cluster.
 pub fn etcd(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)], existing: bool) -> String {
     let client = format!("https://{}", join_host_port(node.address, layout::ETCD_CLIENT_PORT));
-    let peer_of = |address: IpAddr| format!("https://{}", join_host_port(address, layout::ETCD_PEER_PORT));
-    let peer = peer_of(node.address);
-    let members: Vec<String> = initial_cluster.iter().map(|(name, address)| format!("{name}={}", peer_of(*address))).collect();
-    let [crt, key, peer_crt, peer_key, ca] =
-        ["server.crt", "server.key", "peer.crt", "peer.key", "ca.crt"].map(|file| format!("{}/etcd/{file}", layout::PKI_DIR));
     let shape = ctx.v.etcd(ctx.inv.etcd.image_tag.as_deref());
-    let mut base = flags([
-        ("name", node.entry.name.clone()),
-        ("data-dir", layout::ETCD_DATA_DIR.into()),
-        ("listen-client-urls", format!("https://127.0.0.1:{},{client}", layout::ETCD_CLIENT_PORT)),
-        ("advertise-client-urls", client.clone()),
-        ("listen-peer-urls", peer.clone()),
-        ("initial-advertise-peer-urls", peer),
-        ("initial-cluster", members.join(",")),
-        ("cert-file", crt),
-        ("key-file", key),
-        ("trusted-ca-file", ca.clone()),
-        ("client-cert-auth", "true".into()),
-        ("peer-cert-file", peer_crt),
-        ("peer-key-file", peer_key),
-        ("peer-trusted-ca-file", ca),
-        ("peer-client-cert-auth", "true".into()),
-        ("snapshot-count", "10000".into()),
-        ("listen-metrics-urls", format!("http://127.0.0.1:{}", layout::ETCD_METRICS_PORT)),
-    ]);
-    base.extend(flags(shape.flags.iter().copied()));
-    if existing {
-        base.insert("initial-cluster-state".into(), "existing".into());
-    }
+    let base = etcd_flags(ctx, node, initial_cluster, existing);
     let mut requests = vec![("cpu", "100m"), ("memory", "100Mi")];
     if shape.ephemeral_storage {
         requests.insert(1, ("ephemeral-storage", "100Mi"));
@@ -60,6 +33,41 @@ pub fn etcd(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)]
         ..StaticPod::new(ctx)
     }
     .render()
+}
+
+/// etcd's flags, ours alone.
+pub(super) fn etcd_flags(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)], existing: bool) -> Flags {
+    let client = format!("https://{}", join_host_port(node.address, layout::ETCD_CLIENT_PORT));
+    let peer_of = |address: IpAddr| format!("https://{}", join_host_port(address, layout::ETCD_PEER_PORT));
+    let peer = peer_of(node.address);
+    let members: Vec<String> = initial_cluster.iter().map(|(name, address)| format!("{name}={}", peer_of(*address))).collect();
+    let [crt, key, peer_crt, peer_key, ca] =
+        ["server.crt", "server.key", "peer.crt", "peer.key", "ca.crt"].map(|file| format!("{}/etcd/{file}", layout::PKI_DIR));
+    let shape = ctx.v.etcd(ctx.inv.etcd.image_tag.as_deref());
+    let mut base = flags([
+        ("name", node.entry.name.clone()),
+        ("data-dir", layout::ETCD_DATA_DIR.into()),
+        ("listen-client-urls", format!("https://127.0.0.1:{},{client}", layout::ETCD_CLIENT_PORT)),
+        ("advertise-client-urls", client),
+        ("listen-peer-urls", peer.clone()),
+        ("initial-advertise-peer-urls", peer),
+        ("initial-cluster", members.join(",")),
+        ("cert-file", crt),
+        ("key-file", key),
+        ("trusted-ca-file", ca.clone()),
+        ("client-cert-auth", "true".into()),
+        ("peer-cert-file", peer_crt),
+        ("peer-key-file", peer_key),
+        ("peer-trusted-ca-file", ca),
+        ("peer-client-cert-auth", "true".into()),
+        ("snapshot-count", "10000".into()),
+        ("listen-metrics-urls", format!("http://127.0.0.1:{}", layout::ETCD_METRICS_PORT)),
+    ]);
+    base.extend(flags(shape.flags.iter().copied()));
+    if existing {
+        base.insert("initial-cluster-state".into(), "existing".into());
+    }
+    base
 }
 
 /// kube-apiserver with these etcd URLs.

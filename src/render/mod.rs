@@ -11,6 +11,7 @@ pub use image::{Component, image};
 mod args;
 pub mod cni;
 pub mod containerd;
+pub mod etcd;
 mod image;
 pub mod kernel;
 pub mod kubelet;

@@ -13,7 +13,7 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../templates/", $name)))),*] };
 }
 
-const SOURCES: [(&str, &str); 15] = sources![
+const SOURCES: [(&str, &str); 16] = sources![
     "addons/Corefile",
     "addons/coredns.yaml",
     "addons/kube-proxy.yaml",
@@ -28,6 +28,7 @@ const SOURCES: [(&str, &str); 15] = sources![
     "lb/nginx.conf",
     "manifests/static-pod.yaml",
     "systemd/10-kubeadm.conf",
+    "systemd/etcd.service",
     "systemd/kubelet.service",
 ];
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Answers, Step, StepError, carry_out, fenced};
-use crate::facts::{Facts, Listener, UnitFact};
+use crate::facts::{Facts, FileFact, FileKind, Listener, UnitFact};
 use crate::host::{Cmd, Host, HostName};
+use crate::layout;
 
 /// One unit.
 #[derive(Clone, Debug)]
@@ -51,6 +52,10 @@ impl Answers for Unit {
         let now = UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: self.digest.clone() };
         let f = facts.host_mut(host);
         f.units.insert(self.name.into(), now);
+        if self.name == "etcd" {
+            let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
+            f.files.insert(layout::ETCD_MEMBER_DIR.into(), folder);
+        }
         f.listeners.extend(self.port.map(|port| Listener { port, process: self.name.into() }));
     }
 

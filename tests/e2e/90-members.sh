@@ -4,7 +4,6 @@
 CTL_LOG=$WORK/members.log
 : >"$CTL_LOG"
 logged() { "$CTL" "$@" 2>&1 | tee -a "$CTL_LOG"; return "${PIPESTATUS[0]}"; }
-write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
 # write_end WHAT: no acknowledged write is lost, and no request failed
 write_end() {
     kill "$WRITER"; wait "$WRITER"

@@ -64,6 +64,9 @@ until_true() {
 millis() { date +%s%3N; }
 finish() { say "$(basename "$0"): $PASSED passed, $FAILED failed"; echo "$PASSED $FAILED" >>"$WORK/score"; [ "$FAILED" = 0 ]; }
 
+# a writer through the endpoint, until it is ended; see writer.py
+write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
+
 nodes_ready() { [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$1" ]; }
 # members HOST: names of the voting etcd members, as that host's member says
 members() {

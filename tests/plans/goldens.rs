@@ -50,6 +50,26 @@ fn a_dead_master_and_a_dead_worker_are_removed() {
 }
 
 #[test]
+fn a_fresh_cluster_with_external_etcd() {
+    let inv = world::external("v1.34.2", 3);
+    insta::assert_snapshot!(titles(&world::plan(&inv, &world::bare(&inv)).0));
+}
+
+#[test]
+fn an_etcd_host_joins() {
+    let (small, grown) = (world::external("v1.34.2", 3), world::external("v1.34.2", 4));
+    insta::assert_snapshot!(titles(&world::plan(&grown, &world::growing(&small, &grown)).0));
+}
+
+#[test]
+fn a_dead_etcd_host_is_removed() {
+    let inv = world::external("v1.34.2", 3);
+    let mut facts = world::finished(&inv);
+    facts.hosts.remove("e1");
+    insta::assert_snapshot!(titles(&world::removal(&inv, &facts, &["e1"], true).0));
+}
+
+#[test]
 fn a_new_patch_version() {
     let inv = world::inventory("v1.34.2");
     let facts = world::finished(&inv);

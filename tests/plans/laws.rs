@@ -24,6 +24,9 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         drifted.host_mut("w2").units.remove("kubelet");
         drifted.cluster.get_or_insert_default().nodes.remove("w1");
         out.push((format!("drifted {version}"), inv.clone(), drifted));
+        let (three, four) = (world::external(version, 3), world::external(version, 4));
+        out.push((format!("external etcd {version}"), three.clone(), world::bare(&three)));
+        out.push((format!("external etcd grows {version}"), four.clone(), world::growing(&three, &four)));
         let small = world::hosts(version, &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
         out.push((format!("growing {version}"), inv.clone(), world::growing(&small, &inv)));
     }

@@ -31,6 +31,13 @@ pub fn inventory(version: &str) -> Inventory {
     )
 }
 
+/// The same with etcd on hosts of its own.
+pub fn external(version: &str, members: u8) -> Inventory {
+    let list = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")];
+    let etcds = ["e1", "e2", "e3", "e4"].into_iter().zip(41..).take(members.into()).map(|(name, last)| (name, last, "etcd"));
+    hosts(version, &list.into_iter().chain(etcds).collect::<Vec<_>>())
+}
+
 /// An inventory of these hosts: name, last part of the address, role.
 pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
     balanced(version, "endpoint: \"172.30.0.31:6443\"", "kind: haproxy", list)
@@ -100,8 +107,8 @@ pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
 /// Facts of a finished cluster of this inventory.
 pub fn finished(inv: &Inventory) -> Facts {
     let mut facts = plan(inv, &bare(inv)).1;
-    let members: Vec<MemberFact> = inv.control_planes().map(|m| member(&m.name, &m.address)).collect();
-    for m in inv.control_planes() {
+    let members: Vec<MemberFact> = inv.etcd_hosts().into_iter().map(|m| member(&m.name, &m.address)).collect();
+    for m in inv.etcd_hosts() {
         facts.host_mut(&m.name).members = Some(members.clone());
     }
     facts
@@ -109,7 +116,7 @@ pub fn finished(inv: &Inventory) -> Facts {
 
 /// A voting member as etcd lists it.
 fn member(name: &str, address: &str) -> MemberFact {
-    let leader = name == "m1";
+    let leader = name.ends_with('1');
     MemberFact { id: format!("id-{name}"), name: name.into(), peer_urls: vec![format!("https://{address}:2380")], learner: false, leader }
 }
 
@@ -124,7 +131,7 @@ pub fn growing(small: &Inventory, grown: &Inventory) -> Facts {
 pub fn removal(inv: &Inventory, facts: &Facts, leaving: &[&str], dead: bool) -> (Plan, Facts) {
     let leaving: Vec<String> = leaving.iter().map(ToString::to_string).collect();
     let drain = Some(std::time::Duration::from_secs(300));
-    let first = remove::page(&remove::Inputs { inv, facts, leaving: &leaving, dead, drain });
-    let page = remove::spliced(first, page(&inv.without(&leaving), facts));
+    let inputs = remove::Inputs { inv, facts, leaving: &leaving, dead, drain };
+    let page = remove::spliced(&inputs, page(&inv.without(&leaving), facts));
     Plan::of(&page, facts)
 }

@@ -74,6 +74,8 @@ struct Luggage {
     given: BTreeMap<String, Secret>,
     /// CNI and add-on manifests the operator gave, in order.
     manifests: Vec<Value>,
+    /// The client of an etcd that someone else runs.
+    external_etcd: Option<pki::ExternalEtcdFiles>,
     keys: pki::Keys,
 }
 
@@ -247,7 +249,7 @@ fn page_of(session: &Session, luggage: &Luggage, facts: &Facts, stage: &Stage) -
         Exit::Failed
     })?;
     Ok(match stage.leave(facts) {
-        Some(leaving) => remove::spliced(remove::page(&leaving), rest),
+        Some(leaving) => remove::spliced(&leaving, rest),
         None => rest,
     })
 }
@@ -265,8 +267,9 @@ async fn luggage(session: &Session, call: &Call) -> Result<Luggage, Exit> {
     };
     let file = &call.global.inventory;
     let given = operator_files::pki(inv, file).map_err(told)?;
+    let external_etcd = operator_files::external_etcd(inv, file).map_err(told)?;
     let manifests = operator_files::manifests(inv, file).await.map_err(told)?;
-    Ok(Luggage { v, token, given, manifests, keys: pki::Keys::new(inv.pki.algorithm) })
+    Ok(Luggage { v, token, given, manifests, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
 }
 
 /// Says why nothing was done.

@@ -99,7 +99,7 @@ done
 say @tar
 set --
 for p in /etc/kubernetes /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml /var/lib/kubelet/kubeadm-flags.env /var/lib/kubelet/pki \
-  /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d \
+  /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/systemd/system/etcd.service /etc/etcd.env \
   /etc/containerd/config.toml /etc/containerd/certs.d /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived \
   /etc/modules-load.d/clusterctl.conf /etc/sysctl.d/90-clusterctl.conf /var/lib/clusterctl/cluster /var/lib/clusterctl/established \
   /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do

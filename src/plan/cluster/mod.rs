@@ -16,7 +16,8 @@ use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Wa
 use crate::{layout, versions};
 
 mod balancer;
-pub mod master;
+pub mod etcd;
+mod master;
 mod node;
 mod prepare;
 
@@ -82,6 +83,10 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     let mut phase = |name, width, tracks: Vec<Track<Step>>| page.push(Phase { name, width, tracks });
     phase("prepare hosts", Width::All, i.inv.hosts.iter().map(|h| track(h, p.prepare(h))).collect());
     phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
+    if !i.inv.etcd_is_stacked() {
+        let members = i.inv.etcd_hosts().into_iter();
+        phase("etcd", change, members.map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect());
+    }
     let control_plane =
         masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
     let nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
@@ -106,7 +111,8 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
         // A balancer that is not ours keeps nothing of ours from being mended.
         phase("endpoint", Width::All, p.endpoint_reached().collect());
     }
-    phase("done", Width::All, masters.iter().map(|h| track(h, vec![p.established()])).collect());
+    let counted_on = i.inv.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Etcd));
+    phase("done", Width::All, counted_on.map(|h| track(h, vec![p.established()])).collect());
     Ok(page)
 }
 
@@ -150,7 +156,7 @@ impl<'a> Parts<'a> {
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
         // A host that is still coming in has nothing that the others count on.
         let counted_on = self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED);
-        if counted_on && self.i.inv.etcd_is_stacked() { vec![Wait::Quorum.into()] } else { vec![] }
+        if counted_on && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name) { vec![Wait::Quorum.into()] } else { vec![] }
     }
 
     /// The mark by which a later run knows whose host this is.

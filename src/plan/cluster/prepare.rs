@@ -9,6 +9,9 @@ use crate::step::{self, Binary, File, Image, Kernel, Package, Step, Unit, binary
 /// Packages of a Debian host that runs pods.
 const NODE_PACKAGES: [&str; 8] = ["containerd", "runc", "containernetworking-plugins", "conntrack", "socat", "ethtool", "iptables", "curl"];
 
+/// Those of one that runs etcd alone.
+const ETCD_PACKAGES: [&str; 3] = ["containerd", "runc", "curl"];
+
 /// Where Debian's package puts the CNI plugins, and which of them pods need where CNI_BIN_DIR is read.
 const CNI_PLUGINS_FROM: &str = "/usr/lib/cni";
 const CNI_PLUGINS: [&str; 7] = ["bridge", "host-local", "loopback", "portmap", "bandwidth", "firewall", "tuning"];
@@ -17,8 +20,11 @@ impl Parts<'_> {
     pub(super) fn prepare(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let mut names: Vec<&str> = Vec::new();
+        let etcd = self.runs_etcd_service(h);
         if h.is_node() {
             names.extend(NODE_PACKAGES);
+        } else if etcd {
+            names.extend(ETCD_PACKAGES);
         }
         names.extend(self.balancer_packages(h));
         let mut steps: Vec<Step> = Vec::new();
@@ -28,7 +34,37 @@ impl Parts<'_> {
         if h.is_node() {
             steps.extend(self.prepare_node(h));
         }
+        if etcd {
+            steps.extend(self.prepare_etcd(h));
+        }
         steps
+    }
+
+    /// etcd comes out of its image, like everywhere: one source, one version.
+    fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
+        let image = self.image(Component::Etcd);
+        let mut steps: Vec<Step> = Vec::new();
+        if !h.is_node() {
+            steps.push(self.mirrors().into());
+            steps.push(Unit::new("containerd", step::digest(b"as its package left it")).into());
+        }
+        steps.push(Image { references: vec![image.clone()] }.into());
+        for name in ["etcd", "etcdctl"] {
+            let source = binary::Source::Image { reference: image.clone(), path: format!("{}/{name}", layout::BIN_DIR) };
+            steps.push(Binary { path: format!("{}/{name}", layout::BIN_DIR), source }.into());
+        }
+        steps
+    }
+
+    /// Where the runtime looks for images first.
+    fn mirrors(&self) -> Vec<File> {
+        let mirrors = self.i.inv.artifacts.registry_mirrors.iter();
+        mirrors
+            .map(|(registry, mirrors)| {
+                let path = format!("{}/{registry}/hosts.toml", layout::CONTAINERD_CERTS_DIR);
+                File::text(path, render::containerd::hosts_toml(registry, mirrors))
+            })
+            .collect()
     }
 
     fn prepare_node(&self, h: &HostEntry) -> Vec<Step> {
@@ -41,10 +77,7 @@ impl Parts<'_> {
             File::text(layout::SYSCTL_CONF, render::kernel::sysctl(&self.ctx())),
             File::text(layout::CONTAINERD_CONFIG, config).unit("containerd"),
         ];
-        for (registry, mirrors) in &inv.artifacts.registry_mirrors {
-            let path = format!("{}/{registry}/hosts.toml", layout::CONTAINERD_CERTS_DIR);
-            files.push(File::text(path, render::containerd::hosts_toml(registry, mirrors)));
-        }
+        files.extend(self.mirrors());
         if inv.artifacts.packages {
             files.extend(CNI_PLUGINS.map(|p| File::link(format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}"))));
         }
@@ -62,7 +95,7 @@ impl Parts<'_> {
             images.extend([Component::ApiServer, Component::ControllerManager, Component::Scheduler]);
             binaries.push("kubectl");
         }
-        let member = inv.etcd_is_stacked() && h.has(Role::ControlPlane);
+        let member = self.runs_etcd_pod(h);
         if member {
             images.push(Component::Etcd);
         }

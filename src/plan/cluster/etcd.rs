@@ -1,0 +1,128 @@
+//! The page's part of etcd's members: who founds the cluster, who joins it, and the service on hosts of its own.
+
+use std::net::IpAddr;
+
+use super::master::pki_files;
+use super::{Parts, established};
+use crate::facts::MemberFact;
+use crate::inventory::HostEntry;
+use crate::layout;
+use crate::render::{self, Component};
+use crate::step::{self, File, Member, Standing, Step, Unit};
+
+impl Parts<'_> {
+    /// A member on a host of its own: etcd as a service.
+    pub(super) fn etcd_host(&self, h: &HostEntry) -> Vec<Step> {
+        let (ctx, node) = (self.ctx(), self.node(h));
+        let (members, existing) = self.initial_cluster(h);
+        let env = render::etcd::environment(&ctx, &node, &members, existing);
+        let unit = render::etcd::unit();
+        let digest = step::digest(format!("{env}{unit}{}", self.image(Component::Etcd)).as_bytes());
+        let mut files: Vec<File> = vec![self.ownership()];
+        files.extend(self.i.pki.get(&h.name).map(|files| pki_files(files, self.i.facts, &h.name)).unwrap_or_default());
+        files.extend([
+            File::folder(layout::ETCD_DATA_DIR, 0o700),
+            File::text(layout::ETCD_ENV, env).unit("etcd"),
+            File::text(layout::ETCD_UNIT, unit).unit("etcd"),
+        ]);
+        let unit: Step = Unit::new("etcd", digest).into();
+        match self.joins_etcd(h) {
+            true => vec![files.into(), self.member(h, Standing::Learner), unit, self.member(h, Standing::Voter)],
+            false => vec![files.into(), unit],
+        }
+    }
+
+    /// Whether the host's member is a static pod beside the API server.
+    pub(super) fn runs_etcd_pod(&self, h: &HostEntry) -> bool {
+        self.i.inv.etcd_is_stacked() && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name)
+    }
+
+    /// Whether the host's member is a service, because etcd has hosts of its own.
+    pub(super) fn runs_etcd_service(&self, h: &HostEntry) -> bool {
+        !self.i.inv.etcd_is_stacked() && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name)
+    }
+
+    /// Where the API server of this host finds etcd.
+    pub(super) fn etcd_clients_see(&self, h: &HostEntry) -> Vec<String> {
+        match &self.i.inv.etcd.external {
+            Some(external) => external.endpoints.clone(),
+            None if self.runs_etcd_pod(h) => vec![format!("https://127.0.0.1:{}", layout::ETCD_CLIENT_PORT)],
+            None => self.i.inv.etcd_hosts().into_iter().map(client_url).collect(),
+        }
+    }
+
+    /// Whether the host's member of etcd has yet to come into a cluster that stands.
+    pub(super) fn joins_etcd(&self, h: &HostEntry) -> bool {
+        let f = self.i.facts.host(&h.name);
+        let votes = |list: &[MemberFact]| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)) && !m.learner);
+        // While no member answers, a host with data is one that has only to be started again.
+        let known = self.i.facts.members().is_none_or(votes);
+        established(self.i.facts) && !(f.files.contains_key(layout::ETCD_MEMBER_DIR) && known)
+    }
+
+    pub(super) fn member(&self, h: &HostEntry, want: Standing) -> Step {
+        let members = self.i.inv.etcd_hosts().into_iter().filter(|m| m.name != h.name && !self.joins_etcd(m));
+        let through = members.map(client_url).collect();
+        Member { name: h.name.clone(), peer_url: peer_url(h), through, want }.into()
+    }
+
+    /// Who founds the cluster with this member, or whom it finds there. What a running member was started with stays: etcd reads it only once.
+    pub(super) fn initial_cluster(&self, h: &HostEntry) -> (Vec<(String, IpAddr)>, bool) {
+        let hosts = self.i.inv.etcd_hosts();
+        let all = || hosts.iter().copied();
+        let f = self.i.facts.host(&h.name);
+        let has_data = f.files.contains_key(layout::ETCD_MEMBER_DIR);
+        let manifest = format!("{}/etcd.yaml", layout::MANIFESTS_DIR);
+        let started_with = if self.i.inv.etcd_is_stacked() { manifest.as_str() } else { layout::ETCD_ENV };
+        if has_data && let Some(kept) = f.text(started_with).and_then(founders) {
+            return kept;
+        }
+        if !established(self.i.facts) {
+            return (all().map(|m| (m.name.clone(), m.node_address())).collect(), false);
+        }
+        // Members join one after another, in the inventory's order: those after this one are not in the list yet.
+        let listed = |m: &&HostEntry| self.i.facts.members().into_iter().flatten().any(|l| l.peer_urls.contains(&peer_url(m)));
+        let position = all().position(|m| m.name == h.name).unwrap_or(0);
+        let here = all().enumerate().filter(|(at, m)| *at <= position || listed(m)).map(|(_, m)| (m.name.clone(), m.node_address()));
+        let known = |l: &&MemberFact| !all().any(|m| l.peer_urls.contains(&peer_url(m)));
+        let strangers = self.i.facts.members().into_iter().flatten().filter(known);
+        let strangers = strangers.filter_map(|l| {
+            let name = if l.name.is_empty() { &l.id } else { &l.name };
+            Some((name.clone(), address_of(l.peer_urls.first()?)?))
+        });
+        (here.chain(strangers).collect(), true)
+    }
+}
+
+/// Where a host's member listens for the others.
+pub fn peer_url(h: &HostEntry) -> String {
+    format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_PEER_PORT))
+}
+
+/// Where a host's member listens for clients.
+pub fn client_url(h: &HostEntry) -> String {
+    format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_CLIENT_PORT))
+}
+
+fn address_of(url: &str) -> Option<IpAddr> {
+    url.strip_prefix("https://")?.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok()
+}
+
+/// `--initial-cluster` of an etcd manifest, and whether it joined an existing cluster.
+fn founders(manifest: &str) -> Option<(Vec<(String, IpAddr)>, bool)> {
+    // A line of a manifest, or one of an environment file.
+    let flag = |name: &str| {
+        let variable = format!("ETCD_{}=", name.trim_end_matches('=').to_ascii_uppercase().replace('-', "_"));
+        manifest.lines().find_map(|l| {
+            let line = l.trim().trim_start_matches("- ").trim_matches('"');
+            let value = line.strip_prefix(&format!("--{name}")).or_else(|| line.strip_prefix(&variable))?;
+            Some(value.trim_matches('"').to_string())
+        })
+    };
+    let list = flag("initial-cluster=")?;
+    let members = list.split(',').map(|m| {
+        let (name, url) = m.split_once('=')?;
+        Some((name.to_string(), address_of(url)?))
+    });
+    Some((members.collect::<Option<Vec<_>>>()?, flag("initial-cluster-state=").is_some_and(|s| s == "existing")))
+}
