@@ -40,6 +40,23 @@ wait_new() {
   done
   return 1
 }
+# An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
+# watches, which begin anew elsewhere. Once nothing has moved on its connections for 2 s it is ended.
+end_drained() {
+  quiet=0
+  while [ $quiet -lt 10 ]; do
+    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$comm" ] || return 0
+    if ss -Hltnp | grep -q "pid=$1,"; then
+      quiet=0
+    elif ss -Htnp state established | grep "pid=$1," | grep -qv '^0 *0 '; then
+      quiet=0
+    else
+      quiet=$((quiet + 1))
+    fi
+    sleep 0.2
+  done
+  kill -KILL "$1" 2>/dev/null || :
+}
 old=$(pgrep -xo "$comm" || :)
 if cmp -s $state/$component.new $dir/$component.yaml; then
   # It is in place already (an earlier run was interrupted): only see it serve.
@@ -50,6 +67,7 @@ if cmp -s $state/$component.new $dir/$component.yaml; then
 fi
 [ -e $dir/$component.yaml ] && cp $dir/$component.yaml $state/$component.old || rm -f $state/$component.old
 place $state/$component.new
+if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then end_drained "$old" & fi
 if wait_new "${old:-none}" "$limit"; then
   rm -f $state/$component.new $state/$component.old
   exit 0
