@@ -51,7 +51,11 @@ impl Answers for StaticPodsGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = [run.to_string(), LIMIT.as_secs().to_string()].into_iter().chain(self.components.iter().map(|c| c.to_string()));
-        carry_out(host, Cmd::script(fenced!("static_pods_gone.sh"), args).timeout(LIMIT + Duration::from_secs(30))).await
+        let limit = LIMIT.as_secs().to_string();
+        for component in &self.components {
+            let cmd = Cmd::script(fenced!("static_pod.sh"), [run, component, "", &limit]);
+            carry_out(host, cmd.stdin("").timeout(LIMIT + Duration::from_secs(30))).await?;
+        }
+        Ok(())
     }
 }

@@ -12,8 +12,7 @@ write_end() {
     check "$1: no request failed" grep -q ' failed 0 ' "$WORK/writer.out" || tail -n 5 "$WORK/writer.log"
 }
 
-check "plain hosts for 3+3" lab up --masters 3 --workers 3
-ctl reset --yes >/dev/null 2>&1
+check "hosts for 3+3" lab up --masters 3 --workers 3
 lab_inventory ha-haproxy.yaml
 sed -i 's|^  - name: lb1|  - name: w3\n    address: 172.30.0.23\n    roles: [worker]\n  - name: lb1|' "$CLUSTERCTL_INVENTORY"
 cp "$CLUSTERCTL_INVENTORY" "$FULL"

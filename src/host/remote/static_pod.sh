@@ -1,5 +1,5 @@
 # One transaction: swap a static pod's manifest, wait for the new process to serve, put the old one back if it does not.
-# $1: component. $2: URL that answers 200 when it serves. $3: seconds. Input: the manifest.
+# $1: component. $2: URL that answers 200 when it serves. $3: seconds. Input: the manifest; none takes the static pod away for good.
 component=$1 url=$2 limit=$3
 dir=/etc/kubernetes/manifests
 state=/var/lib/clusterctl/static-pods
@@ -10,6 +10,7 @@ while systemctl is-active -q "clusterctl-static-pod-$component"; do sleep 0.3; d
 cat >$state/$component.new
 if ! systemctl is-active -q kubelet; then
   # Nothing runs it yet; the kubelet will find it.
+  [ -s $state/$component.new ] || { rm -f $dir/$component.yaml $state/$component.new; exit 0; }
   mkdir -p -m 0700 $dir
   cp $state/$component.new $dir/.$component.new
   sync $dir/.$component.new
@@ -58,6 +59,16 @@ end_drained() {
   kill -KILL "$1" 2>/dev/null || :
 }
 old=$(pgrep -xo "$comm" || :)
+if [ ! -s $state/$component.new ]; then
+  rm -f $dir/$component.yaml $state/$component.new
+  if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then end_drained "$old" & fi
+  end=$(($(date +%s) + limit))
+  while pgrep -x "$comm" >/dev/null; do
+    [ "$(date +%s)" -lt $end ] || { echo "$component still runs $limit s after its manifest was removed" >&2; exit 1; }
+    sleep 0.2
+  done
+  exit 0
+fi
 if cmp -s $state/$component.new $dir/$component.yaml; then
   # It is in place already (an earlier run was interrupted): only see it serve.
   rm -f $state/$component.new

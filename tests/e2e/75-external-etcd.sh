@@ -6,8 +6,6 @@ member_names() {
     on "$1" env ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert $p/ca.crt --cert $p/healthcheck-client.crt \
         --key $p/healthcheck-client.key member list 2>/dev/null | grep 'started.*false$' | cut -d, -f3 | sort | xargs
 }
-# What the scenario before left; the software may stay.
-[ ! -e "$FULL" ] || { cp "$FULL" "$CLUSTERCTL_INVENTORY"; ctl reset --yes --keep-software >/dev/null 2>&1; }
 check "hosts" lab up --masters 2 --workers 1 --etcds 3
 lab_inventory external-etcd.yaml
 start=$(millis)
@@ -36,6 +34,7 @@ say "writer through the death and the replacement of a member: $(cat "$WORK/writ
 check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
 check "every API server knows the members" on m2 grep -q -- '--etcd-servers=https://172.30.0.41:2379,https://172.30.0.42:2379,https://172.30.0.43:2379' /etc/kubernetes/manifests/kube-apiserver.yaml
 expect "nothing is left to do after it" 0 ctl plan
-check "reset" ctl reset --yes
+check "reset" ctl reset --yes --keep-software
 check "no data and no service is left on e2" on e2 sh -c '[ ! -e /var/lib/etcd/member ] && [ ! -e /etc/systemd/system/etcd.service ] && ! pgrep -x etcd'
+for e in e1 e2 e3; do lab destroy $e; done
 finish
