@@ -16,6 +16,7 @@ pub mod interrupt;
 mod inventory;
 mod join;
 mod kubeconfig;
+mod kubernetes_yaml;
 mod limit;
 mod lock;
 mod logged;

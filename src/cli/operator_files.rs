@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::Value;
 
+use super::kubernetes_yaml;
 use crate::host::Secret;
 use crate::inventory::Inventory;
 use crate::pki::ExternalEtcdFiles;
@@ -33,12 +33,8 @@ pub enum FileFault {
         #[source]
         source: reqwest::Error,
     },
-    #[error("`{from}` is not YAML that Kubernetes can read")]
-    Yaml {
-        from: String,
-        #[source]
-        source: serde_yaml::Error,
-    },
+    #[error("`{from}` is not YAML that Kubernetes can read: {cause}")]
+    Yaml { from: String, cause: String },
     #[error("`{from}` has an object without apiVersion, kind or metadata.name")]
     Object { from: String },
     #[error("there is nothing to use in the PKI folder `{path}`")]
@@ -94,8 +90,7 @@ async fn get(url: &str) -> Result<String, reqwest::Error> {
 
 fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
     let mut out = Vec::new();
-    for document in serde_yaml::Deserializer::from_str(text) {
-        let value = Value::deserialize(document).map_err(|source| FileFault::Yaml { from: from.into(), source })?;
+    for value in kubernetes_yaml::documents(text).map_err(|cause| FileFault::Yaml { from: from.into(), cause })? {
         match value["kind"].as_str() {
             // An empty document between two separators.
             None if value.is_null() => {}
@@ -121,7 +116,7 @@ mod tests {
 
     #[test]
     fn documents_lists_and_empty_documents_are_read() {
-        let text = "---\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: x}}\n---\napiVersion: v1\nkind: B\nmetadata: {name: y}\n";
+        let text = "---\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: x}}\n---\napiVersion: v1\nkind: B\nmetadata: {name: z}\n";
         let kinds: Vec<String> = objects("f", text).expect("it is readable").iter().map(|o| o["kind"].to_string()).collect();
         assert_eq!(kinds, ["\"A\"", "\"B\""]);
     }

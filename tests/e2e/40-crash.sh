@@ -16,7 +16,7 @@ say "seed ${SEED:-$RANDOM}"
 n=0
 while [ $n -lt "$crashes" ]; do
     # Each attempt is killed; what it got done stays, so the points wander through the whole run. A run that ended before its kill starts anew.
-    delay=$((RANDOM % (whole / 3) + 100))
+    delay=$((RANDOM % (whole / 5) + 100))
     "$CTL" init >"$WORK/crash.log" 2>&1 &
     pid=$!
     sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"

@@ -72,6 +72,13 @@ for h in lb1 lb2; do
     check "haproxy alone serves on $h" on $h sh -c 'systemctl is-active -q haproxy && ! systemctl is-active -q nginx && ! systemctl is-enabled -q nginx'
 done
 
+# A balancer that is gone for good: a new machine in its place joins, and nothing else changes.
+lab destroy lb2 >/dev/null 2>&1
+lab add lb2 "$SUBNET.32" >/dev/null 2>&1
+check "a new balancer joins in place of a dead one" ctl join
+check "it serves" on lb2 systemctl is-active -q haproxy keepalived
+expect "nothing is left after it" 0 ctl plan
+
 # The same balancers as if they were the operator's own.
 external=$WORK/external.yaml
 sed -e 's/^  kind: haproxy.*/  kind: external/' -e '/^  vip:/d' -e '/name: lb[12]$/,/roles:/d' "$CLUSTERCTL_INVENTORY" >"$external"

@@ -2,8 +2,8 @@
 # shellcheck shell=bash
 set -euo pipefail
 
-# The whole cluster goes: asking etcd to drop members one by one would only wait for a lost quorum.
-kubeadm reset -f --skip-phases=update-cluster-status,remove-etcd-member --cri-socket /run/containerd/containerd.sock >/var/log/kubeadm-reset.log 2>&1 || true
+# The whole cluster goes: asking etcd to drop members one by one would only wait for a lost quorum. It asks an API that may be gone already, and then for ever.
+timeout 30 kubeadm reset -f --skip-phases=update-cluster-status,remove-etcd-member --cri-socket /run/containerd/containerd.sock >/var/log/kubeadm-reset.log 2>&1 || true
 systemctl stop kubelet
 # Without crictl kubeadm leaves the containers: end them, then let containerd forget them on its restart.
 ctr -n k8s.io tasks ls -q | xargs -r -n1 ctr -n k8s.io tasks kill -s SIGKILL >/dev/null 2>&1 || true
