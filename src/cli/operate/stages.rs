@@ -8,6 +8,8 @@ use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::plan::blockers::{self, Blocker};
+use crate::plan::cluster::established;
+use crate::plan::cluster::etcd::peer_url;
 use crate::plan::remove;
 
 /// Hosts that leave, and how.
@@ -62,7 +64,7 @@ pub(super) fn of(mode: &Mode, inv: &Inventory, facts: &Facts, selected: &[HostNa
         Mode::Init | Mode::Apply | Mode::Plan => selected.contains(&h.name),
     };
     // A host that is not in yet and cannot or shall not come in now is as if it were not in the inventory: nothing is prepared for it elsewhere.
-    let left_out = |h: &&HostEntry| !joined(h, facts) && (!facts.hosts.contains_key(&h.name) || !comes(h));
+    let left_out = |h: &&HostEntry| !joined(h, inv, facts) && (!facts.hosts.contains_key(&h.name) || !comes(h));
     let absent: Vec<HostName> = inv.hosts.iter().filter(left_out).map(|h| h.name.clone()).collect();
     let all = inv.without(&absent);
     let going = |l: &Leaving, from: &Inventory| {
@@ -80,14 +82,67 @@ pub(super) fn of(mode: &Mode, inv: &Inventory, facts: &Facts, selected: &[HostNa
     }
 }
 
-/// Whether a host is in the cluster, or was on its way in.
-fn joined(h: &HostEntry, facts: &Facts) -> bool {
-    match facts.hosts.get(&h.name) {
-        Some(f) => f.files.contains_key(layout::OWNERSHIP),
-        // What does not answer is judged by its node. A balancer has none, and a control plane of a cluster that is being founded has none yet.
-        None if h.has(Role::LoadBalancer) || !crate::plan::cluster::established(facts) => {
-            h.has(Role::LoadBalancer) || h.has(Role::ControlPlane)
-        }
-        None => facts.cluster.as_ref().is_some_and(|c| c.nodes.contains_key(&h.name)),
+/// Whether a host is in the cluster, or was on its way in. Of one that does not answer, others tell: etcd's members of theirs, the API of its
+/// nodes. Where nobody tells, it counts as in: an outage is no reason to plan a cluster without it.
+fn joined(h: &HostEntry, inv: &Inventory, facts: &Facts) -> bool {
+    if let Some(f) = facts.hosts.get(&h.name) {
+        return f.files.contains_key(layout::OWNERSHIP);
+    }
+    if !established(facts) {
+        return h.has(Role::ControlPlane) || h.has(Role::Etcd) || h.has(Role::LoadBalancer);
+    }
+    let member = || inv.etcd_hosts().iter().any(|e| e.name == h.name);
+    let listed = || facts.members().is_none_or(|list| list.iter().any(|m| m.peer_urls.contains(&peer_url(h))));
+    let node = || facts.cluster.as_ref().is_none_or(|c| c.nodes.contains_key(&h.name));
+    h.has(Role::LoadBalancer) || (member() && listed()) || (h.is_node() && node())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{ClusterFacts, FileFact, FileKind, HostFacts, MemberFact};
+
+    fn inventory() -> Inventory {
+        let text = "cluster: {name: c, version: v1.34.2, endpoint: \"10.0.0.9:6443\"}\nloadBalancer: {kind: haproxy}\nhosts:\n\
+            - {name: m1, address: 10.0.0.1, roles: [control-plane]}\n- {name: e1, address: 10.0.0.2, roles: [etcd]}\n\
+            - {name: e2, address: 10.0.0.3, roles: [etcd]}\n- {name: w1, address: 10.0.0.4, roles: [worker]}\n\
+            - {name: w2, address: 10.0.0.5, roles: [worker]}\n- {name: lb1, address: 10.0.0.9, roles: [load-balancer]}\n";
+        serde_yaml::from_str(text).expect("the inventory is valid")
+    }
+
+    /// A standing cluster of which m1 alone answers.
+    fn standing(members: Option<&[&str]>, nodes: Option<&[&str]>) -> Facts {
+        let mark = |path: &str| (path.to_string(), FileFact { kind: FileKind::Directory, mode: 0, uid: 0, gid: 0 });
+        let member = |address: &&str| MemberFact {
+            id: String::new(),
+            name: String::new(),
+            peer_urls: vec![format!("https://{address}:2380")],
+            learner: false,
+            leader: true,
+        };
+        let m1 = HostFacts {
+            files: [mark(layout::OWNERSHIP), mark(layout::ESTABLISHED)].into(),
+            members: members.map(|list| list.iter().map(member).collect()),
+            ..HostFacts::default()
+        };
+        let nodes = nodes.map(|names| names.iter().map(|n| (n.to_string(), serde_json::json!({}))).collect());
+        let cluster = nodes.map(|nodes| ClusterFacts { nodes, ..ClusterFacts::default() });
+        Facts { hosts: [("m1".to_string(), m1)].into(), cluster }
+    }
+
+    fn in_it(facts: &Facts) -> Vec<String> {
+        let inv = inventory();
+        inv.hosts.iter().filter(|h| joined(h, &inv, facts)).map(|h| h.name.clone()).collect()
+    }
+
+    #[test]
+    fn who_does_not_answer_is_judged_by_what_others_say() {
+        let facts = standing(Some(&["10.0.0.2"]), Some(&["m1", "w1"]));
+        assert_eq!(in_it(&facts), ["m1", "e1", "w1", "lb1"]);
+    }
+
+    #[test]
+    fn an_outage_takes_nobody_out() {
+        assert_eq!(in_it(&standing(None, None)), ["m1", "e1", "e2", "w1", "w2", "lb1"]);
     }
 }
