@@ -56,6 +56,19 @@ fn a_fresh_cluster_with_external_etcd() {
 }
 
 #[test]
+fn a_fresh_cluster_on_an_etcd_of_someone_else() {
+    let mut inv = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("lb1", 31, "load-balancer")]);
+    let file = |name: &str| name.to_string();
+    inv.etcd.external = Some(clusterctl::inventory::ExternalEtcd {
+        endpoints: vec!["https://192.0.2.41:2379".into()],
+        ca_file: file("ca.crt"),
+        cert_file: file("client.crt"),
+        key_file: file("client.key"),
+    });
+    insta::assert_snapshot!(titles(&world::plan(&inv, &world::bare(&inv)).0));
+}
+
+#[test]
 fn an_etcd_host_joins() {
     let (small, grown) = (world::external("v1.34.2", 3), world::external("v1.34.2", 4));
     insta::assert_snapshot!(titles(&world::plan(&grown, &world::growing(&small, &grown)).0));
