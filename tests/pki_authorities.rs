@@ -152,11 +152,18 @@ fn a_strangers_etcd_brings_its_own_client() {
     );
     assert!(files[&format!("{pki_dir}/etcd/ca.crt")] == given[0] && files[&format!("{pki_dir}/apiserver-etcd-client.key")] == given[2]);
 
-    // Hosts of our own that run etcd alone get no authority's key.
+    // Hosts of our own that run etcd alone hold etcd's authority, its key too, and no other; a master beside them has its certificate only.
     let member = HostRequest { wants: Wants { etcd_member: true, ..Wants::default() }, ..request("e1", "10.0.0.9", &none) };
     let opts = Opts { external_etcd: None, ..opts };
     let auth = authorities(&BTreeMap::new(), &BTreeMap::new(), &opts, now()).unwrap();
     let files = placed(&host_files(&auth, cluster, &member, &opts, now()).unwrap());
     let names: Vec<&str> = files.keys().map(|p| p.strip_prefix("/etc/kubernetes/pki/etcd/").unwrap()).collect();
-    assert_eq!(names, ["ca.crt", "healthcheck-client.crt", "healthcheck-client.key", "peer.crt", "peer.key", "server.crt", "server.key"]);
+    assert_eq!(
+        names,
+        ["ca.crt", "ca.key", "healthcheck-client.crt", "healthcheck-client.key", "peer.crt", "peer.key", "server.crt", "server.key"]
+    );
+    let master = HostRequest { wants: Wants { etcd_member: false, ..MASTER }, ..request("m1", "172.30.0.21", &none) };
+    let files = placed(&host_files(&auth, cluster, &master, &opts, now()).unwrap());
+    let etcd: Vec<&str> = files.keys().filter_map(|p| p.strip_prefix("/etc/kubernetes/pki/etcd/")).collect();
+    assert_eq!(etcd, ["ca.crt"]);
 }
