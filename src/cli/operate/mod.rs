@@ -25,6 +25,7 @@ use crate::plan::blockers::{self, Blocker};
 use crate::plan::cluster::{self, Inputs, JoinToken};
 use crate::plan::{Page, Plan, remove};
 use crate::run::Run;
+use crate::step::Step;
 use crate::{pki, versions};
 
 /// Tokens of a run live this long: longer than any join takes, too short to be worth stealing.
@@ -144,7 +145,7 @@ async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit>
         // The others are done, so it is a failure of the run, not of the network alone.
         return Ok(if away { Exit::Failed } else { worst(&failures) });
     }
-    verify(session, &luggage, mode).await
+    verify(session, call, &luggage, mode).await
 }
 
 /// Ends a dry run, and a run with nothing to do.
@@ -181,13 +182,22 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
 }
 
 /// Done means that the next plan is empty.
-async fn verify(session: &Session, luggage: &Luggage, mode: &Mode) -> Result<Exit, Exit> {
-    let (facts, failures) = look(session, luggage).await;
+async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) -> Result<Exit, Exit> {
+    let (facts, mut failures) = look(session, luggage).await;
+    let (_, mut left) = planned(session, luggage, &facts, mode)?;
+    // What a new node set going may still be under way, such as a DaemonSet's pod on it: that is waited for, not called a difference.
+    if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| matches!(s.step, Step::Wait(_))) {
+        failures = carry_out(session, call, &left, &facts).await?;
+        if failures.is_empty() {
+            let (facts, said) = look(session, luggage).await;
+            failures = said;
+            left = planned(session, luggage, &facts, mode)?.1;
+        }
+    }
     if !failures.is_empty() {
         session.report.failures(&failures);
         return Ok(worst(&failures));
     }
-    let (_, left) = planned(session, luggage, &facts, mode)?;
     let name = &session.inventory.cluster.name;
     if left.is_empty()
         && let Some(leaving) = mode.leaving()
