@@ -18,6 +18,11 @@ impl Inventory {
         self.hosts.iter().find(|h| h.name == name)
     }
 
+    /// Whether the host runs a member of etcd.
+    pub fn runs_etcd(&self, host: &HostEntry) -> bool {
+        self.etcd_hosts().iter().any(|e| e.name == host.name)
+    }
+
     /// The same cluster without these hosts.
     pub fn without(&self, names: &[String]) -> Inventory {
         let mut out = self.clone();

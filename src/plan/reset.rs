@@ -40,7 +40,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
 pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
-    let etcd = inv.etcd_hosts().iter().any(|e| e.name == h.name) && !inv.etcd_is_stacked();
+    let etcd = inv.runs_etcd(h) && !inv.etcd_is_stacked();
     if etcd {
         steps.push(Stopped { name: "etcd" }.into());
         paths.extend([layout::ETCD_UNIT, layout::ETCD_ENV]);

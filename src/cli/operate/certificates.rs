@@ -22,8 +22,7 @@ pub(super) struct Certificates {
 
 /// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
 pub(super) fn certificates(inv: &Inventory, luggage: &Luggage, facts: &Facts) -> Result<Certificates, Vec<Blocker>> {
-    let members: Vec<&HostName> = inv.etcd_hosts().into_iter().map(|h| &h.name).collect();
-    let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || members.contains(&&h.name);
+    let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
     let allow_new = !cluster::established(facts);
@@ -37,7 +36,7 @@ pub(super) fn certificates(inv: &Inventory, luggage: &Luggage, facts: &Facts) ->
     let request = |h: &&'_ HostEntry| pki::Wants {
         control_plane: h.has(Role::ControlPlane),
         worker: false,
-        etcd_member: members.contains(&&h.name),
+        etcd_member: inv.runs_etcd(h),
         super_admin: Some(&h.name) == first && luggage.v.identity.super_admin,
     };
     let requests: Vec<pki::HostRequest<'_>> = holders

@@ -91,10 +91,9 @@ fn joined(h: &HostEntry, inv: &Inventory, facts: &Facts) -> bool {
     if !established(facts) {
         return h.has(Role::ControlPlane) || h.has(Role::Etcd) || h.has(Role::LoadBalancer);
     }
-    let member = || inv.etcd_hosts().iter().any(|e| e.name == h.name);
     let listed = || facts.members().is_none_or(|list| list.iter().any(|m| m.peer_urls.contains(&peer_url(h))));
     let node = || facts.cluster.as_ref().is_none_or(|c| c.nodes.contains_key(&h.name));
-    h.has(Role::LoadBalancer) || (member() && listed()) || (h.is_node() && node())
+    h.has(Role::LoadBalancer) || (inv.runs_etcd(h) && listed()) || (h.is_node() && node())
 }
 
 #[cfg(test)]

@@ -103,7 +103,7 @@ fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str)> {
     if host.is_node() {
         ports.push((layout::KUBELET_PORT, "the kubelet"));
     }
-    if inv.etcd_hosts().iter().any(|e| e.name == host.name) {
+    if inv.runs_etcd(host) {
         ports.extend([(layout::ETCD_CLIENT_PORT, "etcd"), (layout::ETCD_PEER_PORT, "etcd")]);
     }
     if host.has(Role::ControlPlane) {

@@ -34,12 +34,12 @@ impl Parts<'_> {
 
     /// Whether the host's member is a static pod beside the API server.
     pub(super) fn runs_etcd_pod(&self, h: &HostEntry) -> bool {
-        self.i.inv.etcd_is_stacked() && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name)
+        self.i.inv.etcd_is_stacked() && self.i.inv.runs_etcd(h)
     }
 
     /// Whether the host's member is a service, because etcd has hosts of its own.
     pub(super) fn runs_etcd_service(&self, h: &HostEntry) -> bool {
-        !self.i.inv.etcd_is_stacked() && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name)
+        !self.i.inv.etcd_is_stacked() && self.i.inv.runs_etcd(h)
     }
 
     /// Where the API server of this host finds etcd.

@@ -156,7 +156,7 @@ impl<'a> Parts<'a> {
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
         // A host that is still coming in has nothing that the others count on.
         let counted_on = self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED);
-        if counted_on && self.i.inv.etcd_hosts().iter().any(|e| e.name == h.name) { vec![Wait::Quorum.into()] } else { vec![] }
+        if counted_on && self.i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] }
     }
 
     /// The mark by which a later run knows whose host this is.
