@@ -39,6 +39,9 @@ impl Failure {
         match &self.source {
             StepError::Host(e) => host_hint(e),
             StepError::Fenced { .. } => "see who is at work with `clusterctl status`, then run the same command again".into(),
+            StepError::Refused { .. } if self.step.starts_with("drain node ") => {
+                "let the pods go (more healthy ones, another budget, or the flag that is named), then run the same command again".into()
+            }
             StepError::Refused { .. } => "mend the cause on the host, then run the same command again: it goes on where it stopped".into(),
         }
     }

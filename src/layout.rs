@@ -64,8 +64,15 @@ pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
 pub const SCHEDULER_PORT: u16 = 10259;
 /// Whose host this is: cluster name and digest of its CA.
 pub const OWNERSHIP: &str = "/var/lib/clusterctl/cluster";
+/// On a node that we cordoned: only that may be undone without being told.
+pub const CORDONED_ANNOTATION: &str = "clusterctl/cordoned";
+/// Programs that are downloaded but not in place yet.
+pub const STAGED_DIR: &str = "/var/lib/clusterctl/staged";
 /// Written last: from here on the cluster stands, and changes go one host at a time.
 pub const ESTABLISHED: &str = "/var/lib/clusterctl/established";
+
+/// On a node that kubeadm made: with which kubelet it was taken over. What it had then and still fits is left as it is.
+pub const ADOPTED: &str = "/var/lib/clusterctl/adopted";
 
 /// The last part of a path.
 pub fn basename(path: &str) -> &str {
@@ -75,8 +82,15 @@ pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 /// The programs we place.
 pub const BINARIES: [&str; 4] = ["/usr/local/bin/kubelet", "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
 /// The part of [`STATE_DIR`] that says which cluster a host is in and how its units were started; not what software it has.
-pub const STATE_OF_CLUSTER: [&str; 5] =
-    [OWNERSHIP, ESTABLISHED, ROUTES_DATA, "/var/lib/clusterctl/static-pods", "/var/lib/clusterctl/units/kubelet"];
+pub const STATE_OF_CLUSTER: [&str; 7] = [
+    OWNERSHIP,
+    ESTABLISHED,
+    ADOPTED,
+    ROUTES_DATA,
+    "/var/lib/clusterctl/static-pods",
+    "/var/lib/clusterctl/spare",
+    "/var/lib/clusterctl/units/kubelet",
+];
 /// There once a member has data.
 pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
 

@@ -1,12 +1,15 @@
-//! The engine: phases in order, at most `width` tracks of a phase at once, steps of a track in order until the first failure.
-//! After a failure no new track starts; those under way finish the step they are in. Nothing else is decided here.
+//! The engine: phases in order, at most `width` tracks of a phase at once, steps of a track in order until the first failure; neighbours of
+//! which none counts on the other run together.
+//! After a failure no new track starts; those under way finish the step they are in. Where a phase may do without so many hosts, a failed
+//! one counts as one of them and the others go on. Nothing else is decided here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::Failure;
@@ -43,9 +46,8 @@ impl Run<'_> {
     /// Runs the plan. Every failure is returned, in the order of the plan.
     pub async fn run(&self, plan: &Plan) -> Vec<Failure> {
         let mut failures = Vec::new();
-        for (index, phase) in plan.phases.iter().enumerate() {
-            // For tests of crash safety: die at a step boundary, as if killed.
-            failures.extend(self.phase(phase, index).await);
+        for phase in &plan.phases {
+            failures.extend(self.phase(phase).await);
             if !failures.is_empty() || self.stop.load(Ordering::SeqCst) {
                 break;
             }
@@ -53,28 +55,53 @@ impl Run<'_> {
         failures
     }
 
-    async fn phase(&self, phase: &Phase<Planned>, _index: usize) -> Vec<Failure> {
+    async fn phase(&self, phase: &Phase<Planned>) -> Vec<Failure> {
         let begun = Instant::now();
         let steps = phase.tracks.iter().map(|t| t.prelude.len() + t.steps.len()).sum();
         self.tell(Event::PhaseStarted { phase: phase.name, tracks: phase.tracks.len(), steps });
-        let width = match phase.width {
-            Width::All => self.forks.max(1),
-            Width::One => 1,
+        let forks = self.forks.max(1);
+        let results = match phase.width {
+            Width::All => self.side_by_side(phase, forks).await,
+            Width::One => self.side_by_side(phase, 1).await,
+            Width::AtMost(n) => self.wave(phase, n.clamp(1, forks)).await,
         };
-        let failed = AtomicBool::new(false);
-        let tracks = phase.tracks.iter().map(|track| self.track(phase.name, track, &failed));
-        // `buffered` keeps the plan's order of results while up to `width` tracks are under way.
-        let results: Vec<Result<(), Failure>> = stream::iter(tracks).buffered(width).collect().await;
         self.tell(Event::PhaseDone { phase: phase.name, took: begun.elapsed() });
         results.into_iter().filter_map(Result::err).collect()
     }
 
+    /// After a failure no track starts, and those under way end after the step they are in.
+    async fn side_by_side(&self, phase: &Phase<Planned>, width: usize) -> Vec<Result<(), Failure>> {
+        let failed = AtomicBool::new(false);
+        let tracks = phase.tracks.iter().map(|track| self.track(phase.name, track, &failed));
+        // `buffered` keeps the plan's order of results while up to `width` tracks are under way.
+        stream::iter(tracks).buffered(width).collect().await
+    }
+
+    /// A track that failed keeps its place, for its host is still out of service; those beside it go on.
+    async fn wave(&self, phase: &Phase<Planned>, places: usize) -> Vec<Result<(), Failure>> {
+        let (free, lost) = (Semaphore::new(places), AtomicUsize::new(0));
+        let in_place = async |track| {
+            let Ok(place) = free.acquire().await else { return Ok(()) };
+            let result = self.track(phase.name, track, &AtomicBool::new(false)).await;
+            if result.is_err() {
+                place.forget();
+                if lost.fetch_add(1, Ordering::SeqCst) + 1 == places {
+                    free.close();
+                }
+            }
+            result
+        };
+        futures::future::join_all(phase.tracks.iter().map(in_place)).await
+    }
+
     async fn track(&self, phase: &'static str, track: &Track<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
-        for planned in track.prelude.iter().chain(&track.steps) {
+        let steps: Vec<&Planned> = track.prelude.iter().chain(&track.steps).collect();
+        for together in steps.chunk_by(|a, b| a.step.has_standby() && b.step.has_standby()) {
             if failed.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            if let Err(failure) = self.step(phase, &track.host, planned).await {
+            let results = futures::future::join_all(together.iter().map(|planned| self.step(phase, &track.host, planned))).await;
+            if let Some(failure) = results.into_iter().find_map(Result::err) {
                 failed.store(true, Ordering::SeqCst);
                 return Err(failure);
             }
@@ -86,7 +113,7 @@ impl Run<'_> {
         let title = planned.title.clone();
         self.tell(Event::StepStarted { phase, host: host.clone(), title: title.clone() });
         let begun = Instant::now();
-        let result = match self.hosts.get(host) {
+        let result = match self.hosts.get(planned.step.on().unwrap_or(host)) {
             Some(h) => planned.step.apply(h.as_ref(), self.id).await,
             None => Err(StepError::Refused { status: -1, said: "the host was not connected".into() }),
         };

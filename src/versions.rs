@@ -5,6 +5,8 @@
 
 use crate::inventory::KubeVersion;
 
+pub mod removed;
+
 /// What is particular to one minor version of Kubernetes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Minor {
@@ -159,7 +161,12 @@ pub fn of(version: &KubeVersion) -> Option<&'static Minor> {
     MINORS.iter().find(|m| version.0.major == 1 && m.minor == version.minor())
 }
 
-/// The supported minors, for messages: `v1.20, v1.28 to v1.36`.
+/// Every supported minor up to this one, oldest first.
+pub fn up_to(minor: u64) -> impl Iterator<Item = &'static Minor> {
+    MINORS.iter().filter(move |m| m.minor <= minor)
+}
+
+/// The supported minors, for messages: `v1.20 to v1.21, v1.28 to v1.36`.
 pub fn supported() -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for m in MINORS {
@@ -322,7 +329,16 @@ const V20: Minor = Minor {
     ..V28
 };
 
-const MINORS: &[Minor] = &[V20, V28, V29, V30, V31, V32, V33, V34, V35, V36];
+/// 1.21 changes little: what an upgrade from 1.20 is rehearsed with.
+const V21: Minor = Minor {
+    minor: 21,
+    images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },
+    kubelet_config: "kubelet-config-1.21",
+    oldest_kubelet: 19,
+    ..V20
+};
+
+const MINORS: &[Minor] = &[V20, V21, V28, V29, V30, V31, V32, V33, V34, V35, V36];
 
 const fn images(etcd: &'static str, core_dns: &'static str, pause: &'static str) -> Images {
     Images { repository: REGISTRY, etcd, core_dns_path: "coredns/coredns", core_dns, pause }
@@ -338,7 +354,7 @@ mod tests {
 
     #[test]
     fn supported_minors() {
-        assert_eq!(supported(), "v1.20, v1.28 to v1.36");
+        assert_eq!(supported(), "v1.20 to v1.21, v1.28 to v1.36");
         for (version, known) in [("v1.20.2", true), ("v1.27.1", false), ("v1.28.0", true), ("v1.37.0", false), ("v2.30.0", false)] {
             assert_eq!(at(version).is_some(), known, "{version}");
         }

@@ -1,11 +1,12 @@
-//! One operator at a time: a lock on every host a run changes, held by a channel that lives as long as the run.
+//! One operator at a time: a lock on every host a run changes, held by a channel that lives as long as the run. A channel that broke, as
+//! with a reboot, is made anew; the lock is held again if nobody has had it meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, Output, Stdin};
@@ -16,9 +17,13 @@ const LOCK: &str = include_str!("../host/remote/lock.sh");
 /// The host gives a holder up after 30 s without a tick; six ticks fit in.
 const TICK: Duration = Duration::from_secs(5);
 
+/// Between two attempts to hold a lock again.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// A run holds its locks as long as this lives.
 pub struct Locks {
-    ticking: Vec<tokio::task::JoinHandle<()>>,
+    /// Dropped to give the locks back.
+    live: Option<watch::Sender<()>>,
     holding: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -50,22 +55,18 @@ pub async fn acquire(
     facts: &Facts,
     stop: Arc<AtomicBool>,
 ) -> Result<Locks, LockError> {
-    let mut locks = Locks { ticking: Vec::new(), holding: Vec::new() };
+    let (live, over) = watch::channel(());
+    let mut locks = Locks { live: Some(live), holding: Vec::new() };
     let mut answers = BTreeMap::new();
     for name in names {
         let Some(host) = hosts.get(name) else { continue };
-        let (ticks, input) = mpsc::channel(4);
-        let (tap, mut lines) = mpsc::channel::<Vec<u8>>(4);
-        let mut cmd = Cmd::script(LOCK, [run, who]).timeout(Duration::from_secs(24 * 3600));
-        (cmd.stdin, cmd.tap) = (Stdin::Stream(input), Some(tap));
-        let (host, stop) = (Arc::clone(host), Arc::clone(&stop));
-        let (ended, end) = tokio::sync::oneshot::channel();
-        locks.holding.push(tokio::spawn(hold(host, cmd, ended)));
-        locks.ticking.push(tokio::spawn(tick(ticks)));
-        answers.insert(name.clone(), tokio::spawn(async move { first_answer(&mut lines, end, stop).await }));
+        let claim = Claim { host: Arc::clone(host), run: run.into(), who: who.into(), over: over.clone() };
+        let (first, answer) = tokio::sync::oneshot::channel();
+        locks.holding.push(tokio::spawn(claim.hold(first, Arc::clone(&stop))));
+        answers.insert(name.clone(), answer);
     }
     for (host, answer) in answers {
-        let said = answer.await.unwrap_or_else(|e| Answer::Said(e.to_string()));
+        let said = answer.await.unwrap_or_else(|_| Answer::Said("the connection ended".into()));
         locks.check(host, said, facts)?;
     }
     Ok(locks)
@@ -74,56 +75,101 @@ pub async fn acquire(
 enum Answer {
     Locked(String),
     Held(String),
+    /// To be held again, but this run has removed it meanwhile, as a reset does at its end.
+    Gone,
     Said(String),
     Failed(HostError),
 }
 
-async fn hold(host: Arc<dyn Host>, cmd: Cmd, ended: tokio::sync::oneshot::Sender<Result<Output, HostError>>) {
-    let _ = ended.send(host.run(cmd).await);
+/// One host's lock, as one run wants it.
+struct Claim {
+    host: Arc<dyn Host>,
+    run: String,
+    who: String,
+    /// Closed once the lock is to be given back.
+    over: watch::Receiver<()>,
 }
 
-async fn tick(ticks: mpsc::Sender<Vec<u8>>) {
-    let mut every = tokio::time::interval(TICK);
-    loop {
-        every.tick().await;
-        if ticks.send(b"\n".to_vec()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// The first line the host says; afterwards the end of the channel means that the lock is lost.
-async fn first_answer(
-    lines: &mut mpsc::Receiver<Vec<u8>>,
-    end: tokio::sync::oneshot::Receiver<Result<Output, HostError>>,
-    stop: Arc<AtomicBool>,
-) -> Answer {
-    let mut text = Vec::new();
-    while !text.contains(&b'\n') {
-        match lines.recv().await {
-            Some(chunk) => text.extend(chunk),
-            None => {
-                return match end.await {
-                    Ok(Err(e)) => Answer::Failed(e),
-                    Ok(Ok(out)) => Answer::Said(String::from_utf8_lossy(&out.stderr).trim().to_string()),
-                    Err(_) => Answer::Said("the connection ended".into()),
-                };
+impl Claim {
+    /// Says what came of the first attempt, and holds the lock until it is over; `lost` is set if it belongs to somebody else before.
+    async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, lost: Arc<AtomicBool>) {
+        let (answer, mut end) = self.attempt("").await;
+        let held = matches!(answer, Answer::Locked(_));
+        let _ = first.send(answer);
+        while held && self.wanted() {
+            // It ends when it is over; before that by a connection that broke or a host that goes down, which kills it or cuts it off.
+            if let Some(end) = end {
+                let _ = end.await;
+            }
+            if !self.wanted() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+            let (answer, next) = self.attempt("again").await;
+            match answer {
+                Answer::Gone => return,
+                Answer::Held(_) => return lost.store(true, Ordering::SeqCst),
+                _ => end = next,
             }
         }
     }
-    let line = String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_string();
-    let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
-    match word {
-        "locked" => {
-            let previous = rest.to_string();
-            tokio::spawn(async move {
-                let _ = end.await;
-                stop.store(true, Ordering::SeqCst);
-            });
-            Answer::Locked(previous)
+
+    fn wanted(&self) -> bool {
+        self.over.has_changed().is_ok()
+    }
+
+    /// Runs the script until its first line; where it holds the lock, its end comes along.
+    async fn attempt(&self, again: &str) -> (Answer, Option<Ending>) {
+        let (ticks, input) = mpsc::channel(4);
+        let (tap, mut lines) = mpsc::channel::<Vec<u8>>(4);
+        let mut cmd = Cmd::script(LOCK, [self.run.as_str(), self.who.as_str(), again]).timeout(Duration::from_secs(24 * 3600));
+        (cmd.stdin, cmd.tap) = (Stdin::Stream(input), Some(tap));
+        let host = Arc::clone(&self.host);
+        let mut end = tokio::spawn(async move { host.run(cmd).await });
+        let ticking = tokio::spawn(tick(ticks, self.over.clone()));
+        let mut text = Vec::new();
+        while !text.contains(&b'\n') {
+            match lines.recv().await {
+                Some(chunk) => text.extend(chunk),
+                None => {
+                    ticking.abort();
+                    let answer = match (&mut end).await {
+                        Ok(Err(e)) => Answer::Failed(e),
+                        Ok(Ok(out)) => Answer::Said(String::from_utf8_lossy(&out.stderr).trim().to_string()),
+                        Err(_) => Answer::Said("the connection ended".into()),
+                    };
+                    return (answer, None);
+                }
+            }
         }
-        "held" => Answer::Held(rest.to_string()),
-        _ => Answer::Said(line),
+        let line = String::from_utf8_lossy(&text).lines().next().unwrap_or_default().to_string();
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        match word {
+            "locked" => {
+                // What it says later is nothing to us, but somebody has to listen.
+                tokio::spawn(async move { while lines.recv().await.is_some() {} });
+                (Answer::Locked(rest.to_string()), Some(end))
+            }
+            "held" => (Answer::Held(rest.to_string()), None),
+            "gone" => (Answer::Gone, None),
+            _ => (Answer::Said(line), None),
+        }
+    }
+}
+
+type Ending = tokio::task::JoinHandle<Result<Output, HostError>>;
+
+/// Ticks until the lock is to be given back or nobody reads any more; the end of ticks is the end of the script's input.
+async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
+    let mut every = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            _ = over.changed() => return,
+            _ = every.tick() => {}
+        }
+        if ticks.send(b"\n".to_vec()).await.is_err() {
+            return;
+        }
     }
 }
 
@@ -133,6 +179,7 @@ impl Locks {
             Answer::Locked(previous) if previous == facts.host(&host).last_run => Ok(()),
             Answer::Locked(by) => Err(LockError::Changed { host, by }),
             Answer::Held(holder) => Err(LockError::Held { host, holder }),
+            Answer::Gone => Err(LockError::Refused { host, said: "it is gone".into() }),
             Answer::Said(said) => Err(LockError::Refused { host, said }),
             Answer::Failed(source) => Err(LockError::Host { host, source: Box::new(source) }),
         }
@@ -140,10 +187,7 @@ impl Locks {
 
     /// Gives all locks back and waits until the hosts have let go.
     pub async fn release(mut self) {
-        for t in &self.ticking {
-            t.abort();
-        }
-        self.ticking.clear();
+        self.live = None;
         for h in std::mem::take(&mut self.holding) {
             // A host that does not answer any more frees itself.
             let _ = tokio::time::timeout(Duration::from_secs(3), h).await;
@@ -151,10 +195,86 @@ impl Locks {
     }
 }
 
-impl Drop for Locks {
-    fn drop(&mut self) {
-        for t in &self.ticking {
-            t.abort();
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+
+    /// A host whose lock script says these lines, one per connection; each connection breaks at once but for the last, which lasts.
+    struct Breaking {
+        name: HostName,
+        says: Mutex<Vec<&'static str>>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    #[async_trait]
+    impl Host for Breaking {
+        fn name(&self) -> &HostName {
+            &self.name
         }
+
+        async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
+            let (line, last) = {
+                let mut says = self.says.lock().expect("nobody panicked");
+                (says.remove(0), says.is_empty())
+            };
+            self.asked.lock().expect("nobody panicked").push(cmd.argv.last().cloned().unwrap_or_default());
+            if let Some(tap) = cmd.tap {
+                let _ = tap.send(format!("{line}\n").into_bytes()).await;
+            }
+            if let (Stdin::Stream(mut ticks), true) = (cmd.stdin, last) {
+                while ticks.recv().await.is_some() {}
+            }
+            Err(HostError::Unreachable { address: self.name.clone(), source: None })
+        }
+    }
+
+    async fn locked(says: &[&'static str]) -> (Arc<Breaking>, Locks, Arc<AtomicBool>) {
+        let host = Arc::new(Breaking { name: "w1".into(), says: Mutex::new(says.to_vec()), asked: Mutex::default() });
+        let hosts: Hosts = [("w1".to_string(), Arc::clone(&host) as Arc<dyn Host>)].into();
+        let lost = Arc::new(AtomicBool::new(false));
+        let locks = acquire(&hosts, &["w1".to_string()].into(), "run", "me", &Facts::default(), Arc::clone(&lost)).await;
+        (host, locks.unwrap_or_else(|e| panic!("{e}")), lost)
+    }
+
+    async fn asked(host: &Breaking, times: usize) -> Vec<String> {
+        for _ in 0..500 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let asked = host.asked.lock().expect("nobody panicked").clone();
+            if asked.len() == times {
+                return asked;
+            }
+        }
+        panic!("the host was not asked {times} times");
+    }
+
+    #[tokio::test]
+    async fn a_lock_whose_connection_broke_is_held_again() {
+        let (host, locks, lost) = locked(&["locked ", "locked run"]).await;
+        assert_eq!(asked(&host, 2).await, ["", "again"]);
+        locks.release().await;
+        assert!(!lost.load(Ordering::SeqCst));
+        assert_eq!(host.asked.lock().expect("nobody panicked").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_this_run_removed_is_let_go() {
+        let (host, locks, lost) = locked(&["locked ", "gone", "locked run"]).await;
+        assert_eq!(asked(&host, 2).await, ["", "again"]);
+        tokio::time::sleep(PAUSE * 2).await;
+        locks.release().await;
+        assert!(!lost.load(Ordering::SeqCst));
+        assert_eq!(host.asked.lock().expect("nobody panicked").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_somebody_else_has_by_then_is_lost() {
+        let (host, _locks, lost) = locked(&["locked ", "held other since then"]).await;
+        asked(&host, 2).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(lost.load(Ordering::SeqCst));
     }
 }

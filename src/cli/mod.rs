@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::Exit;
 
+mod adopt;
 pub mod apply;
 mod balancer;
 mod completion;
@@ -20,6 +21,7 @@ mod kubernetes_yaml;
 mod limit;
 mod lock;
 mod logged;
+mod nodes;
 mod operate;
 mod operator_files;
 pub mod plan;
@@ -30,6 +32,7 @@ mod save;
 pub mod session;
 mod status;
 mod token;
+mod upgrade;
 mod validate;
 
 use interrupt::Interrupt;
@@ -91,6 +94,12 @@ pub enum Verb {
     Join(join::Args),
     Remove(remove::Args),
     Replace(remove::ReplaceArgs),
+    Upgrade(Box<upgrade::Args>),
+    Cordon(nodes::CordonArgs),
+    Drain(nodes::DrainArgs),
+    Uncordon(nodes::UncordonArgs),
+    Maintenance(nodes::maintenance::Args),
+    Adopt(adopt::Args),
     Reset(reset::Args),
     Status(status::Args),
     Token(token::Args),
@@ -126,6 +135,12 @@ pub async fn main() -> Exit {
         Verb::Join(args) => join::run(&call, args).await,
         Verb::Remove(args) => remove::run(&call, args).await,
         Verb::Replace(args) => remove::replace(&call, args).await,
+        Verb::Upgrade(args) => upgrade::run(&call, args).await,
+        Verb::Cordon(args) => nodes::cordon(&call, args).await,
+        Verb::Drain(args) => nodes::drain(&call, args).await,
+        Verb::Uncordon(args) => nodes::uncordon(&call, args).await,
+        Verb::Maintenance(args) => nodes::maintenance::run(&call, args).await,
+        Verb::Adopt(args) => adopt::run(&call, args).await,
         Verb::Reset(args) => reset::run(&call, args).await,
         Verb::Token(args) => token::run(&call, args).await,
         Verb::Status(args) => status::run(&call, args).await,

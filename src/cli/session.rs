@@ -69,7 +69,8 @@ pub fn load(global: &Global, report: &Report) -> Result<Parsed, Exit> {
     })
 }
 
-fn supported(version: &KubeVersion) -> Result<(), String> {
+/// Whether this program knows a Kubernetes version; the error names those it knows.
+pub fn supported(version: &KubeVersion) -> Result<(), String> {
     match versions::of(version) {
         Some(_) => Ok(()),
         None => Err(format!("Kubernetes `{version}` is not supported; choose one of {}", versions::supported())),
@@ -92,7 +93,11 @@ impl Session {
         if reach == Reach::Everyone {
             call.report.warnings(&parsed.warnings);
         }
-        let inventory = parsed.inventory;
+        Session::connect(call, parsed.inventory, reach).await
+    }
+
+    /// Connects to the hosts of this inventory.
+    pub async fn connect(call: &Call, inventory: Inventory, reach: Reach) -> Result<Session, Exit> {
         let selected = select(&inventory, &call.global, &call.report)?;
         let wanted = |h: &&HostEntry| match reach {
             Reach::Everyone => true,

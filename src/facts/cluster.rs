@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ClusterFacts, ObjectRef};
 use crate::host::{Cmd, HostName};
 
-const CLUSTER: &str = include_str!("../host/remote/cluster.sh");
+const CLUSTER: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/cluster.sh"));
 
 /// Exit status of the script when no API server serves on the host.
 pub const NOT_SERVING: i32 = 3;

@@ -10,9 +10,12 @@ use serde_json::Value;
 use crate::host::{HostName, Secret};
 
 pub mod cluster;
+pub mod evictions;
 pub mod host;
+pub mod kubeadm;
 pub mod sources;
 pub mod status;
+pub mod upgrade;
 
 /// Everything observed at one moment.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +23,8 @@ pub struct Facts {
     pub hosts: BTreeMap<HostName, HostFacts>,
     /// Absent while no API server answers.
     pub cluster: Option<ClusterFacts>,
+    /// Only ever predicted: a snapshot of etcd comes before.
+    pub snapshot_taken: bool,
 }
 
 /// One host.
@@ -57,8 +62,18 @@ pub struct HostFacts {
     pub units: BTreeMap<String, UnitFact>,
     /// Image references in the runtime's `k8s.io` namespace.
     pub images: BTreeSet<String>,
+    /// Digests of images by reference, on hosts that run a control plane.
+    pub image_digests: BTreeMap<String, String>,
     /// Running control-plane processes by component.
     pub pods: BTreeMap<String, PodFact>,
+    /// Whether the host is in the middle of swapping a static pod by itself.
+    pub swapping: bool,
+    /// Components whose new manifest the host still watches, ready to put the previous one back.
+    pub unsettled: BTreeSet<String>,
+    /// Only ever predicted: programs that took their command line, by component.
+    pub accepted: BTreeMap<String, PodFact>,
+    /// Only ever predicted: balancers that send requests to this host's API server again after a swap.
+    pub taken_back: BTreeSet<HostName>,
     /// etcd members as this host's member lists them.
     pub members: Option<Vec<MemberFact>>,
     /// Version the host's own API server reports while ready.
@@ -67,6 +82,8 @@ pub struct HostFacts {
     pub endpoint_ready: bool,
     /// Only ever predicted: a check of the quorum comes before, in the same track.
     pub quorum_checked: bool,
+    /// Only ever predicted: what is done whenever it is asked for, such as a command or a reboot, and comes before.
+    pub done_once: BTreeSet<String>,
     /// The run that last changed this host.
     pub last_run: String,
     /// Mounts, links and chains that Kubernetes left, for `reset`.
@@ -141,6 +158,8 @@ pub struct ClusterFacts {
     pub run_tokens: BTreeSet<String>,
     /// Ids of all bootstrap tokens.
     pub tokens: BTreeSet<String>,
+    /// Only ever predicted: nodes whose kubelet a step before has brought to another version.
+    pub changed: BTreeSet<String>,
     /// Only ever predicted: nodes that a step before has drained.
     pub drained: BTreeSet<String>,
 }
@@ -226,6 +245,12 @@ impl HostFacts {
 }
 
 impl HostFacts {
+    /// Whether two processes are the same. The runtime knows an image that has two names by one of them only.
+    pub fn runs_same(&self, a: &PodFact, b: &PodFact) -> bool {
+        let digest = |p: &PodFact| self.image_digests.get(&p.image);
+        a.argv == b.argv && (a.image == b.image || (digest(a).is_some() && digest(a) == digest(b)))
+    }
+
     /// Every regular file's content by path, links followed.
     pub fn contents(&self) -> BTreeMap<String, Secret> {
         let content = |path: &String| self.resolved(path).map(|bytes| Secret::from(bytes.to_vec()));

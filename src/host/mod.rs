@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 pub use quote::quote;
 pub use secret::Secret;
 
+pub mod here;
 mod quote;
 mod secret;
 pub mod ssh;

@@ -31,7 +31,7 @@ pub use options::*;
 pub use parse::{Parsed, Supported, parse, parse_bytes};
 pub use resolve::{DEFAULT_ENDPOINT_PORT, NO_JUMP, merge};
 pub use schema::schema;
-pub use show::show;
+pub use show::{fields, show};
 pub use starter::{Profile, starter};
 pub use types::*;
 pub use version::KubeVersion;

@@ -20,6 +20,13 @@ pub fn show(inventory: &Inventory) -> String {
     out
 }
 
+/// Fields of an inventory as YAML, in their order.
+pub fn fields(map: &Map<String, Value>) -> String {
+    let mut out = String::new();
+    mapping(&mut out, map, 0);
+    out
+}
+
 /// Takes out what is not set. In fragments of other programs' configuration `null` has a meaning and stays.
 fn strip(map: &mut Map<String, Value>) {
     map.retain(|_, value| !value.is_null());

@@ -100,6 +100,8 @@ pub enum CniKind {
     Bridge,
     /// The operator's manifests: Calico, Flannel, Cilium and the like.
     Manifests,
+    /// One that is there already, as on a cluster that was adopted: left alone, and a node without it counts as broken.
+    External,
     /// Nothing: the operator installs one later. Nodes stay NotReady until then.
     None,
 }

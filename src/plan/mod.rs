@@ -7,12 +7,16 @@ use crate::facts::Facts;
 use crate::host::HostName;
 use crate::step::Step;
 
+pub mod adopt;
 pub mod blockers;
+pub mod budgets;
 pub mod cluster;
+pub mod nodes;
 pub mod remove;
 pub mod reset;
 mod show;
 pub mod subnets;
+pub mod upgrade;
 
 /// How many tracks of a phase may be under way at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,39 @@ pub enum Width {
     All,
     /// One after another: a living cluster changes one host at a time.
     One,
+    /// So many at a time; one that failed keeps its place, for its host is still out of service.
+    AtMost(usize),
+}
+
+/// A part of the workers: so many, or so many of a hundred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    Count(usize),
+    Percent(usize),
+}
+
+impl Share {
+    /// Of so many; at least one, or nothing would ever move.
+    pub fn of(self, all: usize) -> usize {
+        match self {
+            Share::Count(n) => n,
+            Share::Percent(p) => all * p / 100,
+        }
+        .max(1)
+    }
+}
+
+impl std::str::FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
+        let share = match text.strip_suffix('%') {
+            Some(percent) => number(percent).filter(|p| *p <= 100).map(Share::Percent),
+            None => number(text).map(Share::Count),
+        };
+        share.ok_or_else(|| "write a number of workers such as 2, or a part of them such as 25%".into())
+    }
 }
 
 /// The steps of one host in one phase, in order. Stops at its first failure.
@@ -97,7 +134,7 @@ impl Plan {
 
     /// The hosts it changes, each once.
     pub fn hosts(&self) -> std::collections::BTreeSet<HostName> {
-        self.steps().map(|(_, host, _)| host.clone()).collect()
+        self.steps().flat_map(|(_, host, s)| [Some(host), s.step.on()]).flatten().cloned().collect()
     }
 
     /// The same plan for these hosts alone.

@@ -8,6 +8,7 @@ use super::{Page, Phase, Track, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
+use crate::step::drain::{ByHand, How};
 use crate::step::{Drain, Member, NodeGone, Standing, StaticPodsGone, Step};
 
 /// Who leaves, and how.
@@ -26,8 +27,9 @@ pub struct Inputs<'a> {
 pub fn page(i: &Inputs<'_>) -> Page {
     let leaving: Vec<&HostEntry> = i.inv.hosts.iter().filter(|h| i.leaving.contains(&h.name)).collect();
     let staying: Vec<&HostEntry> = i.inv.control_planes().filter(|h| !i.leaving.contains(&h.name)).collect();
-    let serves = |h: &&&HostEntry| i.facts.host(&h.name).api_version.is_some();
-    let Some(via) = staying.iter().find(serves).or(staying.first()).copied() else { return Page::new() };
+    let Some(via) = staying.iter().copied().find(|h| i.facts.host(&h.name).api_version.is_some()).or(staying.first().copied()) else {
+        return Page::new();
+    };
     let address = via.node_address();
     let through = |steps: Vec<Step>| vec![Track { host: via.name.clone(), prelude: vec![], steps }];
     let on_hosts = |steps: &dyn Fn(&HostEntry) -> Vec<Step>| {
@@ -41,7 +43,21 @@ pub fn page(i: &Inputs<'_>) -> Page {
     let urls: Vec<String> = members.iter().map(|h| client_url(h)).collect();
 
     let drains = i.drain.filter(|_| !i.dead).into_iter();
-    let drains = drains.flat_map(|timeout| nodes().map(move |h| Drain { address, node: h.name.clone(), timeout }.into())).collect();
+    let drains = drains
+        .flat_map(|timeout| {
+            nodes().map(move |h| {
+                Drain {
+                    via: via.name.clone(),
+                    address,
+                    node: h.name.clone(),
+                    how: How::leaving(timeout),
+                    until_version: None,
+                    by_hand: ByHand::default(),
+                }
+                .into()
+            })
+        })
+        .collect();
     let pods = |h: &HostEntry| -> Vec<Step> {
         let components = vec!["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         if h.has(Role::ControlPlane) { vec![StaticPodsGone { components }.into()] } else { vec![] }
@@ -57,7 +73,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
         ("stop control plane", Width::One, on_hosts(&pods)),
         ("leave etcd", Width::One, leave.into_iter().collect()),
         ("forget nodes", Width::One, through(forget)),
-        ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, false))),
+        ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, i.facts, false))),
     ]
     .map(|(name, width, tracks)| Phase { name, width, tracks })
     .into()

@@ -31,13 +31,14 @@ pub fn page(i: &Inputs<'_>) -> Page {
         });
     }
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks = leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.keep_software) }).collect();
+    let tracks =
+        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.facts, i.keep_software) }).collect();
     page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
 /// What takes a cluster off one host.
-pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<Step> {
+pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
     let etcd = inv.runs_etcd(h) && !inv.etcd_is_stacked();
@@ -70,14 +71,16 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<S
             layout::ROUTES_SCRIPT,
         ]);
         if !keep_software {
-            steps.push(Stopped { name: "containerd" }.into());
-            paths.extend([
-                layout::CONTAINERD_CONFIG,
-                layout::CONTAINERD_CERTS_DIR,
-                layout::MODULES_LOAD,
-                layout::SYSCTL_CONF,
-                layout::CNI_BIN_DIR,
-            ]);
+            // An adopted host brought its runtime along, and keeps it.
+            let theirs = facts.host(&h.name).files.contains_key(layout::ADOPTED);
+            if !theirs {
+                steps.push(Stopped { name: "containerd" }.into());
+                paths.extend([layout::CONTAINERD_CONFIG, layout::CONTAINERD_CERTS_DIR]);
+            }
+            paths.extend([layout::MODULES_LOAD, layout::SYSCTL_CONF]);
+            if !theirs {
+                paths.push(layout::CNI_BIN_DIR);
+            }
             paths.extend(layout::BINARIES);
         }
     }
@@ -89,9 +92,10 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, keep_software: bool) -> Vec<S
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }
-    steps.push(Absent { paths: paths.into_iter().map(String::from).collect() }.into());
-    // Last: the lock of this very run is in it.
+    steps.push(Absent { paths: paths.into_iter().map(String::from).collect(), locked: false }.into());
+    // Last: the lock of this very run is in it, also where nothing of ours was there before the run.
+    let locked = !keep_software && steps.iter().any(|s| s.pending(&h.name, facts).is_some());
     let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
-    steps.push(Absent { paths: state.into_iter().map(String::from).collect() }.into());
+    steps.push(Absent { paths: state.into_iter().map(String::from).collect(), locked }.into());
     steps
 }

@@ -12,7 +12,8 @@ impl Display for Plan {
             let how = match (phase.tracks.len(), phase.width) {
                 (1, _) => String::new(),
                 (n, super::Width::All) => format!(" ({n} hosts side by side)"),
-                (n, super::Width::One) => format!(" ({n} hosts, one at a time)"),
+                (n, super::Width::AtMost(most)) if most > 1 => format!(" ({n} hosts, {most} at a time)"),
+                (n, super::Width::One | super::Width::AtMost(_)) => format!(" ({n} hosts, one at a time)"),
             };
             writeln!(f, "{}{how}", phase.name)?;
             for track in &phase.tracks {

@@ -10,6 +10,8 @@ use crate::host::{Cmd, Host, HostName};
 #[derive(Clone, Debug)]
 pub struct Absent {
     pub paths: Vec<String>,
+    /// They are there by the time the step runs, whatever the facts say: the run's own lock is in them.
+    pub locked: bool,
 }
 
 impl From<Absent> for Step {
@@ -30,8 +32,8 @@ impl Answers for Absent {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let paths: Vec<String> = self.paths.iter().filter(|p| exists(p, host, facts)).cloned().collect();
-        (!paths.is_empty()).then_some(Absent { paths })
+        let paths: Vec<String> = self.paths.iter().filter(|p| self.locked || exists(p, host, facts)).cloned().collect();
+        (!paths.is_empty()).then_some(Absent { paths, locked: self.locked })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

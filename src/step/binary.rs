@@ -7,12 +7,22 @@ use async_trait::async_trait;
 use super::{Answers, Step, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
+use crate::layout;
 
 /// One program.
 #[derive(Clone, Debug)]
 pub struct Binary {
     pub path: String,
     pub source: Source,
+    /// Only brought to the host, beside its path, to be put in place later: what runs there must not start as another version by accident.
+    pub staged: bool,
+}
+
+impl Binary {
+    /// Where it lies until it is put in place.
+    fn staged_path(&self) -> String {
+        format!("{}/{}", layout::STAGED_DIR, layout::basename(&self.path))
+    }
 }
 
 /// Where a program comes from.
@@ -43,15 +53,28 @@ impl From<Binary> for Step {
 #[async_trait]
 impl Answers for Binary {
     fn title(&self) -> String {
-        format!("place {} from {}", self.path, self.source.origin())
+        match self.staged {
+            true => format!("bring {} from {}", layout::basename(&self.path), self.source.origin()),
+            false => format!("place {} from {}", self.path, self.source.origin()),
+        }
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        (facts.host(host).binaries.get(&self.path).map(String::as_str) != Some(self.source.origin())).then(|| self.clone())
+        let is_at = |path: &str| facts.host(host).binaries.get(path).map(String::as_str) == Some(self.source.origin());
+        let there = is_at(&self.path) || (self.staged && is_at(&self.staged_path()));
+        (!there).then(|| self.clone())
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
-        facts.host_mut(host).binaries.insert(self.path.clone(), self.source.origin().into());
+        let all = &mut facts.host_mut(host).binaries;
+        if self.staged {
+            all.insert(self.staged_path(), self.source.origin().into());
+        } else {
+            all.insert(self.path.clone(), self.source.origin().into());
+            if all.get(&self.staged_path()).map(String::as_str) == Some(self.source.origin()) {
+                all.remove(&self.staged_path());
+            }
+        }
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
@@ -59,7 +82,9 @@ impl Answers for Binary {
             Source::Url(_) => ("url", ""),
             Source::Image { path, .. } => ("image", path.as_str()),
         };
-        let cmd = Cmd::script(fenced!("binary.sh"), [run, &self.path, kind, self.source.origin(), inner]);
+        let staged = self.staged_path();
+        let to = if self.staged { &staged } else { &self.path };
+        let cmd = Cmd::script(fenced!("binary.sh"), [run, to, kind, self.source.origin(), inner, &staged]);
         carry_out(host, cmd.timeout(Duration::from_secs(900))).await
     }
 }

@@ -1,29 +1,93 @@
-//! A node whose pods move elsewhere, by kubectl's own rules.
+//! A node whose pods move elsewhere, by kubectl's own rules; and the end of that.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 
 use super::{Answers, Step, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
+use crate::layout;
+
+/// How pods leave a node: kubectl's flags of the same names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// How long disruption budgets and grace periods may hold it up; zero: for ever.
+    pub timeout: Duration,
+    /// Pods that nothing would make anew go, too.
+    pub force: bool,
+    /// Pods with emptyDir volumes go, too.
+    pub delete_emptydir_data: bool,
+    /// Seconds for a pod to end; negative: its own.
+    pub grace_period: i64,
+    /// Pods are deleted rather than evicted: no budget is asked.
+    pub disable_eviction: bool,
+}
+
+impl How {
+    /// Everything goes that may go by the disruption budgets: what a host that leaves for good needs.
+    pub fn leaving(timeout: Duration) -> Self {
+        How { timeout, force: true, delete_emptydir_data: true, grace_period: -1, disable_eviction: false }
+    }
+}
+
+/// What the operator's own verbs say besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByHand {
+    /// Only pods with these labels go.
+    pub pod_selector: Option<String>,
+    /// A pod that has been ending for more seconds than this is not waited for; 0: every pod is.
+    pub skip_wait_for_delete: u64,
+    /// The node stays out of service afterwards, as the operator's own: no run of ours gives it back.
+    pub stays: bool,
+}
+
+/// Longest run of a drain without a limit of its own.
+const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
 /// No pods on the node but those that belong to it. Asked live: what ran there when facts were gathered is no ground to skip it.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    /// Address of the API server on the track's host.
+    /// The control-plane host it is asked through, and the address of the API server there.
+    pub via: HostName,
     pub address: IpAddr,
     pub node: String,
-    /// How long disruption budgets and grace periods may hold it up.
-    pub timeout: Duration,
+    pub how: How,
+    /// Only while the node's kubelet is at another version than this.
+    pub until_version: Option<String>,
+    pub by_hand: ByHand,
 }
 
-impl From<Drain> for Step {
-    fn from(step: Drain) -> Self {
-        Step::Drain(step)
-    }
+/// A node that takes pods again, if it was cordoned by us.
+#[derive(Clone, Debug)]
+pub struct Uncordon {
+    pub via: HostName,
+    pub address: IpAddr,
+    pub node: String,
+    /// Also if somebody else cordoned it.
+    pub whoever: bool,
 }
+
+/// A node that takes no new pods.
+#[derive(Clone, Debug)]
+pub struct Cordon {
+    pub via: HostName,
+    pub address: IpAddr,
+    pub node: String,
+}
+
+macro_rules! into_step {
+    ($($name:ident),*) => {$(
+        impl From<$name> for Step {
+            fn from(step: $name) -> Self {
+                Step::$name(step)
+            }
+        }
+    )*};
+}
+into_step!(Drain, Uncordon, Cordon);
 
 #[async_trait]
 impl Answers for Drain {
@@ -33,15 +97,98 @@ impl Answers for Drain {
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
         let cluster = facts.cluster.as_ref()?;
-        (cluster.nodes.contains_key(&self.node) && !cluster.drained.contains(&self.node)).then(|| self.clone())
+        let node = cluster.nodes.get(&self.node)?;
+        let runs = node["status"]["nodeInfo"]["kubeletVersion"].as_str();
+        let there = self.until_version.as_deref().is_some_and(|wanted| runs.is_none_or(|runs| runs == wanted));
+        (!there && !cluster.drained.contains(&self.node)).then(|| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        facts.cluster.get_or_insert_default().drained.insert(self.node.clone());
+        let cluster = facts.cluster.get_or_insert_default();
+        cluster.drained.insert(self.node.clone());
+        if let Some(node) = cluster.nodes.get_mut(&self.node) {
+            if node["spec"]["unschedulable"] != true {
+                node["spec"]["unschedulable"] = true.into();
+                node["metadata"]["annotations"][layout::CORDONED_ANNOTATION] = "".into();
+            }
+            if self.by_hand.stays {
+                unmark(node);
+            }
+        }
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = [run.to_string(), url_host(self.address), self.node.clone(), self.timeout.as_secs().to_string()];
-        carry_out(host, Cmd::script(fenced!("drain.sh"), args).timeout(self.timeout + Duration::from_secs(60))).await
+        let how = self.how;
+        let mut args = vec![run.to_string(), url_host(self.address), self.node.clone(), how.timeout.as_secs().to_string()];
+        args.push(if self.by_hand.stays { "stays".into() } else { "returns".into() });
+        args.push(format!("--grace-period={}", how.grace_period));
+        args.extend(how.force.then(|| "--force".to_string()));
+        args.extend(how.delete_emptydir_data.then(|| "--delete-emptydir-data".to_string()));
+        args.extend(how.disable_eviction.then(|| "--disable-eviction".to_string()));
+        args.extend(self.by_hand.pod_selector.as_ref().map(|labels| format!("--pod-selector={labels}")));
+        if self.by_hand.skip_wait_for_delete > 0 {
+            args.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
+        }
+        let limit = if how.timeout.is_zero() { NO_LIMIT } else { how.timeout };
+        carry_out(host, Cmd::script(fenced!("drain.sh"), args).timeout(limit + Duration::from_secs(90))).await
     }
+}
+
+#[async_trait]
+impl Answers for Uncordon {
+    fn title(&self) -> String {
+        format!("uncordon node {}", self.node)
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        let node = facts.cluster.as_ref()?.nodes.get(&self.node)?;
+        let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
+        let cordoned = node["spec"]["unschedulable"] == true;
+        (ours || (self.whoever && cordoned)).then(|| self.clone())
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        if let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(&self.node)) {
+            node["spec"]["unschedulable"] = json!(null);
+            unmark(node);
+        }
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        cordoning(host, run, self.address, &self.node, if self.whoever { "uncordon" } else { "ours" }).await
+    }
+}
+
+#[async_trait]
+impl Answers for Cordon {
+    fn title(&self) -> String {
+        format!("cordon node {}", self.node)
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        let node = facts.cluster.as_ref()?.nodes.get(&self.node)?;
+        (node["spec"]["unschedulable"] != true).then(|| self.clone())
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        if let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(&self.node)) {
+            node["spec"]["unschedulable"] = true.into();
+        }
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        cordoning(host, run, self.address, &self.node, "cordon").await
+    }
+}
+
+/// That we cordoned it is forgotten.
+fn unmark(node: &mut Value) {
+    if let Some(all) = node["metadata"]["annotations"].as_object_mut() {
+        all.remove(layout::CORDONED_ANNOTATION);
+    }
+}
+
+async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, what: &str) -> Result<(), StepError> {
+    let args = [run.to_string(), url_host(address), node.to_string(), what.to_string()];
+    carry_out(host, Cmd::script(fenced!("cordon.sh"), args)).await
 }

@@ -8,17 +8,22 @@ use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName};
 
 pub mod absent;
+pub mod accepts;
 pub mod binary;
 pub mod clean;
+pub mod command;
 pub mod drain;
 pub mod file;
 pub mod image;
+pub mod kept;
 pub mod kernel;
 pub mod member;
 pub mod node_gone;
 pub mod node_meta;
 pub mod object;
 pub mod package;
+pub mod snapshot;
+pub mod spare;
 pub mod static_pod;
 pub mod static_pods_gone;
 pub mod stopped;
@@ -27,9 +32,11 @@ pub mod unit;
 pub mod wait;
 
 pub use absent::Absent;
+pub use accepts::Accepts;
 pub use binary::Binary;
 pub use clean::Clean;
-pub use drain::Drain;
+pub use command::{Command, Reboot};
+pub use drain::{Cordon, Drain, Uncordon};
 pub use file::{Content, File};
 pub use image::Image;
 pub use kernel::Kernel;
@@ -38,6 +45,8 @@ pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
 pub use object::Object;
 pub use package::Package;
+pub use snapshot::Snapshot;
+pub use spare::Spare;
 pub use static_pod::StaticPod;
 pub use static_pods_gone::StaticPodsGone;
 pub use stopped::Stopped;
@@ -62,8 +71,13 @@ pub enum Step {
     Stopped(Stopped),
     StaticPod(StaticPod),
     StaticPodsGone(StaticPodsGone),
+    Accepts(Accepts),
     Member(Member),
     Drain(Drain),
+    Cordon(Cordon),
+    Uncordon(Uncordon),
+    Snapshot(Snapshot),
+    Spare(Spare),
     Object(Object),
     NodeMeta(NodeMeta),
     NodeGone(NodeGone),
@@ -72,6 +86,8 @@ pub enum Step {
     Bootstrap(Bootstrap),
     Wait(Wait),
     Clean(Clean),
+    Command(Command),
+    Reboot(Reboot),
 }
 
 /// What every variant answers.
@@ -117,8 +133,13 @@ macro_rules! each {
             Step::Stopped($s) => $body,
             Step::StaticPod($s) => $body,
             Step::StaticPodsGone($s) => $body,
+            Step::Accepts($s) => $body,
             Step::Member($s) => $body,
             Step::Drain($s) => $body,
+            Step::Cordon($s) => $body,
+            Step::Uncordon($s) => $body,
+            Step::Snapshot($s) => $body,
+            Step::Spare($s) => $body,
             Step::Object($s) => $body,
             Step::NodeMeta($s) => $body,
             Step::NodeGone($s) => $body,
@@ -127,6 +148,8 @@ macro_rules! each {
             Step::Bootstrap($s) => $body,
             Step::Wait($s) => $body,
             Step::Clean($s) => $body,
+            Step::Command($s) => $body,
+            Step::Reboot($s) => $body,
         }
     };
 }
@@ -148,14 +171,37 @@ impl Step {
             Step::Kernel(_) => "kernel",
             Step::Unit(_) | Step::Stopped(_) => "unit",
             Step::StaticPod(_) | Step::StaticPodsGone(_) => "static-pod",
+            Step::Accepts(_) => "accepts",
             Step::Member(_) => "member",
             Step::Drain(_) => "drain",
+            Step::Cordon(_) => "cordon",
+            Step::Uncordon(_) => "uncordon",
+            Step::Snapshot(_) => "snapshot",
+            Step::Spare(_) => "spare",
             Step::Object(_) => "object",
             Step::NodeMeta(_) | Step::NodeGone(_) => "node",
             Step::Token(_) | Step::TokensGone(_) | Step::Bootstrap(_) => "token",
             Step::Wait(_) => "wait",
             Step::Clean(_) => "clean",
+            Step::Command(_) => "command",
+            Step::Reboot(_) => "reboot",
         }
+    }
+
+    /// The host it is carried out on where that is not the track's: what is asked of the API about a node goes through a control-plane host.
+    pub fn on(&self) -> Option<&HostName> {
+        match self {
+            Step::Drain(s) => Some(&s.via),
+            Step::Cordon(s) => Some(&s.via),
+            Step::Uncordon(s) => Some(&s.via),
+            Step::Wait(Wait::Backend { balancer, .. }) => Some(balancer),
+            _ => None,
+        }
+    }
+
+    /// Whether it changes what another host stands in for meanwhile, so that nothing on this one counts on it.
+    pub fn has_standby(&self) -> bool {
+        matches!(self, Step::StaticPod(s) if matches!(s.component, "kube-scheduler" | "kube-controller-manager"))
     }
 
     /// What of the step does not hold yet; `None` when its postcondition holds.
@@ -181,8 +227,8 @@ impl Step {
 
 /// A mutating script with its fence, ready to run.
 macro_rules! fenced {
-    ($file:literal) => {
-        concat!(include_str!("../host/remote/fence.sh"), include_str!(concat!("../host/remote/", $file)))
+    ($($file:literal),+) => {
+        concat!(include_str!("../host/remote/fence.sh"), $(include_str!(concat!("../host/remote/", $file))),+)
     };
 }
 use fenced;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Answers, Step, StepError, carry_out, fenced, text_diff, url_host};
+use super::{Answers, Step, StepError, carry_out, fenced, kept, text_diff, url_host};
 use crate::facts::{Facts, ObjectRef};
 use crate::host::{Cmd, Host, HostName};
 
@@ -68,7 +68,8 @@ fn is_empty(value: &Value) -> bool {
 
 /// Whether the server's object says all that ours says.
 fn holds(wanted: &Value, facts: &Facts) -> bool {
-    observed(wanted, facts).is_some_and(|now| project(wanted, now) == *wanted)
+    let says = |now: Value| now == *wanted || kept::object(facts, wanted, now);
+    observed(wanted, facts).is_some_and(|now| says(project(wanted, now)))
 }
 
 fn observed<'a>(wanted: &Value, facts: &'a Facts) -> Option<&'a Value> {

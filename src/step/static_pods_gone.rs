@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::static_pod::{Care, transaction};
+use super::{Answers, Step, StepError, carry_out};
 use crate::facts::Facts;
-use crate::host::{Cmd, Host, HostName};
+use crate::host::{Host, HostName};
 use crate::layout;
 
 /// Components whose manifests and processes are gone.
@@ -51,9 +52,8 @@ impl Answers for StaticPodsGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let limit = LIMIT.as_secs().to_string();
         for component in &self.components {
-            let cmd = Cmd::script(fenced!("static_pod.sh"), [run, component, "", &limit]);
+            let cmd = transaction(run, component, "", LIMIT, &Care::default());
             carry_out(host, cmd.stdin("").timeout(LIMIT + Duration::from_secs(30))).await?;
         }
         Ok(())

@@ -20,12 +20,20 @@ pub struct Unit {
     pub reload: bool,
     /// Where it must listen: a program can be active and yet have refused its configuration.
     pub port: Option<u16>,
+    /// How long it is watched where the host has kept what it ran as before and can put that back; see [`super::Spare`].
+    pub watch: Duration,
 }
+
+/// Longer than a sound etcd takes to serve on a slow machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What the host does by itself, whether or not anybody still watches.
+const ETCD: &str = concat!(include_str!("../host/remote/hand_over.sh"), include_str!("../host/remote/etcd_service.sh"));
 
 impl Unit {
     /// A unit that is restarted when its inputs change.
     pub fn new(name: &'static str, digest: String) -> Self {
-        Unit { name, digest, reload: false, port: None }
+        Unit { name, digest, reload: false, port: None, watch: Duration::ZERO }
     }
 }
 
@@ -52,6 +60,13 @@ impl Answers for Unit {
         let now = UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: self.digest.clone() };
         let f = facts.host_mut(host);
         f.units.insert(self.name.into(), now);
+        // Until the kubelet that runs then has said so, its node is not Ready.
+        if self.name == "kubelet"
+            && let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(host))
+        {
+            node["status"]["conditions"] = serde_json::json!([]);
+        }
+        let f = facts.host_mut(host);
         if self.name == "etcd" {
             let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
             f.files.insert(layout::ETCD_MEMBER_DIR.into(), folder);
@@ -74,6 +89,8 @@ impl Answers for Unit {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let how = if self.reload { "reload" } else { "restart" };
         let port = self.port.map(|p| p.to_string()).unwrap_or_default();
-        carry_out(host, Cmd::script(fenced!("unit.sh"), [run, self.name, &self.digest, how, &port]).timeout(Duration::from_secs(150))).await
+        let (watch, limit) = (self.watch.as_secs().to_string(), LIMIT.as_secs().to_string());
+        let cmd = Cmd::script(fenced!("hand_over.sh", "unit.sh"), [run, self.name, &self.digest, how, &port, &watch, ETCD, &limit]);
+        carry_out(host, cmd.timeout(LIMIT * 5)).await
     }
 }

@@ -21,12 +21,23 @@ pub enum Wait {
     Node { node: String, server: String, version: String, ready: bool },
     /// The other etcd members can do without this host's. Asked live, each time: old facts are no ground to stop a member on.
     Quorum,
-    /// A workload is rolled out, asked through the API server of the track's host.
-    Rollout { address: IpAddr, object: ObjectRef },
+    /// What a swap of static pods put in place has stayed up; the host itself watches it, and puts the previous manifest back if it does not.
+    Settled,
+    /// A balancer sends requests to this API server again; asked on the balancer's host.
+    Backend { balancer: HostName, server: HostName, limit: Duration },
+    /// The track's host is back in service after work on it: its etcd member, the API at an address of its own (`host:port`), and its node by
+    /// the word of the kubelet that runs now. Asked live, each time.
+    Back { node: Option<String>, server: String, ready: bool, api: Option<String>, etcd: bool },
+    /// A workload is rolled out, asked through the API server of the track's host; `first`: a pod of a DaemonSet's new template is available
+    /// somewhere, and the others follow.
+    Rollout { address: IpAddr, object: ObjectRef, first: bool },
 }
 
 /// A control plane that needs longer to start is broken; kubeadm gives up after the same time.
 const LIMIT: Duration = Duration::from_secs(240);
+
+/// What the facts call a host that is back.
+const BACK: &str = "back";
 
 impl From<Wait> for Step {
     fn from(step: Wait) -> Self {
@@ -39,11 +50,21 @@ pub fn is_ready(node: &Value) -> bool {
     node["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
+/// A number of the API; what is left out is 0.
+fn number(v: &Value) -> u64 {
+    v.as_u64().unwrap_or(0)
+}
+
+/// Whether a controller has seen the object as it is now; until then its status says nothing.
+fn is_looked_at(object: &Value) -> bool {
+    let observed = &object["status"]["observedGeneration"];
+    !observed.is_null() && number(observed) >= number(&object["metadata"]["generation"])
+}
+
 /// Whether a Deployment or DaemonSet has all its pods, new and available.
 fn is_rolled_out(object: &Value) -> bool {
-    let (status, n) = (&object["status"], |v: &Value| v.as_u64().unwrap_or(0));
-    // What no controller has looked at yet says nothing.
-    if status["observedGeneration"].is_null() || n(&status["observedGeneration"]) < n(&object["metadata"]["generation"]) {
+    let (status, n) = (&object["status"], number);
+    if !is_looked_at(object) {
         return false;
     }
     match object["kind"].as_str() {
@@ -58,6 +79,11 @@ fn is_rolled_out(object: &Value) -> bool {
     }
 }
 
+/// Whether a DaemonSet has shown its new template to be good: one after another, a second pod is replaced once the first is available.
+fn has_begun(object: &Value) -> bool {
+    is_looked_at(object) && number(&object["status"]["updatedNumberScheduled"]) > 1
+}
+
 #[async_trait]
 impl Answers for Wait {
     fn title(&self) -> String {
@@ -68,7 +94,16 @@ impl Answers for Wait {
                 format!("see node {node} {} at {version}", if *ready { "Ready" } else { "registered" })
             }
             Wait::Quorum => "see that etcd has its quorum without this host".into(),
-            Wait::Rollout { object, .. } => format!("see {object} rolled out"),
+            Wait::Backend { balancer, server, .. } => format!("see that {balancer} sends requests to {server} again"),
+            Wait::Settled => "see that the new static pods stay up".into(),
+            Wait::Back { node, ready, api, etcd, .. } => {
+                let what = if *ready { "Ready" } else { "registered" };
+                let node = node.as_ref().map(|n| format!("node {n} {what}"));
+                let parts = [etcd.then(|| "its etcd member".to_string()), api.as_ref().map(|a| format!("the API at {a}")), node];
+                format!("see it back in service: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+            }
+            Wait::Rollout { object, first: false, .. } => format!("see {object} rolled out"),
+            Wait::Rollout { object, .. } => format!("see the first new pod of {object} available"),
         }
     }
 
@@ -81,7 +116,16 @@ impl Answers for Wait {
                 .and_then(|c| c.nodes.get(node))
                 .is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n))),
             Wait::Quorum => facts.host(host).quorum_checked,
-            Wait::Rollout { object, .. } => cluster.and_then(|c| c.objects.get(object)).is_some_and(is_rolled_out),
+            Wait::Settled => facts.host(host).unsettled.is_empty(),
+            // Only after a swap: what is out for another reason is not this page's affair.
+            Wait::Backend { balancer, server, .. } => {
+                let f = facts.host(server);
+                !f.unsettled.contains("kube-apiserver") || f.taken_back.contains(balancer)
+            }
+            Wait::Back { .. } => facts.host(host).done_once.contains(BACK),
+            Wait::Rollout { object, first, .. } => {
+                cluster.and_then(|c| c.objects.get(object)).is_some_and(|o| is_rolled_out(o) || *first && has_begun(o))
+            }
         };
         (!holds).then(|| self.clone())
     }
@@ -94,18 +138,31 @@ impl Answers for Wait {
             }
             Wait::Endpoint { .. } => facts.host_mut(host).endpoint_ready = true,
             Wait::Node { node, version, ready, .. } => {
-                let n = facts.cluster.get_or_insert_default().nodes.entry(node.clone()).or_insert_with(|| json!({}));
+                let cluster = facts.cluster.get_or_insert_default();
+                let n = cluster.nodes.entry(node.clone()).or_insert_with(|| json!({}));
+                let before = &n["status"]["nodeInfo"]["kubeletVersion"];
+                if before.is_string() && *before != **version {
+                    cluster.changed.insert(node.clone());
+                }
                 n["status"]["nodeInfo"]["kubeletVersion"] = version.as_str().into();
                 if *ready {
                     n["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
                 }
             }
             Wait::Quorum => facts.host_mut(host).quorum_checked = true,
-            Wait::Rollout { object, .. } => {
+            Wait::Settled => {
+                let f = facts.host_mut(host);
+                f.unsettled.clear();
+                f.taken_back.clear();
+            }
+            Wait::Backend { balancer, server, .. } => drop(facts.host_mut(server).taken_back.insert(balancer.clone())),
+            Wait::Back { .. } => drop(facts.host_mut(host).done_once.insert(BACK.into())),
+            Wait::Rollout { object, first, .. } => {
                 let o = facts.cluster.get_or_insert_default().objects.entry(object.clone()).or_insert_with(|| json!({"kind": object.kind}));
                 let want = o["spec"]["replicas"].as_u64().unwrap_or(0);
-                o["status"] = json!({"observedGeneration": u64::MAX, "desiredNumberScheduled": 0, "updatedNumberScheduled": 0, "numberAvailable": 0,
-                    "updatedReplicas": want, "availableReplicas": want});
+                let (all, updated) = if *first { (3, 2) } else { (0, 0) };
+                o["status"] = json!({"observedGeneration": u64::MAX, "desiredNumberScheduled": all, "updatedNumberScheduled": updated,
+                    "numberAvailable": all, "updatedReplicas": want, "availableReplicas": want});
             }
         }
     }
@@ -113,15 +170,26 @@ impl Answers for Wait {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let limit = LIMIT.as_secs().to_string();
         let cmd = match self {
-            Wait::Api { address, version } => Cmd::script(fenced!("wait_api.sh"), [run, &url_host(*address), version, &limit]),
-            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, "60"]),
-            Wait::Node { node, server, version, ready } => {
-                Cmd::script(fenced!("wait_node.sh"), [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit])
+            Wait::Api { address, version } => {
+                Cmd::script(fenced!("put_back.sh", "wait_api.sh"), [run, &url_host(*address), version, &limit])
             }
+            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, "60"]),
+            Wait::Node { node, server, version, ready } => Cmd::script(
+                fenced!("heard.sh", "wait_node.sh"),
+                [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit],
+            ),
             Wait::Quorum => Cmd::script(fenced!("wait_quorum.sh"), [run, "60"]),
-            Wait::Rollout { address, object } => {
+            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("wait_backend.sh"), [run, server, &limit.as_secs().to_string()]),
+            Wait::Settled => Cmd::script(fenced!("put_back.sh", "wait_settled.sh"), [run, &limit]),
+            Wait::Back { node, server, ready, api, etcd } => {
+                let (node, api) = (node.as_deref().unwrap_or_default(), api.as_deref().unwrap_or_default());
+                let (ready, etcd) = (if *ready { "ready" } else { "registered" }, if *etcd { "etcd" } else { "" });
+                Cmd::script(fenced!("heard.sh", "wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
+            }
+            Wait::Rollout { address, object, first } => {
                 let what = format!("{}/{}", object.kind.to_lowercase(), object.name);
-                Cmd::script(fenced!("wait_rollout.sh"), [run, &url_host(*address), &what, &object.namespace, &limit])
+                let part = if *first { "first" } else { "whole" };
+                Cmd::script(fenced!("wait_rollout.sh"), [run, &url_host(*address), &what, &object.namespace, &limit, part])
             }
         };
         carry_out(host, cmd.timeout(LIMIT + Duration::from_secs(30))).await

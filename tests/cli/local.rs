@@ -4,11 +4,18 @@ use std::process::Command;
 
 use super::{Place, lines};
 
-const VERBS: [&[&str]; 14] = [
+const VERBS: [&[&str]; 21] = [
     &[],
     &["init"],
     &["apply"],
     &["plan"],
+    &["upgrade"],
+    &["upgrade", "plan"],
+    &["cordon"],
+    &["drain"],
+    &["uncordon"],
+    &["maintenance"],
+    &["adopt"],
     &["reset"],
     &["status"],
     &["exec"],
@@ -61,6 +68,10 @@ fn wrong_command_lines_are_usage_errors() {
         (&["exec", "--limit", "nod1", "--", "true"], "hint: did you mean `node1`?"),
         (&["exec", "--limit", "zz", "--", "true"], "hint: the hosts are `node1`"),
         (&["validate", "--log-file", "no/such/folder"], "cannot write the log file"),
+        (&["drain"], "<HOST>..."),
+        (&["drain", "node1", "--max-unavailable", "0"], "write a number of workers such as 2"),
+        (&["drain", "node1", "--timeout", "soon"], "write a duration such as 90s or 5m"),
+        (&["maintenance", "node1"], "there is nothing to do on the hosts: no command, and no `--reboot`"),
         (&["kubeconfig", "--merge", "--output-file", "x"], "cannot be used with"),
     ] {
         let ended = place.run(args);

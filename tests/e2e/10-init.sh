@@ -19,7 +19,7 @@ done
 check "status says healthy" ctl status
 check "status as JSON" sh -c "'$CTL' status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
 
-kubectl create deployment web --image=172.30.0.2:5000/agnhost:2.20 --replicas=2 -- /agnhost netexec >/dev/null
+kubectl create deployment web --image=$SUBNET.2:5000/agnhost:2.20 --replicas=2 -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
 check "two pods on two workers" until_true 60 sh -c "[ \"\$('$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get pods -l app=web -o jsonpath='{range .items[?(@.status.phase==\"Running\")]}{.spec.nodeName}{\"\\n\"}{end}' | sort -u | wc -l)\" = 2 ]"
 mapfile -t pods < <(kubectl get pods -l app=web -o jsonpath='{range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}')
@@ -32,5 +32,5 @@ for from in "${pods[@]}"; do
     check "pod ${from%% *} reaches the API's Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "10.96.0.1:443" --timeout=2s
 done
 check "no bootstrap token is left" test -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)"
-check "no CA key is on a worker" sh -c "! docker exec clusterctl-lab-w1 find / -xdev -name 'ca.key' | grep ."
+check "no CA key is on a worker" sh -c "! docker exec $NET-w1 find / -xdev -name 'ca.key' | grep ."
 finish

@@ -30,14 +30,14 @@ check "none of them was in an argv or environment" sh -c "! grep -aqFf '$secrets
 check "no private key was in an argv or environment" sh -c "! grep -aqE 'BEGIN [A-Z ]*PRIVATE KEY-----' '$samples'"
 check "the log is the operator's alone" test "$(stat -c %a "$WORK/init.log")" = 600
 for h in "${NODES[@]}"; do
-    check "none is in the journal of $h" sh -c "! docker exec clusterctl-lab-$h journalctl --no-pager -o cat | grep -qFf '$secrets'"
-    check "no key is readable for others on $h" sh -c "! docker exec clusterctl-lab-$h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
+    check "none is in the journal of $h" sh -c "! docker exec $NET-$h journalctl --no-pager -o cat | grep -qFf '$secrets'"
+    check "no key is readable for others on $h" sh -c "! docker exec $NET-$h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
 done
-check "no plan shows one" sh -c "on() { :; }; docker exec clusterctl-lab-m1 rm /etc/kubernetes/scheduler.conf; '$CTL' plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
+check "no plan shows one" sh -c "on() { :; }; docker exec $NET-m1 rm /etc/kubernetes/scheduler.conf; '$CTL' plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
 check "and it is mended" ctl apply
 
 swapped=$WORK/known_hosts.swapped
-sed '/^172.30.0.21 /s/ AAAA.*/ AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl/' "$LAB/known_hosts" >"$swapped"
+sed "/^$SUBNET.21 /s/ AAAA.*/ AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl/" "$KNOWN_HOSTS" >"$swapped"
 sed "s|knownHosts: .*|knownHosts: [$swapped]|" "$CLUSTERCTL_INVENTORY" >"$WORK/swapped.yaml"
 before=$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')
 out=$("$CTL" -i "$WORK/swapped.yaml" exec --limit w1 -- true 2>&1); status=$?

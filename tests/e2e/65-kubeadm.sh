@@ -27,12 +27,12 @@ lab add w3 "$SUBNET.23" >/dev/null
 on w3 bash -s -- v1.20.2 3.2 "$SUBNET.2" "$SUBNET.2:5000" <"$ROOT/tests/lab/kubeadm/node.sh" >/dev/null 2>&1 || fail "preparing w3"
 join=$(ctl token create --print-join-command --ttl 30m) || fail "token create --print-join-command"
 by_kubeadm() { on w3 sh -c "$1 --cri-socket /run/containerd/containerd.sock --skip-phases=preflight"; }
-check "a wrong CA pin is refused by it" sh -c "! docker exec clusterctl-lab-w3 timeout 20 ${join%sha256:*}sha256:$(printf '%064d' 1) --cri-socket /run/containerd/containerd.sock --skip-phases=preflight"
+check "a wrong CA pin is refused by it" sh -c "! docker exec $NET-w3 timeout 20 ${join%sha256:*}sha256:$(printf '%064d' 1) --cri-socket /run/containerd/containerd.sock --skip-phases=preflight"
 check "kubeadm join with the printed command" by_kubeadm "$join"
 check "its node is there" until_true 30 kubectl get node w3
 check "token delete" ctl token delete "$token" "$(sed 's/.*--token \([a-z0-9]*\)\..*/\1/' <<<"$join")"
 expect "what is not there cannot be deleted" 1 ctl token delete "$id"
-check "the deleted token is refused by the API" sh -c "! docker exec clusterctl-lab-w3 kubectl --server https://$SUBNET.31:6443 --certificate-authority /etc/kubernetes/pki/ca.crt --token $token get csr"
+check "the deleted token is refused by the API" sh -c "! docker exec $NET-w3 kubectl --server https://$SUBNET.31:6443 --certificate-authority /etc/kubernetes/pki/ca.crt --token $token get csr"
 kubectl delete node w3 >/dev/null
 lab destroy w3
 check "nothing differs afterwards" until_true 60 "$CTL" plan

@@ -26,14 +26,55 @@ for _ in $(seq 20); do kubectl get --raw /readyz >/dev/null || fail "a read with
 lab destroy e1
 check "a dead member is removed" ctl remove e1 --dead --yes
 check "two voting members are left" test "$(member_names e2)" = "e2 e3"
-lab add e1 172.30.0.41 >/dev/null
+lab add e1 $SUBNET.41 >/dev/null
 check "a new machine joins" ctl join
 check "three voting members again" test "$(member_names e2)" = "e1 e2 e3"
 kill "$WRITER"; wait "$WRITER"
 say "writer through the death and the replacement of a member: $(cat "$WORK/writer.out")"
 check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
-check "every API server knows the members" on m2 grep -q -- '--etcd-servers=https://172.30.0.41:2379,https://172.30.0.42:2379,https://172.30.0.43:2379' /etc/kubernetes/manifests/kube-apiserver.yaml
+check "every API server knows the members" on m2 grep -q -- "--etcd-servers=https://$SUBNET.41:2379,https://$SUBNET.42:2379,https://$SUBNET.43:2379" /etc/kubernetes/manifests/kube-apiserver.yaml
 expect "nothing is left to do after it" 0 ctl plan
+
+# Another etcd, one member after the other; and one that does not start: the host puts the one before it back by itself.
+# process HOST: the process of etcd, by the time it was started, and what it was started from
+process() { on "$1" sh -c 'pid=$(pgrep -xo etcd) && stat -c %Y /proc/$pid && readlink /proc/$pid/exe && sed -n 2p /var/lib/clusterctl/binaries/etcd && cat /etc/etcd.env'; }
+same() { process "$1" | cmp -s - "$WORK/etcd-$1"; }
+keep() { for e in e1 e2 e3; do process $e >"$WORK/etcd-$e"; done; }
+says() { grep -q "$1" "$WORK/etcd.log" || { tail -n 20 "$WORK/etcd.log"; return 1; }; }
+tried() { "$CTL" "$@" >"$WORK/etcd.log" 2>&1; }
+check "releases that are broken on purpose" lab build --broken
+write_begin
+keep
+sed -i "s/imageTag: .*/imageTag: 3.4.23-1/" "$CLUSTERCTL_INVENTORY"
+check "another etcd is applied" tried apply
+for e in e1 e2 e3; do
+    check "$e runs it" sh -c "docker exec $NET-$e cat /var/lib/clusterctl/binaries/etcd | grep -q etcd:3.4.23-1"
+    if same $e; then fail "$e was restarted for it"; else pass "$e was restarted for it"; fi
+    check "nothing is kept on $e any more" on $e test ! -e /var/lib/clusterctl/spare
+done
+expect "nothing is left to do after it" 0 ctl plan
+good=$(cat "$CLUSTERCTL_INVENTORY")
+keep
+sed -i "s/imageTag: .*/imageTag: 3.4.99-0/" "$CLUSTERCTL_INVENTORY"
+start=$(millis)
+expect "an etcd that does not start is put back" 1 tried apply
+say "found and put back in $(($(millis) - start)) ms"
+check "with its last words" says 'broken on purpose'
+check "the previous one serves" says 'the previous etcd is back and serves'
+untouched=0
+for e in e1 e2 e3; do same $e && untouched=$((untouched + 1)); done
+check "the other two were not touched" test $untouched = 2
+check "three voting members" test "$(member_names e2)" = "e1 e2 e3"
+printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"
+check "what was brought along is what is left" ctl apply
+expect "nothing is left to do after the roll-back" 0 ctl plan
+on e2 rm /etc/etcd.env
+expect "a file of etcd's that was deleted is missed" 6 ctl plan
+check "and written again" ctl apply
+expect "nothing is left to do after that" 0 ctl plan
+kill "$WRITER"; wait "$WRITER"
+say "writer through both: $(cat "$WORK/writer.out")"
+check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
 check "reset" ctl reset --yes --keep-software
 check "no data and no service is left on e2" on e2 sh -c '[ ! -e /var/lib/etcd/member ] && [ ! -e /etc/systemd/system/etcd.service ] && ! pgrep -x etcd'
 for e in e1 e2 e3; do lab destroy $e; done

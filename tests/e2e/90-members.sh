@@ -12,14 +12,15 @@ write_end() {
     tail -n 5 "$WORK/writer.log"
 }
 
-check "hosts for 3+3" lab up --masters 3 --workers 3
+lab down >/dev/null 2>&1
+check "hosts for 3+3, as nobody has used them" lab up --masters 3 --workers 3
 lab_inventory ha-haproxy.yaml
-sed -i 's|^  - name: lb1|  - name: w3\n    address: 172.30.0.23\n    roles: [worker]\n  - name: lb1|' "$CLUSTERCTL_INVENTORY"
+sed -i "s|^  - name: lb1|  - name: w3\n    address: $SUBNET.23\n    roles: [worker]\n  - name: lb1|" "$CLUSTERCTL_INVENTORY"
 cp "$CLUSTERCTL_INVENTORY" "$FULL"
 inventory_of m1 w1 lb1
 check "init of 1+1" logged init
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
-kubectl create deployment stays --image=172.30.0.2:5000/agnhost:2.20 -- /agnhost netexec >/dev/null
+kubectl create deployment stays --image=$SUBNET.2:5000/agnhost:2.20 -- /agnhost netexec >/dev/null
 
 write_begin
 inventory_of m1 m2 m3 w1 w2 w3 lb1

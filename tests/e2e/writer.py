@@ -17,15 +17,26 @@ PERIOD = 0.05  # seconds between two requests
 LIMIT = 10  # seconds a request may take
 
 
-def connection_maker(path):
-    text = open(path).read()
-    field = lambda name: re.search(rf"{name}: *\"?([^\s\"]+)", text).group(1)
-    context = ssl.create_default_context(cadata=base64.b64decode(field("certificate-authority-data")).decode())
+def field(path, name):
+    return re.search(rf"{name}: *\"?([^\s\"]+)", open(path).read()).group(1)
+
+
+def server_of(path):
+    return field(path, "server")
+
+
+def context_of(path):
+    context = ssl.create_default_context(cadata=base64.b64decode(field(path, "certificate-authority-data")).decode())
     with tempfile.NamedTemporaryFile() as pair:
-        pair.write(base64.b64decode(field("client-certificate-data")) + base64.b64decode(field("client-key-data")))
+        pair.write(base64.b64decode(field(path, "client-certificate-data")) + base64.b64decode(field(path, "client-key-data")))
         pair.flush()
         context.load_cert_chain(pair.name)
-    host, port = field("server").removeprefix("https://").rsplit(":", 1)
+    return context
+
+
+def connection_maker(path):
+    context = context_of(path)
+    host, port = server_of(path).removeprefix("https://").rsplit(":", 1)
     return lambda: http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=LIMIT, context=context)
 
 
@@ -72,4 +83,5 @@ def main():
     print(f"acknowledged {len(acknowledged)} failed {failed} missing {len(missing)} longest-silence-ms {int(longest * 1000)}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -38,16 +38,22 @@ push() {
     rm -rf "$tmp"
 }
 
-# site_release STAMP: one version on the download site, with bare hex digests beside the binaries, and its images
-site_release() {
-    local stamp=$1 bin=$LAB/bin/$1 dir=$SITE/release/$1/bin/linux/amd64 b start=$SECONDS digest
-    digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/kubernetes-$stamp")
-    done_with "release-$stamp" "$digest" && return
+# site_binaries STAMP: one version on the download site, with bare hex digests beside the binaries
+site_binaries() {
+    local dir=$SITE/release/$1/bin/linux/amd64 b
     mkdir -p "$dir"
     for b in kubelet kubectl kubeadm; do
-        ln -f "$bin/$b" "$dir/$b"
+        ln -f "$LAB/bin/$1/$b" "$dir/$b"
         sha256sum "$dir/$b" | cut -d' ' -f1 | tr -d '\n' >"$dir/$b.sha256"
     done
+}
+
+# site_release STAMP: one version on the download site and its images
+site_release() {
+    local stamp=$1 bin=$LAB/bin/$1 b start=$SECONDS digest
+    digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/kubernetes-$stamp")
+    done_with "release-$stamp" "$digest" && return
+    site_binaries "$stamp"
     say "pushing the images of $stamp"
     push_registry
     for b in kube-apiserver kube-controller-manager kube-scheduler; do
@@ -58,8 +64,13 @@ site_release() {
         push "pause:$PAUSE_TAG" '["/pause"]' -C "$bin" pause
         push "etcd:$ETCD_TAG" null -C "$LAB/work/trees/etcd" .
         push "agnhost:$AGNHOST_TAG" '["/agnhost"]' -C "$LAB/work/trees/agnhost" . -C "$bin" agnhost
+    else
+        push "pause:$PAUSE_NEXT" '["/pause"]' -C "$LAB/bin/$K8S_DEFAULT" pause
+        push "etcd:$ETCD_NEXT" null -C "$LAB/work/trees/etcd" . -C "$LAB_SRC" --transform 's,^lib.sh$,another-image,' lib.sh
     fi
     push_registry_stop
+    # what `upgrade plan` asks for: the newest patch of each minor
+    printf '%s\n' "$stamp" >"$SITE/release/stable-${stamp:1:4}.txt"
     mark_done "release-$stamp" "$digest"
     say "release $stamp on the site in $((SECONDS - start)) s"
 }

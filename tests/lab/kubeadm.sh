@@ -1,12 +1,15 @@
 #!/bin/bash
 # kubeadm.sh: builds the lab's cluster with kubeadm in its best scripted order; proves the lab and is the benchmark's yardstick.
-# usage: kubeadm.sh prepare | cluster | reset | all       (VERSION=v1.20.2 in the environment picks the release)
+# usage: kubeadm.sh prepare | cluster | stage | upgrade | reset | all     (VERSION and NEXT in the environment pick the releases; with
+#        ETCD_TO=3.4.23-1 an upgrade swaps etcd, too)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./lib.sh
 . ./hosts.sh
 
 VERSION=${VERSION:-$K8S_DEFAULT}
+NEXT=${NEXT:-$K8S_NEXT}
+ETCD_TO=${ETCD_TO:-$ETCD_TAG}
 TOKEN=abcdef.0123456789abcdef
 CERT_KEY=$(printf '%064d' 7)
 JOIN_TIMEOUT=300
@@ -158,6 +161,78 @@ cluster() {
     say "cluster: ${#NODES[@]} nodes Ready, ${#MASTERS[@]} etcd members vote: $(since "$T0") s"
 }
 
+# stage: the next release's images and programs on every host, before an upgrade (not part of what is measured)
+stage_node() {
+    local images="^kube-proxy:$NEXT"
+    on "$1" bash -s -- "$NEXT" "$SITE_IP" <kubeadm/stage.sh
+    case $1 in m*) images="^etcd:$ETCD_TO|:$NEXT" ;; esac
+    preload_host "$1" - "$images"
+}
+stage() {
+    local t; t=$(now)
+    all stage_node "${NODES[@]}"
+    say "stage: $(since "$t") s"
+}
+
+ms_since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%d", 1000 * (b - a)}'; }
+# kubectl through the endpoint, so that no master that is being changed stands in the way
+admin() { on "${MASTERS[0]}" /opt/next/kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
+# next_kubeadm HOST VERB...: the next release's kubeadm; its output is added to the host's log
+next_kubeadm() {
+    on "$1" sh -c 'exec /opt/next/kubeadm "$@" >>/var/log/kubeadm.log 2>&1' sh "${@:2}" ||
+        { on "$1" tail -20 /var/log/kubeadm.log >&2; die "kubeadm ${*:2} failed on $1"; }
+}
+# runs_next HOST: the API server says so itself, and the others' running containers are of the new images, and of no others
+runs_next() {
+    local c want=()
+    for c in kube-apiserver kube-controller-manager kube-scheduler etcd; do want+=("$REGISTRY/$c:$(image_tag $c)"); done
+    on "$1" bash -s -- "${IP[$1]}" "$NEXT" "${want[@]}" <<-'SH'
+	api=https://$1:6443
+	curl -sk "$api/version" | grep -q "\"gitVersion\": \"$2\"" || exit 1
+	[ "$(curl -sk -o /dev/null -w '%{http_code}' "$api/readyz")" = 200 ] || exit 1
+	running=$(ctr -n k8s.io tasks ls | awk '$3 == "RUNNING" {print $1}')
+	images=$(ctr -n k8s.io containers ls | grep -wF "$running" | awk '{print $2}')
+	for image in "${@:3}"; do
+	    [ "$(grep -F "${image%:*}:" <<<"$images")" = "$image" ] || exit 1
+	done
+	SH
+}
+image_tag() { if [ "$1" = etcd ]; then echo "$ETCD_TO"; else echo "$NEXT"; fi; }
+at_next() { [ "$(admin get node "$1" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}')" = "$NEXT True" ]; }
+
+# kubelet_to_next HOST: pods leave, the program is changed, the node comes back
+kubelet_to_next() {
+    admin drain "$1" --ignore-daemonsets --delete-emptydir-data --force >/dev/null 2>&1 || die "the drain of $1 failed"
+    on "$1" sh -c 'mv /opt/next/kubelet /usr/local/bin/kubelet && systemctl restart kubelet'
+    wait_for "$JOIN_TIMEOUT" "$1 is Ready at $NEXT" at_next "$1"
+    admin uncordon "$1" >/dev/null
+    say "$1 Ready at $NEXT at $(since "$T0") s"
+}
+
+# Everything is in place before; one master after the other, as kubeadm has it; then kubelets. Workers need no waiting for another: one by one.
+upgrade() {
+    local m h control whole
+    # kubeadm knows etcd's tag from here
+    admin -n kube-system get configmap kubeadm-config -o yaml | sed "s/imageTag: $ETCD_TAG/imageTag: $ETCD_TO/" | admin apply -f - >/dev/null 2>&1
+    T0=$(now)
+    next_kubeadm "${MASTERS[0]}" upgrade apply "$NEXT" --yes --ignore-preflight-errors=all
+    say "${MASTERS[0]} upgraded at $(since "$T0") s"
+    for m in "${MASTERS[@]:1}"; do
+        next_kubeadm "$m" upgrade node --skip-phases=preflight
+        say "$m upgraded at $(since "$T0") s"
+    done
+    for m in "${MASTERS[@]}"; do wait_for "$JOIN_TIMEOUT" "$m runs $NEXT" runs_next "$m"; done
+    control=$(ms_since "$T0")
+    say "control plane at $NEXT at $(since "$T0") s"
+    for h in "${WORKERS[@]}"; do next_kubeadm "$h" upgrade node --skip-phases=preflight; done
+    for h in "${NODES[@]}"; do kubelet_to_next "$h"; done
+    whole=$(ms_since "$T0")
+    [ "$(admin get nodes --no-headers | awk -v v="$NEXT" '$2 == "Ready" && $5 == v' | wc -l)" = "${#NODES[@]}" ] || die "not every node is Ready at $NEXT"
+    say "${#NODES[@]} nodes Ready at $NEXT at $(since "$T0") s"
+    echo "control-plane-ms $control"
+    echo "whole-ms $whole"
+}
+
 reset_node() { on "$1" bash -s <kubeadm/reset.sh; }
 reset() {
     local t; t=$(now)
@@ -168,7 +243,9 @@ reset() {
 case ${1:-} in
     prepare) prepare ;;
     cluster) cluster ;;
+    stage)   stage ;;
+    upgrade) upgrade ;;
     reset)   reset ;;
     all)     prepare; cluster ;;
-    *)       sed -n 's/^# usage: /usage: /p' kubeadm.sh >&2; exit 2 ;;
+    *)       sed -n 's/^# usage: /usage: /p; s/^#        ETCD_TO/       ETCD_TO/p' kubeadm.sh >&2; exit 2 ;;
 esac

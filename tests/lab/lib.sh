@@ -7,8 +7,11 @@ LAB_ROOT=$(cd "$LAB_SRC/../.." && pwd)
 LAB=${CLUSTERCTL_LAB_DIR:-$LAB_ROOT/target/lab}     # every product; may be moved to share a cache between checkouts
 
 K8S_DEFAULT=v1.20.2                                 # what Debian's source package holds
+K8S_NEXT=v1.21.14                                  # what upgrades are rehearsed with: the same source under another stamp
 PAUSE_TAG=3.2
+PAUSE_NEXT=3.4.1                                    # what 1.21 names; the same program
 ETCD_TAG=3.4.23-0
+ETCD_NEXT=3.4.23-1                                  # the same program in another image, so that upgrades swap etcd, too
 AGNHOST_TAG=2.20
 
 NET=${CLUSTERCTL_LAB_NET:-clusterctl-lab}           # another name and subnet make a second lab beside the first

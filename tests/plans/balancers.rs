@@ -2,7 +2,8 @@
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::{Plan, blockers, reset};
+use clusterctl::plan::blockers::Purpose;
+use clusterctl::plan::{Plan, blockers};
 
 use super::world;
 
@@ -38,7 +39,7 @@ fn shown(plan: &Plan, whole: bool) -> String {
 
 fn fresh(inv: &Inventory, whole: bool) -> String {
     let facts = world::bare(inv);
-    assert_eq!(blockers::of(inv, &facts, true), []);
+    assert_eq!(blockers::of(inv, &facts, Purpose::Found), []);
     shown(&world::plan(inv, &facts).0, whole)
 }
 
@@ -79,15 +80,13 @@ fn a_reset_takes_them_away() {
     for name in ["nginx with a VIP", "haproxy with a VIP", "local"] {
         let inv = kind(name);
         let facts = world::finished(&inv);
-        let leaving: Vec<String> = inv.hosts.iter().map(|h| h.name.clone()).collect();
-        let page = reset::page(&reset::Inputs { inv: &inv, facts: &facts, leaving: &leaving, keep_software: false });
-        let (plan, after) = Plan::of(&page, &facts);
+        let (plan, after) = world::reset(&inv, &facts);
         let left = |h: &clusterctl::facts::HostFacts| {
             h.files.keys().filter(|p| ["nginx", "haproxy", "keepalived"].iter().any(|w| p.contains(w))).count()
                 + h.units.keys().filter(|u| ["nginx", "haproxy", "keepalived"].contains(&u.as_str())).count()
         };
         assert_eq!(after.hosts.values().map(left).sum::<usize>(), 0, "{name}: {plan}");
-        assert!(Plan::of(&page, &after).0.is_empty(), "{name}");
+        assert!(world::reset(&inv, &after).0.is_empty(), "{name}");
     }
 }
 
@@ -103,7 +102,8 @@ fn an_endpoint_that_leads_nowhere_is_a_change_that_remains() {
 
 #[test]
 fn what_is_refused() {
-    let names = |inv: &Inventory, facts: &Facts| blockers::of(inv, facts, true).into_iter().map(|b| (b.host, b.name)).collect::<Vec<_>>();
+    let names =
+        |inv: &Inventory, facts: &Facts| blockers::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name)).collect::<Vec<_>>();
     let inv = kind("nginx with a VIP");
     let mut facts = world::bare(&inv);
     facts.host_mut("lb2").addresses.clear();

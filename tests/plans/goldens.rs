@@ -3,7 +3,7 @@
 use clusterctl::facts::{FileFact, FileKind};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::{Plan, reset};
+use clusterctl::plan::Plan;
 
 use super::world;
 
@@ -90,6 +90,18 @@ fn a_new_patch_version() {
 }
 
 #[test]
+fn an_upgrade_by_one_minor() {
+    let facts = world::finished(&world::inventory("v1.34.2"));
+    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.35.1"), &facts).0));
+}
+
+#[test]
+fn an_upgrade_by_four_minors_rolls_kubelets_twice() {
+    let facts = world::finished(&world::inventory("v1.32.2"));
+    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.36.1"), &facts).0));
+}
+
+#[test]
 fn nothing_to_do() {
     let inv = world::inventory("v1.34.2");
     insta::assert_snapshot!(world::plan(&inv, &world::finished(&inv)).0.to_string());
@@ -111,9 +123,7 @@ fn files_changed_and_deleted_by_hand() {
 fn a_whole_cluster_goes() {
     let inv = world::inventory("v1.34.2");
     let facts = world::finished(&inv);
-    let leaving: Vec<String> = inv.hosts.iter().map(|h| h.name.clone()).collect();
-    let page = reset::page(&reset::Inputs { inv: &inv, facts: &facts, leaving: &leaving, keep_software: false });
-    insta::assert_snapshot!(titles(&Plan::of(&page, &facts).0));
+    insta::assert_snapshot!(titles(&world::reset(&inv, &facts).0));
 }
 
 #[test]

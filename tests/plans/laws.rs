@@ -30,6 +30,13 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         let small = world::hosts(version, &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
         out.push((format!("growing {version}"), inv.clone(), world::growing(&small, &inv)));
     }
+    for version in ["v1.20.2", "v1.36.2"] {
+        let mut inv = super::adopted::inventory(version);
+        let facts = super::adopted::adopted(&inv);
+        out.push((format!("adopted {version}"), inv.clone(), facts.clone()));
+        inv.kubelet.config.insert("maxPods".into(), 50.into());
+        out.push((format!("adopted and changed {version}"), inv, facts));
+    }
     for (name, inv) in super::balancers::kinds() {
         out.push((format!("fresh {name}"), inv.clone(), world::bare(&inv)));
         out.push((format!("finished {name}"), inv.clone(), world::finished(&inv)));
@@ -110,6 +117,88 @@ fn what_is_removed_stays_removed_after_any_prefix() {
         planned.step.predict(host, &mut now);
     }
     assert!(world::removal(&inv, &now, &["m1"], false).0.is_empty());
+}
+
+#[test]
+fn a_reset_takes_its_own_lock_away_where_nothing_else_of_ours_was() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::bare(&inv);
+    assert!(world::reset(&inv, &facts).0.is_empty(), "bare hosts are left alone");
+    let leftover = world::finished(&inv).host("w1").files["/var/lib/clusterctl"].clone();
+    facts.host_mut("w1").files.insert("/etc/kubernetes".into(), leftover);
+    let (plan, after) = world::reset(&inv, &facts);
+    assert_eq!(
+        plan.to_string().lines().filter(|l| l.contains("remove")).collect::<Vec<_>>(),
+        ["  w1: remove /etc/kubernetes", "  w1: remove /var/lib/clusterctl"]
+    );
+    assert!(world::reset(&inv, &after).0.is_empty());
+}
+
+/// Clusters of which an upgrade is to be planned: by a patch, a minor, several minors, of 1.20, and with etcd on hosts of its own.
+fn upgrades() -> Vec<(Inventory, Facts)> {
+    let pairs = [("v1.34.2", "v1.34.5"), ("v1.34.2", "v1.35.1"), ("v1.32.2", "v1.36.1"), ("v1.20.2", "v1.21.14")];
+    let stacked = pairs.into_iter().map(|(from, to)| (world::inventory(to), world::finished(&world::inventory(from))));
+    let external = pairs[..2].iter().map(|(from, to)| (world::external(to, 3), world::finished(&world::external(from, 3))));
+    stacked.chain(external).collect()
+}
+
+#[test]
+fn an_upgrade_goes_on_after_any_prefix_and_ends() {
+    for (inv, facts) in upgrades() {
+        let (plan, after) = world::upgraded(&inv, &facts);
+        let again = world::upgraded(&inv, &after).0;
+        assert!(again.is_empty(), "to {}:\n{again}", inv.cluster.version);
+        // Preludes are asked live, each time: what one saw is good for its own track alone. A rollout that the next leg changes anew is not
+        // waited for twice.
+        let asked = |t: &String| t.contains("quorum") || t.contains("rolled out") || t.contains("first new pod");
+        let all: Vec<String> = titles(&plan).into_iter().filter(|t| !asked(t)).collect();
+        let mut now = facts.clone();
+        for (done, (_, host, planned)) in plan.steps().filter(|(_, _, s)| !asked(&s.title)).enumerate() {
+            let rest: Vec<String> = titles(&world::upgraded(&inv, &now).0).into_iter().filter(|t| !asked(t)).collect();
+            let differs = rest.iter().zip(&all[done..]).find(|(a, b)| a != b);
+            assert!(rest.len() == all.len() - done && differs.is_none(), "to {}: after {done} steps: {differs:?}", inv.cluster.version);
+            planned.step.predict(host, &mut now);
+            assert!(planned.step.pending(host, &now).is_none(), "to {}: {host}: {}", inv.cluster.version, planned.title);
+        }
+    }
+}
+
+/// However many parts the way has: images that are brought along first cannot be missing in its middle.
+#[test]
+fn an_upgrade_brings_every_image_before_anything_changes() {
+    for (inv, facts) in upgrades() {
+        let plan = world::upgraded(&inv, &facts).0;
+        let late = plan.steps().skip_while(|(phase, ..)| phase.starts_with("prepare")).find(|(.., s)| matches!(s.step, Step::Image(_)));
+        assert!(late.is_none(), "to {}: {}", inv.cluster.version, late.map_or("", |(.., s)| &s.title));
+    }
+}
+
+/// At every moment of every upgrade: API servers one minor apart at the most, no kubelet ahead of one or too far behind, no node changed
+/// that takes pods, none left cordoned.
+#[test]
+fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
+    use clusterctl::plan::upgrade::Running;
+    for (inv, facts) in upgrades() {
+        let plan = world::upgraded(&inv, &facts).0;
+        let mut now = facts.clone();
+        for (_, host, planned) in plan.steps() {
+            let before = Running::of(&inv, &now);
+            let drained = now.cluster.as_ref().is_some_and(|c| c.drained.contains(host));
+            planned.step.predict(host, &mut now);
+            let running = Running::of(&inv, &now);
+            let (oldest, newest) =
+                (running.oldest().expect("one runs").minor(), running.api_servers.values().max().expect("one runs").minor());
+            assert!(newest <= oldest + 1, "{}", planned.title);
+            let furthest =
+                clusterctl::versions::of(running.api_servers.values().max().expect("one runs")).expect("supported").oldest_kubelet;
+            for (node, version) in &running.kubelets {
+                assert!(version.minor() <= oldest && version.minor() >= furthest, "{node} at {version} after {host}: {}", planned.title);
+                assert!(before.kubelets.get(node) == Some(version) || drained, "{node} was not drained before {}", planned.title);
+            }
+        }
+        let cordoned = now.cluster.iter().flat_map(|c| &c.nodes).filter(|(_, n)| n["spec"]["unschedulable"] == true).count();
+        assert_eq!(cordoned, 0);
+    }
 }
 
 #[test]

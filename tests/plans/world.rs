@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
-use clusterctl::facts::{Facts, HostFacts, MemberFact};
+use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
 use clusterctl::pki::FileOut;
-use clusterctl::plan::cluster::{self, Inputs, JoinToken};
-use clusterctl::plan::{Page, Plan, remove};
+use clusterctl::plan::cluster::{self, Inputs, JoinToken, Roll};
+use clusterctl::plan::upgrade::{self, Leg, Running};
+use clusterctl::plan::{Page, Plan, remove, reset};
+use clusterctl::step::drain::How;
 use clusterctl::versions;
 
 /// A text that stands for every secret; it must never be seen.
@@ -65,11 +68,20 @@ pub fn bare(inv: &Inventory) -> Facts {
         cpus: 2,
         ..HostFacts::default()
     };
-    Facts { hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name, h.node_address()))).collect(), cluster: None }
+    Facts {
+        hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name, h.node_address()))).collect(),
+        cluster: None,
+        snapshot_taken: false,
+    }
 }
 
 /// The page over these facts, with a PKI that is there already in name only.
 pub fn page(inv: &Inventory, facts: &Facts) -> Page {
+    rolled(inv, facts, &Roll::default())
+}
+
+/// The same with kubelets that stay behind or come along.
+pub fn rolled(inv: &Inventory, facts: &Facts, roll: &Roll) -> Page {
     let v = versions::of(&inv.cluster.version).expect("the version is supported");
     let file = |path: &str| FileOut {
         path: path.into(),
@@ -95,13 +107,40 @@ pub fn page(inv: &Inventory, facts: &Facts) -> Page {
         })
         .collect();
     let token = JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() };
-    cluster::page(&Inputs { inv, facts, v, ca_pem: CA_PEM, external_ca: false, pki: &pki, token: &token, manifests: &[] })
+    cluster::page(&Inputs { inv, facts, v, ca_pem: CA_PEM, external_ca: false, pki: &pki, token: &token, manifests: &[], roll })
         .expect("a page can be made")
 }
 
 /// What is left to do, and what the facts become.
 pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     Plan::of(&page(inv, facts), facts)
+}
+
+/// What is left of an upgrade to the inventory's version, leg by leg, and what the facts become.
+pub fn upgraded(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    let (mut plan, mut facts) = (Plan::default(), facts.clone());
+    let through = (29..36).map(|minor| (minor, format!("v1.{minor}.9").parse().expect("a version"))).collect();
+    let legs = upgrade::way(&Running::of(inv, &facts), &inv.cluster.version, &through).expect("there is a way");
+    for (at, leg) in legs.iter().enumerate() {
+        let mut inv = inv.clone();
+        inv.cluster.version = leg.version().clone();
+        let how =
+            How { timeout: Duration::from_secs(900), force: false, delete_emptydir_data: false, grace_period: -1, disable_eviction: false };
+        let roll = match leg {
+            Leg::ControlPlane(_) => Roll {
+                held: Running::of(&inv, &facts).kubelets,
+                next: legs[at..].iter().find(|l| matches!(l, Leg::Kubelets(_))).map(|l| l.version().clone()),
+                later: legs[at + 1..].iter().filter(|l| matches!(l, Leg::ControlPlane(_))).map(|l| l.version().clone()).collect(),
+                snapshot: Some("ha-etcd.db".into()),
+                ..Roll::default()
+            },
+            Leg::Kubelets(_) => Roll { kubelets: true, drain: Some(how), ..Roll::default() },
+        };
+        let (next, after) = Plan::of(&rolled(&inv, &facts, &roll), &facts);
+        plan.phases.extend(next.phases);
+        facts = after;
+    }
+    (plan, facts)
 }
 
 /// Facts of a finished cluster of this inventory.
@@ -111,7 +150,16 @@ pub fn finished(inv: &Inventory) -> Facts {
     for m in inv.etcd_hosts() {
         facts.host_mut(&m.name).members = Some(members.clone());
     }
+    // The locks of the run that made it.
+    let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
+    facts.hosts.values_mut().for_each(|h| drop(h.files.insert("/var/lib/clusterctl".into(), folder.clone())));
     facts
+}
+
+/// What is left of a reset of all hosts, and what the facts become.
+pub fn reset(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    let leaving: Vec<String> = inv.hosts.iter().map(|h| h.name.clone()).collect();
+    Plan::of(&reset::page(&reset::Inputs { inv, facts, leaving: &leaving, keep_software: false }), facts)
 }
 
 /// A voting member as etcd lists it.

@@ -12,6 +12,7 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::pki;
 use crate::plan::blockers::Blocker;
 use crate::plan::cluster;
+use crate::versions::Minor;
 
 /// The PKI of a cluster, by control-plane host.
 pub(super) struct Certificates {
@@ -21,7 +22,7 @@ pub(super) struct Certificates {
 }
 
 /// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
-pub(super) fn certificates(inv: &Inventory, luggage: &Luggage, facts: &Facts) -> Result<Certificates, Vec<Blocker>> {
+pub(super) fn certificates(inv: &Inventory, v: &'static Minor, luggage: &Luggage, facts: &Facts) -> Result<Certificates, Vec<Blocker>> {
     let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
@@ -37,7 +38,7 @@ pub(super) fn certificates(inv: &Inventory, luggage: &Luggage, facts: &Facts) ->
         control_plane: h.has(Role::ControlPlane),
         worker: false,
         etcd_member: inv.runs_etcd(h),
-        super_admin: Some(&h.name) == first && luggage.v.identity.super_admin,
+        super_admin: Some(&h.name) == first && v.identity.super_admin,
     };
     let requests: Vec<pki::HostRequest<'_>> = holders
         .iter()
@@ -48,7 +49,7 @@ pub(super) fn certificates(inv: &Inventory, luggage: &Luggage, facts: &Facts) ->
             observed: observed.get(&h.name).unwrap_or(&none),
         })
         .collect();
-    let cluster = pki::Cluster { inv, v: luggage.v, endpoint: &endpoint };
+    let cluster = pki::Cluster { inv, v, endpoint: &endpoint };
     let files = pki::fleet_files(&auth, cluster, &requests, &opts, now).map_err(to_blockers)?;
     let files = holders.iter().map(|h| h.name.clone()).zip(files).collect();
     Ok(Certificates { ca_pem: auth.ca_pem(), external_ca: auth.is_external(), files })

@@ -3,33 +3,37 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use serde_json::Value;
 
+mod budgets;
 mod certificates;
+pub(super) mod luggage;
 mod sources;
 pub mod stages;
+pub mod upgrade;
 
 use certificates::certificates;
+use luggage::Luggage;
 use stages::{Leaving, Stage};
+use upgrade::Upgrade;
 
 use super::report::Blocked;
-use super::session::{Reach, Session};
-use super::{Call, limit, lock, operator_files};
+use super::session::{Observed, Reach, Session};
+use super::upgrade::record::version as record_version;
+use super::{Call, limit, lock};
 use crate::error::{Exit, Failure, chain};
-use crate::facts::Facts;
-use crate::host::{HostName, Secret};
-use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::{self, Inputs, JoinToken};
+use crate::facts::evictions::{BUDGETS, PODS};
+use crate::facts::{Facts, ObjectRef};
+use crate::host::HostName;
+use crate::plan::blockers::{self, Blocker, Purpose};
+use crate::plan::cluster::{self, Inputs};
+use crate::plan::upgrade::Running;
 use crate::plan::{Page, Plan, remove};
 use crate::run::Run;
 use crate::step::Step;
-use crate::{pki, versions};
-
-/// Tokens of a run live this long: longer than any join takes, too short to be worth stealing.
-const TOKEN_LIFE: Duration = Duration::from_secs(15 * 60);
+use crate::versions;
 
 /// How a verb uses the flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,8 @@ pub enum Mode {
     Remove(Leaving),
     /// A host takes the place of those that leave.
     Replace(Leaving, HostName),
+    /// A cluster that stands comes to another version.
+    Upgrade(Box<Upgrade>),
 }
 
 impl Mode {
@@ -65,19 +71,21 @@ impl Mode {
             _ => None,
         }
     }
-}
 
-/// What a run takes along besides the facts; the same for every planning in it.
-struct Luggage {
-    v: &'static versions::Minor,
-    token: JoinToken,
-    /// PKI files the operator gave, by path below the PKI folder.
-    given: BTreeMap<String, Secret>,
-    /// CNI and add-on manifests the operator gave, in order.
-    manifests: Vec<Value>,
-    /// The client of an etcd that someone else runs.
-    external_etcd: Option<pki::ExternalEtcdFiles>,
-    keys: pki::Keys,
+    fn upgrade(&self) -> Option<&Upgrade> {
+        match self {
+            Mode::Upgrade(upgrade) => Some(upgrade),
+            _ => None,
+        }
+    }
+
+    fn purpose(&self) -> Purpose {
+        match self {
+            Mode::Init => Purpose::Found,
+            Mode::Upgrade(_) => Purpose::Upgrade,
+            _ => Purpose::Keep,
+        }
+    }
 }
 
 /// Runs the flow and says how it ended.
@@ -97,18 +105,32 @@ async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit>
         report.error(fault.message, Some(&fault.hint));
         return Err(Exit::Usage);
     }
-    let luggage = luggage(session, call).await?;
-    let (facts, failures) = look(session, &luggage).await;
-    let mut failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
+    let luggage = luggage::pack(session, call).await?;
+    let mut observed = look(session, &luggage, mode).await;
+    let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
     // That a machine which is called gone does not answer is no failure.
     failures.retain(|f| !mode.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
-    let (found, plan) = planned(session, &luggage, &facts, mode)?;
+    let chosen;
+    let mode = match mode {
+        Mode::Upgrade(u) => {
+            chosen = Mode::Upgrade(Box::new(u.chosen(session, &observed.facts).await));
+            &chosen
+        }
+        other => other,
+    };
+    let (mut found, plan) = planned(session, &luggage, &observed.facts, mode)?;
+    if let Some(u) = mode.upgrade() {
+        let findings = upgrade::judged(session, &observed, u).await;
+        findings.warnings.iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
+        found.extend(findings.blockers);
+    }
     if !found.is_empty() {
         report.failures(&failures);
         refuse(session, &found);
         let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
         return Err(if away { Exit::Unreachable } else { Exit::Refused });
     }
+    let facts = observed.facts;
     let found = sources::missing(session, &plan).await;
     if !found.is_empty() {
         report.failures(&failures);
@@ -123,6 +145,9 @@ async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit>
             (true, false) => Exit::ChangesRemain,
             (true, true) => Exit::Done,
         });
+    }
+    if plan.is_empty() && mode.upgrade().is_some() {
+        record(session, call, &facts);
     }
     if let Some(exit) = shown(session, call, &plan, &failures) {
         return Ok(exit);
@@ -139,9 +164,14 @@ async fn flow(session: &Session, call: &Call, mode: &Mode) -> Result<Exit, Exit>
         }
     }
     let away = !failures.is_empty();
-    failures.extend(carry_out(session, call, &plan, &facts).await?);
+    let broken = carry_out(session, call, &plan, &facts).await?;
+    let all_ran = broken.is_empty();
+    failures.extend(broken);
     if !failures.is_empty() {
         report.failures(&failures);
+        if all_ran && mode.upgrade().is_some() {
+            verify(session, call, &luggage, mode).await?;
+        }
         // The others are done, so it is a failure of the run, not of the network alone.
         return Ok(if away { Exit::Failed } else { worst(&failures) });
     }
@@ -183,13 +213,15 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
 
 /// Done means that the next plan is empty.
 async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) -> Result<Exit, Exit> {
-    let (facts, mut failures) = look(session, luggage).await;
+    let Observed { facts, mut failures, .. } = look(session, luggage, mode).await;
     let (_, mut left) = planned(session, luggage, &facts, mode)?;
     // What a new node set going may still be under way, such as a DaemonSet's pod on it: that is waited for, not called a difference.
-    if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| matches!(s.step, Step::Wait(_))) {
+    // So is a scheduler that ended when it lost its lease with the API server beside it: it is seen to come back.
+    let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::StaticPod(_) | Step::Accepts(_));
+    if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
         failures = carry_out(session, call, &left, &facts).await?;
         if failures.is_empty() {
-            let (facts, said) = look(session, luggage).await;
+            let Observed { facts, failures: said, .. } = look(session, luggage, mode).await;
             failures = said;
             left = planned(session, luggage, &facts, mode)?.1;
         }
@@ -207,6 +239,20 @@ async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) 
         session.report.result(&serde_json::json!({"result": "done", "cluster": name, "removed": leaving.hosts}), said);
         return Ok(Exit::Done);
     }
+    if mode.upgrade().is_some() {
+        record(session, call, &facts);
+    }
+    if left.is_empty()
+        && let Some(u) = mode.upgrade()
+    {
+        let paused = u.pause_after.is_some();
+        let said = match paused {
+            true => format!("paused; cluster {name} is on its way to {}: the same command without `--pause-after` goes on", u.to),
+            false => format!("cluster {name} runs {}", u.to),
+        };
+        session.report.result(&serde_json::json!({"result": "done", "cluster": name, "version": u.to, "paused": paused}), said);
+        return Ok(Exit::Done);
+    }
     if left.is_empty() {
         session.report.result(&serde_json::json!({"result": "done", "cluster": name}), format!("cluster {name} is as the inventory says"));
         return Ok(Exit::Done);
@@ -216,43 +262,90 @@ async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) 
     Ok(Exit::Failed)
 }
 
-async fn look(session: &Session, luggage: &Luggage) -> (Facts, Vec<Failure>) {
-    let objects = cluster::all_objects(&session.inventory, luggage.v, "", &luggage.manifests);
-    let observed = session.observe(&objects, &[]).await;
-    (observed.facts, observed.failures)
+/// The inventory says what the API servers have come to.
+fn record(session: &Session, call: &Call, facts: &Facts) {
+    if let Some(now) = Running::of(&session.inventory, facts).oldest().filter(|_| !call.global.dry_run) {
+        record_version(call, &session.inventory.cluster.version, now);
+    }
+}
+
+/// How long a host may take to end the swap of a static pod that an interrupted run began.
+const SWAP_LIMIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn look(session: &Session, luggage: &Luggage, mode: &Mode) -> Observed {
+    let inv = &session.inventory;
+    // An upgrade goes by several versions, and the names of some objects have one in them.
+    let minors: Vec<&'static versions::Minor> = match mode.upgrade() {
+        Some(u) => versions::up_to(u.to.minor()).collect(),
+        None => versions::of(&inv.cluster.version).into_iter().collect(),
+    };
+    let mut objects: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+    for v in minors {
+        let all = cluster::all_objects(inv, v, "", &luggage.manifests);
+        objects.extend(all.into_iter().map(|o| (ObjectRef::of(&o), o)));
+    }
+    let objects: Vec<Value> = objects.into_values().collect();
+    let raw: &[&str] = if mode.upgrade().is_some() { &[PODS, BUDGETS[0], BUDGETS[1]] } else { &[] };
+    let begun = Instant::now();
+    loop {
+        let observed = session.observe(&objects, raw).await;
+        let swapping: Vec<&str> = observed.facts.hosts.iter().filter(|(_, f)| f.swapping).map(|(name, _)| name.as_str()).collect();
+        if swapping.is_empty() || begun.elapsed() > SWAP_LIMIT {
+            return observed;
+        }
+        // What it ends as is not known before: a plan made now would be about a moment that is over.
+        session.report.note(format!("{} still ends what an interrupted run began there; looking again", swapping.join(", ")));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// What is left to do, stage by stage, each over what the facts become by the one before; and why it may not be done.
-fn planned(session: &Session, luggage: &Luggage, facts: &Facts, mode: &Mode) -> Result<(Vec<Blocker>, Plan), Exit> {
+pub(super) fn planned(session: &Session, luggage: &Luggage, facts: &Facts, mode: &Mode) -> Result<(Vec<Blocker>, Plan), Exit> {
     let (mut found, mut plan, mut facts) = (Vec::new(), Plan::default(), facts.clone());
     let touchable = touchable(session, &facts);
-    for stage in stages::of(mode, &session.inventory, &facts, &session.selected) {
-        found.extend(stage.blockers(&facts, *mode == Mode::Init));
+    let stages = match stages::of(mode, &session.inventory, &facts, &session.selected) {
+        Ok(stages) => stages,
+        Err(no) => return Ok((vec![Blocker::no_way(&no)], plan)),
+    };
+    for stage in stages {
+        found.extend(stage.blockers(&facts, mode.purpose()));
         if !found.is_empty() {
             break;
         }
         let page = page_of(session, luggage, &facts, &stage)?;
         let (next, after) = Plan::of(&page, &facts);
-        plan.phases.extend(next.limited(&touchable).phases);
+        let next = next.limited(&touchable);
+        let (next, paused) = match mode.upgrade() {
+            Some(u) => u.before_pause(stage.rolls(), next),
+            None => (next, false),
+        };
+        plan.phases.extend(next.phases);
+        if paused {
+            break;
+        }
         facts = after;
     }
     Ok((found, plan))
 }
 
 fn page_of(session: &Session, luggage: &Luggage, facts: &Facts, stage: &Stage) -> Result<Page, Exit> {
-    let certificates = certificates(&stage.inv, luggage, facts).map_err(|faults| {
+    // Stages are made of supported versions alone.
+    let Some(v) = versions::of(&stage.inv.cluster.version) else { return Err(Exit::Inventory) };
+    let roll = stage.roll(facts);
+    let certificates = certificates(&stage.inv, v, luggage, facts).map_err(|faults| {
         refuse(session, &faults);
         Exit::Refused
     })?;
     let inputs = Inputs {
         inv: &stage.inv,
         facts,
-        v: luggage.v,
+        v,
         ca_pem: &certificates.ca_pem,
         external_ca: certificates.external_ca,
         pki: &certificates.files,
         token: &luggage.token,
         manifests: &luggage.manifests,
+        roll: &roll,
     };
     let rest: Page = cluster::page(&inputs).map_err(|e| {
         session.report.error(chain(&e), Some("this is a defect of clusterctl; please report it with the inventory"));
@@ -262,24 +355,6 @@ fn page_of(session: &Session, luggage: &Luggage, facts: &Facts, stage: &Stage) -
         Some(leaving) => remove::spliced(&leaving, rest),
         None => rest,
     })
-}
-
-async fn luggage(session: &Session, call: &Call) -> Result<Luggage, Exit> {
-    let inv = &session.inventory;
-    // The inventory was refused before if its version is not supported.
-    let Some(v) = versions::of(&inv.cluster.version) else { return Err(Exit::Inventory) };
-    let expires = Timestamp::now() + TOKEN_LIFE;
-    let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let token = JoinToken { id: random_text(6, alphabet), secret: random_text(16, alphabet).into(), expires: format!("{expires:.0}") };
-    let told = |e: operator_files::FileFault| {
-        session.report.error(chain(&e), Some("mend the file or its path in the inventory"));
-        Exit::Inventory
-    };
-    let file = &call.global.inventory;
-    let given = operator_files::pki(inv, file).map_err(told)?;
-    let external_etcd = operator_files::external_etcd(inv, file).map_err(told)?;
-    let manifests = operator_files::manifests(inv, file).await.map_err(told)?;
-    Ok(Luggage { v, token, given, manifests, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
 }
 
 /// Says why nothing was done.
@@ -299,7 +374,7 @@ fn touchable(session: &Session, facts: &Facts) -> Vec<HostName> {
     session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect()
 }
 
-fn worst(failures: &[Failure]) -> Exit {
+pub(super) fn worst(failures: &[Failure]) -> Exit {
     let mut exits: Vec<Exit> = failures.iter().map(Failure::exit).collect();
     exits.sort();
     match exits.as_slice() {

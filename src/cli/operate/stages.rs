@@ -1,16 +1,21 @@
 //! Which pages a run is made of: one for most verbs, two where a host comes and another one goes.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Mode;
+use super::upgrade::Upgrade;
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory, Role};
+use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
 use crate::layout;
-use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::established;
+use crate::plan::Share;
+use crate::plan::blockers::{self, Blocker, Purpose};
 use crate::plan::cluster::etcd::peer_url;
+use crate::plan::cluster::{Hook, Roll, established};
 use crate::plan::remove;
+use crate::plan::upgrade::{self, Leg, NoWay, Running};
+use crate::step::drain::How;
 
 /// Hosts that leave, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,9 +35,21 @@ impl Leaving {
     }
 }
 
+/// What becomes of kubelets that run already.
+#[derive(Clone, Debug)]
+enum Kubelets {
+    /// They are as the inventory says.
+    AsSaid,
+    /// They stay at their version while the control plane goes ahead.
+    Held { next: Option<KubeVersion>, later: Vec<KubeVersion>, snapshot: Option<PathBuf> },
+    /// They come to the inventory's version, node by node.
+    Rolled { drain: Option<How>, at_once: Share, hooks: Vec<Hook> },
+}
+
 /// One page: the cluster that is to be after it, and who leaves on the way.
 pub(super) struct Stage {
     pub inv: Inventory,
+    kubelets: Kubelets,
     /// The inventory with those who leave, and they.
     leaving: Option<(Inventory, Leaving)>,
 }
@@ -44,22 +61,41 @@ impl Stage {
         Some(remove::Inputs { inv, facts, leaving: &l.hosts, dead: l.dead, drain: l.drain })
     }
 
+    /// How the change goes over the nodes.
+    pub fn roll(&self, facts: &Facts) -> Roll {
+        match &self.kubelets {
+            Kubelets::AsSaid => Roll::default(),
+            Kubelets::Held { next, later, snapshot } => {
+                let held = Running::of(&self.inv, facts).kubelets;
+                Roll { held, next: next.clone(), later: later.clone(), snapshot: snapshot.clone(), ..Roll::default() }
+            }
+            Kubelets::Rolled { drain, at_once, hooks } => {
+                Roll { kubelets: true, drain: *drain, at_once: *at_once, hooks: hooks.clone(), ..Roll::default() }
+            }
+        }
+    }
+
+    /// Whether kubelets come to another version in it.
+    pub fn rolls(&self) -> bool {
+        matches!(self.kubelets, Kubelets::Rolled { .. })
+    }
+
     /// Every reason not to begin.
-    pub fn blockers(&self, facts: &Facts, founding: bool) -> Vec<Blocker> {
+    pub fn blockers(&self, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
         match self.leave(facts) {
             // Where everything goes, nothing is left to be judged.
             Some(leave) if self.inv.control_planes().next().is_none() => remove::blockers(&leave),
-            Some(leave) => remove::blockers(&leave).into_iter().chain(blockers::of(&self.inv, facts, founding)).collect(),
-            None => blockers::of(&self.inv, facts, founding),
+            Some(leave) => remove::blockers(&leave).into_iter().chain(blockers::of(&self.inv, facts, purpose)).collect(),
+            None => blockers::of(&self.inv, facts, purpose),
         }
     }
 }
 
 /// The pages of a run, in order.
-pub(super) fn of(mode: &Mode, inv: &Inventory, facts: &Facts, selected: &[HostName]) -> Vec<Stage> {
+pub(super) fn of(mode: &Mode, inv: &Inventory, facts: &Facts, selected: &[HostName]) -> Result<Vec<Stage>, NoWay> {
     let comes = |h: &HostEntry| match mode {
         Mode::Join(names) => names.is_empty() || names.contains(&h.name),
-        Mode::Remove(_) => false,
+        Mode::Remove(_) | Mode::Upgrade(_) => false,
         Mode::Replace(_, new) => *new == h.name,
         Mode::Init | Mode::Apply | Mode::Plan => selected.contains(&h.name),
     };
@@ -70,16 +106,35 @@ pub(super) fn of(mode: &Mode, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let going = |l: &Leaving, from: &Inventory| {
         let others = inv.hosts.iter().map(|h| &h.name).filter(|h| from.host(h).is_none() && !l.hosts.contains(h));
         let before = inv.without(&others.cloned().collect::<Vec<_>>());
-        Stage { inv: from.without(&l.hosts), leaving: Some((before, l.clone())) }
+        Stage { inv: from.without(&l.hosts), kubelets: Kubelets::AsSaid, leaving: Some((before, l.clone())) }
     };
-    let only = |inv: Inventory| Stage { inv, leaving: None };
-    match mode {
+    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::AsSaid, leaving: None };
+    Ok(match mode {
         Mode::Remove(l) => vec![going(l, &all)],
         // A machine that is gone makes room first, for etcd grows only while all its members are well; a living one is relieved first.
         Mode::Replace(l, new) if l.dead => vec![going(l, &all.without(std::slice::from_ref(new))), only(all.without(&l.hosts))],
         Mode::Replace(l, _) => vec![only(all.clone()), going(l, &all)],
+        Mode::Upgrade(u) if established(facts) => legs(u, &all, &upgrade::way(&Running::of(&all, facts), &u.to, &u.through)?),
         _ => vec![only(all)],
-    }
+    })
+}
+
+/// A page for each leg of an upgrade.
+fn legs(u: &Upgrade, inv: &Inventory, legs: &[Leg]) -> Vec<Stage> {
+    let stage = |(at, leg): (usize, &Leg)| {
+        let mut inv = inv.clone();
+        inv.cluster.version = leg.version().clone();
+        let kubelets = match leg {
+            Leg::Kubelets(_) => Kubelets::Rolled { drain: u.drain, at_once: u.at_once, hooks: u.hooks.clone() },
+            Leg::ControlPlane(_) => {
+                let next = legs[at..].iter().find(|l| matches!(l, Leg::Kubelets(_)));
+                let later = legs[at + 1..].iter().filter(|l| matches!(l, Leg::ControlPlane(_))).map(|l| l.version().clone());
+                Kubelets::Held { next: next.map(|l| l.version().clone()), later: later.collect(), snapshot: u.snapshot.clone() }
+            }
+        };
+        Stage { inv, kubelets, leaving: None }
+    };
+    legs.iter().enumerate().map(stage).collect()
 }
 
 /// Whether a host is in the cluster, or was on its way in. Of one that does not answer, others tell: etcd's members of theirs, the API of its
@@ -126,7 +181,7 @@ mod tests {
         };
         let nodes = nodes.map(|names| names.iter().map(|n| (n.to_string(), serde_json::json!({}))).collect());
         let cluster = nodes.map(|nodes| ClusterFacts { nodes, ..ClusterFacts::default() });
-        Facts { hosts: [("m1".to_string(), m1)].into(), cluster }
+        Facts { hosts: [("m1".to_string(), m1)].into(), cluster, snapshot_taken: false }
     }
 
     fn in_it(facts: &Facts) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anstyle::{AnsiColor, Style};
+use comfy_table::{Table, presets};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -172,6 +173,17 @@ fn hint_line(hint: Option<&str>) -> String {
 pub fn heading(text: &str) -> String {
     let bold = Style::new().bold();
     format!("{bold}{text}{bold:#}")
+}
+
+/// Columns under their heads, without lines.
+pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(head);
+    table.add_rows(rows);
+    table.column_iter_mut().for_each(|c| {
+        c.set_padding((0, 2));
+    });
+    table.trim_fmt()
 }
 
 /// Text that ends its last line.

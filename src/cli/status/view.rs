@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use comfy_table::{Table, presets};
-
 use super::control_plane::{Etcd, Master};
 use super::judge::Finding;
 use super::model::{Certificate, Node, NodeState, State, Status};
-use crate::cli::report::{ERROR, GOOD, WARNING, plural};
+use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 
 /// Everything an operator wants to see at a glance, the verdict last.
 pub fn text(s: &Status) -> String {
@@ -24,16 +22,6 @@ pub fn text(s: &Status) -> String {
     parts.push(verdict(s));
     parts.retain(|p| !p.is_empty());
     parts.join("\n\n") + "\n"
-}
-
-fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(head);
-    table.add_rows(rows);
-    table.column_iter_mut().for_each(|c| {
-        c.set_padding((0, 2));
-    });
-    table.trim_fmt()
 }
 
 fn state(state: State) -> &'static str {

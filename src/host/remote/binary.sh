@@ -1,11 +1,22 @@
 # Places a binary: downloaded with its published sha256, or taken out of an image. $1: path. $2: `url` or `image`. $3: source. $4: path in the image.
-path=$1 kind=$2 source=$3 inner=${4:-}
+# $5: where it may lie already, brought there before it was wanted in place.
+path=$1 kind=$2 source=$3 inner=${4:-} staged=${5:-}
 part=$path.part
+stamps=/var/lib/clusterctl/binaries
+name=${path##*/}
+[ "$path" != "$staged" ] || name=staged-$name
+brought() {
+  [ -e "$staged" ] && [ "$path" != "$staged" ] && [ -r "$stamps/staged-$name" ] || return 1
+  { read -r _; read -r from; read -r was; } <"$stamps/staged-$name"
+  [ "$from" = "$source" ] && [ "$(stat -Lc '%s %Y %Z %i' "$staged")" = "$was" ]
+}
 mkdir -p "${path%/*}" /var/lib/clusterctl/binaries
 # A script whose run was killed may still be downloading: one at a time.
-exec 8>"/run/clusterctl-${path##*/}.lock"
+exec 8>"/run/clusterctl-$name.lock"
 flock 8
+if brought; then kind=brought; fi
 case $kind in
+brought) cp "$staged" "$part" ;;
 url)
   sum=$(curl -fsSL --retry 3 --connect-timeout 10 "$source.sha256" | cut -c1-64) || { echo "cannot get $source.sha256" >&2; exit 1; }
   curl -fsSL --retry 3 --connect-timeout 10 -C - -o "$part" "$source" || curl -fsSL --retry 3 --connect-timeout 10 -o "$part" "$source" ||
@@ -24,6 +35,7 @@ esac
 chmod 755 "$part" && chown 0:0 "$part"
 sync "$part"
 mv -f "$part" "$path"
-stamp=/var/lib/clusterctl/binaries/${path##*/}
+stamp=$stamps/$name
 printf '%s\n%s\n%s\n' "$path" "$source" "$(stat -Lc '%s %Y %Z %i' "$path")" >"$stamp.new"
 mv -f "$stamp.new" "$stamp"
+[ "$kind" != brought ] || rm -f "$staged" "$stamps/staged-$name"

@@ -40,7 +40,8 @@ spare() {
 # An election costs the cluster a second of silence; a handed-over leadership costs none. Best effort.
 hand_over() {
   [ -n "$1" ] || return 0
-  etcd --endpoints "$1" endpoint status 2>/dev/null | cut -d, -f5 | grep -q true || return 0
+  now=$(etcd --endpoints "$1" endpoint now -w json 2>/dev/null) || return 0
+  [ "$(echo "$now" | sed -n 's/.*"leader":\([0-9]*\).*/\1/p')" = "$(echo "$now" | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')" ] || return 0
   to=$(printf '%s\n' "$list" | grep ', started, ' | grep 'false$' | grep -v "^$2," | head -n 1 | cut -d, -f1)
   [ -z "$to" ] || etcd --endpoints "$1" move-leader "$to" >/dev/null 2>&1 || :
 }

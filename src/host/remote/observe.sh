@@ -56,6 +56,8 @@ for f in /var/lib/clusterctl/binaries/*; do
 done
 if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
   timeout 5 ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
+  # An image may have two names: its digest tells.
+  [ "$control_plane" = 1 ] && timeout 5 ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # What runs is read off the runtime's folder: asking the runtime costs ten times as much on every look.
   tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
   if [ -n "$(ls -A $tasks 2>/dev/null)" ]; then
@@ -71,6 +73,13 @@ if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
     say process "$id" "$(tr '\0' '\037' <"/proc/$pid/cmdline" 2>/dev/null)"
   done
 fi
+if [ -n "$(ls /var/lib/clusterctl/static-pods/*.new /var/lib/clusterctl/static-pods/*.old 2>/dev/null)" ] &&
+  systemctl list-units --plain --no-legend --state=active,activating 'clusterctl-static-pod-*' 2>/dev/null | grep -q .; then
+  say swapping
+fi
+for f in /var/lib/clusterctl/static-pods/*.old; do
+  [ -e "$f" ] && { f=${f##*/}; say unsettled "${f%.old}"; }
+done
 if [ "$control_plane" = 1 ] && command -v curl >/dev/null; then
   if [ "$(curl -sk -m 10 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz" 2>/dev/null)" = 200 ]; then
     say api "$(curl -sk -m 10 "https://$address:6443/version" 2>/dev/null | grep gitVersion | cut -d'"' -f4)"
@@ -101,14 +110,14 @@ set --
 for p in /etc/kubernetes /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml /var/lib/kubelet/kubeadm-flags.env /var/lib/kubelet/pki \
   /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/systemd/system/etcd.service /etc/etcd.env \
   /etc/containerd/config.toml /etc/containerd/certs.d /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived \
-  /etc/modules-load.d/clusterctl.conf /etc/sysctl.d/90-clusterctl.conf /var/lib/clusterctl/cluster /var/lib/clusterctl/established \
+  /etc/modules-load.d/clusterctl.conf /etc/sysctl.d/90-clusterctl.conf /var/lib/clusterctl/cluster /var/lib/clusterctl/established /var/lib/clusterctl/adopted \
   /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 for p in /opt/cni/bin/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / --exclude=etc/kubernetes/tmp -cf - --numeric-owner "$@" 2>/dev/null
 set --
-for p in /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
+for p in /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/spare /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 [ $# -gt 0 ] && tar -C / --no-recursion -cf - --numeric-owner "$@" 2>/dev/null

@@ -1,9 +1,20 @@
-# Enables a unit and (re)starts it with its present files, then remembers with which. $1: unit. $2: digest. $3: restart or reload. $4: port where it must listen, or nothing.
+# Enables a unit and (re)starts it with its present files, then remembers with which. $1: unit. $2: digest. $3: restart or reload.
+# $4: port where it must listen, or nothing. $5: seconds for which etcd is watched. $6: etcd_service.sh. $7: seconds until etcd must serve.
 unit=$1 digest=$2 how=$3 port=$4
+# A script whose run was killed may still be at it: one at a time.
+exec 8>"/run/clusterctl-unit-$unit.lock"
+flock 8
 # A mask that an interrupted installation left.
 systemctl unmask -q --runtime "$unit"
 systemctl daemon-reload
 systemctl enable -q "$unit"
+if [ "$unit" = etcd ] && [ -d /var/lib/clusterctl/spare ]; then
+  printf '%s' "$6" >/var/lib/clusterctl/spare/service.sh
+  # In a unit of its own, so that it ends well even if nobody watches any more.
+  exec systemd-run --quiet --wait --pipe --collect --unit clusterctl-unit-etcd \
+    /bin/sh /var/lib/clusterctl/spare/service.sh "$digest" "$7" "$5" >&2
+fi
+[ "$unit" != etcd ] || hand_over
 [ "$how" = reload ] && how=reload-or-restart
 if ! out=$(systemctl "$how" "$unit" 2>&1); then
   echo "$out" >&2

@@ -3,6 +3,8 @@ address=$1 version=$2 limit=$3
 end=$(($(date +%s) + limit))
 said=
 while [ "$(date +%s)" -lt $end ]; do
+  # What the host has put back meanwhile never comes to that version.
+  put_back "$run" || exit 1
   code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
   if [ "$code" = 200 ]; then
     now=$(curl -sk -m 3 "https://$address:6443/version" | grep gitVersion | cut -d'"' -f4)

@@ -177,7 +177,7 @@ fn check_cni(review: &mut Review, network: &Network) {
                 "name files or URLs in `network.cni.manifests`",
             );
         }
-        (CniKind::Bridge | CniKind::None, false) => {
+        (CniKind::Bridge | CniKind::External | CniKind::None, false) => {
             review.key_fault(path, "CNI manifests are applied with the kind `manifests` only", "write `kind: manifests`, or remove them");
         }
         _ => {}

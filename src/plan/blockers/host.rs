@@ -29,11 +29,13 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     if let Some((owner, same)) = owner(inv, f)
         && !same
     {
-        block(
-            "foreign-cluster",
-            owner,
-            "reset the host with the inventory of that cluster (`clusterctl reset --limit HOST`), or take it out of this one",
-        );
+        let fix = match f.files.contains_key(layout::OWNERSHIP) {
+            true => "reset the host with the inventory of that cluster (`clusterctl reset --limit HOST`), or take it out of this one",
+            false => {
+                "take over its cluster with `clusterctl adopt`, clean the host with `clusterctl reset --limit HOST`, or take it out of this inventory"
+            }
+        };
+        block("foreign-cluster", owner, fix);
     }
     if inv.load_balancer.vip.is_some() && host.has(Role::LoadBalancer) && !f.addresses.contains_key(&host.node_address()) {
         let message =
@@ -87,7 +89,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
 }
 
 /// Whose cluster the host is in, and whether that is ours; `None` for a host in no cluster.
-pub(super) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
+pub(in crate::plan) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
     if let Some(mark) = f.text(layout::OWNERSHIP) {
         let field = |key: &str| mark.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("").trim().to_string();
         let (cluster, ca) = (field("cluster:"), field("ca:"));

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Plan;
 use super::cluster::established;
 use super::cluster::etcd::peer_url;
+use super::upgrade::{NoWay, Running};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -12,8 +13,10 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 
 mod host;
+mod removed;
 
-use host::{host_blockers, owner};
+use host::host_blockers;
+pub(super) use host::owner;
 
 /// A reason not to act.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +57,16 @@ impl Blocker {
         Blocker::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
     }
 
+    /// Pods that would stay on a node that is to be drained.
+    pub fn drain(name: &'static str, message: &str, fix: &str) -> Self {
+        Blocker::new("", name, message, fix)
+    }
+
+    /// An upgrade that no rule of the skew policy leads to.
+    pub fn no_way(no: &NoWay) -> Self {
+        Blocker::new("", no.rule(), no.to_string(), no.fix())
+    }
+
     /// `init` of a cluster that is finished.
     pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
         let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
@@ -72,8 +85,19 @@ pub fn not_to_be_had(host: &str, missing: &Missing) -> Blocker {
     Blocker::new(host, name, format!("{} cannot be got: {}", missing.what, missing.why), fix)
 }
 
-/// Every blocker of a converging run. `founding` is true for `init`.
-pub fn of(inv: &Inventory, facts: &Facts, founding: bool) -> Vec<Blocker> {
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// `init`.
+    Found,
+    /// A cluster that stands stays as the inventory says.
+    Keep,
+    /// It comes to another version; what that needs is judged in `plan::upgrade`.
+    Upgrade,
+}
+
+/// Every blocker of a converging run.
+pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     let mut out = Vec::new();
     let fresh = !established(facts);
     for host in &inv.hosts {
@@ -88,7 +112,7 @@ pub fn of(inv: &Inventory, facts: &Facts, founding: bool) -> Vec<Blocker> {
             None => {}
         }
     }
-    if fresh && !founding {
+    if fresh && purpose != Purpose::Found {
         out.push(Blocker::new(
             "",
             "no-cluster",
@@ -97,8 +121,11 @@ pub fn of(inv: &Inventory, facts: &Facts, founding: bool) -> Vec<Blocker> {
         ));
     }
     out.extend(not_yet(inv));
+    out.extend(removed::of(inv));
     out.extend(joining(inv, facts, fresh));
-    out.extend(version_change(inv, facts, fresh));
+    if purpose != Purpose::Upgrade {
+        out.extend(version_change(inv, facts, fresh));
+    }
     out.extend(mixed(inv, facts));
     out.extend(clocks(facts));
     out.extend(duplicates(facts));
@@ -219,20 +246,23 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
         .collect()
 }
 
-/// Versions of a standing cluster change node by node with drains between, which converging does not do.
+/// Versions of a standing cluster change node by node with drains between, which is what `upgrade` does.
 fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
-    let runs: std::collections::BTreeSet<&String> = facts.hosts.values().filter_map(|f| f.api_version.as_ref()).collect();
-    let wanted = inv.cluster.version.to_string();
-    if fresh || runs.iter().all(|v| **v == wanted) {
+    let running = Running::of(inv, facts);
+    let wanted = &inv.cluster.version;
+    let all = || running.api_servers.values().chain(running.kubelets.values());
+    let newest = all().max()?;
+    if fresh || all().all(|v| v == wanted) {
         return None;
     }
-    let runs = runs.into_iter().cloned().collect::<Vec<_>>().join(", ");
-    Some(Blocker::new(
-        "",
-        "version",
-        format!("the API servers run {runs}, and the inventory says {wanted}"),
-        format!("set `cluster.version` back; this version of clusterctl does not upgrade ({runs} -> {wanted})"),
-    ))
+    let said = |versions: &dyn Fn() -> std::collections::BTreeSet<String>| versions().into_iter().collect::<Vec<_>>().join(", ");
+    let api = said(&|| running.api_servers.values().map(ToString::to_string).collect());
+    let kubelets = said(&|| running.kubelets.values().map(ToString::to_string).collect());
+    let fix = match newest > wanted {
+        true => format!("set `cluster.version: {newest}`, then go on with `clusterctl upgrade`; a cluster never goes back"),
+        false => "roll it out with `clusterctl upgrade`; see it before with `clusterctl upgrade plan`".into(),
+    };
+    Some(Blocker::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
 }
 
 /// A cluster that stands but does not answer is repaired, not converged.

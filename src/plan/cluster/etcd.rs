@@ -1,14 +1,22 @@
 //! The page's part of etcd's members: who founds the cluster, who joins it, and the service on hosts of its own.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
-use super::master::pki_files;
-use super::{Parts, established};
-use crate::facts::MemberFact;
+use super::master::{pki_files, watch};
+use super::{Parts, Track, established};
+use crate::facts::{Facts, MemberFact};
 use crate::inventory::HostEntry;
 use crate::layout;
 use crate::render::{self, Component};
-use crate::step::{self, File, Member, Standing, Step, Unit};
+use crate::step::{self, File, Member, Snapshot, Standing, Step, Unit};
+
+/// Each time leadership moves, reads that are under way may fail: it moves once when its holder changes last, after all who could take it.
+pub(super) fn leader_last<'a>(mut hosts: Vec<&'a HostEntry>, facts: &Facts) -> Vec<&'a HostEntry> {
+    let leader = facts.members().and_then(|all| all.iter().find(|m| m.leader));
+    hosts.sort_by_key(|h| leader.is_some_and(|m| m.name == h.name));
+    hosts
+}
 
 impl Parts<'_> {
     /// A member on a host of its own: etcd as a service.
@@ -25,11 +33,19 @@ impl Parts<'_> {
             File::text(layout::ETCD_ENV, env).unit("etcd"),
             File::text(layout::ETCD_UNIT, unit).unit("etcd"),
         ]);
-        let unit: Step = Unit::new("etcd", digest).into();
+        let unit: Step = Unit { watch: watch(h, &self.etcd_hosts), ..Unit::new("etcd", digest) }.into();
+        let program = self.etcd_binary("etcd", false);
         match self.joins_etcd(h) {
-            true => vec![files.into(), self.member(h, Standing::Learner), unit, self.member(h, Standing::Voter)],
-            false => vec![files.into(), unit],
+            true => vec![files.into(), program, self.member(h, Standing::Learner), unit, self.member(h, Standing::Voter)],
+            false => vec![files.into(), program, unit],
         }
+    }
+
+    /// A snapshot by a member that answers.
+    pub(super) fn snapshot(&self, to: PathBuf) -> Option<Track<Step>> {
+        let members = self.i.inv.etcd_hosts();
+        let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first())?;
+        Some(super::track(member, vec![Snapshot { to, before_version: self.i.inv.cluster.version.to_string() }.into()]))
     }
 
     /// Whether the host's member is a static pod beside the API server.

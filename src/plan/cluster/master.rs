@@ -1,24 +1,44 @@
 //! The page's part of one control-plane host: its PKI, its static pods, its kubelet.
 
-use super::{PageError, Parts, bracketed};
+use std::time::Duration;
+
+use super::{PageError, Parts, bracketed, established};
 use crate::facts::{Facts, FileKind};
-use crate::inventory::HostEntry;
+use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::layout;
 use crate::pki::FileOut;
 use crate::render;
+use crate::step::static_pod::Care;
 use crate::step::{Content, File, Standing, StaticPod, Step, Wait};
+
+/// Older than a process gets that starts, serves, and dies of what it then finds (20 s were seen).
+const WATCH_FIRST: Duration = Duration::from_secs(23);
+/// What the first host has shown to be good is watched for crashes of this host's own, which come at its start.
+const WATCH: Duration = Duration::from_secs(5);
+/// Others depend on these two at once.
+const COUNTED_ON: [&str; 2] = ["etcd", "kube-apiserver"];
+
+/// How long a host of a change watches what others count on; `order`: who changes, in turn. The first shows whether the change is good, the
+/// others follow sooner.
+pub(super) fn watch(h: &HostEntry, order: &[&HostEntry]) -> Duration {
+    if order.first().is_some_and(|first| first.name == h.name) { WATCH_FIRST } else { WATCH }
+}
 
 impl Parts<'_> {
     pub(super) fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PageError> {
         let (ctx, node) = (self.ctx(), self.node(h));
         let mut files: Vec<File> = self.i.pki.get(&h.name).map(|files| pki_files(files, self.i.facts, &h.name)).unwrap_or_default();
-        let kubelet = self.kubelet_files(h);
-        let units = self.units(&kubelet);
-        files.extend(kubelet);
+        let mut units = Vec::new();
+        if !self.is_held(h) {
+            let kubelet = self.kubelet_files(h);
+            units = self.units(h, &kubelet);
+            files.extend(kubelet);
+        }
         if self.runs_etcd_pod(h) {
             files.push(File::folder(layout::ETCD_DATA_DIR, 0o700));
         }
-        let mut steps: Vec<Step> = vec![files.into()];
+        let mut steps: Vec<Step> = self.hooks(h, false).chain(self.drain(h)).collect();
+        steps.push(files.into());
         let address = h.node_address();
         let member = self.runs_etcd_pod(h);
         let joins = member && self.joins_etcd(h);
@@ -43,15 +63,53 @@ impl Parts<'_> {
         steps.push(self.static_pod(h, "kube-apiserver", render::manifests::kube_apiserver(&ctx, &node, &etcd), format!("{api}/readyz"))?);
         let probe = format!("https://127.0.0.1:{}/healthz", layout::SCHEDULER_PORT);
         steps.push(self.static_pod(h, "kube-scheduler", render::manifests::kube_scheduler(&ctx, &node), probe)?);
+        if established(self.i.facts) {
+            steps.push(self.controller_manager(h)?);
+        }
         if !joins {
             steps.extend(units);
         }
         steps.push(Wait::Api { address, version: self.i.inv.cluster.version.to_string() }.into());
+        steps.extend(self.taken_back(h));
+        steps.push(Wait::Settled.into());
+        if self.has_kubectl(h) {
+            steps.push(self.kubectl(h, false));
+        }
+        if self.runs_pods(h) && !self.is_held(h) {
+            steps.push(self.node_ready(h));
+            steps.extend(self.hooks(h, true));
+            steps.extend(self.uncordon(h));
+        }
         Ok(steps)
     }
 
+    /// Balancers send nobody to an API server that goes, or that loses its etcd.
+    fn care(&self, h: &HostEntry, component: &str) -> Care {
+        let inv = self.i.inv;
+        let addresses =
+            |hosts: &mut dyn Iterator<Item = &HostEntry>| hosts.map(|b| b.node_address().to_string()).collect::<Vec<_>>().join(",");
+        let balancers = match inv.load_balancer.kind {
+            LoadBalancerKind::None => String::new(),
+            LoadBalancerKind::External => "all".into(),
+            LoadBalancerKind::Haproxy | LoadBalancerKind::Nginx => addresses(&mut inv.balancers()),
+            LoadBalancerKind::Local => addresses(&mut inv.hosts.iter().filter(|b| inv.runs_balancer(b))),
+        };
+        Care { balancers, watch: if COUNTED_ON.contains(&component) { watch(h, &self.masters) } else { WATCH } }
+    }
+
+    /// Each balancer that asks API servers for their health has this one back before the next one goes.
+    fn taken_back(&self, h: &HostEntry) -> impl Iterator<Item = Step> {
+        let inv = self.i.inv;
+        let asks = matches!(inv.load_balancer.kind, LoadBalancerKind::Haproxy | LoadBalancerKind::Local);
+        // They all ask at the same pace: of many, some are enough.
+        let some = inv.hosts.iter().filter(move |b| asks && inv.runs_balancer(b) && self.i.facts.hosts.contains_key(&b.name)).take(3);
+        // Three good checks bring it back.
+        let limit = inv.load_balancer.check_interval * 4 + Duration::from_secs(30);
+        some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
+    }
+
     fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<Step, PageError> {
-        let pod = StaticPod::new(component, manifest, probe);
+        let pod = StaticPod::new(component, manifest, probe, self.care(h, component));
         pod.map(Step::from).map_err(|source| PageError::Manifest { host: h.name.clone(), component, source })
     }
 

@@ -2,24 +2,31 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{Page, Phase, Track, Width};
-use crate::facts::{Facts, ObjectRef};
+use super::{Page, Phase, Share, Track, Width};
+use crate::facts::Facts;
 use crate::host::{HostName, Secret};
-use crate::inventory::{CniKind, HostEntry, Inventory, Role};
+use crate::inventory::{CniKind, HostEntry, Inventory, KubeVersion, Role};
 use crate::pki::FileOut;
 use crate::render::{self, Component, Ctx, Node};
-use crate::step::{self, File, Ids, NodeMeta, Object, Step, Token, TokensGone, Wait};
+use crate::step::command::{Place, When};
+use crate::step::{self, Accepts, Command, Drain, File, NodeMeta, Object, Spare, Step, Token, Uncordon, Wait, drain};
 use crate::{layout, versions};
 
+mod add_ons;
+pub mod adopted;
 mod balancer;
 pub mod etcd;
 mod master;
 mod node;
 mod prepare;
+
+pub use prepare::NODE_PACKAGES;
 
 /// Everything a page is made of. Nothing in it is looked up later.
 pub struct Inputs<'a> {
@@ -35,6 +42,59 @@ pub struct Inputs<'a> {
     pub token: &'a JoinToken,
     /// The operator's CNI and add-on manifests, in order.
     pub manifests: &'a [Value],
+    pub roll: &'a Roll,
+}
+
+/// How a change goes over the nodes of a cluster that stands.
+#[derive(Clone, Debug)]
+pub struct Roll {
+    /// Whether the page is about kubelets that come to another version, one node or a few at a time.
+    pub kubelets: bool,
+    /// Kubelets that stay at their version while the control plane goes ahead, by node.
+    pub held: BTreeMap<HostName, KubeVersion>,
+    /// What these kubelets come to later: brought to their hosts before anything changes.
+    pub next: Option<KubeVersion>,
+    /// What the control plane comes to after this page: its images are brought along, so that a way of several parts does not end on one that
+    /// cannot be got any more.
+    pub later: Vec<KubeVersion>,
+    /// How pods leave a node before its kubelet comes to another version; `None`: they stay.
+    pub drain: Option<drain::How>,
+    /// How many workers that are in service already may change at once.
+    pub at_once: Share,
+    /// The operator's commands around a node's turn.
+    pub hooks: Vec<Hook>,
+    /// Where a snapshot of etcd goes before API servers come to another version.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// A command around the turn of a node whose kubelet comes to another version, read by `/bin/sh`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    pub command: String,
+    pub place: Place,
+    /// After the node is Ready and before it takes pods again; else before it is drained.
+    pub after: bool,
+}
+
+/// A hook that needs longer than this hangs.
+const HOOK_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// Of workers in service this part changes at once where nobody says otherwise: enough for a large cluster, one by one in a small one.
+pub const AT_ONCE: Share = Share::Percent(10);
+
+impl Default for Roll {
+    fn default() -> Self {
+        Roll {
+            kubelets: false,
+            held: BTreeMap::new(),
+            next: None,
+            later: vec![],
+            drain: None,
+            at_once: AT_ONCE,
+            hooks: vec![],
+            snapshot: None,
+        }
+    }
 }
 
 /// The bootstrap token of this run.
@@ -59,6 +119,9 @@ pub enum PageError {
     Token,
 }
 
+/// The phases in which kubelets come to another version, by their names.
+pub const NODES_CHANGE: [&str; 2] = ["control-plane nodes", "workers"];
+
 /// The kubelet's default for `maxPods`.
 const PODS_PER_NODE: u32 = 110;
 
@@ -67,46 +130,73 @@ pub fn established(facts: &Facts) -> bool {
     facts.hosts.values().any(|h| h.files.contains_key(layout::ESTABLISHED))
 }
 
+/// Objects go through one API server: one that serves now, on a cluster that stands.
+pub fn asked<'a>(inv: &'a Inventory, facts: &Facts) -> Option<&'a HostEntry> {
+    let serves = |m: &&HostEntry| facts.host(&m.name).api_version.is_some();
+    inv.control_planes().find(serves).or(inv.control_planes().next())
+}
+
 /// The page.
 pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     let p = Parts::new(i);
-    let masters: Vec<&HostEntry> = i.inv.control_planes().collect();
     let workers: Vec<&HostEntry> = i.inv.nodes().filter(|h| !h.has(Role::ControlPlane)).collect();
     let change = if established(i.facts) { Width::One } else { Width::All };
-    // Objects go through one API server: one that serves now, on a cluster that stands.
-    let serves = |m: &&&HostEntry| i.facts.host(&m.name).api_version.is_some();
-    let asked = masters.iter().find(serves).or(masters.first()).copied();
-    let via = asked.map_or(IpAddr::from([0, 0, 0, 0]), |m| m.node_address());
-    let first = |steps: Vec<Step>| asked.map(|m| track(m, steps)).into_iter().collect::<Vec<_>>();
+    let via = p.via.map_or(IpAddr::from([0, 0, 0, 0]), |m| m.node_address());
+    let first = |steps: Vec<Step>| p.via.map(|m| track(m, steps)).into_iter().collect::<Vec<_>>();
 
     let mut page = Page::new();
     let mut phase = |name, width, tracks: Vec<Track<Step>>| page.push(Phase { name, width, tracks });
-    phase("prepare hosts", Width::All, i.inv.hosts.iter().map(|h| track(h, p.prepare(h))).collect());
+    let control_plane: Vec<Track<Step>> =
+        p.masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
+    // Every program has read its flags before anything that runs is touched.
+    let programs = |h: &HostEntry| {
+        let steps = control_plane.iter().filter(|t| t.host == h.name).flat_map(|t| &t.steps);
+        Accepts::of(steps.filter_map(|s| if let Step::StaticPod(pod) = s { Some(pod) } else { None }))
+    };
+    let prepared = |h: &HostEntry| track(h, p.prepare(h).into_iter().chain(programs(h).map(Step::from)).collect());
+    // Images unpacked beside every member at once would take the disk from all of etcd.
+    let (members, others): (Vec<&HostEntry>, Vec<&HostEntry>) = i.inv.hosts.iter().partition(|h| p.is_member(h));
+    phase("prepare members", Width::One, members.into_iter().map(prepared).collect());
+    phase("prepare hosts", Width::All, others.into_iter().map(prepared).collect());
     phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
     if !i.inv.etcd_is_stacked() {
-        let members = i.inv.etcd_hosts().into_iter();
-        phase("etcd", change, members.map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect());
+        phase("etcd", change, p.etcd_hosts.iter().map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect());
     }
-    let control_plane =
-        masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
-    let nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
+    let snapshot = i.roll.snapshot.iter().filter(|_| established(i.facts)).filter_map(|to| p.snapshot(to.clone()));
+    phase("snapshot", Width::All, snapshot.collect());
+    let mut nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
     // A node has its subnet before its kubelet can register: a controller manager that runs would choose one of its own.
     if established(i.facts) {
+        // Who has another group in the certificates to come is bound before the first server shows one.
+        nodes.extend(first(p.bindings(via).into_iter().collect()));
         phase("nodes", Width::All, nodes);
-        phase("control plane", change, control_plane);
+        phase(if i.roll.kubelets { NODES_CHANGE[0] } else { "control plane" }, change, control_plane);
     } else {
         phase("control plane", change, control_plane);
         phase("nodes", Width::All, nodes);
     }
-    let mut tracks: Vec<Track<Step>> =
-        masters.iter().map(|h| p.controller_manager(h).map(|s| track(h, vec![s]))).collect::<Result<_, _>>()?;
-    tracks.extend(first(p.objects(via)?));
+    let mut tracks: Vec<Track<Step>> = Vec::new();
+    if !established(i.facts) {
+        tracks = p.masters.iter().map(|h| p.controller_manager(h).map(|s| track(h, vec![s]))).collect::<Result<_, _>>()?;
+    }
+    // By then the new kube-proxy has had time to show itself, and no worker has changed yet.
+    let shown = i.roll.kubelets.then(|| p.proxy(via, true)).flatten();
+    tracks.extend(first(p.objects(via)?.into_iter().chain(shown).collect()));
     phase("cluster objects", change, tracks);
     if !established(i.facts) {
         phase("endpoint", Width::All, p.endpoint_reached().collect());
     }
-    phase("workers", Width::All, workers.iter().map(|h| p.worker(h).map(|steps| track(h, steps))).collect::<Result<_, _>>()?);
-    phase("settle", Width::All, masters.iter().map(|h| track(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect());
+    // Who is in service changes a few at a time; who comes in, side by side.
+    let free = workers.iter().copied().filter(|h| !p.is_held(h));
+    let (present, coming): (Vec<&HostEntry>, Vec<&HostEntry>) = free.partition(|h| p.runs_pods(h));
+    for (width, hosts) in [(Width::AtMost(i.roll.at_once.of(present.len())), present), (Width::All, coming)] {
+        phase(NODES_CHANGE[1], width, hosts.into_iter().map(|h| p.worker(h).map(|steps| track(h, steps))).collect::<Result<_, _>>()?);
+    }
+    phase(
+        "settle",
+        Width::All,
+        p.masters.iter().filter(|h| !p.is_held(h)).map(|h| track(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect(),
+    );
     if established(i.facts) {
         // A balancer that is not ours keeps nothing of ours from being mended.
         phase("endpoint", Width::All, p.endpoint_reached().collect());
@@ -126,6 +216,11 @@ struct Parts<'a> {
     endpoint: String,
     repository: String,
     subnets: BTreeMap<HostName, IpNet>,
+    /// The host whose API server is asked.
+    via: Option<&'a HostEntry>,
+    /// The control planes and etcd's hosts in the order in which they change.
+    masters: Vec<&'a HostEntry>,
+    etcd_hosts: Vec<&'a HostEntry>,
 }
 
 impl<'a> Parts<'a> {
@@ -135,6 +230,9 @@ impl<'a> Parts<'a> {
             endpoint: i.inv.endpoint_authority(),
             repository: image_repository(i.inv, i.v),
             subnets: super::subnets::assign(i.inv, i.facts),
+            via: asked(i.inv, i.facts),
+            masters: etcd::leader_last(i.inv.control_planes().collect(), i.facts),
+            etcd_hosts: etcd::leader_last(i.inv.etcd_hosts(), i.facts),
         }
     }
 
@@ -152,11 +250,68 @@ impl<'a> Parts<'a> {
         render::image(&self.ctx(), component)
     }
 
+    /// What a node's files are made of: its kubelet may be behind the control plane.
+    fn kubelet_ctx(&self, h: &HostEntry) -> Ctx<'_> {
+        Ctx { v: versions::of(self.kubelet_version(h)).unwrap_or(self.i.v), ..self.ctx() }
+    }
+
+    fn kubelet_version(&self, h: &HostEntry) -> &KubeVersion {
+        self.i.roll.held.get(&h.name).unwrap_or(&self.i.inv.cluster.version)
+    }
+
+    /// Whether the host's node is in the cluster already, so that what restarts under its pods waits until they have left.
+    fn runs_pods(&self, h: &HostEntry) -> bool {
+        let node = self.i.facts.cluster.as_ref().and_then(|c| c.nodes.get(&h.name));
+        established(self.i.facts) && node.is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"].is_string())
+    }
+
+    /// Whether the host's kubelet, and what it and its pods stand on, stays as it is in this page.
+    fn is_held(&self, h: &HostEntry) -> bool {
+        self.i.roll.held.contains_key(&h.name)
+    }
+
+    fn hooks(&self, h: &HostEntry, after: bool) -> impl Iterator<Item = Step> {
+        let version = self.kubelet_version(h).to_string();
+        let (node, label) = (h.name.clone(), if after { "after the change" } else { "before the drain" });
+        let hooks = self.i.roll.hooks.iter().filter(move |hook| hook.after == after);
+        hooks.map(move |hook| {
+            let when =
+                if after { When::After { node: node.clone() } } else { When::Before { node: node.clone(), version: version.clone() } };
+            let argv = ["/bin/sh", "-c", &hook.command].map(String::from).to_vec();
+            Command { label: label.into(), argv, timeout: HOOK_LIMIT, place: hook.place, when }.into()
+        })
+    }
+
+    fn drain(&self, h: &HostEntry) -> Option<Step> {
+        let (via, how) = (self.via?, self.i.roll.drain?);
+        let until_version = Some(self.kubelet_version(h).to_string());
+        Some(
+            Drain {
+                via: via.name.clone(),
+                address: via.node_address(),
+                node: h.name.clone(),
+                how,
+                until_version,
+                by_hand: drain::ByHand::default(),
+            }
+            .into(),
+        )
+    }
+
+    fn uncordon(&self, h: &HostEntry) -> Option<Step> {
+        let via = self.via?;
+        Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever: false }.into())
+    }
+
     /// What must hold before a control-plane host of a standing cluster is touched.
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
-        // A host that is still coming in has nothing that the others count on.
-        let counted_on = self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED);
-        if counted_on && self.i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] }
+        let spare = self.runs_etcd_service(h).then(|| Spare.into());
+        if self.is_member(h) { [Wait::Quorum.into()].into_iter().chain(spare).collect() } else { vec![] }
+    }
+
+    /// Whether etcd counts on this host's member; a host that is still coming in has nothing that the others count on.
+    fn is_member(&self, h: &HostEntry) -> bool {
+        self.i.inv.runs_etcd(h) && self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED)
     }
 
     /// The mark by which a later run knows whose host this is.
@@ -195,21 +350,10 @@ impl<'a> Parts<'a> {
         Ok(steps)
     }
 
-    fn settle(&self, address: IpAddr) -> Vec<Step> {
-        let addons = &self.i.inv.addons;
-        let rollout = |kind: &str, name: &str| -> Step {
-            let object = ObjectRef { group: "apps".into(), kind: kind.into(), namespace: "kube-system".into(), name: name.into() };
-            Wait::Rollout { address, object }.into()
-        };
-        let mut steps = Vec::new();
-        if addons.kube_proxy.enabled {
-            steps.push(rollout("DaemonSet", "kube-proxy"));
-        }
-        if addons.core_dns.enabled && addons.core_dns.wait && self.i.inv.network.cni.kind != CniKind::None {
-            steps.push(rollout("Deployment", "coredns"));
-        }
-        steps.push(TokensGone { address, ids: Ids::OfRuns }.into());
-        steps
+    /// What binds the cluster's own certificates to their rights, where the version has it.
+    fn bindings(&self, address: IpAddr) -> Option<Step> {
+        let objects = render::objects::admins(&self.ctx());
+        (!objects.is_empty()).then(|| Object { address, objects }.into())
     }
 }
 

@@ -13,7 +13,10 @@ use crate::step::{self, Absent, Bootstrap, Content, File, Step, Unit, Wait};
 
 impl Parts<'_> {
     pub(super) fn kubelet_files(&self, h: &HostEntry) -> Vec<File> {
-        let (ctx, node) = (self.ctx(), self.node(h));
+        let (ctx, node) = (self.kubelet_ctx(h), self.node(h));
+        if self.keeps_kubelet(h) {
+            return vec![self.ownership(), File::folder(layout::MANIFESTS_DIR, 0o700)];
+        }
         let mut files = vec![
             self.ownership(),
             File::text(layout::KUBELET_UNIT, render::kubelet::kubelet_unit()).unit("kubelet"),
@@ -43,7 +46,7 @@ impl Parts<'_> {
     }
 
     /// The kubelet and the routes, started with these files.
-    pub(super) fn units(&self, files: &[File]) -> Vec<Step> {
+    pub(super) fn units(&self, h: &HostEntry, files: &[File]) -> Vec<Step> {
         let digest_of = |unit: &str| {
             let inputs = files.iter().filter(|f| f.unit == Some(unit)).filter_map(|f| match &f.content {
                 Content::Bytes(b) => Some(b.expose()),
@@ -51,8 +54,15 @@ impl Parts<'_> {
             });
             step::digest(&inputs.collect::<Vec<_>>().concat())
         };
-        let kubelet = step::digest(format!("{} {}", digest_of("kubelet"), self.i.inv.cluster.version).as_bytes());
+        let kubelet = step::digest(format!("{} {}", digest_of("kubelet"), self.kubelet_version(h)).as_bytes());
         let mut steps: Vec<Step> = Vec::new();
+        if self.keeps_kubelet(h) {
+            return steps;
+        }
+        if self.runs_pods(h) {
+            steps.extend(self.runtime(h));
+            steps.push(self.kubelet_binary(h, self.kubelet_version(h), false));
+        }
         if self.i.inv.network.cni.kind == CniKind::Bridge {
             steps.push(Unit::new("clusterctl-routes", digest_of("clusterctl-routes")).into());
         }
@@ -63,15 +73,18 @@ impl Parts<'_> {
     pub(super) fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PageError> {
         let mut files = vec![File::text(format!("{}/ca.crt", layout::PKI_DIR), self.i.ca_pem)];
         let kubelet = self.kubelet_files(h);
-        let units = self.units(&kubelet);
+        let units = self.units(h, &kubelet);
         files.extend(kubelet);
         let secret = std::str::from_utf8(self.i.token.secret.expose()).map_err(|_| PageError::Token)?;
         let token = Secret::from(format!("{}.{secret}", self.i.token.id));
         let kubeconfig = render::objects::bootstrap_kubeconfig(&self.ctx(), self.i.ca_pem, &token);
-        let mut steps: Vec<Step> = vec![files.into(), Bootstrap { kubeconfig }.into()];
+        let mut steps: Vec<Step> = self.hooks(h, false).chain(self.drain(h)).collect();
+        steps.extend([files.into(), Bootstrap { kubeconfig }.into()]);
         steps.extend(units);
         steps.push(self.node_ready(h));
-        steps.push(Absent { paths: vec![layout::BOOTSTRAP_KUBELET_CONF.into()] }.into());
+        steps.extend(self.hooks(h, true));
+        steps.extend(self.uncordon(h));
+        steps.push(Absent { paths: vec![layout::BOOTSTRAP_KUBELET_CONF.into()], locked: false }.into());
         Ok(steps)
     }
 
@@ -81,6 +94,6 @@ impl Parts<'_> {
             false => format!("https://{}", self.endpoint),
         };
         let ready = self.i.inv.network.cni.kind != CniKind::None;
-        Wait::Node { node: h.name.clone(), server, version: self.i.inv.cluster.version.to_string(), ready }.into()
+        Wait::Node { node: h.name.clone(), server, version: self.kubelet_version(h).to_string(), ready }.into()
     }
 }

@@ -1,13 +1,17 @@
 //! The page's first part: what every host needs before anything of Kubernetes runs on it.
 
+use std::collections::BTreeSet;
+
 use super::Parts;
-use crate::inventory::{HostEntry, Role};
+use crate::inventory::{HostEntry, KubeVersion, Role};
 use crate::layout;
-use crate::render::{self, Component};
+use crate::render::{self, Component, Ctx};
 use crate::step::{self, Binary, File, Image, Kernel, Package, Step, Unit, binary};
+use crate::versions;
 
 /// Packages of a Debian host that runs pods.
-const NODE_PACKAGES: [&str; 8] = ["containerd", "runc", "containernetworking-plugins", "conntrack", "socat", "ethtool", "iptables", "curl"];
+pub const NODE_PACKAGES: [&str; 8] =
+    ["containerd", "runc", "containernetworking-plugins", "conntrack", "socat", "ethtool", "iptables", "curl"];
 
 /// Those of one that runs etcd alone.
 const ETCD_PACKAGES: [&str; 3] = ["containerd", "runc", "curl"];
@@ -42,18 +46,20 @@ impl Parts<'_> {
 
     /// etcd comes out of its image, like everywhere: one source, one version.
     fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
-        let image = self.image(Component::Etcd);
         let mut steps: Vec<Step> = Vec::new();
         if !h.is_node() {
             steps.push(self.mirrors().into());
             steps.push(Unit::new("containerd", step::digest(b"as its package left it")).into());
         }
-        steps.push(Image { references: vec![image.clone()] }.into());
-        for name in ["etcd", "etcdctl"] {
-            let source = binary::Source::Image { reference: image.clone(), path: format!("{}/{name}", layout::BIN_DIR) };
-            steps.push(Binary { path: format!("{}/{name}", layout::BIN_DIR), source }.into());
-        }
+        steps.push(self.images(h).into());
+        steps.extend([("etcd", true), ("etcdctl", false)].map(|(name, staged)| self.etcd_binary(name, staged)));
         steps
+    }
+
+    pub(super) fn etcd_binary(&self, name: &str, staged: bool) -> Step {
+        let path = format!("{}/{name}", layout::BIN_DIR);
+        let source = binary::Source::Image { reference: self.image(Component::Etcd), path: path.clone() };
+        Binary { path, source, staged }.into()
     }
 
     /// Where the runtime looks for images first.
@@ -69,16 +75,12 @@ impl Parts<'_> {
 
     fn prepare_node(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
-        let config =
-            render::containerd::containerd_config(&self.ctx(), &self.image(Component::Pause), render::containerd::ConfigVersion::V2);
-        let digest = step::digest(config.as_bytes());
         let mut files = vec![
             File::text(layout::MODULES_LOAD, render::kernel::modules()),
             File::text(layout::SYSCTL_CONF, render::kernel::sysctl(&self.ctx())),
-            File::text(layout::CONTAINERD_CONFIG, config).unit("containerd"),
         ];
         files.extend(self.mirrors());
-        if inv.artifacts.packages {
+        if inv.artifacts.packages && !self.adopted(h) {
             files.extend(CNI_PLUGINS.map(|p| File::link(format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}"))));
         }
         let mut sysctls =
@@ -86,39 +88,92 @@ impl Parts<'_> {
         if inv.network.pod_cidr.network().is_ipv6() {
             sysctls = vec![("net.ipv6.conf.all.forwarding".into(), "1".into()), ("net.bridge.bridge-nf-call-ip6tables".into(), "1".into())];
         }
-        let mut images = vec![Component::Pause];
-        let mut binaries = vec!["kubelet"];
-        if inv.addons.kube_proxy.enabled {
-            images.push(Component::Proxy);
+        let mut steps: Vec<Step> = vec![files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()];
+        let later = self.runs_pods(h);
+        if !later {
+            steps.extend(self.runtime(h));
+        }
+        steps.push(self.images(h).into());
+        match &self.i.roll.next {
+            Some(next) if later => steps.push(self.kubelet_binary(h, next, true)),
+            _ if later => {}
+            _ if self.keeps_kubelet(h) => {}
+            _ => steps.push(self.kubelet_binary(h, self.kubelet_version(h), false)),
         }
         if h.has(Role::ControlPlane) {
-            images.extend([Component::ApiServer, Component::ControllerManager, Component::Scheduler]);
-            binaries.push("kubectl");
+            steps.push(self.kubectl(h, self.has_kubectl(h)));
         }
-        let member = self.runs_etcd_pod(h);
-        if member {
-            images.push(Component::Etcd);
-        }
-        let mut steps: Vec<Step> = vec![
-            files.into(),
-            Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into(),
-            Unit::new("containerd", digest).into(),
-            Image { references: images.into_iter().map(|c| self.image(c)).collect() }.into(),
-        ];
-        for name in binaries {
-            let url = format!(
-                "{}/release/{}/bin/linux/{}/{name}",
-                inv.artifacts.binaries.trim_end_matches('/'),
-                inv.cluster.version,
-                self.arch(h)
-            );
-            steps.push(Binary { path: format!("{}/{name}", layout::BIN_DIR), source: binary::Source::Url(url) }.into());
-        }
-        if member {
-            let source = binary::Source::Image { reference: self.image(Component::Etcd), path: "/usr/local/bin/etcdctl".into() };
-            steps.push(Binary { path: format!("{}/etcdctl", layout::BIN_DIR), source }.into());
+        if self.runs_etcd_pod(h) {
+            steps.push(self.etcd_binary("etcdctl", false));
         }
         steps
+    }
+
+    /// Every image that the host runs at this page's version, and later on the way.
+    fn images(&self, h: &HostEntry) -> Image {
+        let mut components: Vec<Component> = Vec::new();
+        if h.is_node() {
+            components.push(Component::Pause);
+            if self.i.inv.addons.kube_proxy.enabled {
+                components.push(Component::Proxy);
+            }
+        }
+        if h.has(Role::ControlPlane) {
+            components.extend([Component::ApiServer, Component::ControllerManager, Component::Scheduler]);
+        }
+        if self.runs_etcd_pod(h) || self.runs_etcd_service(h) {
+            components.push(Component::Etcd);
+        }
+        let mut references: Vec<String> = components.iter().map(|c| self.image(*c)).collect();
+        if h.is_node() {
+            references.push(self.pause(h));
+        }
+        for version in &self.i.roll.later {
+            let mut inv = self.i.inv.clone();
+            inv.cluster.version = version.clone();
+            let Some(v) = versions::of(version) else { continue };
+            let repository = super::image_repository(&inv, v);
+            let ctx = Ctx { inv: &inv, v, image_repository: &repository, ..self.ctx() };
+            references.extend(components.iter().map(|c| render::image(&ctx, *c)));
+        }
+        let mut seen = BTreeSet::new();
+        references.retain(|r| seen.insert(r.clone()));
+        Image { references }
+    }
+
+    /// The sandbox of pods that this node's kubelet has made.
+    fn pause(&self, h: &HostEntry) -> String {
+        render::image(&self.kubelet_ctx(h), Component::Pause)
+    }
+
+    /// The container runtime with its configuration: in time before the first pod, and after the last one where some run.
+    pub(super) fn runtime(&self, h: &HostEntry) -> Vec<Step> {
+        if self.adopted(h) {
+            return Vec::new();
+        }
+        let config = render::containerd::containerd_config(&self.ctx(), &self.pause(h), render::containerd::ConfigVersion::V2);
+        let digest = step::digest(config.as_bytes());
+        vec![vec![File::text(layout::CONTAINERD_CONFIG, config).unit("containerd")].into(), Unit::new("containerd", digest).into()]
+    }
+
+    pub(super) fn kubelet_binary(&self, h: &HostEntry, version: &KubeVersion, staged: bool) -> Step {
+        self.binary(h, "kubelet", version, staged)
+    }
+
+    /// The cluster's kubectl, which our own scripts use, too. One that is there already changes with the API server it belongs to: after one that
+    /// was put back, nothing newer is left.
+    pub(super) fn kubectl(&self, h: &HostEntry, staged: bool) -> Step {
+        self.binary(h, "kubectl", &self.i.inv.cluster.version, staged)
+    }
+
+    pub(super) fn has_kubectl(&self, h: &HostEntry) -> bool {
+        self.runs_pods(h) && self.i.facts.host(&h.name).binaries.contains_key(&format!("{}/kubectl", layout::BIN_DIR))
+    }
+
+    fn binary(&self, h: &HostEntry, name: &str, version: &KubeVersion, staged: bool) -> Step {
+        let from = self.i.inv.artifacts.binaries.trim_end_matches('/');
+        let url = format!("{from}/release/{version}/bin/linux/{}/{name}", self.arch(h));
+        Binary { path: format!("{}/{name}", layout::BIN_DIR), source: binary::Source::Url(url), staged }.into()
     }
 
     /// The architecture by the download site's names.

@@ -56,8 +56,8 @@ fn kube_proxy_config(ctx: &Ctx<'_>) -> Value {
 pub(super) fn core_dns(ctx: &Ctx<'_>) -> Vec<Value> {
     let shape = &ctx.v.core_dns;
     let ports = if shape.named_ports { ["liveness-probe", "readiness-probe"] } else { ["8080", "8181"] };
-    // As labels, so taints: older versions tolerate the older name too.
-    let taints: Vec<&str> = ctx.v.node.labels.iter().copied().filter(|label| label.starts_with("node-role.")).collect();
+    // As labels, so taints: older versions tolerate the older name too, and first.
+    let taints: Vec<&str> = ctx.v.node.labels.iter().rev().copied().filter(|label| label.starts_with("node-role.")).collect();
     let corefile = json!({ "domain": ctx.inv.network.dns_domain, "cache_outside_only": shape.cache_outside_only });
     let context = json!({
         "image": image(ctx, Component::CoreDns),

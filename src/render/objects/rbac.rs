@@ -31,7 +31,7 @@ impl Subject {
 }
 
 /// The operators' group, and what the API server may do to kubelets.
-pub(super) fn admins(ctx: &Ctx<'_>) -> Vec<Value> {
+pub fn admins(ctx: &Ctx<'_>) -> Vec<Value> {
     let identity = &ctx.v.identity;
     let mut out = Vec::new();
     if identity.super_admin {

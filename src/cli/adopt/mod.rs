@@ -1,0 +1,208 @@
+//! `clusterctl adopt`.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+mod draft;
+mod explain;
+mod read;
+mod refine;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use super::Call;
+use super::operate::Mode;
+use super::operate::{carry_out, look, luggage, planned, refuse, worst};
+use super::save::{self, Existing};
+use super::session::Observed;
+use super::session::{self, Reach, Session};
+use crate::error::Exit;
+use crate::inventory::{self, Inventory, merge};
+use crate::plan::{Plan, adopt};
+
+/// Take over a cluster that kubeadm made
+///
+/// Reads the cluster through one of its control-plane hosts, writes an inventory of it, and shows what `apply` would change afterwards,
+/// with the reasons. Then it asks, and leaves marks on the hosts by which later runs know whose they are: nothing is restarted, and nothing
+/// that runs is changed. Without HOST, an inventory that is there already is used.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  clusterctl adopt -i prod.yaml admin@192.0.2.11\n  clusterctl adopt -i prod.yaml --dry-run")]
+pub struct Args {
+    /// A control-plane host of the cluster, `[USER@]HOST[:PORT]`; what is left out comes from ssh_config
+    #[arg(value_name = "HOST")]
+    host: Option<String>,
+    /// YAML file with fields of an inventory that the cluster cannot tell, such as `ssh` and `artifacts`, laid over what is read; entries
+    /// of `hosts` go by name
+    #[arg(long, value_name = "FILE", requires = "host")]
+    with: Option<PathBuf>,
+    /// Private key to log in with
+    #[arg(long, value_name = "FILE", requires = "host")]
+    identity_file: Vec<String>,
+    /// Jump hosts, in order
+    #[arg(long, value_name = "USER@HOST:PORT", requires = "host")]
+    jump: Vec<String>,
+    /// The host at the endpoint, if its haproxy is to become clusterctl's with the next `apply`
+    #[arg(long, value_name = "NAME=ADDRESS", requires = "host", value_parser = balancer)]
+    load_balancer: Option<(String, String)>,
+}
+
+fn balancer(text: &str) -> Result<(String, String), String> {
+    let (name, address) = text.split_once('=').ok_or("write a name and an address such as lb1=192.0.2.31")?;
+    Ok((name.into(), address.into()))
+}
+
+/// Runs the verb.
+pub async fn run(call: &Call, args: &Args) -> Exit {
+    let session = match &args.host {
+        Some(host) => found(call, args, host).await,
+        None => Session::open(call, Reach::Everyone).await,
+    };
+    let ended = match session {
+        Ok(session) => take_over(&session, call).await,
+        Err(exit) => Err(exit),
+    };
+    ended.unwrap_or_else(|exit| exit)
+}
+
+/// Reads the cluster, writes its inventory, and connects to all its hosts.
+async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
+    let file = &call.global.inventory;
+    if file.exists() && !call.global.dry_run {
+        let hint = "name another file with `-i FILE`, or adopt with this one: leave out the host";
+        call.report.error(format!("`{}` exists already", file.display()), Some(hint));
+        return Err(Exit::Refused);
+    }
+    let mut given = given(call, args)?;
+    let login = read::Login::of(host, &mut given);
+    let found = read::cluster(call, &login, &given).await?;
+    let first = refine::with_components(draft::inventory(&found, &login, args.load_balancer.as_ref()), &found);
+    let mut fields = draft::with_given(first, &given);
+    let rough = text::of(&fields, &login.host, &[]);
+    // What cannot be an inventory yet is there to be mended.
+    if inventory::parse(&rough, "", &session::supported).is_err() && !call.global.dry_run {
+        written(call, &rough)?;
+    }
+    let rough = parsed(call, &rough)?;
+    let mut session = Session::connect(call, rough, Reach::Everyone).await?;
+    let objects = refine::objects(&session.inventory, found.v);
+    let observed = session.observe(&objects, &[]).await;
+    let failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
+    if !failures.is_empty() {
+        call.report.failures(&failures);
+        call.report.ending(
+            "",
+            "a cluster is adopted with all its hosts: mend the way to these, or name their addresses under `hosts` in `--with FILE`",
+        );
+        return Err(worst(&failures));
+    }
+    let remarks = refine::with_hosts(&mut fields, &session.inventory, found.v, &observed.facts);
+    let fields = draft::with_given(fields, &given);
+    let text = text::of(&fields, &login.host, &remarks);
+    if call.global.dry_run {
+        call.report.result(&json!({ "inventory": &text }), &text);
+    } else {
+        written(call, &text)?;
+    }
+    session.inventory = parsed(call, &text)?;
+    Ok(session)
+}
+
+/// The fields that the operator gave: `--with`, and over it the options about SSH.
+fn given(call: &Call, args: &Args) -> Result<Map<String, Value>, Exit> {
+    let mut given = Map::new();
+    if let Some(path) = &args.with {
+        let told = |why: String| {
+            call.report
+                .error(format!("`{}` {why}", path.display()), Some("it holds fields of an inventory, such as `ssh: { user: admin }`"));
+            Exit::Inventory
+        };
+        let text = std::fs::read_to_string(path).map_err(|e| told(format!("cannot be read: {e}")))?;
+        match serde_yaml::from_str(&text) {
+            Ok(Value::Object(map)) => given = map,
+            Ok(_) => return Err(told("is not a mapping".into())),
+            Err(e) => return Err(told(format!("is not YAML: {e}"))),
+        }
+    }
+    let mut ssh = Map::new();
+    for (key, list) in [("identityFiles", &args.identity_file), ("jump", &args.jump)] {
+        if !list.is_empty() {
+            ssh.insert(key.into(), json!(list));
+        }
+    }
+    if !ssh.is_empty() {
+        merge(&mut given, &Map::from_iter([("ssh".to_owned(), Value::Object(ssh))]));
+    }
+    Ok(given)
+}
+
+fn parsed(call: &Call, text: &str) -> Result<Inventory, Exit> {
+    let name = call.global.inventory.display().to_string();
+    let parsed = inventory::parse(text, &name, &session::supported).map_err(|faults| {
+        call.report.faults(&faults);
+        call.report.ending("", &format!("mend what `{name}` says, then `clusterctl adopt -i {name}`"));
+        Exit::Inventory
+    })?;
+    Ok(parsed.inventory)
+}
+
+fn written(call: &Call, text: &str) -> Result<(), Exit> {
+    let path = &call.global.inventory;
+    save::whole(path, text.as_bytes(), 0o644, Existing::Refuse).map_err(|e| {
+        call.report.error(format!("cannot write `{}`: {e}", path.display()), Some("name another file with `-i FILE`"));
+        Exit::Failed
+    })?;
+    call.report.note(format!("wrote {}", path.display()));
+    Ok(())
+}
+
+/// Shows what the inventory would change, asks, and marks the hosts.
+async fn take_over(session: &Session, call: &Call) -> Result<Exit, Exit> {
+    let (report, inv) = (&session.report, &session.inventory);
+    let luggage = luggage::pack(session, call).await?;
+    let Observed { facts, failures, .. } = look(session, &luggage, &Mode::Plan).await;
+    let failures: Vec<_> = failures.into_iter().chain(session.unreachable()).collect();
+    let found = adopt::blockers(inv, &facts);
+    if !found.is_empty() {
+        report.failures(&failures);
+        refuse(session, &found);
+        return Err(if failures.is_empty() { Exit::Refused } else { worst(&failures) });
+    }
+    let (marks, adopted) = Plan::of(&adopt::page(inv, &facts), &facts);
+    let (found, rest) = planned(session, &luggage, &adopted, &Mode::Plan)?;
+    if !found.is_empty() {
+        refuse(session, &found);
+        return Err(Exit::Refused);
+    }
+    let (name, file) = (&inv.cluster.name, call.global.inventory.display().to_string());
+    let reasons = explain::reasons(&rest);
+    if marks.is_empty() {
+        report.result(&json!({"result": "nothing to do", "cluster": name, "plan": &rest}), format!("cluster {name} is adopted already"));
+        report.ending("", &format!("`clusterctl plan -i {file}`"));
+        return Ok(Exit::Done);
+    }
+    if !report.json() {
+        report.say(explain::shown(&marks, &rest, &reasons));
+    }
+    if call.global.dry_run {
+        let value = json!({"result": "dry run", "cluster": name, "marks": &marks, "plan": &rest, "reasons": &reasons});
+        report.result(&value, "dry run: nothing was written, no host was changed");
+        return Ok(Exit::Done);
+    }
+    let question = format!("adopt cluster {name}? Marks are written on {} hosts; nothing is restarted", marks.hosts().len());
+    if !report.confirm(&question).inspect_err(|_| report.ending("", &format!("`clusterctl adopt -i {file} --yes`")))? {
+        report.note("no host was changed");
+        return Ok(Exit::Interrupted);
+    }
+    let failures = carry_out(session, call, &marks, &facts).await?;
+    if !failures.is_empty() {
+        report.failures(&failures);
+        return Ok(worst(&failures));
+    }
+    let value = json!({"result": "adopted", "cluster": name, "plan": &rest, "reasons": &reasons});
+    report.result(&value, format!("cluster {name} is adopted; nothing of it was restarted"));
+    report.ending("", &format!("`clusterctl apply -i {file}`, which does what is shown above"));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,153 @@
+//! What an inventory has to say so that clusterctl would write what is there: found by comparing both.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::{Map, Value, json};
+
+use super::read::Found;
+use crate::facts::kubeadm::{kubelet_flags, tells};
+use crate::facts::{Facts, ObjectRef};
+use crate::inventory::Inventory;
+use crate::plan::{Plan, adopt, cluster};
+use crate::step::kept::is_zero;
+use crate::step::{Object, Step};
+use crate::{layout, versions};
+
+/// Fields of the kubelet that have a place of their own in the inventory, or differ from node to node.
+const ELSEWHERE: [&str; 3] = ["cgroupDriver", "clusterDomain", "containerRuntimeEndpoint"];
+
+/// Why a part of the inventory is as it is: section and remark.
+pub(super) type Remark = (&'static str, String);
+
+/// The objects that clusterctl would write.
+pub(super) fn objects(inv: &Inventory, v: &'static versions::Minor) -> Vec<Value> {
+    cluster::all_objects(inv, v, "", &[])
+}
+
+/// Adds what kubelets and kube-proxy are configured with beyond clusterctl's own.
+pub(super) fn with_components(mut fields: Map<String, Value>, found: &Found) -> Map<String, Value> {
+    // Fields that are no inventory are told of where they are read as one.
+    let Ok(inv) = serde_json::from_value::<Inventory>(Value::Object(fields.clone())) else { return fields };
+    let all = objects(&inv, found.v);
+    let ours = |name: &str, key: &str| {
+        let text = all.iter().find(|o| o["kind"] == "ConfigMap" && o["metadata"]["name"] == name).and_then(|o| o["data"][key].as_str());
+        text.and_then(|t| serde_yaml::from_str::<Value>(t).ok()).unwrap_or_else(|| json!({}))
+    };
+    let mut kubelet = patch(&ours(found.v.kubelet_config, "kubelet"), &found.kubelet, "", &unset_in_kubelet);
+    kubelet.retain(|key, _| !ELSEWHERE.contains(&key.as_str()));
+    if !kubelet.is_empty() {
+        fields.insert("kubelet".into(), json!({ "config": kubelet }));
+    }
+    if let Some(theirs) = &found.proxy {
+        let proxy = patch(&ours("kube-proxy", "config.conf"), theirs, "", &unset_in_proxy);
+        if !proxy.is_empty() {
+            fields.entry("addons").or_insert_with(|| json!({}))["kubeProxy"] = json!({ "config": proxy });
+        }
+    }
+    fields
+}
+
+/// What laid over `ours` gives `theirs`, without what means a field that is not set. What only `ours` has is left to the plan to show.
+fn patch(ours: &Value, theirs: &Value, path: &str, unset: &dyn Fn(&str, &Value) -> bool) -> Map<String, Value> {
+    let mut out = Map::new();
+    let (none, Value::Object(theirs)) = (Map::new(), theirs) else { return out };
+    let ours = ours.as_object().unwrap_or(&none);
+    for (key, value) in theirs {
+        let path = format!("{path}{key}.");
+        match (ours.get(key), value) {
+            (Some(same), _) if same == value => {}
+            (own, Value::Object(_)) if own.is_none_or(Value::is_object) => {
+                let inner = patch(own.unwrap_or(&Value::Null), value, &path, unset);
+                if !inner.is_empty() {
+                    out.insert(key.clone(), inner.into());
+                }
+            }
+            (None, value) if unset(path.trim_end_matches('.'), value) => {}
+            (_, value) => drop(out.insert(key.clone(), value.clone())),
+        }
+    }
+    out
+}
+
+/// The kubelet's numbers and switches are written only if they were set; `logging` is the exception.
+fn unset_in_kubelet(path: &str, value: &Value) -> bool {
+    match value {
+        Value::Bool(_) | Value::Number(_) => path.starts_with("logging.") && is_zero(value),
+        other => is_zero(other),
+    }
+}
+
+/// kube-proxy's are written always, except where zero has a meaning of its own: there `null` is what is not set.
+fn unset_in_proxy(path: &str, value: &Value) -> bool {
+    let zero_means = path == "iptables.localhostNodePorts"
+        || path == "iptables.masqueradeBit"
+        || (path.starts_with("conntrack.") && (value.is_number() || path.starts_with("conntrack.tcp") && value.is_string()));
+    if zero_means { value.is_null() } else { is_zero(value) }
+}
+
+/// Adds what only the hosts can tell: whether packages may be installed, flags of single kubelets, and whose CoreDNS is.
+pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'static versions::Minor, facts: &Facts) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    let reached = |h: &&str| facts.hosts.contains_key(*h);
+    let nodes: Vec<&str> = inv.nodes().map(|h| h.name.as_str()).filter(reached).collect();
+    let facts = Plan::of(&adopt::page(inv, facts), facts).1;
+    let lacks = |h: &&str| cluster::NODE_PACKAGES.iter().any(|p| !facts.host(h).packages.contains(*p));
+    if let Some(host) = nodes.iter().find(|h| lacks(h)) {
+        fields.entry("artifacts").or_insert_with(|| json!({}))["packages"] = false.into();
+        remarks.push((
+            "artifacts",
+            format!("{host} has its runtime from elsewhere than Debian's packages: new hosts have to bring theirs, too."),
+        ));
+    }
+    let differing = core_dns_differs(inv, v, &facts);
+    if !differing.is_empty() {
+        fields.entry("addons").or_insert_with(|| json!({}))["coreDns"] = json!({ "enabled": false });
+        remarks
+            .push(("addons", format!("CoreDNS was made your own ({}), and stays so: clusterctl leaves it alone.", differing.join(", "))));
+    }
+    for entry in fields.get_mut("hosts").and_then(Value::as_array_mut).into_iter().flatten() {
+        let flags = own_flags(&facts, entry["name"].as_str().unwrap_or_default());
+        if !flags.is_empty() {
+            entry["kubelet"] = json!({ "extraArgs": flags });
+        }
+    }
+    remarks
+}
+
+/// Flags that the host's kubelet was given.
+fn own_flags(facts: &Facts, host: &str) -> BTreeMap<String, String> {
+    let env = facts.host(host).text(layout::KUBELET_FLAGS_ENV).unwrap_or_default();
+    kubelet_flags(env).into_iter().filter(|(flag, _)| tells(flag)).collect()
+}
+
+/// Objects of CoreDNS that are there and are not what clusterctl would write.
+fn core_dns_differs(inv: &Inventory, v: &'static versions::Minor, facts: &Facts) -> Vec<String> {
+    let mut without = inv.clone();
+    without.addons.core_dns.enabled = false;
+    let rest: Vec<ObjectRef> = objects(&without, v).iter().map(ObjectRef::of).collect();
+    let there = |o: &Value| facts.cluster.as_ref().is_some_and(|c| c.objects.contains_key(&ObjectRef::of(o)));
+    let address = IpAddr::from([127, 0, 0, 1]);
+    let differs = |o: &Value| Step::from(Object { address, objects: vec![o.clone()] }).pending(&String::new(), facts).is_some();
+    let own = objects(inv, v).into_iter().filter(|o| !rest.contains(&ObjectRef::of(o)));
+    own.filter(|o| there(o) && differs(o)).map(|o| ObjectRef::of(&o).to_string()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_is_what_differs_and_was_set() {
+        let ours = json!({ "a": 1, "b": { "c": true }, "gone": "x" });
+        let theirs = json!({ "a": 1, "b": { "c": true, "d": "0s" }, "failSwapOn": false, "logging": { "verbosity": 0 }, "max": 5 });
+        let said = Value::Object(patch(&ours, &theirs, "", &unset_in_kubelet));
+        assert_eq!(said, json!({ "failSwapOn": false, "max": 5 }));
+    }
+
+    #[test]
+    fn zero_is_said_where_it_means_something() {
+        let theirs = json!({ "burst": 0, "conntrack": { "maxPerCore": 0, "min": null, "tcpBeLiberal": false, "udpTimeout": "0s" }, "iptables": { "masqueradeBit": null } });
+        assert_eq!(Value::Object(patch(&json!({}), &theirs, "", &unset_in_proxy)), json!({ "conntrack": { "maxPerCore": 0 } }));
+    }
+}

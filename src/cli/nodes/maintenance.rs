@@ -1,0 +1,66 @@
+//! `clusterctl maintenance`: work on hosts, one wave after another, while their nodes are out of service.
+
+use std::time::Duration;
+
+use super::{Drains, Flags, Verb, duration};
+use crate::cli::Call;
+use crate::cli::session::Reach;
+use crate::error::Exit;
+use crate::plan::{Share, nodes};
+
+pub(super) const NAME: &str = "maintenance";
+
+/// Run a command on hosts, or reboot them, while their nodes are out of service
+///
+/// Each host: its pods leave, the command runs as root (no shell reads it), the host reboots if that is asked for, and once its node is
+/// Ready again it takes pods as before. Control planes, etcd hosts and balancers go first and one after another, each only while etcd can do
+/// without it, and each seen back in service before the next. Where the command fails, the node stays cordoned and counts as one of those
+/// that may be unavailable; `uncordon` gives it back. A node that was cordoned before stays so.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  clusterctl maintenance w1 w2 --max-unavailable 2 -- apt-get -y dist-upgrade\n  clusterctl maintenance m1 m2 m3 w1 --reboot\n  \
+        clusterctl maintenance w1 --reboot -- sh -c 'apt-get update && apt-get -y dist-upgrade'"
+)]
+pub struct Args {
+    /// Hosts, by their names in the inventory
+    #[arg(value_name = "HOST", required = true)]
+    hosts: Vec<String>,
+    /// Reboot each host, after the command if there is one
+    #[arg(long)]
+    reboot: bool,
+    /// Workers out of service at once: a number, or a part of all workers
+    #[arg(long, value_name = "N|P%", default_value = "1")]
+    max_unavailable: Share,
+    /// How long the command may take on a host
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    command_timeout: Duration,
+    /// How long a host may take until SSH answers again
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    reboot_timeout: Duration,
+    #[command(flatten)]
+    flags: Flags,
+    /// Program and arguments, after `--`
+    #[arg(last = true)]
+    command: Vec<String>,
+}
+
+/// Runs the verb.
+pub async fn run(call: &Call, args: &Args) -> Exit {
+    if args.command.is_empty() && !args.reboot {
+        let hint = "write the command after `--`, such as `clusterctl maintenance w1 -- apt-get -y dist-upgrade`, or say `--reboot`";
+        call.report.error("there is nothing to do on the hosts: no command, and no `--reboot`", Some(hint));
+        return Exit::Usage;
+    }
+    let how = args.flags.how();
+    let work = nodes::Work {
+        argv: args.command.clone(),
+        command_timeout: args.command_timeout,
+        reboot: args.reboot.then_some(args.reboot_timeout),
+        how,
+        by_hand: args.flags.by_hand(false),
+    };
+    let page = |i: &nodes::Inputs<'_>| nodes::maintenance(i, &work);
+    let drains = Some(Drains { how, returns: true, labels: args.flags.pod_selector.is_some() });
+    let verb = Verb { name: NAME, done: "done", reach: Reach::Everyone, at_once: args.max_unavailable, drains, page: &page };
+    verb.run(call, &args.hosts).await
+}

@@ -1,0 +1,276 @@
+//! `clusterctl cordon`, `drain` and `uncordon`: nodes out of service and back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::operate::{carry_out, refuse, shown};
+use super::session::{Observed, Reach, Session};
+use super::{Call, limit};
+use crate::error::{Exit, Failure};
+use crate::facts::evictions::{self, BUDGETS, PODS};
+use crate::host::HostName;
+use crate::inventory::parse_duration;
+use crate::plan::budgets::{self, Finding};
+use crate::plan::{Page, Plan, Share, Width, blockers, nodes};
+use crate::step::drain::{ByHand, How};
+
+pub mod maintenance;
+
+/// Let nodes take no new pods
+///
+/// What runs on them stays. A node that is cordoned already is left as it is, but for this: no run of clusterctl gives it back any more.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  clusterctl cordon w1 w2")]
+pub struct CordonArgs {
+    /// Hosts, by their names in the inventory
+    #[arg(value_name = "HOST", required = true)]
+    hosts: Vec<String>,
+}
+
+/// Let nodes take pods again, whoever cordoned them
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Example:\n  clusterctl uncordon w1")]
+pub struct UncordonArgs {
+    /// Hosts, by their names in the inventory
+    #[arg(value_name = "HOST", required = true)]
+    hosts: Vec<String>,
+}
+
+/// Let all pods leave nodes, and keep the nodes out of service
+///
+/// By kubectl's rules: pods of DaemonSets stay, disruption budgets are obeyed, pods that nothing would make anew or that keep data in
+/// emptyDir volumes need their flags. A budget that allows nothing now may allow it later: the drain goes on trying until its time is over.
+/// Then it stops, names the budgets and the pods they cover, and gives the node back if it was in service before. Undo with `uncordon`.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Example:\n  clusterctl drain w1 --delete-emptydir-data\n  clusterctl drain w1 w2 w3 --max-unavailable 2 --timeout 15m"
+)]
+pub struct DrainArgs {
+    /// Hosts, by their names in the inventory
+    #[arg(value_name = "HOST", required = true)]
+    hosts: Vec<String>,
+    /// Workers drained at once: a number, or a part of all workers; control planes go one after another
+    #[arg(long, value_name = "N|P%", default_value = "1")]
+    max_unavailable: Share,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// kubectl drain's own.
+#[derive(clap::Args, Debug)]
+struct Flags {
+    /// Let pods go that nothing makes anew
+    #[arg(long)]
+    force: bool,
+    /// As with kubectl; always on, for pods of DaemonSets would come back at once
+    #[arg(long)]
+    ignore_daemonsets: bool,
+    /// Let pods go that keep data in emptyDir volumes; the data is lost
+    #[arg(long)]
+    delete_emptydir_data: bool,
+    /// Seconds that pods get to end; negative: each its own time
+    #[arg(long, value_name = "SECONDS", default_value_t = -1, allow_negative_numbers = true)]
+    grace_period: i64,
+    /// How long a node's drain may take; 0s: for ever
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    timeout: Duration,
+    /// Delete pods instead of evicting them: disruption budgets are not asked
+    #[arg(long)]
+    disable_eviction: bool,
+    /// Only pods with these labels go
+    #[arg(long, value_name = "SELECTOR")]
+    pod_selector: Option<String>,
+    /// Do not wait for pods that have been ending for longer than this; 0: wait for all
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    skip_wait_for_delete_timeout: u64,
+}
+
+impl Flags {
+    fn how(&self) -> How {
+        How {
+            timeout: self.timeout,
+            force: self.force,
+            delete_emptydir_data: self.delete_emptydir_data,
+            grace_period: self.grace_period,
+            disable_eviction: self.disable_eviction,
+        }
+    }
+
+    fn by_hand(&self, stays: bool) -> ByHand {
+        ByHand { pod_selector: self.pod_selector.clone(), skip_wait_for_delete: self.skip_wait_for_delete_timeout, stays }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let text = if text == "0" { "0s" } else { text };
+    parse_duration(text).ok_or_else(|| "write a duration such as 90s or 5m".into())
+}
+
+/// Runs `cordon`.
+pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
+    let page = |i: &nodes::Inputs<'_>| nodes::cordon(i);
+    let verb = Verb { name: "cordon", done: "cordoned", reach: Reach::Masters, at_once: Share::Count(1), drains: None, page: &page };
+    verb.run(call, &args.hosts).await
+}
+
+/// Runs `uncordon`.
+pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
+    let page = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
+    let verb =
+        Verb { name: "uncordon", done: "in service again", reach: Reach::Masters, at_once: Share::Count(1), drains: None, page: &page };
+    verb.run(call, &args.hosts).await
+}
+
+/// Runs `drain`.
+pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
+    let (how, by_hand) = (args.flags.how(), args.flags.by_hand(true));
+    let page = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
+    let done = "drained, and cordoned until `clusterctl uncordon`";
+    let drains = Some(Drains { how, returns: false, labels: args.flags.pod_selector.is_some() });
+    Verb { name: "drain", done, reach: Reach::Masters, at_once: args.max_unavailable, drains, page: &page }.run(call, &args.hosts).await
+}
+
+/// How a verb drains.
+struct Drains {
+    how: How,
+    returns: bool,
+    /// Only some pods go: nothing is said of budgets beforehand.
+    labels: bool,
+}
+
+/// What the verbs of this file do alike.
+struct Verb<'a> {
+    name: &'static str,
+    /// What is said of the hosts at the end.
+    done: &'static str,
+    reach: Reach,
+    at_once: Share,
+    drains: Option<Drains>,
+    page: &'a (dyn Fn(&nodes::Inputs<'_>) -> Page + Sync),
+}
+
+impl Verb<'_> {
+    async fn run(&self, call: &Call, hosts: &[HostName]) -> Exit {
+        let session = match Session::open(call, self.reach).await {
+            Ok(session) => session,
+            Err(exit) => return exit,
+        };
+        match self.flow(&session, call, hosts).await {
+            Ok(exit) | Err(exit) => exit,
+        }
+    }
+
+    async fn flow(&self, session: &Session, call: &Call, named: &[HostName]) -> Result<Exit, Exit> {
+        let report = &session.report;
+        let hosts = self.hosts(session, named)?;
+        let raw: &[&str] = if self.drains.is_some() { &[PODS, BUDGETS[0], BUDGETS[1]] } else { &[] };
+        let observed = session.observe(&[], raw).await;
+        self.usable(session, &observed, &hosts)?;
+        let facts = &observed.facts;
+        let inputs = nodes::Inputs { inv: &session.inventory, facts, hosts: &hosts, at_once: self.at_once };
+        let plan = Plan::of(&(self.page)(&inputs), facts).0;
+        for finding in self.findings(&observed, &plan) {
+            report.warning(finding);
+        }
+        if let Some(exit) = shown(session, call, &plan, &[]) {
+            return Ok(exit);
+        }
+        let failures = carry_out(session, call, &plan, facts).await?;
+        if !failures.is_empty() {
+            report.failures(&failures);
+            let left = left_out_of_service(&plan, &failures);
+            if !left.is_empty() {
+                let names = left.join(" ");
+                report.note(format!(
+                    "cordoned until the same command succeeds, or `clusterctl uncordon {names}` gives them back: {}",
+                    left.join(", ")
+                ));
+            }
+            return Ok(failures.iter().map(Failure::exit).max().unwrap_or(Exit::Failed));
+        }
+        report.result(&json!({"result": "done", "verb": self.name, "hosts": hosts}), format!("{}: {}", self.done, hosts.join(", ")));
+        Ok(Exit::Done)
+    }
+
+    /// The named hosts, of those of `--limit`.
+    fn hosts(&self, session: &Session, named: &[HostName]) -> Result<Vec<HostName>, Exit> {
+        let told = |message: String, hint: &str| {
+            session.report.error(message, Some(hint));
+            Exit::Usage
+        };
+        let hosts = limit::select(&session.inventory, named).map_err(|fault| told(fault.message, &fault.hint))?;
+        let hosts: Vec<HostName> = hosts.into_iter().filter(|h| session.selected.contains(h)).collect();
+        if hosts.is_empty() {
+            return Err(told("`--limit` leaves none of the named hosts".into(), "leave it out; the hosts are named already"));
+        }
+        let no_node = |h: &&HostName| !session.inventory.host(h).is_some_and(|h| h.is_node());
+        match hosts.iter().find(no_node).filter(|_| self.name != maintenance::NAME) {
+            Some(h) => Err(told(format!("{h} is no node: it is neither a control plane nor a worker"), "name hosts that run pods")),
+            None => Ok(hosts),
+        }
+    }
+
+    /// Whether the cluster answers, has these nodes, and is ours.
+    fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Exit> {
+        let report = &session.report;
+        let unreachable = session.unreachable();
+        let Some(cluster) = &observed.facts.cluster else {
+            report.failures(&unreachable);
+            report.failures(&observed.failures);
+            report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
+            return Err(Exit::Failed);
+        };
+        let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
+        let away: Vec<Failure> = unreachable.into_iter().filter(|f| worked_on(&f)).collect();
+        if !away.is_empty() {
+            report.failures(&away);
+            report.note("nothing was changed");
+            return Err(Exit::Unreachable);
+        }
+        let foreign =
+            blockers::foreign(&session.inventory, &observed.facts, &session.masters().map(|m| m.name.clone()).collect::<Vec<_>>());
+        if !foreign.is_empty() {
+            refuse(session, &foreign);
+            return Err(Exit::Refused);
+        }
+        let runs_pods = |h: &&HostName| session.inventory.host(h).is_some_and(|h| h.is_node());
+        let unknown: Vec<&str> = hosts.iter().filter(runs_pods).filter(|h| !cluster.nodes.contains_key(*h)).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            let hint = format!("let it come in first: `clusterctl join {}`", unknown.join(" "));
+            report.error(format!("the cluster has no node {}", unknown.join(", ")), Some(&hint));
+            return Err(Exit::Failed);
+        }
+        Ok(())
+    }
+
+    /// What would keep pods on the nodes that the plan drains.
+    fn findings(&self, observed: &Observed, plan: &Plan) -> Vec<Finding> {
+        let Some(drains) = self.drains.as_ref().filter(|d| !d.labels) else { return vec![] };
+        let (Some(cluster), Some(pods)) = (&observed.facts.cluster, observed.raw.get(PODS)) else { return vec![] };
+        let order: Vec<String> = plan.steps().filter(|(_, _, s)| s.step.kind() == "drain").map(|(_, host, _)| host.clone()).collect();
+        let at_once = plan.phases.iter().map(|p| if let Width::AtMost(n) = p.width { n } else { 1 }).max().unwrap_or(1);
+        budgets::findings(&budgets::Inputs {
+            order: &order,
+            at_once,
+            returns: drains.returns,
+            how: &drains.how,
+            nodes: &cluster.nodes,
+            pods,
+            budgets: &evictions::budgets(&observed.raw),
+            evictions: &BTreeMap::new(),
+        })
+    }
+}
+
+/// Hosts whose track ended between the drain and the step that gives the node back.
+fn left_out_of_service(plan: &Plan, failures: &[Failure]) -> Vec<HostName> {
+    let tracks = plan.phases.iter().flat_map(|p| &p.tracks);
+    let left = tracks.filter(|t| {
+        let at = |kind: &str| t.steps.iter().position(|s| s.step.kind() == kind);
+        let failed = |f: &Failure| t.steps.iter().position(|s| f.host == t.host && s.title == f.step);
+        failures.iter().filter_map(failed).any(|failed| at("uncordon").is_some() && at("drain").is_none_or(|drain| failed > drain))
+    });
+    left.map(|t| t.host.clone()).collect()
+}

@@ -1,0 +1,191 @@
+//! `clusterctl upgrade plan`: what runs, what is on offer, and what stands in the way.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Options;
+use crate::cli::Call;
+use crate::cli::operate::upgrade::{Findings, judged, offered};
+use crate::cli::report::{heading, table};
+use crate::cli::session::{Reach, Session};
+use crate::error::Exit;
+use crate::facts::Facts;
+use crate::facts::evictions::{BUDGETS, PODS};
+use crate::inventory::KubeVersion;
+use crate::plan::blockers;
+use crate::plan::blockers::{Blocker, Purpose};
+use crate::plan::upgrade::{Leg, Running, way};
+use crate::versions;
+
+/// What is shown.
+#[derive(Serialize)]
+struct Shown {
+    cluster: String,
+    hosts: Vec<Row>,
+    offers: Vec<Offer>,
+    to: KubeVersion,
+    way: Vec<String>,
+    blockers: Vec<Blocker>,
+    warnings: Vec<String>,
+}
+
+/// What runs on a host.
+#[derive(Serialize)]
+struct Row {
+    host: String,
+    api_server: String,
+    kubelet: String,
+    etcd: String,
+}
+
+/// A version one may go to.
+#[derive(Serialize)]
+struct Offer {
+    version: KubeVersion,
+    what: &'static str,
+    etcd: &'static str,
+    core_dns: &'static str,
+    pause: &'static str,
+    note: String,
+}
+
+/// Runs the verb.
+pub async fn run(call: &Call, options: &Options) -> Exit {
+    let session = match Session::open(call, Reach::Everyone).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    let mut upgrade = match options.upgrade(&session.inventory, &call.global.inventory) {
+        Ok(upgrade) => upgrade,
+        Err((message, hint)) => {
+            call.report.error(message, Some(&hint));
+            return Exit::Usage;
+        }
+    };
+    let mut observed = session.observe(&[], &[PODS, BUDGETS[0], BUDGETS[1]]).await;
+    let failures: Vec<_> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
+    session.report.failures(&failures);
+    let facts = &observed.facts;
+    let running = Running::of(&session.inventory, facts);
+    let offers = on_offer(&session, &running).await;
+    // Without a version named: as far as one step leads.
+    if options.version.is_none()
+        && let Some(newest) = offers.iter().map(|o| &o.version).max()
+        && *newest > upgrade.to
+    {
+        upgrade.to = newest.clone();
+    }
+    let upgrade = upgrade.chosen(&session, facts).await;
+    let findings = judged(&session, &observed, &upgrade).await;
+    let mut inv = session.inventory.clone();
+    inv.cluster.version = upgrade.to.clone();
+    let mut found = blockers::of(&inv, facts, Purpose::Upgrade);
+    if let Err(no) = way(&running, &upgrade.to, &upgrade.through) {
+        found.push(Blocker::no_way(&no));
+    }
+    found.extend(findings.blockers.iter().cloned());
+    let shown = Shown {
+        cluster: session.inventory.cluster.name.clone(),
+        hosts: rows(&session, facts, &running),
+        offers,
+        to: upgrade.to.clone(),
+        way: steps(&findings, &running),
+        blockers: found,
+        warnings: findings.warnings.iter().map(|(host, message)| format!("{host}: {message}")).collect(),
+    };
+    session.report.result(&shown, text(&shown));
+    match (failures.is_empty(), shown.blockers.is_empty()) {
+        (_, false) => Exit::Refused,
+        (true, true) => Exit::Done,
+        (false, true) => Exit::Unreachable,
+    }
+}
+
+/// The newest patch of the present minor, and of the next one.
+async fn on_offer(session: &Session, running: &Running) -> Vec<Offer> {
+    let Some(now) = running.oldest() else { return vec![] };
+    let newest = offered(session, &[now.minor(), now.minor() + 1]).await;
+    let offer = |(minor, version): (u64, KubeVersion)| {
+        let v = versions::of(&version)?;
+        let before = versions::of(now)?;
+        let what = if minor == now.minor() { "patch" } else { "next minor" };
+        let mut notes = Vec::new();
+        if v.images.etcd != before.images.etcd && session.inventory.etcd.image_tag.is_none() {
+            notes.push(format!("etcd {} to {}", before.images.etcd, v.images.etcd));
+        }
+        if v.images.core_dns != before.images.core_dns {
+            notes.push(format!("CoreDNS {} to {}", before.images.core_dns, v.images.core_dns));
+        }
+        if v.config_api != before.config_api {
+            notes.push("another version of kubeadm's configuration".into());
+        }
+        (version > *now).then(|| Offer {
+            version,
+            what,
+            etcd: v.images.etcd,
+            core_dns: v.images.core_dns,
+            pause: v.images.pause,
+            note: notes.join(", "),
+        })
+    };
+    newest.into_iter().filter_map(offer).collect()
+}
+
+fn rows(session: &Session, facts: &Facts, running: &Running) -> Vec<Row> {
+    let text = |v: Option<&KubeVersion>| v.map_or_else(|| "-".to_string(), ToString::to_string);
+    let etcd = |host: &str| facts.host(host).pods.get("etcd").and_then(|p| Some(p.image.rsplit_once(':')?.1.to_string()));
+    let row = |h: &crate::inventory::HostEntry| Row {
+        host: h.name.clone(),
+        api_server: text(running.api_servers.get(&h.name)),
+        kubelet: text(running.kubelets.get(&h.name)),
+        etcd: etcd(&h.name).unwrap_or_else(|| "-".into()),
+    };
+    session.inventory.nodes().map(row).collect()
+}
+
+/// The legs, but for those that are behind already.
+fn steps(findings: &Findings, running: &Running) -> Vec<String> {
+    let behind = |all: &BTreeMap<String, KubeVersion>, to: &KubeVersion| all.iter().filter(|(_, v)| *v != to).count();
+    let leg = |l: &Leg| match l {
+        Leg::ControlPlane(v) => {
+            let hosts = behind(&running.api_servers, v);
+            (hosts > 0 || findings.running.unfinished).then(|| format!("control plane to {v}, one host after another"))
+        }
+        Leg::Kubelets(v) => (behind(&running.kubelets, v) > 0).then(|| format!("kubelets to {v}: drained, changed, uncordoned")),
+    };
+    findings.legs.iter().filter_map(leg).collect()
+}
+
+fn text(s: &Shown) -> String {
+    let mut out = format!("{}\n", heading(&format!("cluster {}", s.cluster)));
+    let rows = s.hosts.iter().map(|r| vec![r.host.clone(), r.api_server.clone(), r.kubelet.clone(), r.etcd.clone()]);
+    out += &format!("{}\n\n", table(&["HOST", "API SERVER", "KUBELET", "ETCD"], rows));
+    if s.offers.is_empty() {
+        out += "nothing newer is on offer (release/stable-1.N.txt of the artifact source)\n";
+    } else {
+        out += &format!("{}\n", heading("on offer"));
+        for o in &s.offers {
+            let note = if o.note.is_empty() { String::new() } else { format!("; {}", o.note) };
+            out += &format!("  {} ({}){note}\n", o.version, o.what);
+        }
+    }
+    out += &format!("\n{}\n", heading(&format!("the way to {}", s.to)));
+    for (n, step) in s.way.iter().enumerate() {
+        out += &format!("  {}. {step}\n", n + 1);
+    }
+    if s.way.is_empty() && s.blockers.is_empty() {
+        out += "  nothing to do\n";
+    }
+    for w in &s.warnings {
+        out += &format!("  warning: {w}\n");
+    }
+    for b in &s.blockers {
+        let host = if b.host.is_empty() { String::new() } else { format!("{}: ", b.host) };
+        out += &format!("  in the way: {host}{} [{}]\n    {}\n", b.message, b.name, b.fix);
+    }
+    if s.blockers.is_empty() && !s.way.is_empty() {
+        out += &format!("\nnext: clusterctl upgrade --version {}\n", s.to);
+    }
+    out
+}

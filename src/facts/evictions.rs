@@ -1,0 +1,120 @@
+//! Asks the API, through a control-plane host, for pods and disruption budgets, and whether pods might be evicted now.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::host::Cmd;
+
+const EVICTIONS: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/evictions.sh"));
+
+/// API path of all pods; one of the further paths that an observation may be given.
+pub const PODS: &str = "/api/v1/pods";
+/// API paths of all disruption budgets, newest first. An API that does not have the one answers the other.
+pub const BUDGETS: [&str; 2] = ["/apis/policy/v1/poddisruptionbudgets", "/apis/policy/v1beta1/poddisruptionbudgets"];
+
+/// Namespace and name of a pod.
+pub type PodName = (String, String);
+
+/// What the API would answer to an eviction now.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Answer {
+    /// 200 or 201: it would go. 429: a budget does not allow it now. 404: it is gone. 500: more than one budget covers it, or a fault.
+    pub status: u16,
+    /// The API's own words; empty where it would go.
+    pub message: String,
+}
+
+impl Answer {
+    /// Whether the eviction would be refused.
+    pub fn refuses(&self) -> bool {
+        !matches!(self.status, 200..=299 | 404)
+    }
+}
+
+/// The list of budgets among an observation's raw answers.
+pub fn budgets(raw: &BTreeMap<String, Value>) -> Value {
+    BUDGETS.iter().find_map(|path| raw.get(*path)).cloned().unwrap_or_else(|| json!({"items": []}))
+}
+
+/// The command that tries the eviction of these pods as a dry run on the server; `address` is that of the API server on the host it runs on.
+pub fn request(address: IpAddr, pods: &[PodName]) -> Cmd {
+    // Kubernetes' own names hold nothing else; what does is not asked for.
+    let plain =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'));
+    let mut input = String::new();
+    for (namespace, name) in pods.iter().filter(|(namespace, name)| plain(namespace) && plain(name)) {
+        let body = json!({"kind": "Eviction", "metadata": {"namespace": namespace, "name": name}, "deleteOptions": {"dryRun": ["All"]}})
+            .to_string();
+        input += &format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction\n{}\n", body.trim_start_matches('{'));
+    }
+    let address = match address {
+        IpAddr::V6(a) => format!("[{a}]"),
+        IpAddr::V4(a) => a.to_string(),
+    };
+    Cmd::script(EVICTIONS, [address]).stdin(input).timeout(Duration::from_secs(120))
+}
+
+/// Reads the answers, by pod.
+pub fn parse(stdout: &[u8]) -> BTreeMap<PodName, Answer> {
+    let text = String::from_utf8_lossy(stdout);
+    let (mut answers, mut body) = (BTreeMap::new(), String::new());
+    for line in text.lines() {
+        let Some((status, url)) = line.strip_prefix("@end ").and_then(|l| l.split_once(' ')) else {
+            body += line;
+            continue;
+        };
+        let said = std::mem::take(&mut body);
+        let Some(pod) = pod(url) else { continue };
+        let status = status.parse().unwrap_or_default();
+        let told = serde_json::from_str::<Value>(&said).ok();
+        let causes = told.as_ref().and_then(|v| v["details"]["causes"].as_array()).cloned().unwrap_or_default();
+        let words = told.iter().map(|v| &v["message"]).chain(causes.iter().map(|c| &c["message"])).filter_map(Value::as_str);
+        let message = words.collect::<Vec<_>>().join(" ");
+        let good = matches!(status, 200..=299);
+        answers.insert(pod, Answer { status, message: if good { String::new() } else { message } });
+    }
+    answers
+}
+
+fn pod(url: &str) -> Option<PodName> {
+    let (namespace, rest) = url.split_once("/api/v1/namespaces/")?.1.split_once("/pods/")?;
+    Some((namespace.to_string(), rest.strip_suffix("/eviction")?.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Stdin;
+
+    fn named(namespace: &str, name: &str) -> PodName {
+        (namespace.into(), name.into())
+    }
+
+    #[test]
+    fn names_that_are_none_are_not_asked_for() {
+        let cmd = request(IpAddr::from([10, 0, 0, 1]), &[named("default", "web-1"), named("default", "a/b\n\"")]);
+        let Stdin::Bytes(input) = cmd.stdin else { panic!("no input") };
+        assert_eq!(
+            String::from_utf8_lossy(input.expose()),
+            "/api/v1/namespaces/default/pods/web-1/eviction\n\"kind\":\"Eviction\",\"metadata\":{\"namespace\":\"default\",\"name\":\"web-1\"},\
+             \"deleteOptions\":{\"dryRun\":[\"All\"]}}\n"
+        );
+        assert_eq!(cmd.argv.last().map(String::as_str), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn answers_are_read_by_pod() {
+        let url = |name: &str| format!("https://10.0.0.1:6443/api/v1/namespaces/default/pods/{name}/eviction");
+        let no = r#"{"kind":"Status","status":"Failure","message":"Cannot evict pod as it would violate the pod's disruption budget.",
+            "details":{"causes":[{"reason":"DisruptionBudget","message":"The disruption budget web needs 2 healthy pods and has 2 currently"}]},"code":429}"#;
+        let yes = r#"{"kind":"Status","status":"Success","code":201}"#;
+        let text = format!("{no}\n@end 429 {}\n{yes}\n@end 201 {}\n\n@end 404 {}\n", url("a"), url("b"), url("c"));
+        let answers = parse(text.as_bytes());
+        assert!(answers[&named("default", "a")].refuses() && answers[&named("default", "a")].message.ends_with("has 2 currently"));
+        assert_eq!(answers[&named("default", "b")], Answer { status: 201, message: String::new() });
+        assert!(!answers[&named("default", "c")].refuses());
+    }
+}

@@ -1,0 +1,84 @@
+//! Asks what an upgrade has to know besides the ordinary facts: which versions are on offer, and which APIs that will be gone are still asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::host::Cmd;
+
+const RELEASES: &str = include_str!("../host/remote/releases.sh");
+const DEPRECATED: &str = include_str!("../host/remote/deprecated.sh");
+
+/// An API that clients still ask for although it is deprecated.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct DeprecatedApi {
+    /// `policy/v1beta1`, or `v1` for the core group.
+    pub group_version: String,
+    pub resource: String,
+    /// The minor version that has it no more: 25 of `1.25`.
+    pub removed_in: u64,
+}
+
+/// Asks the artifact source, from a host, for the newest patch version of these minors.
+pub fn releases(source: &str, minors: &[u64]) -> Cmd {
+    let args = std::iter::once(source.trim_end_matches('/').to_string()).chain(minors.iter().map(u64::to_string));
+    Cmd::script(RELEASES, args).timeout(Duration::from_secs(60))
+}
+
+/// The newest patch version by minor, as text.
+pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
+    let text = String::from_utf8_lossy(stdout);
+    let line = |l: &str| {
+        let (minor, version) = l.strip_prefix("release ")?.split_once(' ')?;
+        Some((minor.parse().ok()?, version.to_string()))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// Asks a control-plane host's own API server what it has been asked for.
+pub fn deprecated(address: IpAddr) -> Cmd {
+    let address = match address {
+        IpAddr::V6(a) => format!("[{a}]"),
+        IpAddr::V4(a) => a.to_string(),
+    };
+    Cmd::script(DEPRECATED, [address]).timeout(Duration::from_secs(30))
+}
+
+/// Reads the metric's lines.
+pub fn parse_deprecated(stdout: &[u8]) -> BTreeSet<DeprecatedApi> {
+    let text = String::from_utf8_lossy(stdout);
+    text.lines().filter_map(metric).collect()
+}
+
+fn metric(line: &str) -> Option<DeprecatedApi> {
+    let labels = line.split_once('{')?.1.split_once('}')?.0;
+    let label = |name: &str| {
+        let at = labels.split(',').find_map(|l| l.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"'));
+        at.unwrap_or_default()
+    };
+    let removed_in = label("removed_release").strip_prefix("1.")?.parse().ok()?;
+    let (group, version) = (label("group"), label("version"));
+    let group_version = if group.is_empty() { version.to_string() } else { format!("{group}/{version}") };
+    Some(DeprecatedApi { group_version, resource: label("resource").to_string(), removed_in })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_on_offer() {
+        let said = parse_releases(b"release 34 v1.34.9\nrelease 35 v1.35.5\nnoise\n");
+        assert_eq!(said, BTreeMap::from([(34, "v1.34.9".to_string()), (35, "v1.35.5".to_string())]));
+    }
+
+    #[test]
+    fn what_will_be_gone() {
+        let said = parse_deprecated(
+            b"apiserver_requested_deprecated_apis{group=\"policy\",removed_release=\"1.25\",resource=\"poddisruptionbudgets\",subresource=\"\",version=\"v1beta1\"} 1\n\
+              apiserver_requested_deprecated_apis{group=\"\",removed_release=\"\",resource=\"componentstatuses\",subresource=\"\",version=\"v1\"} 1\n",
+        );
+        let api = DeprecatedApi { group_version: "policy/v1beta1".into(), resource: "poddisruptionbudgets".into(), removed_in: 25 };
+        assert_eq!(said, BTreeSet::from([api]));
+    }
+}

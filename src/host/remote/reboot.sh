@@ -1,0 +1,2 @@
+# Sets a reboot going.
+systemctl reboot

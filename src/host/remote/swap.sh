@@ -1,0 +1,220 @@
+# What a host does by itself to swap a static pod, to watch it, and to put the previous one back; see static_pod.sh, which starts it.
+# $1: swap, watch, or unfence. $2 to $6: as there from $1 on. $7: the run's id.
+do=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 run=$7
+dir=/etc/kubernetes/manifests
+state=/var/lib/clusterctl/static-pods
+comm=$(printf %.15s "$component")
+serves() { [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' "$url")" = 200 ]; }
+# place FILE COMPONENT
+place() { cp "$1" "$dir/.$2.swap" && sync "$dir/.$2.swap" && mv -f "$dir/.$2.swap" "$dir/$2.yaml"; }
+logs() { ls -d /var/log/pods/kube-system_$component-*/$component/*.log 2>/dev/null; }
+known='' seen='' starts=0
+# How often a container was started since $known was noted. Each start has a log of its own, and the kubelet keeps few of them.
+count_starts() {
+  seen=$(printf '%s\n' "$seen" "$(logs)" | sort -u | grep .) || :
+  starts=$(printf '%s\n' "$seen" | grep -vxF "$known" | grep -c .) || :
+}
+# Waits until another process than $1 runs and serves. The second answer must still be there: a crash-looping server can answer once.
+# One that was started three times and never served is not waited for any longer.
+wait_new() {
+  end=$(($(date +%s) + $2))
+  good=0
+  while [ "$(date +%s)" -lt $end ]; do
+    pid=$(pgrep -xo "$comm" || :)
+    if [ -n "$pid" ] && [ "$pid" != "$1" ] && serves; then
+      good=$((good + 1))
+      [ $good -ge 3 ] && return 0
+    else
+      good=0
+      count_starts
+      [ -n "$known" ] && [ "$starts" -ge 3 ] && return 1
+    fi
+    sleep 0.3
+  done
+  return 1
+}
+# Whether bytes wait to be read or sent on connections of process $1.
+busy() { ss -Htnp state established | grep "pid=$1," | grep -qv '^0 *0 '; }
+# An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
+# watches, which begin anew elsewhere. Once nothing has moved on its connections for 2 s it is ended.
+end_drained() {
+  quiet=0
+  while [ $quiet -lt 10 ]; do
+    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$comm" ] || return 0
+    if ss -Hltnp | grep -q "pid=$1,"; then
+      quiet=0
+    elif busy "$1"; then
+      quiet=0
+    else
+      quiet=$((quiet + 1))
+    fi
+    sleep 0.2
+  done
+  kill -KILL "$1" 2>/dev/null || :
+}
+# While an API server or its etcd goes, no balancer may begin with it: a connection that its kernel took and it never did would be torn, a
+# refused one goes to another server at once. What this host itself asks, and what is under way, passes.
+fence() {
+  for from in $(echo "$balancers" | tr , ' '); do
+    t=iptables
+    case $from in all) from=; t='iptables ip6tables' ;; *:*) t=ip6tables ;; esac
+    for t in $t; do
+      $t -w 2 "$1" INPUT -p tcp --dport 6443 --syn ${from:+-s "$from"} ! -i lo -m comment --comment clusterctl-swap -j REJECT \
+        --reject-with tcp-reset 2>/dev/null || :
+    done
+  done
+}
+unfence() {
+  case $component in kube-apiserver|etcd) fence -D ;; esac
+  [ "$component" != etcd ] || attach
+}
+# The kubelet waits for an answer about a static pod before it starts it, half a minute long where its connection ends at the API server
+# beside that has no etcd: the connections it has now are reset with its next word, and new ones lead elsewhere.
+detach() {
+  to=$(sed -n 's/^ *server: .*:\([0-9]*\)$/\1/p' /etc/kubernetes/kubelet.conf | head -n 1)
+  ss -Htnp state established "( dport = :${to:-6443} )" | grep '"kubelet"' | while read -r _ _ from _; do
+    case $from in \[*) rule=ip6tables ;; *) rule=iptables ;; esac
+    echo "$rule ${from##*:}" >>$state/etcd.detached
+    cut_off $rule -I "${from##*:}"
+  done
+}
+attach() {
+  [ -e $state/etcd.detached ] || return 0
+  while read -r rule port; do cut_off "$rule" -D "$port"; done <$state/etcd.detached
+  rm -f $state/etcd.detached
+}
+cut_off() { "$1" -w 2 "$2" OUTPUT -p tcp --sport "$3" -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
+# An etcd that goes takes its API server's answers along: who asks has gone elsewhere by then, and what is under way is done.
+relieve() {
+  api=$(pgrep -xo kube-apiserver || :)
+  [ -n "$api" ] || return 0
+  fence -I
+  detach
+  quiet=0 tries=0
+  while [ $quiet -lt 4 ] && [ $tries -lt 25 ]; do
+    tries=$((tries + 1))
+    if busy "$api"; then quiet=0; else quiet=$((quiet + 1)); fi
+    sleep 0.2
+  done
+}
+# Its API server has found the new etcd before anybody is sent there again.
+rejoined() {
+  [ -n "$api" ] || return 0
+  tries=0
+  while [ $tries -lt 100 ]; do
+    [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' https://127.0.0.1:6443/readyz)" != 200 ] || return 0
+    tries=$((tries + 1))
+    sleep 0.2
+  done
+}
+# Why the newest container of this component ended, as the host knows it.
+evidence() {
+  log=$(ls -t /var/log/pods/kube-system_$component-*/$component/*.log 2>/dev/null | head -n 1)
+  # One that was started anew by now does not say why the one before it ended.
+  if pgrep -x "$comm" >/dev/null && [ -n "$log" ]; then
+    before=$(ls -t "${log%/*}"/*.log | sed -n 2p)
+    log=${before:-$log}
+  fi
+  why=$(journalctl -u kubelet -n 400 --no-pager -o cat 2>/dev/null | grep -E "$component" | grep -E 'ErrImage|ImagePull|CrashLoop|[Ee]rror' | tail -n 1 | cut -c1-400)
+  pod=${log%/*/*}
+  pod=${pod##*/kube-system_}
+  ended=$(timeout 5 /usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get pod "${pod%_*}" -o \
+    'jsonpath={range .status.containerStatuses[*].lastState.terminated}{.reason}{" (exit code "}{.exitCode}{")"}{end}' 2>/dev/null || :)
+  [ -z "$ended" ] || echo "its container ended: $ended"
+  [ -z "$why" ] || echo "the kubelet says: $why"
+  [ -z "$log" ] || { echo "last lines of its log:"; tail -n 12 "$log" | cut -c1-400; }
+}
+# Puts the previous manifest back and sees it serve.
+revert() {
+  evidence >$state/$component.why
+  known=''
+  case $component in kube-apiserver) fence -I ;; etcd) relieve ;; esac
+  gone=$(pgrep -xo "$comm" || :)
+  place $state/$component.old $component
+  if [ "$component" = kube-apiserver ] && [ -n "$gone" ]; then end_drained "$gone" & fi
+  if wait_new "${gone:-none}" 120; then said="the previous manifest is back and serves"; else said="the previous manifest is back and does not serve yet"; fi
+  [ "$component" != etcd ] || rejoined
+  unfence
+  cat $state/$component.why
+  echo "$said"
+  rm -f $state/$component.old $state/$component.new $state/$component.why
+  # What speaks to this API server alone is never newer than it.
+  [ "$component" = kube-apiserver ] || return 0
+  for other in kube-scheduler kube-controller-manager; do
+    while systemctl is-active -q "clusterctl-static-pod-$other"; do sleep 0.3; done
+    systemctl stop -q "clusterctl-watch-$other" 2>/dev/null || :
+    [ -e $state/$other.old ] || continue
+    place $state/$other.old $other
+    rm -f $state/$other.old
+    echo "the previous manifest of $other is back with it"
+  done
+}
+api=
+if [ "$do" = unfence ]; then
+  unfence
+  exit 0
+fi
+if [ "$do" = watch ]; then
+  # It serves now; one that goes down again before it is so old is not good enough to take the next host with.
+  pid=$(pgrep -xo "$comm" || :)
+  least=$(($(date +%s) + 2))
+  bad=0
+  while [ "$(ps -o etimes= -p "${pid:-0}" || echo 0)" -lt "$watch" ] || [ "$(date +%s)" -lt $least ] || [ $bad -gt 0 ]; do
+    if [ "$(pgrep -xo "$comm" || :)" != "$pid" ]; then bad=9; elif serves; then bad=0; else bad=$((bad + 1)); fi
+    if [ $bad -ge 9 ]; then
+      { echo "$component served at first, and was down again before it was $watch s old"; revert; } >$state/.$component.failed 2>&1
+      mv -f $state/.$component.failed "$state/$component.failed.$run"
+      exit 0
+    fi
+    sleep 0.5
+  done
+  # Its previous manifest stays until the whole host is seen to stay up: see wait_settled.sh.
+  exit 0
+fi
+trap unfence EXIT
+old=$(pgrep -xo "$comm" || :)
+if [ ! -s $state/$component.new ]; then
+  rm -f $dir/$component.yaml $state/$component.new
+  if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then fence -I; end_drained "$old" & fi
+  end=$(($(date +%s) + limit))
+  while pgrep -x "$comm" >/dev/null; do
+    [ "$(date +%s)" -lt $end ] || { echo "$component still runs $limit s after its manifest was removed" >&2; exit 1; }
+    sleep 0.2
+  done
+  exit 0
+fi
+if cmp -s $state/$component.new $dir/$component.yaml; then
+  # It is in place already (an earlier run was interrupted): only see it serve.
+  rm -f $state/$component.new
+  # A kubelet that once refused a pod never looks at it again; starting anew, it does, and running pods do not notice.
+  wait_new none 15 || { systemctl restart kubelet; wait_new none "$limit"; } && exit 0
+  echo "$component does not serve at $url" >&2
+  [ ! -e $state/$component.old ] || revert >&2
+  exit 1
+fi
+image=$(sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' $state/$component.new | head -n 1)
+if [ -n "$image" ] && command -v ctr >/dev/null && ! ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "$image"; then
+  echo "image $image is not on this host any more; nothing was changed" >&2
+  rm -f $state/$component.new
+  exit 1
+fi
+[ -e $dir/$component.yaml ] && cp $dir/$component.yaml $state/$component.old || rm -f $state/$component.old
+case $component in
+  etcd) relieve; hand_over ;;
+  kube-apiserver) fence -I ;;
+esac
+known=$(logs)
+place $state/$component.new $component
+if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then end_drained "$old" & fi
+if wait_new "${old:-none}" "$limit"; then
+  [ "$component" != etcd ] || rejoined
+  rm -f $state/$component.new
+  if [ -e $state/$component.old ]; then
+    systemctl reset-failed "clusterctl-watch-$component" 2>/dev/null || :
+    systemd-run --quiet --collect --unit "clusterctl-watch-$component" /bin/sh $state/swap-$component.sh watch "$component" "$url" "$limit" "$watch" "$balancers" "$run"
+  fi
+  exit 0
+fi
+echo "$component did not serve at $url within $limit s, or ended again and again" >&2
+if [ -e $state/$component.old ]; then revert >&2; else evidence >&2; fi
+exit 1

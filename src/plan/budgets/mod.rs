@@ -1,0 +1,198 @@
+//! What would keep pods on nodes that are to be drained: disruption budgets that no drain in this order could ever satisfy, with the
+//! arithmetic, and pods that kubectl's rules do not let go. Pure; what is not certain is told as such.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::facts::evictions::{Answer, PodName};
+use crate::step::drain::How;
+
+mod budget;
+mod select;
+#[cfg(test)]
+mod tests;
+
+/// A drain of several nodes.
+pub struct Inputs<'a> {
+    /// The nodes, in the order in which they are drained.
+    pub order: &'a [String],
+    /// How many of them are out of service at once.
+    pub at_once: usize,
+    /// Whether a node takes pods again before the next one goes; otherwise all stay out of service.
+    pub returns: bool,
+    pub how: &'a How,
+    /// All nodes of the cluster, by name.
+    pub nodes: &'a BTreeMap<String, Value>,
+    /// All pods: a list as the API gives it.
+    pub pods: &'a Value,
+    /// All disruption budgets: a list as the API gives it.
+    pub budgets: &'a Value,
+    /// What dry runs of evictions said; may be empty.
+    pub evictions: &'a BTreeMap<PodName, Answer>,
+}
+
+/// What keeps pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// A disruption budget; the finding has its name.
+    Budget,
+    /// Pods of more than one budget, which the API never evicts; the finding has the first one's name.
+    Budgets,
+    /// Pods that nothing would make anew, without `--force`; the finding has the node's name.
+    Unmanaged,
+    /// Pods with data of their own in emptyDir volumes, without `--delete-emptydir-data`; the finding has the node's name.
+    EmptyDir,
+    /// A pod that the API refuses to evict now for a reason of its own; the finding has the pod's name.
+    Refused,
+}
+
+/// One reason why a drain would not come to its end.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    pub what: What,
+    /// Empty where it is about a node.
+    pub namespace: String,
+    pub name: String,
+    /// `namespace/name` of the pods that would stay.
+    pub pods: Vec<String>,
+    /// The nodes they are on, of those to be drained.
+    pub nodes: Vec<String>,
+    /// With the numbers.
+    pub why: String,
+    /// Whether no waiting helps; otherwise it may become possible while the drain waits.
+    pub certain: bool,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let subject = match self.what {
+            What::Budget | What::Budgets => format!("disruption budget {}/{}", self.namespace, self.name),
+            What::Unmanaged | What::EmptyDir => format!("node {}", self.name),
+            What::Refused => format!("pod {}/{}", self.namespace, self.name),
+        };
+        write!(f, "{subject}: {}", self.why)
+    }
+}
+
+/// Every reason, sorted. With `disable_eviction` no budget is asked.
+pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
+    let all: Vec<Pod<'_>> = items(i.pods).map(Pod::of).collect();
+    let leaving: Vec<&Pod<'_>> = all.iter().filter(|p| i.order.iter().any(|n| n == p.node) && p.leaves()).collect();
+    let mut out = Vec::new();
+    out.extend(kept(&leaving, What::Unmanaged, i.how.force, |p| !p.managed(), "that nothing would make anew", "--force"));
+    let data = "with data in emptyDir volumes";
+    out.extend(kept(&leaving, What::EmptyDir, i.how.delete_emptydir_data, |p| p.keeps_data(), data, "--delete-emptydir-data"));
+    if !i.how.disable_eviction {
+        let evicted: Vec<&Pod<'_>> = leaving.into_iter().filter(|p| p.asks_budgets()).collect();
+        out.extend(budget::findings(i, &evicted));
+        out.extend(refused(i, &evicted, &out));
+    }
+    out.sort();
+    out
+}
+
+/// The pods of a drain whose eviction is worth a dry run: those that budgets are asked about.
+pub fn evicted(order: &[String], pods: &Value) -> Vec<PodName> {
+    let all = items(pods).map(Pod::of).filter(|p| order.iter().any(|n| n == p.node) && p.leaves() && p.asks_budgets());
+    all.map(|p| (p.namespace.to_string(), p.name.to_string())).collect()
+}
+
+/// A finding per node for pods of one kind, unless they are let go.
+fn kept(pods: &[&Pod<'_>], what: What, may_go: bool, which: impl Fn(&Pod<'_>) -> bool, kind: &str, flag: &str) -> Vec<Finding> {
+    let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for pod in pods.iter().filter(|p| !may_go && which(p)) {
+        by_node.entry(pod.node).or_default().push(pod.full_name());
+    }
+    let finding = |(node, pods): (&str, Vec<String>)| Finding {
+        what,
+        namespace: String::new(),
+        name: node.into(),
+        why: format!("{} {kind}: {}; with `{flag}` they go and are lost", plural(pods.len(), "pod"), pods.join(", ")),
+        pods,
+        nodes: vec![node.into()],
+        certain: true,
+    };
+    by_node.into_iter().map(finding).collect()
+}
+
+/// Pods that the API would not evict now and that no budget was found for.
+fn refused(i: &Inputs<'_>, pods: &[&Pod<'_>], found: &[Finding]) -> Vec<Finding> {
+    let known: BTreeSet<&String> = found.iter().filter(|f| matches!(f.what, What::Budget | What::Budgets)).flat_map(|f| &f.pods).collect();
+    let answer = |p: &&&Pod<'_>| i.evictions.get(&(p.namespace.to_string(), p.name.to_string())).filter(|a| a.refuses());
+    let refused = pods.iter().filter(|p| !known.contains(&p.full_name())).filter_map(|p| Some((p, answer(&p)?)));
+    let finding = |(p, a): (&&Pod<'_>, &Answer)| Finding {
+        what: What::Refused,
+        namespace: p.namespace.into(),
+        name: p.name.into(),
+        pods: vec![p.full_name()],
+        nodes: vec![p.node.into()],
+        why: format!("the API would not evict it now ({}): {}", a.status, a.message),
+        certain: false,
+    };
+    refused.map(finding).collect()
+}
+
+fn items(list: &Value) -> impl Iterator<Item = &Value> {
+    list["items"].as_array().into_iter().flatten()
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// A pod, as far as a drain looks at it.
+struct Pod<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    node: &'a str,
+    object: &'a Value,
+}
+
+impl<'a> Pod<'a> {
+    fn of(object: &'a Value) -> Self {
+        let text = |v: &'a Value| v.as_str().unwrap_or_default();
+        let meta = &object["metadata"];
+        Pod { namespace: text(&meta["namespace"]), name: text(&meta["name"]), node: text(&object["spec"]["nodeName"]), object }
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    fn controller(&self) -> Option<&'a Value> {
+        self.object["metadata"]["ownerReferences"].as_array().into_iter().flatten().find(|o| o["controller"] == true)
+    }
+
+    fn managed(&self) -> bool {
+        self.controller().is_some()
+    }
+
+    fn phase(&self) -> &str {
+        self.object["status"]["phase"].as_str().unwrap_or_default()
+    }
+
+    /// Whether a drain asks it to go, and it is not on its way or at its end already.
+    fn leaves(&self) -> bool {
+        let of_daemon_set = self.controller().is_some_and(|o| o["kind"] == "DaemonSet");
+        let mirror = !self.object["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
+        let ended = matches!(self.phase(), "Succeeded" | "Failed") || !self.object["metadata"]["deletionTimestamp"].is_null();
+        !of_daemon_set && !mirror && !ended
+    }
+
+    /// The API asks no budget for a pod that has never run.
+    fn asks_budgets(&self) -> bool {
+        self.phase() != "Pending"
+    }
+
+    fn keeps_data(&self) -> bool {
+        self.object["spec"]["volumes"].as_array().into_iter().flatten().any(|v| !v["emptyDir"].is_null())
+    }
+
+    fn ready(&self) -> bool {
+        let conditions = self.object["status"]["conditions"].as_array();
+        conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
+    }
+}

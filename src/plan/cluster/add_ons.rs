@@ -1,0 +1,33 @@
+//! The page's part of add-ons: when each is seen to run.
+
+use std::net::IpAddr;
+
+use super::Parts;
+use crate::facts::ObjectRef;
+use crate::inventory::CniKind;
+use crate::step::{Ids, Step, TokensGone, Wait};
+
+impl Parts<'_> {
+    /// kube-proxy on every node, or its first new pod.
+    pub(super) fn proxy(&self, address: IpAddr, first: bool) -> Option<Step> {
+        let object = add_on("DaemonSet", "kube-proxy");
+        self.i.inv.addons.kube_proxy.enabled.then(|| Wait::Rollout { address, object, first }.into())
+    }
+
+    /// What a page ends with.
+    pub(super) fn settle(&self, address: IpAddr) -> Vec<Step> {
+        let (dns, roll) = (&self.i.inv.addons.core_dns, &self.i.roll);
+        // Node by node it takes longest of all. Kubelets that come later do not depend on it, and see it to its end.
+        let later = roll.next.is_some() && roll.later.is_empty();
+        let mut steps: Vec<Step> = if later { vec![] } else { self.proxy(address, !roll.held.is_empty()).into_iter().collect() };
+        if dns.enabled && dns.wait && self.i.inv.network.cni.kind != CniKind::None {
+            steps.push(Wait::Rollout { address, object: add_on("Deployment", "coredns"), first: false }.into());
+        }
+        steps.push(TokensGone { address, ids: Ids::OfRuns }.into());
+        steps
+    }
+}
+
+fn add_on(kind: &str, name: &str) -> ObjectRef {
+    ObjectRef { group: "apps".into(), kind: kind.into(), namespace: "kube-system".into(), name: name.into() }
+}

@@ -1,0 +1,202 @@
+//! Why an upgrade may not begin, and what the operator should know before it does. Pure, and all at once.
+
+use std::collections::BTreeSet;
+
+use super::{Leg, Running};
+use crate::facts::Facts;
+use crate::facts::upgrade::DeprecatedApi;
+use crate::host::HostName;
+use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
+use crate::layout;
+use crate::plan::blockers::{Blocker, UNREACHABLE_MASTER};
+use crate::plan::cluster::etcd::peer_url;
+use crate::step::wait::is_ready;
+use crate::versions;
+
+/// Refusals that the operator may set aside by name (`--allow`), because only a person can know that they do no harm.
+pub const MAY_BE_ALLOWED: [&str; 3] = ["removed-api", "disruption-budget", "disk"];
+
+/// Images and binaries of one version, and a snapshot on its way.
+const DISK_BYTES: u64 = 3 << 29;
+
+/// etcd's own advice: members older than this may bring members back from the dead when they go to 3.6.
+const ETCD_BEFORE_36: (u64, u64, u64) = (3, 5, 20);
+
+/// What an upgrade is judged by.
+pub struct Inputs<'a> {
+    pub inv: &'a Inventory,
+    pub facts: &'a Facts,
+    pub running: &'a Running,
+    pub legs: &'a [Leg],
+    /// The hosts that may change.
+    pub selected: &'a [HostName],
+    pub deprecated: &'a BTreeSet<DeprecatedApi>,
+}
+
+/// Every reason not to begin.
+pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
+    let mut out: Vec<Blocker> = i.inv.control_planes().filter_map(|h| control_plane(i, h)).collect();
+    out.extend(members(i));
+    out.extend(limit(i));
+    out.extend(i.inv.hosts.iter().filter_map(|h| disk(i, h)));
+    out.extend(etcd_way(i));
+    let last = i.legs.last().map_or(0, |l| l.version().minor());
+    out.extend(i.deprecated.iter().filter(|a| a.removed_in <= last).map(|a| {
+        let message = format!("{} of {} is still asked for, and v1.{} has it no more", a.resource, a.group_version, a.removed_in);
+        let fix = "find who asks for it in the API server's audit log or by its owners and move them on; if it does not matter, `--allow removed-api`";
+        Blocker::new("", "removed-api", message, fix)
+    }));
+    out
+}
+
+/// What does not stop the upgrade: host and message.
+pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
+    let mut out = Vec::new();
+    for h in i.inv.nodes() {
+        let Some(node) = node(i, h) else { continue };
+        let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
+        if node["spec"]["unschedulable"] == true && !ours {
+            out.push((h.name.clone(), "it is cordoned by somebody else, and stays so".into()));
+        }
+        if !h.has(Role::ControlPlane) && !is_ready(node) {
+            out.push((h.name.clone(), "its node is not Ready: the upgrade takes it for one that is out of service".into()));
+        }
+    }
+    for h in i.inv.nodes().filter(|h| !i.facts.hosts.contains_key(&h.name) && !h.has(Role::ControlPlane)) {
+        out.push((h.name.clone(), "it does not answer and stays as it is; run the same command again once it does".into()));
+    }
+    out
+}
+
+fn node<'a>(i: &'a Inputs<'_>, h: &HostEntry) -> Option<&'a serde_json::Value> {
+    i.facts.cluster.as_ref()?.nodes.get(&h.name)
+}
+
+/// The control plane has to be whole before one of its hosts is taken out of service.
+fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
+    let Some(f) = i.facts.hosts.get(&h.name) else {
+        let fix = format!("make it reachable; if the machine is gone for good, `clusterctl remove {} --dead` first", h.name);
+        return Some(Blocker::new(
+            &h.name,
+            UNREACHABLE_MASTER,
+            "it does not answer, and without it one more control-plane host would be one too many",
+            fix,
+        ));
+    };
+    if f.api_version.is_none() && f.unsettled.is_empty() {
+        let fix = "see `clusterctl status`, mend it, then run the same command again";
+        return Some(Blocker::new(&h.name, "api-server", "its API server does not serve", fix));
+    }
+    let found = node(i, h)?;
+    let ours = !found["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
+    (!is_ready(found) && !ours).then(|| {
+        Blocker::new(
+            &h.name,
+            "not-ready",
+            "its node is not Ready",
+            "see `kubectl describe node` and mend it, then run the same command again",
+        )
+    })
+}
+
+/// Every member must answer: one after another goes down for some seconds.
+fn members(i: &Inputs<'_>) -> Option<Blocker> {
+    let list = i.facts.members()?;
+    let host = |urls: &[String]| i.inv.etcd_hosts().into_iter().find(|h| urls.contains(&peer_url(h)));
+    let answers = |urls: &[String]| {
+        host(urls).is_some_and(|h| {
+            let f = i.facts.host(&h.name);
+            f.members.is_some() || f.unsettled.contains("etcd")
+        })
+    };
+    let voters: Vec<_> = list.iter().filter(|m| !m.learner).collect();
+    let away: Vec<&str> =
+        voters.iter().filter(|m| !answers(&m.peer_urls)).map(|m| if m.name.is_empty() { m.id.as_str() } else { m.name.as_str() }).collect();
+    (!away.is_empty()).then(|| {
+        let (all, quorum, healthy) = (voters.len(), voters.len() / 2 + 1, voters.len() - away.len());
+        let message = format!(
+            "of {all} etcd members {healthy} are healthy (quorum {quorum}), and these are not: {}; the upgrade takes one more down at a time",
+            away.join(", ")
+        );
+        Blocker::new("", "etcd-member-away", message, "bring them back, or take them out with `clusterctl remove HOST --dead`")
+    })
+}
+
+/// Kubelets never go before the control plane, whatever part of the hosts is named.
+fn limit(i: &Inputs<'_>) -> Option<Blocker> {
+    let to = i.legs.last()?.version();
+    let behind: Vec<&str> =
+        i.running.api_servers.iter().filter(|(h, v)| *v < to && !i.selected.contains(h)).map(|(h, _)| h.as_str()).collect();
+    let others = i.inv.nodes().any(|h| !h.has(Role::ControlPlane) && i.selected.contains(&h.name));
+    (!behind.is_empty() && (others || i.legs.len() > 2)).then(|| {
+        let message = format!(
+            "`--limit` leaves out control-plane hosts that are behind {to}: {}; a kubelet is never ahead of its API server",
+            behind.join(", ")
+        );
+        let all = i.inv.control_planes().map(|h| h.name.as_str()).collect::<Vec<_>>().join(",");
+        Blocker::new("", "kubelet-ahead", message, format!("upgrade the control plane first: `--limit {all}`"))
+    })
+}
+
+fn disk(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
+    let f = i.facts.hosts.get(&h.name).filter(|_| h.is_node() && i.selected.contains(&h.name))?;
+    let to = i.legs.last()?.version();
+    if i.running.kubelets.get(&h.name) == Some(to) {
+        return None;
+    }
+    let (folder, free) = f.disk_free.iter().find(|(_, free)| **free < DISK_BYTES)?;
+    let message = format!("{folder} has {} MiB free; {} are needed for what the upgrade brings", free >> 20, DISK_BYTES >> 20);
+    Some(Blocker::new(&h.name, "disk", message, "make room"))
+}
+
+/// etcd goes up one minor at a time and never down, leg by leg.
+fn etcd_way(i: &Inputs<'_>) -> Option<Blocker> {
+    if i.inv.etcd.external.is_some() {
+        return None;
+    }
+    let image = |h: &&HostEntry| {
+        let f = i.facts.host(&h.name);
+        f.pods.get("etcd").map(|p| p.image.clone()).or_else(|| f.binaries.get(&format!("{}/etcd", layout::BIN_DIR)).cloned())
+    };
+    let hosts = i.inv.etcd_hosts();
+    let runs = hosts.iter().filter_map(image).filter_map(|image| tag(image.rsplit_once(':')?.1)).min()?;
+    let mut now = runs;
+    for leg in i.legs {
+        let Leg::ControlPlane(version) = leg else { continue };
+        let Some(next) = wanted(i.inv, version) else { continue };
+        let step = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
+        let (message, fix) = if next < now {
+            (
+                format!("etcd runs {} and would go back to {}; its data may not be readable then", step(now), step(next)),
+                "take `etcd.imageTag` out of the inventory, or name a newer one",
+            )
+        } else if next.1 > now.1 + 1 || next.0 != now.0 {
+            (
+                format!("etcd would go from {} to {}; it goes up one minor version at a time", step(now), step(next)),
+                "set `etcd.imageTag` to a version between and `clusterctl apply` first",
+            )
+        } else if (now.0, now.1) == (3, 5) && now < ETCD_BEFORE_36 && next >= (3, 6, 0) {
+            (
+                format!("etcd runs {}, and 3.6 wants to come from {} or later", step(now), step(ETCD_BEFORE_36)),
+                "set `etcd.imageTag` to the newest 3.5 and `clusterctl apply` first",
+            )
+        } else {
+            now = next;
+            continue;
+        };
+        return Some(Blocker::new("", "etcd-path", message, fix));
+    }
+    None
+}
+
+fn wanted(inv: &Inventory, version: &KubeVersion) -> Option<(u64, u64, u64)> {
+    let own = inv.etcd.image_tag.as_deref();
+    tag(own.or_else(|| versions::of(version).map(|v| v.images.etcd))?)
+}
+
+/// `3.5.24-0` as numbers.
+fn tag(text: &str) -> Option<(u64, u64, u64)> {
+    let text = text.trim_start_matches('v');
+    let mut numbers = text.split(['.', '-']).map(|n| n.parse().ok());
+    Some((numbers.next()??, numbers.next()??, numbers.next()??))
+}

@@ -1,0 +1,102 @@
+//! The skew table: every pair of from and to gets its way, or the rule that forbids it.
+
+use super::*;
+
+fn v(text: &str) -> KubeVersion {
+    text.parse().expect("a version")
+}
+
+/// API servers and kubelets at these versions.
+fn running(api: &[&str], kubelets: &[&str]) -> Running {
+    let named = |list: &[&str], letter: &str| list.iter().enumerate().map(|(n, t)| (format!("{letter}{}", n + 1), v(t))).collect();
+    let reached = api.iter().map(|t| v(t)).max();
+    let unfinished = api.iter().any(|t| Some(v(t)) < reached);
+    Running { api_servers: named(api, "m"), kubelets: named(kubelets, "w"), cordoned: BTreeSet::new(), reached, unfinished }
+}
+
+fn said(running: &Running, to: &str) -> String {
+    let through = (21..40).map(|minor| (minor, v(&format!("v1.{minor}.9")))).collect();
+    let leg = |l: &Leg| match l {
+        Leg::ControlPlane(v) => format!("control plane {v}"),
+        Leg::Kubelets(v) => format!("kubelets {v}"),
+    };
+    match way(running, &v(to), &through) {
+        Ok(legs) => legs.iter().map(leg).collect::<Vec<_>>().join(", "),
+        Err(no) => no.rule().to_string(),
+    }
+}
+
+#[test]
+fn every_pair_of_from_and_to() {
+    // API server and kubelets now, the version that is asked for, the way or the rule.
+    let table = [
+        ("v1.34.2", "v1.34.2", "v1.34.2", "control plane v1.34.2, kubelets v1.34.2"),
+        ("v1.34.2", "v1.34.2", "v1.34.5", "control plane v1.34.5, kubelets v1.34.5"),
+        ("v1.34.5", "v1.34.5", "v1.34.2", "downgrade"),
+        ("v1.34.5", "v1.34.5", "v1.33.9", "downgrade"),
+        ("v1.35.0", "v1.34.0", "v1.34.0", "downgrade"),
+        ("v1.34.5", "v1.34.5", "v1.35.1", "control plane v1.35.1, kubelets v1.35.1"),
+        ("v1.20.2", "v1.20.2", "v1.21.14", "control plane v1.21.14, kubelets v1.21.14"),
+        ("v1.20.2", "v1.20.2", "v1.28.1", "unsupported-version"),
+        ("v1.36.0", "v1.36.0", "v1.37.0", "unsupported-version"),
+        ("v1.33.4", "v1.33.4", "v1.36.2", "control plane v1.34.9, control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2"),
+        (
+            "v1.32.4",
+            "v1.32.4",
+            "v1.36.2",
+            "control plane v1.33.9, control plane v1.34.9, control plane v1.35.9, kubelets v1.35.9, control plane v1.36.2, kubelets v1.36.2",
+        ),
+        // A kubelet that is three behind already has to come first.
+        ("v1.34.4", "v1.31.1", "v1.36.2", "kubelets v1.34.4, control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2"),
+        // One that is further behind than it may be is brought up, too.
+        ("v1.34.4", "v1.29.1", "v1.34.4", "kubelets v1.34.4, control plane v1.34.4, kubelets v1.34.4"),
+        ("v1.34.4", "v1.35.0", "v1.34.5", "kubelet-ahead"),
+        ("v1.34.4", "v1.34.9", "v1.34.5", "kubelet-ahead"),
+    ];
+    for (api, kubelet, to, want) in table {
+        assert_eq!(said(&running(&[api], &[kubelet, kubelet]), to), want, "{api} with kubelets {kubelet} to {to}");
+    }
+}
+
+#[test]
+fn an_interrupted_upgrade_goes_on() {
+    // One master is there, the kubelets are not.
+    let half = running(&["v1.35.1", "v1.34.5", "v1.34.5"], &["v1.34.5"]);
+    assert_eq!(said(&half, "v1.35.1"), "control plane v1.35.1, kubelets v1.35.1");
+    assert_eq!(said(&half, "v1.35.0"), "downgrade");
+    // In the middle of several minors: the others come to where the first one is before anything goes on.
+    let through = running(&["v1.35.11", "v1.34.5", "v1.34.5"], &["v1.34.5"]);
+    assert_eq!(said(&through, "v1.36.2"), "control plane v1.35.11, control plane v1.36.2, kubelets v1.36.2");
+    // All API servers are there, but a scheduler is not.
+    let behind = Running { unfinished: true, ..running(&["v1.35.9"], &["v1.34.5"]) };
+    assert_eq!(said(&behind, "v1.36.2"), "control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2");
+    let behind = Running { unfinished: true, ..running(&["v1.36.2"], &["v1.34.5"]) };
+    assert_eq!(said(&behind, "v1.36.2"), "control plane v1.36.2, kubelets v1.36.2");
+    assert_eq!(said(&running(&["v1.36.0", "v1.34.0"], &[]), "v1.36.2"), "api-servers-apart");
+}
+
+/// Over every pair of minors in the table: kubelets never ahead, never further behind than they may be, one minor at a time.
+#[test]
+fn no_way_ever_breaks_the_skew_policy() {
+    for from in 28..=36 {
+        for kubelet in (from - 3).max(28)..=from {
+            for to in from..=36 {
+                let start = running(&[&format!("v1.{from}.0")], &[&format!("v1.{kubelet}.0")]);
+                let through = (28..37).map(|m| (m, v(&format!("v1.{m}.5")))).collect();
+                let (mut cp, mut kubelets) = (from, kubelet);
+                for leg in way(&start, &v(&format!("v1.{to}.7")), &through).expect("there is a way") {
+                    match leg {
+                        Leg::ControlPlane(next) => {
+                            assert!(next.minor() <= cp + 1, "{from} to {to}: {next} after v1.{cp}");
+                            cp = next.minor();
+                        }
+                        Leg::Kubelets(next) => kubelets = next.minor(),
+                    }
+                    let oldest = versions::of(&v(&format!("v1.{cp}.0"))).expect("supported").oldest_kubelet;
+                    assert!(kubelets <= cp && kubelets >= oldest, "{from} to {to}: kubelets v1.{kubelets} beside v1.{cp}");
+                }
+                assert_eq!((cp, kubelets), (to, to));
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! A snapshot of etcd on the operator's machine, taken before members are touched.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sha2::Digest;
+use tokio::io::AsyncWriteExt;
+
+use super::{Answers, Step, StepError, carry_out, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostError, HostName};
+
+/// A snapshot by the member on the track's host.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Where it goes on the operator's machine; must not exist yet.
+    pub to: PathBuf,
+    /// Only while an API server is ready at another version than this.
+    pub before_version: String,
+}
+
+impl From<Snapshot> for Step {
+    fn from(step: Snapshot) -> Self {
+        Step::Snapshot(step)
+    }
+}
+
+/// Snapshots of the largest advised database (8 GiB) over a slow line.
+const LIMIT: Duration = Duration::from_secs(1800);
+
+#[async_trait]
+impl Answers for Snapshot {
+    fn title(&self) -> String {
+        format!("save a snapshot of etcd to {}", self.to.display())
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        let changes = facts.hosts.values().filter_map(|h| h.api_version.as_ref()).any(|v| *v != self.before_version);
+        (changes && !facts.snapshot_taken).then(|| self.clone())
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        facts.snapshot_taken = true;
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let part = self.to.with_extension("part");
+        let result = self.fetch(host, run, &part).await;
+        if result.is_err() {
+            let _ = tokio::fs::remove_file(&part).await;
+        }
+        result
+    }
+}
+
+impl Snapshot {
+    async fn fetch(&self, host: &dyn Host, run: &str, part: &Path) -> Result<(), StepError> {
+        let local = |e| StepError::Host(HostError::local(format!("cannot write the snapshot to {}", self.to.display()), e));
+        let mut file = tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).await.map_err(local)?;
+        let mut cmd = Cmd::script(fenced!("snapshot.sh"), [run]).timeout(LIMIT);
+        let (tap, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
+        cmd.tap = Some(tap);
+        // The digest the host took comes last, as 64 hexadecimal digits.
+        let write = async {
+            let (mut held, mut sum) = (Vec::new(), sha2::Sha256::new());
+            while let Some(chunk) = chunks.recv().await {
+                held.extend(chunk);
+                let ready = held.len().saturating_sub(64);
+                let out: Vec<u8> = held.drain(..ready).collect();
+                sum.update(&out);
+                file.write_all(&out).await?;
+            }
+            file.sync_all().await?;
+            let sum: String = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
+            Ok::<bool, std::io::Error>(held == sum.as_bytes())
+        };
+        let (ran, written) = futures::future::join(carry_out(host, cmd), write).await;
+        ran?;
+        if !written.map_err(local)? {
+            return Err(StepError::Refused {
+                status: 1,
+                said: "what arrived of the snapshot does not have the digest it had on the host".into(),
+            });
+        }
+        tokio::fs::rename(part, &self.to).await.map_err(local)
+    }
+}

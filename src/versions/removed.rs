@@ -1,0 +1,129 @@
+//! What Kubernetes' programs refuse from a minor on, because it was removed: flags, admission plugins, feature gates, from v1.21 to v1.36.
+//!
+//! Source: the reference pages of the components and of feature gates, the release notes, and the programs' source, minor by minor. What is
+//! not in the programs' help but still taken is not here.
+
+/// Flags without dashes, by program and first minor without them.
+#[rustfmt::skip]
+const FLAGS: &[(&str, u64, &str)] = &[
+    ("kube-apiserver", 22, "kubelet-https ssh-keyfile ssh-user"),
+    ("kube-apiserver", 24, "address deserialization-cache-size enable-swagger-ui experimental-encryption-provider-config \
+        experimental-logging-sanitization insecure-bind-address insecure-port port target-ram-mb"),
+    ("kube-apiserver", 25, "service-account-api-audiences"),
+    ("kube-apiserver", 26, "identity-lease-duration-seconds identity-lease-renew-interval-seconds"),
+    ("kube-apiserver", 27, "master-service-namespace"),
+    ("kube-apiserver", 31, "cloud-provider-gce-l7lb-src-cidrs cloud-provider-gce-lb-src-cidrs"),
+    ("kube-apiserver", 33, "cloud-config cloud-provider"),
+    ("kube-controller-manager", 22, "horizontal-pod-autoscaler-use-rest-clients"),
+    ("kube-controller-manager", 24, "address deployment-controller-sync-period experimental-logging-sanitization port"),
+    ("kube-controller-manager", 25, "deleting-pods-burst deleting-pods-qps experimental-cluster-signing-duration register-retry-count"),
+    ("kube-controller-manager", 27, "enable-taint-manager pod-eviction-timeout"),
+    ("kube-controller-manager", 31, "cloud-provider-gce-lb-src-cidrs horizontal-pod-autoscaler-downscale-delay horizontal-pod-autoscaler-upscale-delay \
+        volume-host-allow-local-loopback volume-host-cidr-denylist"),
+    ("kube-scheduler", 22, "algorithm-provider hard-pod-affinity-symmetric-weight scheduler-name"),
+    ("kube-scheduler", 23, "policy-config-file policy-configmap policy-configmap-namespace use-legacy-policy-config"),
+    ("kube-scheduler", 24, "address experimental-logging-sanitization port"),
+    ("kube-scheduler", 28, "lock-object-name lock-object-namespace"),
+    ("kubelet", 21, "enable-cadvisor-json-endpoints"),
+    ("kubelet", 22, "chaos-chance redirect-container-streaming"),
+    ("kubelet", 23, "experimental-bootstrap-kubeconfig seccomp-profile-root"),
+    ("kubelet", 24, "cni-bin-dir cni-cache-dir cni-conf-dir docker docker-endpoint docker-env-metadata-whitelist docker-only docker-root \
+        docker-tls docker-tls-ca docker-tls-cert docker-tls-key dynamic-config-dir \
+        experimental-check-node-capabilities-before-mount experimental-dockershim-root-directory \
+        experimental-logging-sanitization image-pull-progress-deadline network-plugin network-plugin-mtu non-masquerade-cidr \
+        really-crash-for-testing"),
+    ("kubelet", 25, "experimental-kernel-memcg-notification"),
+    ("kubelet", 27, "container-runtime master-service-namespace"),
+    ("kubelet", 30, "azure-container-registry-config"),
+    ("kubelet", 31, "iptables-drop-bit iptables-masquerade-bit keep-terminated-pod-volumes"),
+    ("kubelet", 34, "cloud-config register-schedulable"),
+    ("kubelet", 35, "pod-infra-container-image"),
+];
+
+/// Flags of every program's logging, first missing in v1.26.
+const LOG_FLAGS: &str = "add-dir-header alsologtostderr log-backtrace-at log-dir log-file log-file-max-size logtostderr \
+    one-output skip-headers skip-log-headers stderrthreshold";
+const LOG_FLAGS_MINOR: u64 = 26;
+
+/// Plugins of the API server, by first minor without them.
+const ADMISSION_PLUGINS: &[(u64, &str)] = &[
+    (21, "DenyEscalatingExec DenyExecOnPrivileged"),
+    (25, "PodSecurityPolicy"),
+    (30, "SecurityContextDeny"),
+    (31, "PersistentVolumeLabel"),
+];
+
+/// Gates, by the first minor in which no program knows them.
+#[rustfmt::skip]
+const FEATURE_GATES: &[(u64, &str)] = &[
+    (21, "AttachVolumeLimit BlockVolume CSIBlockVolume CSIDriverRegistry CSIMigrationAWSComplete CSIMigrationAzureDiskComplete \
+        CSIMigrationAzureFileComplete CSIMigrationGCEComplete CSIMigrationOpenStackComplete CSINodeInfo EvenPodsSpread \
+        HyperVContainer RotateKubeletClientCertificate TokenRequest TokenRequestProjection VolumePVCDataSource WindowsGMSA \
+        WindowsRunAsUserName"),
+    (22, "BalanceAttachedNodeVolumes CRIContainerLogRotation CSIMigrationvSphereComplete ExternalPolicyForExternalIP \
+        LegacyNodeRoleBehavior NodeDisruptionExclusion RootCAConfigMap RunAsGroup SCTPSupport ServiceAppProtocol \
+        ServiceNodeExclusion ServiceTopology VolumeSnapshotDataSource"),
+    (23, "AllowInsecureBackendProxy BoundServiceAccountTokenVolume CronJobControllerV2 NodeLease ServiceAccountIssuerDiscovery \
+        StartupProbe SupportNodePidsLimit SupportPodPidsLimit Sysctls"),
+    (24, "HugePageStorageMediumSize ImmutableEphemeralVolumes NamespaceDefaultLabelName RuntimeClass SetHostnameAsFQDN \
+        StreamingProxyRedirects ValidateProxyRedirects WarningHeaders"),
+    (25, "CSIServiceAccountToken CSIVolumeFSGroupPolicy ConfigurableFSGroupPolicy EndpointSlice EndpointSliceNodeName \
+        EndpointSliceProxying GenericEphemeralVolume IngressClassNamespacedParams PodDisruptionBudget SelectorIndex \
+        StorageObjectInUseProtection TTLAfterFinished VolumeSubpath WindowsEndpointSliceProxying"),
+    (26, "CSIMigrationOpenStack CSRDuration DefaultPodTopologySpread DynamicKubeletConfig IndexedJob NonPreemptingPriority \
+        PodAffinityNamespaceSelector PodOverhead PreferNominatedNode ServiceLBNodePortControl ServiceLoadBalancerClass \
+        SuspendJob"),
+    (27, "CSIInlineVolume CSIMigration CSIMigrationAWS CSIMigrationAzureDisk ControllerManagerLeaderMigration \
+        DaemonSetUpdateSurge EphemeralContainers ExpandCSIVolumes ExpandInUsePersistentVolumes ExpandPersistentVolumes \
+        IPv6DualStack IdentifyPodOS LocalStorageCapacityIsolation NetworkPolicyEndPort StatefulSetMinReadySeconds"),
+    (28, "AdvancedAuditing CSIMigrationGCE CSIStorageCapacity DelegateFSGroupToCSIDriver DevicePlugins \
+        DisableAcceleratorUsageMetrics DryRun EndpointSliceTerminatingCondition KubeletCredentialProviders \
+        MixedProtocolLBService NetworkPolicyStatus PodHasNetworkCondition PodSecurity ServiceIPStaticSubrange \
+        ServiceInternalTrafficPolicy UserNamespacesStatelessPodsSupport WindowsHostProcessContainers"),
+    (29, "CSIMigrationvSphere CronJobTimeZone DownwardAPIHugePages GRPCContainerProbe JobMutableNodeSchedulingDirectives \
+        JobTrackingWithFinalizers LegacyServiceAccountTokenNoAutoGeneration MultiCIDRRangeAllocator OpenAPIV3 \
+        ProbeTerminationGracePeriod RetroactiveDefaultStorageClass SeccompDefault TopologyManager"),
+    (30, "APISelfSubjectReview CSIMigrationAzureFile ExpandedDNSConfig ExperimentalHostUserNamespaceDefaulting \
+        IPTablesOwnershipCleanup KubeletPodResources KubeletPodResourcesGetAllocatable LegacyServiceAccountTokenTracking \
+        MinimizeIPTablesRestore ProxyTerminatingEndpoints RemoveSelfLink SecurityContextDeny"),
+    (31, "APIPriorityAndFairness CSIMigrationRBD CSINodeExpandSecret ConsistentHTTPGetHandlers \
+        CustomResourceValidationExpressions DefaultHostNetworkHostPortsInPodTemplates InTreePluginAWSUnregister \
+        InTreePluginAzureDiskUnregister InTreePluginAzureFileUnregister InTreePluginGCEUnregister \
+        InTreePluginOpenStackUnregister InTreePluginRBDUnregister InTreePluginvSphereUnregister JobReadyPods ReadWriteOncePod \
+        ServiceNodePortStaticSubrange SkipReadOnlyValidationGCE"),
+    (32, "CloudDualStackNodeIPs DRAControlPlaneController HPAContainerMetrics KMSv2 KMSv2KDF LegacyServiceAccountTokenCleanUp \
+        MinDomainsInPodTopologySpread NewVolumeManagerReconstruction NodeOutOfServiceVolumeDetach PodHostIPs ServerSideApply \
+        ServerSideFieldValidation StableLoadBalancerNodeSet ValidatingAdmissionPolicy ZeroLimitedNominalConcurrencyShares"),
+    (33, "APIListChunking AdmissionWebhookMatchConditions AggregatedDiscoveryEndpoint AppArmor AppArmorFields CPUManager \
+        DisableCloudProviders DisableKubeletCloudCredentialProviders EfficientWatchResumption JobPodFailurePolicy \
+        KubeProxyDrainingTerminatingNodes PDBUnhealthyPodEvictionPolicy PersistentVolumeLastPhaseTransitionTime \
+        RemainingItemCount VolumeCapacityPriority WatchBookmark"),
+    (34, "DevicePluginCDIDevices ElasticIndexedJob LegacySidecarContainers PodDisruptionConditions StatefulSetStartOrdinal"),
+    (35, "AllowServiceLBStatusOnNonLB ComponentSLIs CronJobsScheduledAnnotation LoadBalancerIPMode PodIndexLabel \
+        ProbeHostPodSecurityStandards SizeMemoryBackedVolumes StatefulSetAutoDeletePVC StrictCostEnforcementForVAP \
+        StrictCostEnforcementForWebhooks UserNamespacesPodSecurityStandards"),
+    (36, "CSIMigrationPortworx HonorPVReclaimPolicy InPlacePodVerticalScalingAllocatedStatus InTreePluginPortworxUnregister \
+        MemoryManager ServiceTrafficDistribution StructuredAuthorizationConfiguration TopologyAwareHints \
+        WatchFromStorageWithoutResourceVersion"),
+];
+
+/// The first minor whose `program` does not take the flag, if it was removed.
+pub fn flag(program: &str, flag: &str) -> Option<u64> {
+    let flag = flag.replace('_', "-");
+    let of_program = FLAGS.iter().filter(|(p, ..)| *p == program).map(|(_, minor, names)| (*minor, *names));
+    first_without(of_program.chain([(LOG_FLAGS_MINOR, LOG_FLAGS)]), &flag)
+}
+
+/// The first minor whose API server does not know the admission plugin, if it was removed.
+pub fn admission_plugin(name: &str) -> Option<u64> {
+    first_without(ADMISSION_PLUGINS.iter().copied(), name)
+}
+
+/// The first minor that does not know the feature gate, if it was removed.
+pub fn feature_gate(name: &str) -> Option<u64> {
+    first_without(FEATURE_GATES.iter().copied(), name)
+}
+
+fn first_without(mut rows: impl Iterator<Item = (u64, &'static str)>, name: &str) -> Option<u64> {
+    rows.find(|(_, names)| names.split_whitespace().any(|n| n == name)).map(|(minor, _)| minor)
+}

@@ -1,0 +1,17 @@
+# lib.sh: what benchmarks share: two sets of lab hosts, an idle machine, times and medians. Sourced, never run.
+# shellcheck shell=bash
+. "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
+CTL=${CLUSTERCTL:-$ROOT/target/release/clusterctl}
+[ -x "$CTL" ] || cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml"
+# second COMMAND...: on the other set of hosts, kubeadm's
+second() { CLUSTERCTL_LAB_NET=${NET}2 CLUSTERCTL_LAB_SUBNET=${CLUSTERCTL_LAB2_SUBNET:-172.31.0} "$@"; }
+
+# idle: at least nine tenths of all processors' time in one second; the load average remembers what was minutes ago
+idle() {
+    local before after
+    read -ra before </proc/stat; sleep 1; read -ra after </proc/stat
+    awk -v b="${before[*]}" -v a="${after[*]}" 'BEGIN {split(b, x); split(a, y); for (i = 2; i <= 9; i++) t += y[i] - x[i]; exit !((y[5] - x[5] + y[6] - x[6]) >= 0.9 * t)}'
+}
+quiet() { until_true 60 idle || say "note: the machine is not quiet"; }
+timed() { local start; start=$(millis); "$@" >"$WORK/bench.log" 2>&1 || { tail -n 20 "$WORK/bench.log"; exit 1; }; echo $(($(millis) - start)); }
+median() { sort -n | awk '{v[NR] = $1} END {print (NR % 2) ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2)}'; }

@@ -1,0 +1,72 @@
+#!/bin/bash
+# What goes wrong in an upgrade is taken back: a flag that the new program does not know, an image that is not there, an API server that
+# serves and dies, an etcd that does not start. Begins with the cluster of v1.21.14 that 80-upgrade.sh left.
+. "$(dirname "$0")/lib.sh"
+check "releases that are broken on purpose" lab build --broken
+good=$(cat "$CLUSTERCTL_INVENTORY")
+again() { printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"; }
+says() { grep -q "$1" "$WORK/rollback.log" || { tail -n 20 "$WORK/rollback.log"; return 1; }; }
+tried() { "$CTL" "$@" >"$WORK/rollback.log" 2>&1; }
+# running HOST: the processes of the control plane, by the time they were started
+running() { on "$1" sh -c 'for c in etcd kube-apiserver kube-controller kube-scheduler; do pid=$(pgrep -xo $c) && stat -c %Y /proc/$pid && tr "\0" " " </proc/$pid/cmdline; done'; }
+snapshot() { for m in m1 m2 m3; do running $m >"$WORK/running-$m"; done; }
+untouched() { running "$1" | cmp -s - "$WORK/running-$1"; }
+# What is kept is the API: it answers through the balancer at all times, and loses nothing.
+serves() { check "$1: no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"; }
+# The first to change is whoever does not lead etcd's members; the others must not notice that it failed.
+others() { local first; first=$(sed -n 's/^ *\(m[123]\): run static pod .*/\1/p' "$WORK/rollback.log" | head -n 1); echo "${MASTERS[@]/$first}"; }
+snapshot
+write_begin
+
+# A flag that the new program does not know.
+sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { no-such-flag: \"1\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
+expect "a flag that the program does not know ends the run" 1 tried apply
+check "by the program's own word" says 'unknown flag: --no-such-flag'
+for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
+again
+
+# An image that is not there.
+expect "a release without an image is refused" 4 tried upgrade --version v1.21.96
+check "the image is named" says 'kube-apiserver:v1.21.96 cannot be got'
+for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
+
+# A value that only the running program refuses.
+sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { audit-policy-file: \/nonexistent }\netcd:/" "$CLUSTERCTL_INVENTORY"
+start=$(millis)
+expect "an API server that ends at once is rolled back" 1 tried apply
+say "found and taken back in $(($(millis) - start)) ms"
+check "with its last words" says '/nonexistent'
+check "the previous manifest serves" says 'the previous manifest is back and serves'
+for m in $(others); do check "$m is untouched" untouched "$m"; done
+again
+expect "nothing is left to do" 0 ctl plan
+
+# An API server that starts, serves, and dies.
+snapshot
+start=$(millis)
+expect "an API server that dies after 20 s is rolled back" 1 tried upgrade --version v1.21.97
+say "found and taken back in $(($(millis) - start)) ms"
+check "with its last words" says 'broken on purpose'
+check "its scheduler and controller manager went back with it" says 'the previous manifest of kube-controller-manager is back with it'
+for m in $(others); do check "$m is untouched" untouched "$m"; done
+check "the inventory still says $NEXT" grep -q "version: $NEXT" "$CLUSTERCTL_INVENTORY"
+expect "nothing is left to do" 0 until_true 60 "$CTL" plan
+
+# An etcd that does not start.
+snapshot
+sed -i "s/imageTag: .*/imageTag: 3.4.99-0/" "$CLUSTERCTL_INVENTORY"
+start=$(millis)
+expect "an etcd that does not start is rolled back" 1 tried apply
+say "found and taken back in $(($(millis) - start)) ms"
+check "with its last words" says 'broken on purpose'
+for m in $(others); do check "$m is untouched" untouched "$m"; done
+again
+check "three voting members" test "$(members m2)" = "m1 m2 m3"
+expect "nothing is left to do" 0 until_true 60 "$CTL" apply
+
+kill "$WRITER"; wait "$WRITER"
+say "writer: $(cat "$WORK/writer.out")"; tail -n 5 "$WORK/writer.log"
+serves "through all of that"
+check "five nodes are Ready" at_version $NEXT 5
+rm -f "$WORK"/ha-etcd-*.db
+finish

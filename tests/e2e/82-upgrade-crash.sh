@@ -1,0 +1,79 @@
+#!/bin/bash
+# An upgrade of 3+2 is killed again and again, at the boundary after every few steps, and the same command goes on; then a worker dies in its
+# wave: the other one finishes, it is named, and the next run picks up it alone.
+. "$(dirname "$0")/lib.sh"
+every=${EVERY:-3}
+check "reset before" sh -c "'$CTL' reset --yes --keep-software || '$E2E/../lab/lab' fresh"
+sed -i "s/^  version: .*/  version: v1.20.2/; s/imageTag: .*/imageTag: 3.4.23-0/" "$CLUSTERCTL_INVENTORY"
+check "init" ctl init
+check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
+sed "s|@REGISTRY@|$SUBNET.2:5000|" "$E2E/web.yaml" | kubectl apply -f - >/dev/null
+sed -i "s/imageTag: .*/imageTag: 3.4.23-1/" "$CLUSTERCTL_INVENTORY"
+write_begin
+
+# killed_after N: runs the upgrade, kills it right after N steps, or when workers' turn has come; prints the step, or nothing when it ended by itself
+killed_after() {
+    local line at='' pid n=0
+    rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
+    "$CTL" upgrade --version $NEXT >"$WORK/fifo" 2>&1 &
+    pid=$!
+    while read -r line; do
+        echo "$line" >>"$WORK/upgrade-crash.log"
+        case $line in
+            'workers ('*) kill -KILL "$pid" 2>/dev/null; at=workers; break ;;
+            *': '*' ... still running'*) ;;
+            # What is asked anew each time is no progress.
+            *'take their flags ... '*|*'save a snapshot'*|*'has its quorum'*) ;;
+            *': '*' ... '*) n=$((n + 1)); [ $n -lt "$1" ] || { kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break; } ;;
+            *'is locked'*) at=locked; break ;;
+        esac
+    done <"$WORK/fifo"
+    wait "$pid" 2>/dev/null
+    echo "$at"
+}
+: >"$WORK/upgrade-crash.log"
+kills=0
+for _ in $(seq 80); do
+    at=$(killed_after "$every")
+    [ -n "$at" ] && [ "$at" != workers ] || break
+    [ "$at" = locked ] && continue
+    kills=$((kills + 1))
+    say "killed after: $(cut -c1-110 <<<"$at")"
+done
+check "killed at 15 steps or more, it comes as far as the workers ($kills kills)" test "$kills" -ge 15 -a "$at" = workers
+check "the control plane is there" test -z "$(kubectl get nodes --no-headers | awk '$1 ~ /^m/ && $5 != "'$NEXT'"')"
+
+# A worker dies in its wave. Both leave at once, and one never comes back: no budget could be kept then, and none is what this is about.
+kubectl delete poddisruptionbudget web >/dev/null
+rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
+until_true 60 sh -c "! '$CTL' upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
+"$CTL" upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
+pid=$!
+while read -r line; do
+    echo "$line" >>"$WORK/upgrade-crash.log"
+    # Once its pods have left: those of a dead machine would hold the drain up until its deadline.
+    case $line in *'still running'*) ;; *'w2: drain node w2 ... '*) lab kill w2 ;; esac
+done <"$WORK/fifo"
+wait $pid; status=$?
+# Its connection breaks, or it is not seen to come back: by what is under way just then.
+check "a worker that dies in its wave: exit 1 or 5" test $status = 1 -o $status = 5
+check "it is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^error: w2'"
+check "the other one is there" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT
+lab start w2
+until_true 60 on w2 systemctl is-active -q kubelet
+"$CTL" upgrade --version $NEXT >"$WORK/last.log" 2>&1; status=$?
+check "the next run ends the work" test $status = 0
+check "and touches no other node" sh -c "! grep -E '^  (w1|m[123]): (drain|run static|start or restart)' '$WORK/last.log'"
+
+kill "$WRITER"; wait "$WRITER"
+say "writer: $(cat "$WORK/writer.out")"; tail -n 5 "$WORK/writer.log"
+check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
+check "five nodes are Ready at $NEXT" until_true 60 at_version $NEXT 5
+check "no node stays cordoned" test -z "$(kubectl get nodes --no-headers | grep SchedulingDisabled)"
+check "three voting members" test "$(members m2)" = "m1 m2 m3"
+expect "nothing is left to do" 0 ctl plan
+for h in "${HOSTS[@]}"; do
+    check "no half-written file on $h" sh -c "! docker exec $NET-$h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' \) 2>/dev/null | grep ."
+done
+rm -f "$WORK"/ha-etcd-*.db
+finish
