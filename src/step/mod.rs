@@ -9,6 +9,7 @@ use crate::host::{Cmd, Host, HostError, HostName};
 
 pub mod absent;
 pub mod accepts;
+pub mod api_with_etcd;
 pub mod binary;
 pub mod clean;
 pub mod command;
@@ -33,6 +34,7 @@ pub mod wait;
 
 pub use absent::Absent;
 pub use accepts::Accepts;
+pub use api_with_etcd::ApiWithEtcd;
 pub use binary::Binary;
 pub use clean::Clean;
 pub use command::{Command, Reboot};
@@ -70,6 +72,7 @@ pub enum Step {
     Unit(Unit),
     Stopped(Stopped),
     StaticPod(StaticPod),
+    ApiWithEtcd(ApiWithEtcd),
     StaticPodsGone(StaticPodsGone),
     Accepts(Accepts),
     Member(Member),
@@ -132,6 +135,7 @@ macro_rules! each {
             Step::Unit($s) => $body,
             Step::Stopped($s) => $body,
             Step::StaticPod($s) => $body,
+            Step::ApiWithEtcd($s) => $body,
             Step::StaticPodsGone($s) => $body,
             Step::Accepts($s) => $body,
             Step::Member($s) => $body,
@@ -170,7 +174,7 @@ impl Step {
             Step::Image(_) => "image",
             Step::Kernel(_) => "kernel",
             Step::Unit(_) | Step::Stopped(_) => "unit",
-            Step::StaticPod(_) | Step::StaticPodsGone(_) => "static-pod",
+            Step::StaticPod(_) | Step::ApiWithEtcd(_) | Step::StaticPodsGone(_) => "static-pod",
             Step::Accepts(_) => "accepts",
             Step::Member(_) => "member",
             Step::Drain(_) => "drain",
@@ -196,6 +200,15 @@ impl Step {
             Step::Uncordon(s) => Some(&s.via),
             Step::Wait(Wait::Backend { balancer, .. }) => Some(balancer),
             _ => None,
+        }
+    }
+
+    /// The static pods that it sets going.
+    pub fn static_pods(&self) -> Vec<&StaticPod> {
+        match self {
+            Step::StaticPod(pod) => vec![pod],
+            Step::ApiWithEtcd(both) => both.pods().collect(),
+            _ => vec![],
         }
     }
 

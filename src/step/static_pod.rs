@@ -10,7 +10,7 @@ use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
 /// Longer than any healthy component takes to start on a slow machine; one that needs more is not coming up.
-const LIMIT: Duration = Duration::from_secs(120);
+pub(super) const LIMIT: Duration = Duration::from_secs(120);
 
 /// What the host does by itself, whether or not anybody still watches.
 const SWAP: &str = concat!(include_str!("../host/remote/hand_over.sh"), include_str!("../host/remote/swap.sh"));
@@ -37,11 +37,13 @@ pub struct Care {
     pub watch: Duration,
 }
 
-/// Puts the manifest that is its input in place of the component's, or takes that away where the input is empty.
-pub(super) fn transaction(run: &str, component: &str, probe: &str, limit: Duration, care: &Care) -> Cmd {
-    let limit = limit.as_secs().to_string();
-    let watch = care.watch.as_secs().to_string();
-    Cmd::script(fenced!("put_back.sh", "static_pod.sh"), [run, component, probe, &limit, &watch, &care.balancers, SWAP])
+/// Puts the manifest that is its input in place of the component's, or takes that away where the input is empty. With an `etcd`, whose
+/// manifest comes first in the input, that one goes while the component is out.
+pub(super) fn transaction(run: &str, component: &str, probe: &str, limit: Duration, care: &Care, etcd: Option<&StaticPod>) -> Cmd {
+    let seconds = |d: Duration| d.as_secs().to_string();
+    let own = [run, component, probe, &seconds(limit), &seconds(care.watch), &care.balancers, SWAP].map(String::from);
+    let along = etcd.map(|e| [e.probe.clone(), seconds(e.care.watch), e.manifest.len().to_string()]);
+    Cmd::script(fenced!("put_back.sh", "static_pod.sh"), own.into_iter().chain(along.into_iter().flatten()))
 }
 
 impl StaticPod {
@@ -110,7 +112,7 @@ impl Answers for StaticPod {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let cmd = transaction(run, self.component, &self.probe, LIMIT, &self.care);
+        let cmd = transaction(run, self.component, &self.probe, LIMIT, &self.care, None);
         carry_out(host, cmd.stdin(self.manifest.as_str()).timeout(LIMIT * 3)).await
     }
 }

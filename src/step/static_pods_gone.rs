@@ -53,7 +53,7 @@ impl Answers for StaticPodsGone {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         for component in &self.components {
-            let cmd = transaction(run, component, "", LIMIT, &Care::default());
+            let cmd = transaction(run, component, "", LIMIT, &Care::default(), None);
             carry_out(host, cmd.stdin("").timeout(LIMIT + Duration::from_secs(30))).await?;
         }
         Ok(())

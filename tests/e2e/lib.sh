@@ -8,9 +8,9 @@ LAB=${CLUSTERCTL_LAB_DIR:-$ROOT/target/lab}
 NET=${CLUSTERCTL_LAB_NET:-clusterctl-lab}      # as in tests/lab/lib.sh: another name and subnet are a second lab
 SUBNET=${CLUSTERCTL_LAB_SUBNET:-172.30.0}
 KNOWN_HOSTS=$LAB/known_hosts
-[ "$NET" = clusterctl-lab ] || KNOWN_HOSTS=$LAB/known_hosts-$NET
-CTL=${CLUSTERCTL:-$ROOT/target/debug/clusterctl}
 WORK=$LAB/e2e
+if [ "$NET" != clusterctl-lab ]; then KNOWN_HOSTS=$LAB/known_hosts-$NET WORK=$LAB/e2e-$NET; fi
+CTL=${CLUSTERCTL:-$ROOT/target/debug/clusterctl}
 export CLUSTERCTL_INVENTORY=$WORK/inventory.yaml
 export KUBECONFIG=$WORK/kubeconfig
 MASTERS=(m1 m2 m3)

@@ -52,7 +52,9 @@ fn of(step: &Step, diff: &str) -> Vec<(&'static str, bool)> {
             vec![("RESTARTS the kubelet: the inventory says another configuration than the host has", true)]
         }
         Step::Unit(_) | Step::Stopped(_) => vec![("restarts or reloads a service that becomes clusterctl's", true)],
-        Step::StaticPod(_) => vec![("RESTARTS a static pod: the inventory says another image, flags or volumes than the host has", true)],
+        Step::StaticPod(_) | Step::ApiWithEtcd(_) => {
+            vec![("RESTARTS a static pod: the inventory says another image, flags or volumes than the host has", true)]
+        }
         Step::Object(_) => one("objects of kubeadm's kind that are missing, or say something else than the inventory"),
         Step::NodeMeta(_) => one("labels, annotations and taints that the inventory gives the node"),
         Step::Token(_) | Step::TokensGone(_) | Step::Bootstrap(_) => one("a bootstrap token for hosts that join, deleted at the end"),

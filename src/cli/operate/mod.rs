@@ -217,7 +217,7 @@ async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) 
     let (_, mut left) = planned(session, luggage, &facts, mode)?;
     // What a new node set going may still be under way, such as a DaemonSet's pod on it: that is waited for, not called a difference.
     // So is a scheduler that ended when it lost its lease with the API server beside it: it is seen to come back.
-    let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::StaticPod(_) | Step::Accepts(_));
+    let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::Accepts(_)) || !s.static_pods().is_empty();
     if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
         failures = carry_out(session, call, &left, &facts).await?;
         if failures.is_empty() {

@@ -1,6 +1,7 @@
 # What a host does by itself to swap a static pod, to watch it, and to put the previous one back; see static_pod.sh, which starts it.
-# $1: swap, watch, or unfence. $2 to $6: as there from $1 on. $7: the run's id.
-do=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 run=$7
+# $1: swap, watch, or unfence. $2 to $6: as there from $1 on. $7: the run's id. $8 and $9, for an API server whose etcd goes along: etcd's
+# URL, and to which age it is watched.
+do=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 run=$7 etcd_url=${8:-} etcd_watch=${9:-}
 dir=/etc/kubernetes/manifests
 state=/var/lib/clusterctl/static-pods
 comm=$(printf %.15s "$component")
@@ -36,11 +37,13 @@ wait_new() {
 # Whether bytes wait to be read or sent on connections of process $1.
 busy() { ss -Htnp state established | grep "pid=$1," | grep -qv '^0 *0 '; }
 # An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
-# watches, which begin anew elsewhere. Once nothing has moved on its connections for 2 s it is ended.
+# watches, which begin anew elsewhere. Once nothing has moved on its connections for 2 s it is ended. Fails where it is not told to end.
 end_drained() {
   quiet=0
+  deadline=$(($(date +%s) + limit))
   while [ $quiet -lt 10 ]; do
     [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$comm" ] || return 0
+    [ "$(date +%s)" -lt $deadline ] || return 1
     if ss -Hltnp | grep -q "pid=$1,"; then
       quiet=0
     elif busy "$1"; then
@@ -65,6 +68,7 @@ fence() {
   done
 }
 unfence() {
+  [ -z "$api_is_out" ] || return 0
   case $component in kube-apiserver|etcd) fence -D ;; esac
   [ "$component" != etcd ] || attach
 }
@@ -86,6 +90,7 @@ attach() {
 cut_off() { "$1" -w 2 "$2" OUTPUT -p tcp --sport "$3" -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
 # An etcd that goes takes its API server's answers along: who asks has gone elsewhere by then, and what is under way is done.
 relieve() {
+  [ -z "$api_is_out" ] || return 0
   api=$(pgrep -xo kube-apiserver || :)
   [ -n "$api" ] || return 0
   fence -I
@@ -124,19 +129,19 @@ evidence() {
   [ -z "$why" ] || echo "the kubelet says: $why"
   [ -z "$log" ] || { echo "last lines of its log:"; tail -n 12 "$log" | cut -c1-400; }
 }
-# Puts the previous manifest back and sees it serve.
+# Puts the previous manifest back and sees it serve. $1: anything where somebody else said why.
 revert() {
-  evidence >$state/$component.why
+  if [ -z "${1:-}" ]; then evidence; fi >$state/$component.why
   known=''
   case $component in kube-apiserver) fence -I ;; etcd) relieve ;; esac
   gone=$(pgrep -xo "$comm" || :)
   place $state/$component.old $component
   if [ "$component" = kube-apiserver ] && [ -n "$gone" ]; then end_drained "$gone" & fi
-  if wait_new "${gone:-none}" 120; then said="the previous manifest is back and serves"; else said="the previous manifest is back and does not serve yet"; fi
+  if wait_new "${gone:-none}" 120; then said='is back and serves'; else said='is back and does not serve yet'; fi
   [ "$component" != etcd ] || rejoined
   unfence
   cat $state/$component.why
-  echo "$said"
+  echo "the previous manifest of $component $said"
   rm -f $state/$component.old $state/$component.new $state/$component.why
   # What speaks to this API server alone is never newer than it.
   [ "$component" = kube-apiserver ] || return 0
@@ -149,6 +154,8 @@ revert() {
     echo "the previous manifest of $other is back with it"
   done
 }
+# Of an etcd that goes along with its API server, the two are one transaction, and the API server's part is the outer one.
+api_is_out=${api_is_out:-}
 api=
 if [ "$do" = unfence ]; then
   unfence
@@ -192,24 +199,41 @@ if cmp -s $state/$component.new $dir/$component.yaml; then
   [ ! -e $state/$component.old ] || revert >&2
   exit 1
 fi
-image=$(sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' $state/$component.new | head -n 1)
-if [ -n "$image" ] && command -v ctr >/dev/null && ! ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "$image"; then
-  echo "image $image is not on this host any more; nothing was changed" >&2
-  rm -f $state/$component.new
-  exit 1
-fi
+for c in ${etcd_url:+etcd} $component; do
+  image=$(sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' $state/$c.new | head -n 1)
+  if [ -n "$image" ] && command -v ctr >/dev/null && ! ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "$image"; then
+    echo "image $image is not on this host any more; nothing was changed" >&2
+    rm -f ${etcd_url:+$state/etcd.new} $state/$component.new
+    exit 1
+  fi
+done
 [ -e $dir/$component.yaml ] && cp $dir/$component.yaml $state/$component.old || rm -f $state/$component.old
 case $component in
-  etcd) relieve; hand_over ;;
-  kube-apiserver) fence -I ;;
+  etcd) relieve; [ -n "$api_is_out" ] || hand_over ;;
+  # Leadership moves at a quiet moment: what is under way then can be lost, and a program that starts would draw the moment out.
+  kube-apiserver) fence -I; [ -z "$etcd_url" ] || hand_over ;;
 esac
 known=$(logs)
 place $state/$component.new $component
-if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then end_drained "$old" & fi
+if [ -n "$etcd_url" ]; then
+  # While nobody asks it, its etcd goes too: one absence in place of two, and the new API server starts beside the new etcd.
+  if [ -n "$old" ] && ! end_drained "$old"; then
+    echo "the kubelet did not end $component within $limit s; etcd was not touched" >&2
+    rm -f $state/etcd.new
+    revert >&2
+    exit 1
+  fi
+  if ! api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$etcd_url" "$limit" "$etcd_watch" "$balancers" "$run"; then
+    revert quietly >&2
+    exit 1
+  fi
+elif [ "$component" = kube-apiserver ] && [ -n "$old" ]; then
+  end_drained "$old" &
+fi
 if wait_new "${old:-none}" "$limit"; then
   [ "$component" != etcd ] || rejoined
   rm -f $state/$component.new
-  if [ -e $state/$component.old ]; then
+  if [ -e $state/$component.old ] && [ "$watch" -gt 0 ]; then
     systemctl reset-failed "clusterctl-watch-$component" 2>/dev/null || :
     systemd-run --quiet --collect --unit "clusterctl-watch-$component" /bin/sh $state/swap-$component.sh watch "$component" "$url" "$limit" "$watch" "$balancers" "$run"
   fi

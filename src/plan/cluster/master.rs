@@ -9,7 +9,7 @@ use crate::layout;
 use crate::pki::FileOut;
 use crate::render;
 use crate::step::static_pod::Care;
-use crate::step::{Content, File, Standing, StaticPod, Step, Wait};
+use crate::step::{ApiWithEtcd, Content, File, Standing, StaticPod, Step, Wait};
 
 /// Older than a process gets that starts, serves, and dies of what it then finds (20 s were seen).
 const WATCH_FIRST: Duration = Duration::from_secs(23);
@@ -42,6 +42,7 @@ impl Parts<'_> {
         let address = h.node_address();
         let member = self.runs_etcd_pod(h);
         let joins = member && self.joins_etcd(h);
+        let mut along = None;
         if member {
             let (members, existing) = self.initial_cluster(h);
             let manifest = render::manifests::etcd(&ctx, &node, &members, existing);
@@ -51,18 +52,19 @@ impl Parts<'_> {
             let etcd = self.static_pod(h, "etcd", manifest, probe)?;
             if joins {
                 steps.push(self.member(h, Standing::Learner));
-                steps.push(etcd);
+                steps.push(etcd.into());
                 steps.extend(units.clone());
                 steps.push(self.member(h, Standing::Voter));
             } else {
-                steps.push(etcd);
+                along = Some(etcd);
             }
         }
         let etcd = self.etcd_clients_see(h);
         let api = format!("https://{}:{}", bracketed(address), layout::API_SERVER_PORT);
-        steps.push(self.static_pod(h, "kube-apiserver", render::manifests::kube_apiserver(&ctx, &node, &etcd), format!("{api}/readyz"))?);
+        let manifest = render::manifests::kube_apiserver(&ctx, &node, &etcd);
+        steps.push(ApiWithEtcd { etcd: along, api: Some(self.static_pod(h, "kube-apiserver", manifest, format!("{api}/readyz"))?) }.into());
         let probe = format!("https://127.0.0.1:{}/healthz", layout::SCHEDULER_PORT);
-        steps.push(self.static_pod(h, "kube-scheduler", render::manifests::kube_scheduler(&ctx, &node), probe)?);
+        steps.push(self.static_pod(h, "kube-scheduler", render::manifests::kube_scheduler(&ctx, &node), probe)?.into());
         if established(self.i.facts) {
             steps.push(self.controller_manager(h)?);
         }
@@ -94,7 +96,14 @@ impl Parts<'_> {
             LoadBalancerKind::Haproxy | LoadBalancerKind::Nginx => addresses(&mut inv.balancers()),
             LoadBalancerKind::Local => addresses(&mut inv.hosts.iter().filter(|b| inv.runs_balancer(b))),
         };
-        Care { balancers, watch: if COUNTED_ON.contains(&component) { watch(h, &self.masters) } else { WATCH } }
+        let first = self.masters.first().is_some_and(|m| m.name == h.name);
+        let watch = match COUNTED_ON.contains(&component) {
+            true => watch(h, &self.masters),
+            // Others stand in for these; the first host has the time to see how they do.
+            false if first => WATCH,
+            false => Duration::ZERO,
+        };
+        Care { balancers, watch }
     }
 
     /// Each balancer that asks API servers for their health has this one back before the next one goes.
@@ -108,16 +117,16 @@ impl Parts<'_> {
         some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
 
-    fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<Step, PageError> {
+    fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PageError> {
         let pod = StaticPod::new(component, manifest, probe, self.care(h, component));
-        pod.map(Step::from).map_err(|source| PageError::Manifest { host: h.name.clone(), component, source })
+        pod.map_err(|source| PageError::Manifest { host: h.name.clone(), component, source })
     }
 
     /// Apart from the others: on a fresh cluster it starts only once every node has its pod subnet, or it would hand out its own.
     pub(super) fn controller_manager(&self, h: &HostEntry) -> Result<Step, PageError> {
         let probe = format!("https://127.0.0.1:{}/healthz", layout::CONTROLLER_MANAGER_PORT);
         let manifest = render::manifests::kube_controller_manager(&self.ctx(), &self.node(h));
-        self.static_pod(h, "kube-controller-manager", manifest, probe)
+        self.static_pod(h, "kube-controller-manager", manifest, probe).map(Step::from)
     }
 }
 

@@ -151,13 +151,14 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     // Every program has read its flags before anything that runs is touched.
     let programs = |h: &HostEntry| {
         let steps = control_plane.iter().filter(|t| t.host == h.name).flat_map(|t| &t.steps);
-        Accepts::of(steps.filter_map(|s| if let Step::StaticPod(pod) = s { Some(pod) } else { None }))
+        Accepts::of(steps.flat_map(Step::static_pods))
     };
-    let prepared = |h: &HostEntry| track(h, p.prepare(h).into_iter().chain(programs(h).map(Step::from)).collect());
-    // Images unpacked beside every member at once would take the disk from all of etcd.
-    let (members, others): (Vec<&HostEntry>, Vec<&HostEntry>) = i.inv.hosts.iter().partition(|h| p.is_member(h));
-    phase("prepare members", Width::One, members.into_iter().map(prepared).collect());
-    phase("prepare hosts", Width::All, others.into_iter().map(prepared).collect());
+    // Images and programs written beside every member at once would take the disk from all of etcd.
+    let members = i.inv.hosts.iter().filter(|h| p.is_member(h));
+    phase("prepare members", Width::One, members.map(|h| track(h, p.prepare(h))).collect());
+    let unprepared = |h: &HostEntry| if p.is_member(h) { vec![] } else { p.prepare(h) };
+    let prepared = |h| track(h, unprepared(h).into_iter().chain(programs(h).map(Step::from)).collect());
+    phase("prepare hosts", Width::All, i.inv.hosts.iter().map(prepared).collect());
     phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
     if !i.inv.etcd_is_stacked() {
         phase("etcd", change, p.etcd_hosts.iter().map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect());

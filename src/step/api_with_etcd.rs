@@ -1,0 +1,65 @@
+//! An API server and its etcd: one transaction on the host, so that the host is out of service once in place of twice.
+
+use async_trait::async_trait;
+
+use super::static_pod::{LIMIT, transaction};
+use super::{Answers, StaticPod, Step, StepError, carry_out};
+use crate::facts::Facts;
+use crate::host::{Host, HostName};
+
+/// Both, or the one of them that is pending.
+#[derive(Clone, Debug)]
+pub struct ApiWithEtcd {
+    pub etcd: Option<StaticPod>,
+    pub api: Option<StaticPod>,
+}
+
+impl ApiWithEtcd {
+    /// In the order in which they are told.
+    pub fn pods(&self) -> impl Iterator<Item = &StaticPod> {
+        self.etcd.iter().chain(&self.api)
+    }
+}
+
+impl From<ApiWithEtcd> for Step {
+    /// One that goes alone is a static pod like any other: of an etcd that goes, the API server beside it stays up.
+    fn from(step: ApiWithEtcd) -> Self {
+        match step {
+            ApiWithEtcd { etcd: Some(pod), api: None } | ApiWithEtcd { etcd: None, api: Some(pod) } => Step::StaticPod(pod),
+            both => Step::ApiWithEtcd(both),
+        }
+    }
+}
+
+#[async_trait]
+impl Answers for ApiWithEtcd {
+    fn title(&self) -> String {
+        let names: Vec<String> = self.pods().map(|p| format!("{} ({})", p.component, p.runs.image)).collect();
+        format!("run static pods {}", names.join(" and "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let pending = |pod: &Option<StaticPod>| pod.as_ref().and_then(|p| p.pending(host, facts));
+        let (etcd, api) = (pending(&self.etcd), pending(&self.api));
+        (etcd.is_some() || api.is_some()).then_some(ApiWithEtcd { etcd, api })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        self.pods().for_each(|p| p.predict(host, facts));
+    }
+
+    fn diff(&self, host: &HostName, facts: &Facts) -> String {
+        self.pods().map(|p| format!("{}:\n{}", p.component, p.diff(host, facts))).collect()
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let (Some(etcd), Some(api)) = (&self.etcd, &self.api) else {
+            for pod in self.pods() {
+                pod.apply(host, run).await?;
+            }
+            return Ok(());
+        };
+        let cmd = transaction(run, api.component, &api.probe, LIMIT, &api.care, Some(etcd));
+        carry_out(host, cmd.stdin(format!("{}{}", etcd.manifest, api.manifest)).timeout(LIMIT * 5)).await
+    }
+}
