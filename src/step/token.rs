@@ -56,7 +56,7 @@ impl Answers for Token {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let mut cmd = Cmd::script(fenced!("objects.sh"), [run, &url_host(self.address)]);
+        let mut cmd = Cmd::script(fenced!("apply.sh", "objects.sh"), [run, &url_host(self.address)]);
         cmd.stdin = crate::host::Stdin::Bytes(self.object.clone());
         carry_out(host, cmd).await
     }
