@@ -190,5 +190,5 @@ fn unmark(node: &mut Value) {
 
 async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, what: &str) -> Result<(), StepError> {
     let args = [run.to_string(), url_host(address), node.to_string(), what.to_string()];
-    carry_out(host, Cmd::script(fenced!("cordon.sh"), args)).await
+    carry_out(host, Cmd::script(fenced!("kubectl.sh", "cordon.sh"), args)).await
 }

@@ -39,6 +39,6 @@ impl Answers for NodeGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(host, Cmd::script(fenced!("delete_node.sh"), [run, &url_host(self.address), &self.node])).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_node.sh"), [run, &url_host(self.address), &self.node])).await
     }
 }

@@ -116,7 +116,7 @@ impl Answers for Object {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": self.objects});
-        let cmd = Cmd::script(fenced!("apply.sh", "objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
+        let cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
         carry_out(host, cmd.timeout(Duration::from_secs(120))).await
     }
 }

@@ -56,7 +56,7 @@ impl Answers for Token {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let mut cmd = Cmd::script(fenced!("apply.sh", "objects.sh"), [run, &url_host(self.address)]);
+        let mut cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]);
         cmd.stdin = crate::host::Stdin::Bytes(self.object.clone());
         carry_out(host, cmd).await
     }
@@ -114,7 +114,7 @@ impl Answers for TokensGone {
         // `pending` names them; a step that was never laid against facts has nothing to delete.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
         let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
-        carry_out(host, Cmd::script(fenced!("delete_tokens.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args)).await
     }
 }
 

@@ -1,10 +1,8 @@
-# Cordons or uncordons a node. $1: API server address. $2: node. $3: cordon or uncordon, by the operator's word; ours: uncordon what we cordoned.
-conf=/etc/kubernetes/super-admin.conf
-[ -r $conf ] || conf=/etc/kubernetes/admin.conf
-address=$1 node=$2
-k() { /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir /run/clusterctl-kubectl --request-timeout 30s "$@"; }
+# Cordons or uncordons a node; see kubectl.sh. $1, by then: node. $2: cordon or uncordon, by the operator's word; ours: uncordon what we
+# cordoned.
+node=$1
 spec=null
-case $3 in
+case $2 in
   cordon) spec=true ;;
   ours) [ -n "$(k get node "$node" -o 'jsonpath={.metadata.annotations.clusterctl/cordoned}')" ] || exit 0 ;;
 esac

@@ -1,4 +1,4 @@
-# Sets what we own on a node; see apply.sh. $1, by then: node. Input: the node as an object to apply. Rest: taints `key=value:effect`.
+# Sets what we own on a node; see kubectl.sh. $1, by then: node. Input: the node as an object to apply. Rest: taints `key=value:effect`.
 node=$1
 shift
 apply

@@ -1,2 +1,2 @@
-# Applies the objects on input; see apply.sh. Rest: options for kubectl apply.
+# Applies the objects on input; see kubectl.sh. Rest: options for kubectl apply.
 apply "$@"

@@ -1,13 +1,53 @@
 # What a host does by itself to swap a static pod, to watch it, and to put the previous one back; see static_pod.sh, which starts it.
-# $1: swap, watch, or unfence. $2 to $6: as there from $1 on. $7: the run's id. $8 and $9, for an API server whose etcd goes along: etcd's
+# $1: swap, watch, restore, or unfence. $2 to $6: as there from $1 on. $7: the run's id. $8 and $9, for an API server whose etcd goes along: etcd's
 # URL, and to which age it is watched.
 do=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 run=$7 etcd_url=${8:-} etcd_watch=${9:-}
 dir=/etc/kubernetes/manifests
 state=/var/lib/clusterctl/static-pods
 comm=$(printf %.15s "$component")
+boot=/etc/systemd/system/kubelet.service.d/90-clusterctl-$component.conf
 serves() { [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' "$url")" = 200 ]; }
 # place FILE COMPONENT
 place() { cp "$1" "$dir/.$2.swap" && sync "$dir/.$2.swap" && mv -f "$dir/.$2.swap" "$dir/$2.yaml"; }
+kubelet_minor() { "/proc/$(systemctl show -p MainPID --value kubelet)/exe" --version 2>/dev/null | sed -n 's/^Kubernetes v1\.\([0-9]*\)\..*/\1/p'; }
+pod_cgroups() { for uid in $uids; do find /sys/fs/cgroup -maxdepth 6 -type d -name "*pod$uid*" 2>/dev/null; done; }
+pod_logs() { for uid in $uids; do ls /var/log/pods/kube-system_"$component"-*_"$uid"/"$component"/*.log 2>/dev/null; done; }
+# exchange FILE PID: puts a manifest in place of the one there, whose process is PID if it runs, and sees an API server's out. From 1.22 on a
+# kubelet that finds another static pod of this name not quite gone looks again only 10 to 15 s later: there the old one is gone before the new
+# one comes. Should the power fail in between, the kubelet puts the old manifest back as it starts.
+exchange() {
+  away=
+  if [ -e $dir/$component.yaml ] && [ -e $state/$component.old ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+    away=yes
+    uids=$(for d in /var/log/pods/kube-system_$component-*; do echo "${d##*_}"; done)
+    mkdir -p ${boot%/*}
+    printf '[Service]\nExecStartPre=-/bin/sh %s/swap-%s.sh restore %s - 0 0\n' $state "$component" "$component" >$boot
+    sync $boot
+    rm -f $dir/$component.yaml
+  else
+    place "$1" "$component"
+  fi
+  if [ "$component" = kube-apiserver ] && [ -n "$2" ]; then end_drained "$2" || return 1; fi
+  [ -n "$away" ] || return 0
+  tries=0
+  while [ -n "$(pod_cgroups)" ] && [ $tries -lt 400 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+  done
+  # Its last act is to remove the container with its log, mostly: where it leaves that for later, a second is more than it takes.
+  tries=0
+  while [ -n "$(pod_logs)" ] && [ $tries -lt 10 ]; do
+    tries=$((tries + 1))
+    sleep 0.1
+  done
+  place "$1" "$component"
+  forget_boot
+}
+forget_boot() { rm -f $boot; rmdir ${boot%/*} 2>/dev/null || :; }
+restore() {
+  if [ ! -e $dir/$component.yaml ] && [ -e $state/$component.old ]; then place $state/$component.old "$component"; fi
+  forget_boot
+}
 logs() { ls -d /var/log/pods/kube-system_$component-*/$component/*.log 2>/dev/null; }
 known='' seen='' starts=0
 # How often a container was started since $known was noted. Each start has a log of its own, and the kubelet keeps few of them.
@@ -135,8 +175,7 @@ revert() {
   known=''
   case $component in kube-apiserver) fence -I ;; etcd) relieve ;; esac
   gone=$(pgrep -xo "$comm" || :)
-  place $state/$component.old $component
-  if [ "$component" = kube-apiserver ] && [ -n "$gone" ]; then end_drained "$gone" & fi
+  exchange $state/$component.old "$gone" || :
   if wait_new "${gone:-none}" 120; then said='is back and serves'; else said='is back and does not serve yet'; fi
   [ "$component" != etcd ] || rejoined
   unfence
@@ -157,10 +196,10 @@ revert() {
 # Of an etcd that goes along with its API server, the two are one transaction, and the API server's part is the outer one.
 api_is_out=${api_is_out:-}
 api=
-if [ "$do" = unfence ]; then
-  unfence
-  exit 0
-fi
+case $do in
+  restore) restore; exit 0 ;;
+  unfence) [ ! -e $boot ] || restore; unfence; exit 0 ;;
+esac
 if [ "$do" = watch ]; then
   # It serves now; one that goes down again before it is so old is not good enough to take the next host with.
   pid=$(pgrep -xo "$comm" || :)
@@ -214,21 +253,16 @@ case $component in
   kube-apiserver) fence -I; [ -z "$etcd_url" ] || hand_over ;;
 esac
 known=$(logs)
-place $state/$component.new $component
-if [ -n "$etcd_url" ]; then
-  # While nobody asks it, its etcd goes too: one absence in place of two, and the new API server starts beside the new etcd.
-  if [ -n "$old" ] && ! end_drained "$old"; then
-    echo "the kubelet did not end $component within $limit s; etcd was not touched" >&2
-    rm -f $state/etcd.new
-    revert >&2
-    exit 1
-  fi
-  if ! api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$etcd_url" "$limit" "$etcd_watch" "$balancers" "$run"; then
-    revert quietly >&2
-    exit 1
-  fi
-elif [ "$component" = kube-apiserver ] && [ -n "$old" ]; then
-  end_drained "$old" &
+if ! exchange $state/$component.new "$old"; then
+  echo "the kubelet did not end $component within $limit s" >&2
+  rm -f ${etcd_url:+$state/etcd.new}
+  [ ! -e $state/$component.old ] || revert >&2
+  exit 1
+fi
+# While nobody asks an API server, its etcd goes too: one absence in place of two, and the new one starts beside the new etcd.
+if [ -n "$etcd_url" ] && ! api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$etcd_url" "$limit" "$etcd_watch" "$balancers" "$run"; then
+  revert quietly >&2
+  exit 1
 fi
 if wait_new "${old:-none}" "$limit"; then
   [ "$component" != etcd ] || rejoined
