@@ -40,8 +40,17 @@ exchange() {
     tries=$((tries + 1))
     sleep 0.1
   done
+  # Its etcd comes first: a new API server without one would take the kubelet's calls and not answer them, and that holds up etcd's start.
+  etcd_along || return $?
   place "$1" "$component"
   forget_boot
+}
+# While nobody asks an API server, its etcd goes too: one absence in place of two.
+etcd_along() {
+  [ -n "$etcd_url" ] || return 0
+  at=$etcd_url
+  etcd_url=
+  api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$at" "$limit" "$etcd_watch" "$balancers" "$run" || return 2
 }
 forget_boot() { rm -f $boot; rmdir ${boot%/*} 2>/dev/null || :; }
 restore() {
@@ -172,7 +181,7 @@ evidence() {
 # Puts the previous manifest back and sees it serve. $1: anything where somebody else said why.
 revert() {
   if [ -z "${1:-}" ]; then evidence; fi >$state/$component.why
-  known=''
+  known='' etcd_url=
   case $component in kube-apiserver) fence -I ;; etcd) relieve ;; esac
   gone=$(pgrep -xo "$comm" || :)
   exchange $state/$component.old "$gone" || :
@@ -253,15 +262,13 @@ case $component in
   kube-apiserver) fence -I; [ -z "$etcd_url" ] || hand_over ;;
 esac
 known=$(logs)
-if ! exchange $state/$component.new "$old"; then
-  echo "the kubelet did not end $component within $limit s" >&2
+exchange $state/$component.new "$old" && etcd_along && went=0 || went=$?
+if [ $went != 0 ]; then
+  # Of an etcd that did not come up, its own part has told.
+  told=quietly
+  [ $went = 2 ] || { echo "the kubelet did not end $component within $limit s" >&2; told=; }
   rm -f ${etcd_url:+$state/etcd.new}
-  [ ! -e $state/$component.old ] || revert >&2
-  exit 1
-fi
-# While nobody asks an API server, its etcd goes too: one absence in place of two, and the new one starts beside the new etcd.
-if [ -n "$etcd_url" ] && ! api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$etcd_url" "$limit" "$etcd_watch" "$balancers" "$run"; then
-  revert quietly >&2
+  [ ! -e $state/$component.old ] || revert $told >&2
   exit 1
 fi
 if wait_new "${old:-none}" "$limit"; then
