@@ -11,7 +11,8 @@ use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, Taint, TaintEffect};
 use clusterctl::render::containerd::{ConfigVersion, containerd_config, hosts_toml};
 use clusterctl::render::{Component, Credential, Ctx, Node, cni, image, kernel, kubeconfig, kubelet, manifests};
-use fixture::{CASES, Case, differences, is_zero, parse};
+use clusterctl::step::kept::is_zero;
+use fixture::{CASES, Case, differences, parse};
 use serde_json::{Value, json};
 
 fn pod(ctx: &Ctx<'_>, node: &Node<'_>, name: &str) -> String {

@@ -11,7 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, Role, TaintEffect};
 use clusterctl::render::objects::{bootstrap_kubeconfig, bootstrap_token, cluster_objects, node_meta};
-use fixture::{CASES, Case, differences, is_zero, parse, parse_all};
+use clusterctl::step::kept::is_zero;
+use fixture::{CASES, Case, differences, parse, parse_all};
 use serde_json::{Value, json};
 
 fn objects(case: &Case, inv: &Inventory) -> Vec<Value> {
