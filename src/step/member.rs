@@ -95,6 +95,6 @@ impl Answers for Member {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let limit = LIMIT.as_secs().to_string();
         let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &limit];
-        carry_out(host, Cmd::script(fenced!("member.sh"), args).timeout(LIMIT + Duration::from_secs(30))).await
+        carry_out(host, Cmd::script(fenced!("hand_over.sh", "member.sh"), args).timeout(LIMIT + Duration::from_secs(30))).await
     }
 }

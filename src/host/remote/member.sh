@@ -1,4 +1,4 @@
-# Changes etcd's membership by one member, and says when it is done. Run on any control-plane host, through members that stay.
+# Changes etcd's membership by one member, and says when it is done; see hand_over.sh. Run on any control-plane host, through members that stay.
 # $1: learn, vote or remove. $2: the member's name. $3: its peer URL. $4: client URLs of other members, by comma. $5: seconds.
 what=$1 name=$2 peer=$3 endpoints=$4 limit=$5
 e=/etc/kubernetes/pki/etcd
@@ -37,16 +37,8 @@ spare() {
   echo "etcd member $name cannot be removed: of the $left members left, $need must be healthy (quorum), and $healthy are" >&2
   exit 1
 }
-# An election costs the cluster a second of silence; a handed-over leadership costs none. Best effort.
-hand_over() {
-  [ -n "$1" ] || return 0
-  now=$(etcd --endpoints "$1" endpoint now -w json 2>/dev/null) || return 0
-  [ "$(echo "$now" | sed -n 's/.*"leader":\([0-9]*\).*/\1/p')" = "$(echo "$now" | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')" ] || return 0
-  to=$(printf '%s\n' "$list" | grep ', started, ' | grep 'false$' | grep -v "^$2," | head -n 1 | cut -d, -f1)
-  [ -z "$to" ] || etcd --endpoints "$1" move-leader "$to" >/dev/null 2>&1 || :
-}
 remove() {
-  [ "$learner" = true ] || [ "$status" = unstarted ] || { spare; hand_over "$client" "$id"; }
+  [ "$learner" = true ] || [ "$status" = unstarted ] || { spare; [ -z "$client" ] || hand_over "$client"; }
   said=$(etcd --endpoints "$endpoints" member remove "$id" 2>&1)
 }
 while :; do
