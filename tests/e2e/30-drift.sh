@@ -8,7 +8,7 @@ drift() {
     local name=$1 text=$2 host=$3 out status; shift 3
     if [ "$host" = api ]; then "$@" >/dev/null 2>&1 || say "note: $* failed"; else on "$host" "$@" || say "note: $* failed on $host"; fi
     out=$(ctl plan 2>&1); status=$?
-    if [ $status = 6 ] && grep -qF -- "$text" <<<"$out"; then pass "$name: plan shows it"; else fail "$name: plan (exit $status) does not show '$text'"; tail -n 40 <<<"$out"; fi
+    if [ $status = 6 ] && grep -qF -- "$text" <<<"$out"; then pass "$name: plan shows it"; else fail "$name: plan (exit $status) does not show '$text'"; said "$out"; fi
     local foreign
     foreign=$(grep -E '^  [a-z0-9]+: ' <<<"$out" | grep -vE "^  ($host|m1): ") && [ "$host" != api ] && fail "$name: plan touches other hosts too: $foreign"
     check "$name: apply" ctl apply

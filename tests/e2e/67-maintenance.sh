@@ -10,7 +10,7 @@ all_ready() { nodes_ready "$(kubectl get nodes --no-headers | wc -l)"; }
 locked() { ! on "$1" flock -n /var/lib/clusterctl/lock.flock true; }
 # powered HOST: a container that shut down is started again, as a machine would by itself
 powered() { (until_true 120 sh -c "[ \"\$(docker inspect -f '{{.State.Running}}' $NET-$1)\" = false ]" && lab start "$1") >/dev/null 2>&1 & }
-refused() { out=$(ctl "$@" 2>&1); local status=$?; [ $status = 1 ] || { fail "$1 $2: exit $status, not 1"; echo "$out"; }; }
+refused() { out=$(ctl "$@" 2>&1); local status=$?; [ $status = 1 ] || { fail "$1 $2: exit $status, not 1"; said "$out"; }; }
 
 check "the cluster is as it should be" ctl plan
 expect "a dry run changes nothing" 0 ctl drain w1 w2 --dry-run

@@ -44,17 +44,20 @@ PY
 PASSED=0 FAILED=0
 say()  { printf '%s %s\n' "$(date +%H:%M:%S)" "$*"; }
 pass() { PASSED=$((PASSED + 1)); say "ok: $*"; }
-fail() { FAILED=$((FAILED + 1)); say "FAILED: $*"; }
+# What failed goes into a file as well: tests/all repeats it at its end, where a log that was cut short still shows it.
+fail() { FAILED=$((FAILED + 1)); say "FAILED: $*"; echo "$(basename "$0"): $*" >>"$WORK/failures"; }
+# said TEXT: what a failing command printed, its last lines
+said() { printf '%s\n' "$1" | tail -n 30 | sed 's/^/    | /' | tee -a "$WORK/failures"; }
 # check WHAT COMMAND...: counts, and shows what a failing command said
 check() {
     local what=$1 out; shift
-    if out=$("$@" 2>&1); then pass "$what"; else fail "$what"; printf '%s\n' "$out" | tail -n 30 | sed 's/^/    | /'; fi
+    if out=$("$@" 2>&1); then pass "$what"; else fail "$what"; said "$out"; fi
 }
 # expect WHAT STATUS COMMAND...: the exit status must be exactly this
 expect() {
     local what=$1 want=$2 out got; shift 2
     out=$("$@" 2>&1); got=$?
-    if [ "$got" = "$want" ]; then pass "$what"; else fail "$what: exit $got, not $want"; printf '%s\n' "$out" | tail -n 30 | sed 's/^/    | /'; fi
+    if [ "$got" = "$want" ]; then pass "$what"; else fail "$what: exit $got, not $want"; said "$out"; fi
 }
 # until_true SECONDS COMMAND...: polls a condition
 until_true() {
