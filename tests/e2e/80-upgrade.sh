@@ -16,7 +16,6 @@ check "its Service answers on a master" until_true 20 on m1 curl -sf -m 2 -o /de
 
 # What stands in the way.
 test_allowed() { [ "$(kubectl get pdb web -o jsonpath='{.status.disruptionsAllowed}')" = "$1" ]; }
-says() { local want=$1 out; shift; out=$("$@" 2>&1) || :; grep -q "$want" <<<"$out"; }
 check "upgrade plan names the version on offer" says "$NEXT (next minor)" ctl upgrade plan
 expect "nothing stands in the way" 0 ctl upgrade plan --version $NEXT
 expect "a dry run changes nothing" 0 ctl upgrade --version $NEXT --dry-run

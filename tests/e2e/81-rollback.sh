@@ -5,8 +5,6 @@
 check "releases that are broken on purpose" lab build --broken
 good=$(cat "$CLUSTERCTL_INVENTORY")
 again() { printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"; }
-says() { grep -q "$1" "$WORK/rollback.log" || { tail -n 20 "$WORK/rollback.log"; return 1; }; }
-tried() { "$CTL" "$@" >"$WORK/rollback.log" 2>&1; }
 # running HOST: the processes of the control plane, by the time they were started
 running() { on "$1" sh -c 'for c in etcd kube-apiserver kube-controller kube-scheduler; do pid=$(pgrep -xo $c) && stat -c %Y /proc/$pid && tr "\0" " " </proc/$pid/cmdline; done'; }
 snapshot() { for m in m1 m2 m3; do running $m >"$WORK/running-$m"; done; }
@@ -14,7 +12,7 @@ untouched() { running "$1" | cmp -s - "$WORK/running-$1"; }
 # What is kept is the API: it answers through the balancer at all times, and loses nothing.
 serves() { check "$1: no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"; }
 # The first to change is whoever does not lead etcd's members; the others must not notice that it failed.
-others() { local first; first=$(sed -n 's/^ *\(m[123]\): run static pods\{0,1\} .*/\1/p' "$WORK/rollback.log" | head -n 1); echo "${MASTERS[@]/$first}"; }
+others() { local first; first=$(sed -n 's/^ *\(m[123]\): run static pods\{0,1\} .*/\1/p' "$WORK/tried.log" | head -n 1); echo "${MASTERS[@]/$first}"; }
 snapshot
 write_begin
 

@@ -59,6 +59,14 @@ expect() {
     out=$("$@" 2>&1); got=$?
     if [ "$got" = "$want" ]; then pass "$what"; else fail "$what: exit $got, not $want"; said "$out"; fi
 }
+# tried ARGUMENT...: clusterctl with these, its words kept for `says`
+tried() { "$CTL" "$@" >"$WORK/tried.log" 2>&1; }
+# says TEXT [COMMAND...]: the command, or what was `tried` last, printed this, whatever its exit status
+says() {
+    local want=$1; shift
+    [ $# = 0 ] || "$@" >"$WORK/tried.log" 2>&1
+    grep -q -- "$want" "$WORK/tried.log" || { tail -n 20 "$WORK/tried.log"; return 1; }
+}
 # until_true SECONDS COMMAND...: polls a condition
 until_true() {
     local end=$((SECONDS + $1)); shift
@@ -69,6 +77,9 @@ finish() { say "$(basename "$0"): $PASSED passed, $FAILED failed"; echo "$PASSED
 
 # a writer through the endpoint, until it is ended; see writer.py
 write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
+
+# stored NAME: a ConfigMap is written, or is there: one whose write was answered with an error, as while members elect a leader, may be
+stored() { kubectl --request-timeout 5s create configmap "$1" || kubectl --request-timeout 5s get configmap "$1"; }
 
 nodes_ready() { [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$1" ]; }
 # members HOST: names of the voting etcd members, as that host's member says
