@@ -2,10 +2,6 @@
 # A join is killed at every step and goes on; a master dies for good and a new machine takes its place; hosts that may not join are refused.
 . "$(dirname "$0")/lib.sh"
 # Begins with the cluster of m1, w1 and lb1 that 90-members.sh left, and bare hosts beside it.
-etcdctl_on() {
-    local h=$1 p=/etc/kubernetes/pki/etcd; shift
-    on "$h" env ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert $p/ca.crt --cert $p/healthcheck-client.crt --key $p/healthcheck-client.key "$@"
-}
 # killed_at_step LAST: runs the join and kills it right after the first step of m2 in this run that is not LAST; prints that step, or
 # nothing when the run ended by itself
 killed_at_step() {

@@ -82,12 +82,13 @@ write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WOR
 stored() { kubectl --request-timeout 5s create configmap "$1" || kubectl --request-timeout 5s get configmap "$1"; }
 
 nodes_ready() { [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$1" ]; }
-# members HOST: names of the voting etcd members, as that host's member says
-members() {
-    local p=/etc/kubernetes/pki/etcd
-    on "$1" env ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert $p/ca.crt --cert $p/healthcheck-client.crt \
-        --key $p/healthcheck-client.key member list 2>/dev/null | grep 'started.*false$' | cut -d, -f3 | sort | xargs
+# etcdctl_on HOST ARGUMENT...: with the member of that host
+etcdctl_on() {
+    local h=$1 p=/etc/kubernetes/pki/etcd; shift
+    on "$h" env ETCDCTL_API=3 etcdctl --endpoints https://127.0.0.1:2379 --cacert $p/ca.crt --cert $p/healthcheck-client.crt --key $p/healthcheck-client.key "$@"
 }
+# members HOST: names of the voting etcd members, as that host's member says
+members() { etcdctl_on "$1" member list 2>/dev/null | grep 'started.*false$' | cut -d, -f3 | sort | xargs; }
 
 # rate: requests a second that this machine bears besides running all hosts: 100, or half where even at rest one in a hundred waits long
 rate() {
