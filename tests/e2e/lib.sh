@@ -80,6 +80,8 @@ write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WOR
 
 # stored NAME: a ConfigMap is written, or is there: one whose write was answered with an error, as while members elect a leader, may be
 stored() { kubectl --request-timeout 5s create configmap "$1" || kubectl --request-timeout 5s get configmap "$1"; }
+# reads NAME: twenty reads of a ConfigMap in a row succeed
+reads() { local _; for _ in $(seq 20); do kubectl --request-timeout 5s get configmap "$1" || return 1; done; }
 
 nodes_ready() { [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$1" ]; }
 # etcdctl_on HOST ARGUMENT...: with the member of that host
