@@ -195,6 +195,13 @@ impl Locks {
     }
 }
 
+/// Who holds a lock, for the one who waits for it.
+pub fn who() -> String {
+    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{user}@{}", host.trim())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;

@@ -33,6 +33,9 @@ check "not a node has changed" at_version v1.20.2 5
 
 # The upgrade.
 probes_begin "$url"
+check "images and programs come first" ctl upgrade --version $NEXT --pause-after artifacts
+check "the same again has nothing to bring" says_not 'bring \|place ' ctl upgrade --version $NEXT --pause-after artifacts --dry-run
+check "and nothing that runs was touched" says_not "$NEXT" on m1 ctr -n k8s.io containers ls
 start=$(millis)
 check "upgrade to $NEXT, the control plane first" sh -c "'$CTL' upgrade --version $NEXT --pause-after control-plane >'$WORK/upgrade.log' 2>&1"
 say "control plane: $(($(millis) - start)) ms; $(grep '^control plane \.\.\.' "$WORK/upgrade.log")"

@@ -67,6 +67,13 @@ says() {
     [ $# = 0 ] || "$@" >"$WORK/tried.log" 2>&1
     grep -q -- "$want" "$WORK/tried.log" || { tail -n 20 "$WORK/tried.log"; return 1; }
 }
+# says_not TEXT COMMAND...: the command succeeds, and does not print this
+says_not() {
+    local text=$1; shift
+    if "$@" >"$WORK/tried.log" 2>&1 && ! grep -q -- "$text" "$WORK/tried.log"; then return 0; fi
+    tail -n 20 "$WORK/tried.log"
+    return 1
+}
 # until_true SECONDS COMMAND...: polls a condition
 until_true() {
     local end=$((SECONDS + $1)); shift

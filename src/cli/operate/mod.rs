@@ -194,7 +194,7 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
     let run = random_text(8, b"0123456789abcdef");
     let (_running, stop) = call.interrupt.run();
     let lost = Arc::new(AtomicBool::new(false));
-    let locks = lock::acquire(&session.hosts, &plan.hosts(), &run, &who(), facts, lost).await.map_err(|e| {
+    let locks = lock::acquire(&session.hosts, &plan.hosts(), &run, &lock::who(), facts, lost).await.map_err(|e| {
         let hint = "wait until that run has ended, then run the same command again; a run whose operator is gone is given up after 30 s";
         session.report.error(chain(&e), Some(hint));
         if matches!(e, lock::LockError::Host { .. } | lock::LockError::Refused { .. }) { Exit::Failed } else { Exit::Locked }
@@ -211,19 +211,25 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
     Ok(failures)
 }
 
+/// What another look leaves to do.
+async fn remains(session: &Session, luggage: &Luggage, mode: &Mode) -> Result<(Facts, Vec<Failure>, Plan), Exit> {
+    let Observed { facts, failures, .. } = look(session, luggage, mode).await;
+    let (_, left) = planned(session, luggage, &facts, mode)?;
+    // What programs were asked before a pause is asked again after it.
+    let asks = left.steps().all(|(_, _, s)| matches!(s.step, Step::Accepts(_)));
+    Ok((facts, failures, if asks { Plan::default() } else { left }))
+}
+
 /// Done means that the next plan is empty.
 async fn verify(session: &Session, call: &Call, luggage: &Luggage, mode: &Mode) -> Result<Exit, Exit> {
-    let Observed { facts, mut failures, .. } = look(session, luggage, mode).await;
-    let (_, mut left) = planned(session, luggage, &facts, mode)?;
+    let (mut facts, mut failures, mut left) = remains(session, luggage, mode).await?;
     // What a new node set going may still be under way, such as a DaemonSet's pod on it: that is waited for, not called a difference.
     // So is a scheduler that ended when it lost its lease with the API server beside it: it is seen to come back.
     let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::Accepts(_)) || !s.static_pods().is_empty();
     if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
         failures = carry_out(session, call, &left, &facts).await?;
         if failures.is_empty() {
-            let Observed { facts, failures: said, .. } = look(session, luggage, mode).await;
-            failures = said;
-            left = planned(session, luggage, &facts, mode)?.1;
+            (facts, failures, left) = remains(session, luggage, mode).await?;
         }
     }
     if !failures.is_empty() {
@@ -389,11 +395,4 @@ pub fn random_text(length: usize, alphabet: &[u8]) -> String {
     use rand::RngExt;
     let mut rng = rand::rng();
     (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()
-}
-
-/// Who holds a lock, for the one who waits for it.
-fn who() -> String {
-    let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{user}@{}", host.trim())
 }

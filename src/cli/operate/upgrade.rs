@@ -10,7 +10,7 @@ use crate::facts::upgrade::{self as asked, DeprecatedApi};
 use crate::host::{Cmd, HostName};
 use crate::inventory::{HostEntry, KubeVersion};
 use crate::plan::blockers::Blocker;
-use crate::plan::cluster::{Hook, NODES_CHANGE, established};
+use crate::plan::cluster::{Hook, NODES_CHANGE, PREPARE, established};
 use crate::plan::upgrade::{self, Leg, Running, between};
 use crate::plan::{Phase, Plan, Planned, Share};
 use crate::step::drain::How;
@@ -18,6 +18,8 @@ use crate::step::drain::How;
 /// Where an upgrade stops for the operator to look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pause {
+    /// Once images and programs are on the hosts, before anything that runs is touched.
+    Artifacts,
     /// Before the first kubelet comes to its new version.
     ControlPlane,
     /// After this node.
@@ -45,6 +47,10 @@ impl Upgrade {
     /// The part of a stage's plan that comes before the pause, and whether the pause is reached with it.
     pub fn before_pause(&self, kubelets: bool, mut plan: Plan) -> (Plan, bool) {
         match &self.pause_after {
+            Some(Pause::Artifacts) => {
+                plan.phases.retain(|p| PREPARE.contains(&p.name));
+                (plan, true)
+            }
             Some(Pause::ControlPlane) if kubelets => (Plan::default(), true),
             Some(Pause::Host(host)) if kubelets => {
                 // Its turn is where nodes change; what is seen through it at the end is not about it.
@@ -125,13 +131,13 @@ mod tests {
         Phase { name, width: Width::One, tracks: tracks.collect() }
     }
 
-    fn pausing_after(host: &str) -> Upgrade {
+    fn pausing_after(pause: Pause) -> Upgrade {
         Upgrade {
             to: "v1.36.2".parse().expect("a version"),
             through: BTreeMap::new(),
             drain: None,
             at_once: Share::Count(1),
-            pause_after: Some(Pause::Host(host.into())),
+            pause_after: Some(pause),
             hooks: vec![],
             snapshot: None,
             allow: vec![],
@@ -139,8 +145,12 @@ mod tests {
     }
 
     fn left(host: &str, phases: &[Phase<Planned>]) -> Vec<(&'static str, Vec<String>)> {
+        before(Pause::Host(host.into()), true, phases)
+    }
+
+    fn before(pause: Pause, kubelets: bool, phases: &[Phase<Planned>]) -> Vec<(&'static str, Vec<String>)> {
         let plan = Plan { phases: phases.to_vec() };
-        let (plan, paused) = pausing_after(host).before_pause(true, plan);
+        let (plan, paused) = pausing_after(pause).before_pause(kubelets, plan);
         assert!(paused);
         plan.phases.into_iter().map(|p| (p.name, p.tracks.into_iter().map(|t| t.host).collect())).collect()
     }
@@ -150,6 +160,21 @@ mod tests {
         let all = [phase("control-plane nodes", &["m1", "m2"]), phase("workers", &["w1", "w2"]), phase("settle", &["m1"])];
         assert_eq!(left("m1", &all), [("control-plane nodes", vec!["m1".to_string()])]);
         assert_eq!(left("w1", &all)[1], ("workers", vec!["w1".to_string()]));
+    }
+
+    #[test]
+    fn what_the_hosts_need_comes_before_anything_that_runs_is_touched() {
+        let all = [
+            phase("prepare members", &["m1"]),
+            phase("prepare hosts", &["w1"]),
+            phase("snapshot", &["m1"]),
+            phase("control plane", &["m1"]),
+        ];
+        assert_eq!(
+            before(Pause::Artifacts, false, &all),
+            [("prepare members", vec!["m1".to_string()]), ("prepare hosts", vec!["w1".to_string()])]
+        );
+        assert!(before(Pause::Artifacts, true, &all[2..]).is_empty());
     }
 
     #[test]

@@ -70,7 +70,7 @@ struct Options {
     /// Workers out of service at once: a number, or a part of all workers
     #[arg(long, value_name = "N|P%", default_value = "10%")]
     max_unavailable: Share,
-    /// Stop after the control plane (`control-plane`), or after a host
+    /// Stop once images and programs are on the hosts (`artifacts`), after the control plane (`control-plane`), or after a host
     #[arg(long, value_name = "GROUP")]
     pause_after: Option<String>,
     /// How long a drain may take before the upgrade stops there
@@ -156,11 +156,12 @@ impl Options {
         let to = self.version.clone().unwrap_or_else(|| inv.cluster.version.clone());
         let pause_after = match self.pause_after.as_deref() {
             None => None,
+            Some("artifacts") => Some(Pause::Artifacts),
             Some("control-plane") => Some(Pause::ControlPlane),
             Some(name) if inv.nodes().any(|h| h.name == name) => Some(Pause::Host(name.into())),
             Some(name) => {
                 let all = inv.nodes().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", ");
-                return Err((format!("`{name}` is no group to pause after"), format!("say `control-plane`, or one of {all}")));
+                return Err((format!("`{name}` is no group to pause after"), format!("say `artifacts`, `control-plane`, or one of {all}")));
             }
         };
         let through: BTreeMap<u64, KubeVersion> = self.through.iter().map(|v| (v.minor(), v.clone())).collect();

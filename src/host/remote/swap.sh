@@ -64,18 +64,18 @@ count_starts() {
   seen=$(printf '%s\n' "$seen" "$(logs)" | sort -u | grep .) || :
   starts=$(printf '%s\n' "$seen" | grep -vxF "$known" | grep -c .) || :
 }
-# Waits until another process than $1 runs and serves. The second answer must still be there: a crash-looping server can answer once.
+# Waits until another process than $1 runs and serves. The second answer must be of the same one: a crash-looping server can answer once.
 # One that was started three times and never served is not waited for any longer.
 wait_new() {
   end=$(($(date +%s) + $2))
-  good=0
+  good=
   while [ "$(date +%s)" -lt $end ]; do
     pid=$(pgrep -xo "$comm" || :)
     if [ -n "$pid" ] && [ "$pid" != "$1" ] && serves; then
-      good=$((good + 1))
-      [ $good -ge 3 ] && return 0
+      [ "$pid" = "$good" ] && return 0
+      good=$pid
     else
-      good=0
+      good=
       count_starts
       [ -n "$known" ] && [ "$starts" -ge 3 ] && return 1
     fi
@@ -83,24 +83,26 @@ wait_new() {
   done
   return 1
 }
-# Whether bytes wait to be read or sent on connections of process $1.
-busy() { ss -Htnp state established | grep "pid=$1," | grep -qv '^0 *0 '; }
+# Whether somebody who asked API server $1 has yet to be read or answered: bytes that wait at two looks in a row on one connection. What a
+# watch is told passes at once.
+busy() {
+  earlier=$waiting
+  waiting=$(ss -Htnp state established '( sport = :6443 )' | grep "pid=$1," | awk '$1 + $2 > 0 {print $4}')
+  [ -n "$earlier" ] && [ -n "$waiting" ] && echo "$waiting" | grep -qxF "$earlier"
+}
 # An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
-# watches, which begin anew elsewhere. Once nothing has moved on its connections for 2 s it is ended. Fails where it is not told to end.
+# watches, which begin anew elsewhere. Once nobody has waited for it for 2 s it is ended. Fails where it is not told to end.
 end_drained() {
-  quiet=0
-  deadline=$(($(date +%s) + limit))
-  while [ $quiet -lt 10 ]; do
+  since='' waiting=''
+  deadline=$(($(date +%s%3N) + limit * 1000))
+  while :; do
     [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$comm" ] || return 0
-    [ "$(date +%s)" -lt $deadline ] || return 1
-    if ss -Hltnp | grep -q "pid=$1,"; then
-      quiet=0
-    elif busy "$1"; then
-      quiet=0
-    else
-      quiet=$((quiet + 1))
-    fi
-    sleep 0.2
+    now=$(date +%s%3N)
+    [ "$now" -lt $deadline ] || return 1
+    if ss -Hltnp | grep -q "pid=$1," || busy "$1"; then since=; fi
+    since=${since:-$now}
+    [ $((now - since)) -lt 2000 ] || break
+    sleep 0.1
   done
   kill -KILL "$1" 2>/dev/null || :
 }
@@ -144,7 +146,7 @@ relieve() {
   [ -n "$api" ] || return 0
   fence -I
   detach
-  quiet=0 tries=0
+  quiet=0 tries=0 waiting=''
   while [ $quiet -lt 4 ] && [ $tries -lt 25 ]; do
     tries=$((tries + 1))
     if busy "$api"; then quiet=0; else quiet=$((quiet + 1)); fi

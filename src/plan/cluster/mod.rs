@@ -119,6 +119,9 @@ pub enum PageError {
     Token,
 }
 
+/// The phases in which what is needed comes to the hosts and nothing that runs is touched, by their names.
+pub const PREPARE: [&str; 2] = ["prepare members", "prepare hosts"];
+
 /// The phases in which kubelets come to another version, by their names.
 pub const NODES_CHANGE: [&str; 2] = ["control-plane nodes", "workers"];
 
@@ -155,10 +158,10 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     };
     // Images and programs written beside every member at once would take the disk from all of etcd.
     let members = i.inv.hosts.iter().filter(|h| p.is_member(h));
-    phase("prepare members", Width::One, members.map(|h| track(h, p.prepare(h))).collect());
+    phase(PREPARE[0], Width::One, members.map(|h| track(h, p.prepare(h))).collect());
     let unprepared = |h: &HostEntry| if p.is_member(h) { vec![] } else { p.prepare(h) };
     let prepared = |h| track(h, unprepared(h).into_iter().chain(programs(h).map(Step::from)).collect());
-    phase("prepare hosts", Width::All, i.inv.hosts.iter().map(prepared).collect());
+    phase(PREPARE[1], Width::All, i.inv.hosts.iter().map(prepared).collect());
     phase("load balancer", change, i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect());
     if !i.inv.etcd_is_stacked() {
         phase("etcd", change, p.etcd_hosts.iter().map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect());
