@@ -74,10 +74,13 @@ says_not() {
     tail -n 20 "$WORK/tried.log"
     return 1
 }
-# until_true SECONDS COMMAND...: polls a condition
+# until_true SECONDS COMMAND...: polls a condition; of one that never came true, what it said last
 until_true() {
-    local end=$((SECONDS + $1)); shift
-    until "$@" >/dev/null 2>&1; do [ "$SECONDS" -lt "$end" ] || return 1; sleep 0.2; done
+    local end=$((SECONDS + $1)) out; shift
+    until out=$("$@" 2>&1); do
+        [ "$SECONDS" -lt "$end" ] || { printf '%s' "${out:+$out$'\n'}"; return 1; }
+        sleep 0.2
+    done
 }
 millis() { date +%s%3N; }
 finish() { say "$(basename "$0"): $PASSED passed, $FAILED failed"; echo "$PASSED $FAILED" >>"$WORK/score"; [ "$FAILED" = 0 ]; }

@@ -91,7 +91,7 @@ busy() {
   [ -n "$earlier" ] && [ -n "$waiting" ] && echo "$waiting" | grep -qxF "$earlier"
 }
 # An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
-# watches, which begin anew elsewhere. Once nobody has waited for it for 2 s it is ended. Fails where it is not told to end.
+# watches, which begin anew elsewhere. Once nobody has waited for it for 3 s it is ended. Fails where it is not told to end.
 end_drained() {
   since='' waiting=''
   deadline=$(($(date +%s%3N) + limit * 1000))
@@ -101,7 +101,7 @@ end_drained() {
     [ "$now" -lt $deadline ] || return 1
     if ss -Hltnp | grep -q "pid=$1," || busy "$1"; then since=; fi
     since=${since:-$now}
-    [ $((now - since)) -lt 2000 ] || break
+    [ $((now - since)) -lt 3000 ] || break
     sleep 0.1
   done
   kill -KILL "$1" 2>/dev/null || :

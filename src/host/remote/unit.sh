@@ -4,10 +4,11 @@ unit=$1 digest=$2 how=$3 port=$4
 # A script whose run was killed may still be at it: one at a time.
 exec 8>"/run/clusterctl-unit-$unit.lock"
 flock 8
+# Each of these has systemd read all of its units again, part of a second each: only where there is something to it.
 # A mask that an interrupted installation left.
-systemctl unmask -q --runtime "$unit"
-systemctl daemon-reload
-systemctl enable -q "$unit"
+[ ! -L "/run/systemd/system/$unit.service" ] || systemctl unmask -q --runtime "$unit"
+[ "$(systemctl show -p NeedDaemonReload --value "$unit")" = no ] || systemctl daemon-reload
+[ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ] || systemctl enable -q "$unit"
 if [ "$unit" = etcd ] && [ -d /var/lib/clusterctl/spare ]; then
   printf '%s' "$6" >/var/lib/clusterctl/spare/service.sh
   # In a unit of its own, so that it ends well even if nobody watches any more.
