@@ -124,21 +124,33 @@ unfence() {
   [ "$component" != etcd ] || attach
 }
 # The kubelet waits for an answer about a static pod before it starts it, half a minute long where its connection ends at the API server
-# beside that has no etcd: the connections it has now are reset with its next word, and new ones lead elsewhere.
+# beside that has no etcd: the connections it has now are reset with its next word, and new ones lead elsewhere. Where it knows no other
+# API server, and from 1.22 on asks in between, new ones are refused: it goes on without an answer then.
 detach() {
-  to=$(sed -n 's/^ *server: .*:\([0-9]*\)$/\1/p' /etc/kubernetes/kubelet.conf | head -n 1)
-  ss -Htnp state established "( dport = :${to:-6443} )" | grep '"kubelet"' | while read -r _ _ from _; do
+  at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
+  to=${at##*:}
+  at=${at%:*}
+  case $to in ''|*[!0-9]*) to=6443 ;; esac
+  case $at in \[*) at=${at#[} at=${at%]} rule=ip6tables ;; *) rule=iptables ;; esac
+  if [ "$to" = 6443 ] && [ -n "$(ip -o addr show to "${at:-none}" 2>/dev/null)" ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+    cut_off $rule "-d $at --dport $to --syn"
+  fi
+  ss -Htnp state established "( dport = :$to )" | grep '"kubelet"' | while read -r _ _ from _; do
     case $from in \[*) rule=ip6tables ;; *) rule=iptables ;; esac
-    echo "$rule ${from##*:}" >>$state/etcd.detached
-    cut_off $rule -I "${from##*:}"
+    cut_off $rule "--sport ${from##*:}"
   done
 }
+# cut_off RULE CONNECTIONS: until `attach`; what it undoes is written down first
+cut_off() {
+  echo "$1 $2" >>$state/etcd.detached
+  refuse "$1" -I "$2"
+}
+refuse() { "$1" -w 2 "$2" OUTPUT -p tcp $3 -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
 attach() {
   [ -e $state/etcd.detached ] || return 0
-  while read -r rule port; do cut_off "$rule" -D "$port"; done <$state/etcd.detached
+  while read -r rule connections; do refuse "$rule" -D "$connections"; done <$state/etcd.detached
   rm -f $state/etcd.detached
 }
-cut_off() { "$1" -w 2 "$2" OUTPUT -p tcp --sport "$3" -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
 # An etcd that goes takes its API server's answers along: who asks has gone elsewhere by then, and what is under way is done.
 relieve() {
   [ -z "$api_is_out" ] || return 0
