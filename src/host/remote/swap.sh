@@ -106,6 +106,8 @@ end_drained() {
   done
   kill -KILL "$1" 2>/dev/null || :
 }
+# reject RULE ACTION CONNECTIONS: what matches is reset; a host without such rules does without.
+reject() { "$1" -w 2 "$2" $3 -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
 # While an API server or its etcd goes, no balancer may begin with it: a connection that its kernel took and it never did would be torn, a
 # refused one goes to another server at once. What this host itself asks, and what is under way, passes.
 fence() {
@@ -113,8 +115,7 @@ fence() {
     t=iptables
     case $from in all) from=; t='iptables ip6tables' ;; *:*) t=ip6tables ;; esac
     for t in $t; do
-      $t -w 2 "$1" INPUT -p tcp --dport 6443 --syn ${from:+-s "$from"} ! -i lo -m comment --comment clusterctl-swap -j REJECT \
-        --reject-with tcp-reset 2>/dev/null || :
+      reject $t "$1" "INPUT -p tcp --dport 6443 --syn ${from:+-s $from} ! -i lo"
     done
   done
 }
@@ -143,12 +144,11 @@ detach() {
 # cut_off RULE CONNECTIONS: until `attach`; what it undoes is written down first
 cut_off() {
   echo "$1 $2" >>$state/etcd.detached
-  refuse "$1" -I "$2"
+  reject "$1" -I "OUTPUT -p tcp $2"
 }
-refuse() { "$1" -w 2 "$2" OUTPUT -p tcp $3 -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
 attach() {
   [ -e $state/etcd.detached ] || return 0
-  while read -r rule connections; do refuse "$rule" -D "$connections"; done <$state/etcd.detached
+  while read -r rule connections; do reject "$rule" -D "OUTPUT -p tcp $connections"; done <$state/etcd.detached
   rm -f $state/etcd.detached
 }
 # An etcd that goes takes its API server's answers along: who asks has gone elsewhere by then, and what is under way is done.
