@@ -3,7 +3,7 @@
 use crate::host::{HostError, HostName};
 use crate::step::StepError;
 
-/// Exit codes, as documented in the README.
+/// Exit codes, as documented in docs/reference/exit-codes.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
     Done = 0,
@@ -23,15 +23,27 @@ pub enum Exit {
 pub struct Failure {
     pub host: HostName,
     pub phase: String,
+    /// The step's title, or what was asked.
     pub step: String,
+    /// Which step of a plan it was; `None` where it was none.
+    pub place: Option<Place>,
     #[source]
     pub source: StepError,
+}
+
+/// A step of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// See [`crate::step::Step::kind`].
+    pub kind: &'static str,
+    /// How many steps come before it in its track, those of the prelude included.
+    pub before: usize,
 }
 
 impl Failure {
     /// A host that could not be asked at all.
     pub fn observing(host: HostName, source: HostError) -> Self {
-        Failure { host, phase: "observe".into(), step: "look at the host".into(), source: StepError::Host(source) }
+        Failure { host, phase: "observe".into(), step: "look at the host".into(), place: None, source: StepError::Host(source) }
     }
 
     /// What to do next.
@@ -39,8 +51,11 @@ impl Failure {
         match &self.source {
             StepError::Host(e) => host_hint(e),
             StepError::Fenced { .. } => "see who is at work with `clusterctl status`, then run the same command again".into(),
-            StepError::Refused { .. } if self.step.starts_with("drain node ") => {
+            StepError::Refused { .. } if self.place.is_some_and(|at| at.kind == "drain") => {
                 "let the pods go (more healthy ones, another budget, or the flag that is named), then run the same command again".into()
+            }
+            StepError::Refused { .. } if self.place.is_some_and(|at| matches!(at.kind, "wait" | "static-pod" | "unit" | "member")) => {
+                "mend the cause on the host, or give a slow one more time with `--wait-timeout`, then run the same command again: it goes on where it stopped".into()
             }
             StepError::Refused { .. } => "mend the cause on the host, then run the same command again: it goes on where it stopped".into(),
         }
@@ -81,7 +96,10 @@ pub fn host_hint(error: &HostError) -> String {
         }
         HostError::Sudo { .. } => "give the user sudo rights without a password, or set `ssh.sudo: password`".into(),
         HostError::Unreachable { .. } => "check the address, the network and that sshd runs; then run the same command again".into(),
-        HostError::Timeout { .. } => "the host is very slow or hangs; look at it, then run the same command again".into(),
+        HostError::Timeout { .. } => {
+            "look at the host, which hangs or is very slow; then run the same command again, for a slow host with a longer `--wait-timeout`"
+                .into()
+        }
         HostError::Local { .. } => "mend this, then run the same command again".into(),
     }
 }

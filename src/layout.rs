@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 pub const KUBERNETES_DIR: &str = "/etc/kubernetes";
 pub const PKI_DIR: &str = "/etc/kubernetes/pki";
+pub const ETCD_PKI_DIR: &str = "/etc/kubernetes/pki/etcd";
 pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
 pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 pub const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
@@ -17,6 +18,7 @@ pub const KUBELET_DIR: &str = "/var/lib/kubelet";
 pub const KUBELET_CONFIG: &str = "/var/lib/kubelet/config.yaml";
 pub const KUBELET_INSTANCE_CONFIG: &str = "/var/lib/kubelet/instance-config.yaml";
 pub const KUBELET_FLAGS_ENV: &str = "/var/lib/kubelet/kubeadm-flags.env";
+pub const KUBELET_PKI_DIR: &str = "/var/lib/kubelet/pki";
 pub const KUBELET_CLIENT_CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 pub const KUBELET_UNIT: &str = "/etc/systemd/system/kubelet.service";
 pub const KUBELET_DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
@@ -60,6 +62,8 @@ pub const ETCD_PEER_PORT: u16 = 2380;
 pub const ETCD_METRICS_PORT: u16 = 2381;
 pub const KUBELET_PORT: u16 = 10250;
 pub const KUBELET_HEALTHZ_PORT: u16 = 10248;
+pub const KUBE_PROXY_METRICS_PORT: u16 = 10249;
+pub const KUBE_PROXY_HEALTHZ_PORT: u16 = 10256;
 pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
 pub const SCHEDULER_PORT: u16 = 10259;
 /// Whose host this is: cluster name and digest of its CA.
@@ -80,7 +84,8 @@ pub fn basename(path: &str) -> &str {
 }
 pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 /// The programs we place.
-pub const BINARIES: [&str; 4] = ["/usr/local/bin/kubelet", "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
+pub const KUBELET: &str = "/usr/local/bin/kubelet";
+pub const BINARIES: [&str; 4] = [KUBELET, "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
 /// The part of [`STATE_DIR`] that says which cluster a host is in and how its units were started; not what software it has.
 pub const STATE_OF_CLUSTER: [&str; 7] = [
     OWNERSHIP,

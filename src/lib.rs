@@ -14,7 +14,7 @@
 //! - [`host`]: the one seam to the world; SSH, and the constant scripts of `host/remote/`.
 //! - [`cli`]: the verbs; `cli/report/` is the only code that prints.
 //!
-//! Absences, held by `tests/tidy.rs`: no IO, clock or randomness in `plan`, `render` and `inventory`; no process started outside `host`; no
+//! Absences, held by `tests/it/tidy.rs`: no IO, clock or randomness in `plan`, `render` and `inventory`; no process started outside `host`; no
 //! Kubernetes path outside `layout`; no printing outside `cli`; no shell text made from values anywhere; no state file.
 
 pub mod cli;

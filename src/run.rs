@@ -1,7 +1,7 @@
-//! The engine: phases in order, at most `width` tracks of a phase at once, steps of a track in order until the first failure; neighbours of
-//! which none counts on the other run together.
-//! After a failure no new track starts; those under way finish the step they are in. Where a phase may do without so many hosts, a failed
-//! one counts as one of them and the others go on. Nothing else is decided here.
+//! The engine: runs the phases in order, at most `width` tracks of a phase at once, and the steps of a track in order until the first
+//! failure. Neighbouring steps of a track that do not depend on each other run concurrently. After a failure no new track starts, and each
+//! running track finishes its current step. With `AtMost(n)` the other tracks go on, and the failed host keeps its slot, because it is
+//! still out of service. Nothing else is decided here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::error::Failure;
+use crate::error::{Failure, Place};
 use crate::host::{Host, HostName};
 use crate::plan::{Phase, Plan, Planned, Track, Width};
 use crate::step::StepError;
@@ -32,10 +32,10 @@ pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
 
 /// What a run needs besides its plan.
 pub struct Run<'a> {
-    /// The id that the locks name.
+    /// The ID of the run that is written into the locks.
     pub id: &'a str,
     pub hosts: &'a Hosts,
-    /// Most tracks at once, whatever a phase allows.
+    /// The largest number of tracks that run at once, even if a phase allows more.
     pub forks: usize,
     pub events: UnboundedSender<Event>,
     /// Set from outside to stop before the next step.
@@ -69,7 +69,7 @@ impl Run<'_> {
         results.into_iter().filter_map(Result::err).collect()
     }
 
-    /// After a failure no track starts, and those under way end after the step they are in.
+    /// After a failure no track starts, and each running track ends after its current step.
     async fn side_by_side(&self, phase: &Phase<Planned>, width: usize) -> Vec<Result<(), Failure>> {
         let failed = AtomicBool::new(false);
         let tracks = phase.tracks.iter().map(|track| self.track(phase.name, track, &failed));
@@ -77,7 +77,7 @@ impl Run<'_> {
         stream::iter(tracks).buffered(width).collect().await
     }
 
-    /// A track that failed keeps its place, for its host is still out of service; those beside it go on.
+    /// A failed track keeps its slot, because its host is still out of service; the other tracks go on.
     async fn wave(&self, phase: &Phase<Planned>, places: usize) -> Vec<Result<(), Failure>> {
         let (free, lost) = (Semaphore::new(places), AtomicUsize::new(0));
         let in_place = async |track| {
@@ -96,11 +96,16 @@ impl Run<'_> {
 
     async fn track(&self, phase: &'static str, track: &Track<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
         let steps: Vec<&Planned> = track.prelude.iter().chain(&track.steps).collect();
+        let mut before = 0;
         for together in steps.chunk_by(|a, b| a.step.has_standby() && b.step.has_standby()) {
             if failed.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            let results = futures::future::join_all(together.iter().map(|planned| self.step(phase, &track.host, planned))).await;
+            let results = futures::future::join_all(
+                together.iter().enumerate().map(|(n, planned)| self.step(phase, &track.host, planned, before + n)),
+            )
+            .await;
+            before += together.len();
             if let Some(failure) = results.into_iter().find_map(Result::err) {
                 failed.store(true, Ordering::SeqCst);
                 return Err(failure);
@@ -109,7 +114,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn step(&self, phase: &'static str, host: &HostName, planned: &Planned) -> Result<(), Failure> {
+    async fn step(&self, phase: &'static str, host: &HostName, planned: &Planned, before: usize) -> Result<(), Failure> {
         let title = planned.title.clone();
         self.tell(Event::StepStarted { phase, host: host.clone(), title: title.clone() });
         let begun = Instant::now();
@@ -123,7 +128,13 @@ impl Run<'_> {
                 Ok(())
             }
             Err(source) => {
-                let failure = Failure { host: host.clone(), phase: phase.into(), step: title.clone(), source };
+                let failure = Failure {
+                    host: host.clone(),
+                    phase: phase.into(),
+                    step: title.clone(),
+                    place: Some(Place { kind: planned.step.kind(), before }),
+                    source,
+                };
                 let cause = crate::error::chain(&failure.source);
                 self.tell(Event::StepFailed { phase, host: host.clone(), title, cause });
                 Err(failure)
@@ -131,7 +142,7 @@ impl Run<'_> {
         }
     }
 
-    /// Nobody listening is no reason to stop.
+    /// The run goes on even if nobody receives its events.
     fn tell(&self, event: Event) {
         let _ = self.events.send(event);
     }

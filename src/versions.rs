@@ -1,11 +1,14 @@
 //! Kubernetes facts by minor version: images, config kinds, names, flags, skew. One table.
 //!
-//! Images are what `kubeadm config images list` of the minor's newest patch release says, except that etcd never goes
-//! down from one minor to the next.
+//! `rows.rs` holds the values and their sources.
 
 use crate::inventory::KubeVersion;
+use rows::{ETCD_34, ETCD_35, ETCD_36, ETCD_HEALTH, MINORS};
 
+pub mod etcd;
+pub mod locked;
 pub mod removed;
+mod rows;
 
 /// What is particular to one minor version of Kubernetes.
 #[derive(Debug, PartialEq, Eq)]
@@ -118,6 +121,8 @@ pub struct Kubelet {
     pub pause_flag: bool,
     /// A master's kubelet speaks to the API server beside it, never to an older one behind the balancer in an upgrade.
     pub local_server: bool,
+    /// Starts on a host with cgroup v1 unless it is told not to; later ones refuse unless `failCgroupV1: false` is set.
+    pub cgroup_v1: bool,
 }
 
 /// CoreDNS.
@@ -141,13 +146,15 @@ pub struct CoreDns {
 pub struct Proxy {
     /// The toleration of `CriticalAddonsOnly` beside the one of everything.
     pub critical_toleration: bool,
+    /// The mode that kubeadm writes. Without one, kube-proxy 1.37 warns, because a later version changes the mode it falls back to.
+    pub mode: Option<&'static str>,
 }
 
 impl Minor {
     /// The shape of the etcd pod: the minor's, or the one that goes with the operator's own image tag.
     pub fn etcd(&self, tag: Option<&str>) -> &Etcd {
-        let Some(version) = tag.and_then(|tag| semver::Version::parse(tag.trim_start_matches('v')).ok()) else { return &self.etcd };
-        match (version.major, version.minor, version.patch) {
+        let Some(version) = tag.and_then(etcd::version) else { return &self.etcd };
+        match version {
             (3, ..5, _) => &ETCD_34,
             (3, 5, ..11) => &ETCD_HEALTH,
             (3, 5, _) => &ETCD_35,
@@ -156,9 +163,33 @@ impl Minor {
     }
 }
 
+/// Why there is no row for a version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsupported {
+    /// An older minor, or one between those that are supported.
+    #[error("Kubernetes `{0}` is not supported; choose one of {all}", all = supported())]
+    TooOld(KubeVersion),
+    #[error("Kubernetes `{0}` is newer than this clusterctl, which knows {all}; choose one of these, or use a newer clusterctl", all = supported())]
+    TooNew(KubeVersion),
+}
+
 /// The facts of a version's minor; `None` when that minor is not supported.
 pub fn of(version: &KubeVersion) -> Option<&'static Minor> {
-    MINORS.iter().find(|m| version.0.major == 1 && m.minor == version.minor())
+    lookup(version).ok()
+}
+
+/// The facts of a version's minor, or why there are none.
+pub fn lookup(version: &KubeVersion) -> Result<&'static Minor, Unsupported> {
+    let row = MINORS.iter().find(|m| version.0.major == 1 && m.minor == version.minor());
+    row.ok_or_else(|| match (version.0.major, version.minor()) > (1, newest()) {
+        true => Unsupported::TooNew(version.clone()),
+        false => Unsupported::TooOld(version.clone()),
+    })
+}
+
+/// The newest supported minor: 37 of v1.37.
+pub fn newest() -> u64 {
+    MINORS.iter().map(|m| m.minor).max().unwrap_or_default()
 }
 
 /// Every supported minor up to this one, oldest first.
@@ -166,7 +197,7 @@ pub fn up_to(minor: u64) -> impl Iterator<Item = &'static Minor> {
     MINORS.iter().filter(move |m| m.minor <= minor)
 }
 
-/// The supported minors, for messages: `v1.20 to v1.21, v1.28 to v1.36`.
+/// The supported minors, for messages: `v1.20 to v1.21, v1.28 to v1.37`.
 pub fn supported() -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for m in MINORS {
@@ -179,171 +210,6 @@ pub fn supported() -> String {
     runs.iter().map(show).collect::<Vec<_>>().join(", ")
 }
 
-const K8S_GCR: &str = "k8s.gcr.io";
-const REGISTRY: &str = "registry.k8s.io";
-const MASTERS: &str = "system:masters";
-const ADMINS: &str = "kubeadm:cluster-admins";
-
-const ETCD_34: Etcd = Etcd { flags: &[], liveness: "/health", readiness: None, startup: "/health", ..ETCD_HEALTH };
-/// Probes of the etcd pod before kubeadm 1.31, which has `/livez` and `/readyz`.
-const ETCD_HEALTH: Etcd = Etcd {
-    flags: &[("experimental-initial-corrupt-check", "true"), ("experimental-watch-progress-notify-interval", "5s")],
-    liveness: "/health?exclude=NOSPACE&serializable=true",
-    readiness: None,
-    startup: "/health?serializable=false",
-    ephemeral_storage: false,
-    learner: true,
-};
-const ETCD_35: Etcd = Etcd { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz", ..ETCD_HEALTH };
-const ETCD_36: Etcd = Etcd { flags: &[("feature-gates", "InitialCorruptCheck=true"), ("watch-progress-notify-interval", "5s")], ..ETCD_35 };
-
-/// 1.36: what the newest minor looks like; older ones are written as changes to the next newer one.
-const V36: Minor = Minor {
-    minor: 36,
-    images: images("3.6.8-0", "v1.14.2", "3.10.2"),
-    config_api: ConfigApi::V1Beta4,
-    cluster_status: false,
-    kubelet_config: "kubelet-config",
-    node: NodeMarks {
-        labels: &["node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"],
-        taint: "node-role.kubernetes.io/control-plane",
-        cri_socket_annotation: None,
-        instance_config: true,
-    },
-    identity: Identity {
-        admin_group: ADMINS,
-        super_admin: true,
-        kubelet_client_group: None,
-        kubelet_client_binding: true,
-        etcd_client_group: None,
-    },
-    etcd: ETCD_36,
-    pods: Pods { insecure_port_flags: false, scheduler_readyz: true, seccomp: true, priority: true, named_ports: true, flexvolume: false },
-    kubelet: Kubelet { runtime_flag: false, endpoint_flag: false, pause_flag: false, local_server: true },
-    core_dns: CoreDns {
-        named_ports: true,
-        endpoint_slices: true,
-        anti_affinity: true,
-        cache_outside_only: true,
-        drop: "ALL",
-        service_name: "CoreDNS",
-    },
-    proxy: Proxy { critical_toleration: false },
-    oldest_kubelet: 33,
-};
-const V35: Minor = Minor {
-    minor: 35,
-    images: images("3.6.6-0", "v1.13.1", "3.10.1"),
-    identity: Identity { kubelet_client_group: Some(ADMINS), kubelet_client_binding: false, ..V36.identity },
-    pods: Pods { flexvolume: true, ..V36.pods },
-    oldest_kubelet: 32,
-    ..V36
-};
-const V34: Minor = Minor {
-    minor: 34,
-    images: images("3.6.5-0", "v1.12.1", "3.10.1"),
-    kubelet: Kubelet { pause_flag: true, ..V35.kubelet },
-    oldest_kubelet: 31,
-    ..V35
-};
-const V33: Minor = Minor {
-    minor: 33,
-    images: images("3.5.24-0", "v1.12.0", "3.10"),
-    node: NodeMarks { cri_socket_annotation: Some("unix://"), instance_config: false, ..V34.node },
-    etcd: ETCD_35,
-    pods: Pods { named_ports: false, ..V34.pods },
-    kubelet: Kubelet { endpoint_flag: true, ..V34.kubelet },
-    core_dns: CoreDns { named_ports: false, ..V34.core_dns },
-    oldest_kubelet: 30,
-    ..V34
-};
-const V32: Minor = Minor {
-    minor: 32,
-    images: images("3.5.24-0", "v1.11.3", "3.10"),
-    kubelet: Kubelet { local_server: false, ..V33.kubelet },
-    oldest_kubelet: 29,
-    ..V33
-};
-const V31: Minor = Minor {
-    minor: 31,
-    pods: Pods { scheduler_readyz: false, ..V32.pods },
-    core_dns: CoreDns { cache_outside_only: false, ..V32.core_dns },
-    oldest_kubelet: 28,
-    ..V32
-};
-const V30: Minor = Minor {
-    minor: 30,
-    images: images("3.5.24-0", "v1.11.3", "3.9"),
-    config_api: ConfigApi::V1Beta3,
-    etcd: ETCD_HEALTH,
-    oldest_kubelet: 27,
-    ..V31
-};
-const V29: Minor = Minor { minor: 29, images: images("3.5.16-0", "v1.11.1", "3.9"), oldest_kubelet: 26, ..V30 };
-/// Skew of three minors between kubelet and control plane began with 1.28.
-const V28: Minor = Minor {
-    minor: 28,
-    images: images("3.5.15-0", "v1.10.1", "3.9"),
-    identity: Identity {
-        admin_group: MASTERS,
-        super_admin: false,
-        kubelet_client_group: Some(MASTERS),
-        kubelet_client_binding: false,
-        etcd_client_group: Some(MASTERS),
-    },
-    oldest_kubelet: 25,
-    ..V29
-};
-const V20: Minor = Minor {
-    minor: 20,
-    images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns", core_dns: "1.7.0", pause: "3.2" },
-    config_api: ConfigApi::V1Beta2,
-    cluster_status: true,
-    kubelet_config: "kubelet-config-1.20",
-    node: NodeMarks {
-        labels: &["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"],
-        taint: "node-role.kubernetes.io/master",
-        cri_socket_annotation: Some(""),
-        instance_config: false,
-    },
-    etcd: Etcd { ephemeral_storage: true, learner: false, ..ETCD_34 },
-    pods: Pods {
-        insecure_port_flags: true,
-        scheduler_readyz: false,
-        seccomp: false,
-        priority: false,
-        named_ports: false,
-        flexvolume: true,
-    },
-    kubelet: Kubelet { runtime_flag: true, endpoint_flag: true, pause_flag: false, local_server: false },
-    core_dns: CoreDns {
-        named_ports: false,
-        endpoint_slices: false,
-        anti_affinity: false,
-        cache_outside_only: false,
-        drop: "all",
-        service_name: "KubeDNS",
-    },
-    proxy: Proxy { critical_toleration: true },
-    oldest_kubelet: 18,
-    ..V28
-};
-
-/// 1.21 changes little: what an upgrade from 1.20 is rehearsed with.
-const V21: Minor = Minor {
-    minor: 21,
-    images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },
-    kubelet_config: "kubelet-config-1.21",
-    oldest_kubelet: 19,
-    ..V20
-};
-
-const MINORS: &[Minor] = &[V20, V21, V28, V29, V30, V31, V32, V33, V34, V35, V36];
-
-const fn images(etcd: &'static str, core_dns: &'static str, pause: &'static str) -> Images {
-    Images { repository: REGISTRY, etcd, core_dns_path: "coredns/coredns", core_dns, pause }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,9 +220,52 @@ mod tests {
 
     #[test]
     fn supported_minors() {
-        assert_eq!(supported(), "v1.20 to v1.21, v1.28 to v1.36");
-        for (version, known) in [("v1.20.2", true), ("v1.27.1", false), ("v1.28.0", true), ("v1.37.0", false), ("v2.30.0", false)] {
+        assert_eq!(supported(), "v1.20 to v1.21, v1.28 to v1.37");
+        for (version, known) in
+            [("v1.20.2", true), ("v1.27.1", false), ("v1.28.0", true), ("v1.37.0", true), ("v1.38.0", false), ("v2.30.0", false)]
+        {
             assert_eq!(at(version).is_some(), known, "{version}");
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_too_new_is_told_from_one_that_is_too_old() {
+        let why = |text: &str| lookup(&text.parse().expect("a version")).expect_err("it is not supported");
+        for old in ["v1.19.1", "v1.27.1", "v0.40.0"] {
+            assert!(matches!(why(old), Unsupported::TooOld(_)), "{old}");
+        }
+        for new in ["v1.38.0", "v2.0.0"] {
+            assert!(matches!(why(new), Unsupported::TooNew(_)), "{new}");
+        }
+        assert!(why("v1.27.1").to_string().contains("choose one of v1.20 to v1.21, v1.28 to v1.37"));
+        assert!(why("v1.38.0").to_string().contains("use a newer clusterctl"));
+    }
+
+    #[test]
+    fn the_newest_minor_is_the_last_row() {
+        assert_eq!(Some(newest()), MINORS.last().map(|m| m.minor));
+        assert_eq!(at("v1.37.1").expect("supported").images.etcd, "3.7.0-0");
+        assert_eq!(at("v1.37.1").expect("supported").proxy.mode, Some("iptables"));
+        assert_eq!(at("v1.36.1").expect("supported").proxy.mode, None);
+    }
+
+    /// kubeadm gave it up within 1.33, 1.34 and 1.35: an adopted cluster of a newer patch release must not get the group back.
+    #[test]
+    fn the_kubelet_client_is_no_administrator_from_1_33() {
+        for minor in 33..=newest() {
+            let identity = &at(&format!("v1.{minor}.0")).expect("supported").identity;
+            assert_eq!((identity.kubelet_client_group, identity.kubelet_client_binding), (None, true), "v1.{minor}");
+        }
+        let identity = &at("v1.32.0").expect("supported").identity;
+        assert_eq!((identity.kubelet_client_group, identity.kubelet_client_binding), (Some("kubeadm:cluster-admins"), false));
+    }
+
+    /// A cluster with the default images takes each next minor without another step for etcd.
+    #[test]
+    fn the_default_etcd_of_each_minor_may_go_to_that_of_the_next() {
+        for pair in MINORS.windows(2).filter(|pair| pair[1].minor == pair[0].minor + 1) {
+            let version = |m: &Minor| etcd::version(m.images.etcd).expect("a version");
+            assert_eq!(etcd::floor(version(&pair[0]), version(&pair[1])), None, "v1.{} to v1.{}", pair[0].minor, pair[1].minor);
         }
     }
 
@@ -372,6 +281,7 @@ mod tests {
         let v36 = at("v1.36.0").expect("supported");
         assert_eq!(v36.etcd(None).flags, ETCD_36.flags);
         assert_eq!(v36.etcd(Some("3.5.24-0")), &ETCD_35);
+        assert_eq!(v36.etcd(Some("v3.7.1-0")), &ETCD_36);
         assert_eq!(v36.etcd(Some("3.5.9-0")), &ETCD_HEALTH);
         assert_eq!(v36.etcd(Some("3.4.13-0")), &ETCD_34);
         assert_eq!(v36.etcd(Some("nightly")), &ETCD_36);

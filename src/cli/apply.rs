@@ -1,18 +1,19 @@
 //! `clusterctl apply`.
 
 use super::Call;
-use super::operate::{Mode, converge};
+use super::operate::converge;
 use crate::error::Exit;
+use crate::plan::Goal;
 
-/// Make the cluster what the inventory says
+/// Make the cluster match the inventory
 ///
-/// Repairs what was changed or deleted by hand and rolls out changes of the inventory, control-plane hosts one at a time.
-/// Does nothing where nothing differs.
+/// Repairs what was changed or deleted by hand and rolls out changes of the inventory, one control-plane host at a time. If nothing
+/// differs, nothing is changed.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl apply -i prod.yaml\n  clusterctl apply -i prod.yaml --limit w1,w2")]
 pub struct Args {}
 
 /// Runs the verb.
 pub async fn run(call: &Call, _args: &Args) -> Exit {
-    converge(call, Mode::Apply).await
+    converge(call, Goal::Keep).await
 }

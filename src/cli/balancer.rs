@@ -9,14 +9,14 @@ use super::{Call, session};
 use crate::error::Exit;
 use crate::render::lb::{self, Listen};
 
-/// Print a load balancer's configuration for this inventory, touching no host
+/// Print a load balancer configuration for this inventory without connecting to a host
 ///
-/// For a balancer of your own (`loadBalancer.kind: external`): what it has to do, as a whole configuration file. The hosts with the role
-/// `load-balancer` get theirs from `init` and `apply`.
+/// The output is a whole configuration file for a load balancer of your own (`loadBalancer.kind: external`). Hosts with the role
+/// `load-balancer` are configured by `init` and `apply`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl balancer -i prod.yaml >haproxy.cfg\n  clusterctl balancer -i prod.yaml --format nginx")]
 pub struct Args {
-    /// Program that it is for
+    /// Program that the configuration is for
     #[arg(long, value_enum, default_value_t = Program::Haproxy, value_name = "PROGRAM")]
     format: Program,
 }
@@ -24,9 +24,9 @@ pub struct Args {
 /// The programs
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Program {
-    /// haproxy, which asks each API server how it is
+    /// haproxy, which checks the readiness of each API server
     Haproxy,
-    /// nginx with the stream module, which learns from connections that fail
+    /// nginx with the stream module, which notices an API server that is down by failed connections
     Nginx,
 }
 

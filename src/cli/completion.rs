@@ -9,14 +9,14 @@ use crate::error::Exit;
 
 /// Print a completion script for a shell
 ///
-/// Source it from your shell's start file, or put it where your shell looks for completions.
+/// Source the script in your shell's startup file, or save it where your shell looks for completions.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl completion bash >/etc/bash_completion.d/clusterctl\n  source <(clusterctl completion zsh)\n  \
         clusterctl completion fish >~/.config/fish/completions/clusterctl.fish"
 )]
 pub struct Args {
-    /// Which shell
+    /// Shell that the script is for
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -6,17 +6,17 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Call;
+use super::args::duration;
 use super::report::{heading, took};
 use super::session::{Reach, Session};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, HostError, HostName, Output};
-use crate::inventory::parse_duration;
 use crate::step::StepError;
 
-/// Run one command on many hosts
+/// Run a command on many hosts
 ///
-/// All hosts at once, output by host in the order of the inventory. The command and its arguments go to the hosts as they are: no shell
-/// reads them. Exit code 0 if it succeeded everywhere, 1 if it failed on some host, 5 if some host could not be reached.
+/// The command runs on all hosts at once, and its output is printed by host in the order of the inventory. No shell reads the command and
+/// its arguments. The exit code is 0 if the command succeeded everywhere, 1 if it failed on a host, and 5 if a host could not be reached.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl exec -- uptime\n  clusterctl exec --root --limit m1,m2 -- journalctl -u kubelet -n 20 --no-pager\n  \
@@ -26,16 +26,12 @@ pub struct Args {
     /// Run as root
     #[arg(long)]
     root: bool,
-    /// Give up on a host after this time, such as `90s` or `10m`
-    #[arg(long, default_value = "10m", value_parser = time, value_name = "TIME")]
+    /// How long the command may take on a host, such as `90s` or `10m`
+    #[arg(long, default_value = "10m", value_parser = duration, value_name = "DURATION")]
     timeout: Duration,
     /// Program and arguments, after `--`
     #[arg(last = true, required = true)]
     command: Vec<String>,
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a time such as `90s` or `10m`".into())
 }
 
 /// Runs the verb.
@@ -43,14 +39,14 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
     if call.global.dry_run {
         return dry_run(call, args);
     }
-    match Session::open(call, Reach::Selected).await {
+    match Session::open_to_look(call, Reach::Selected).await {
         Ok(session) => everywhere(&session, args).await,
         Err(exit) => exit,
     }
 }
 
 fn dry_run(call: &Call, args: &Args) -> Exit {
-    let hosts = super::session::load(&call.global, &call.report)
+    let hosts = super::session::load_to_look(&call.global, &call.report)
         .and_then(|parsed| super::session::select(&parsed.inventory, &call.global, &call.report));
     match hosts {
         Ok(hosts) => {
@@ -66,7 +62,7 @@ async fn everywhere(session: &Session, args: &Args) -> Exit {
     let report = &session.report;
     let running = session.selected.iter().filter_map(|name| {
         let host = session.hosts.get(name)?;
-        let cmd = Cmd { root: args.root, timeout: args.timeout, ..Cmd::root(args.command.iter().cloned()) };
+        let cmd = Cmd { root: args.root, timeout: args.timeout, proxies: true, ..Cmd::root(args.command.iter().cloned()) };
         Some(async move {
             let begun = Instant::now();
             (name, host.run(cmd).await, begun.elapsed())
@@ -100,7 +96,7 @@ async fn everywhere(session: &Session, args: &Args) -> Exit {
 
 fn failed(name: &HostName, source: HostError, args: &Args) -> Failure {
     let program = args.command.first().cloned().unwrap_or_default();
-    Failure { host: name.clone(), phase: "exec".into(), step: format!("run {program}"), source: StepError::Host(source) }
+    Failure { host: name.clone(), phase: "exec".into(), step: format!("run {program}"), place: None, source: StepError::Host(source) }
 }
 
 fn show(session: &Session, name: &HostName, output: &Output, time: Duration) {

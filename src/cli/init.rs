@@ -1,13 +1,14 @@
 //! `clusterctl init`.
 
 use super::Call;
-use super::operate::{Mode, converge};
+use super::operate::converge;
 use crate::error::Exit;
+use crate::plan::Goal;
 
-/// Found the cluster of the inventory
+/// Create the cluster of the inventory
 ///
-/// Prepares every host, founds the control plane on all its hosts side by side, and lets the workers join. An interrupted run is
-/// continued by the same command. A finished cluster is left alone, a foreign one refused.
+/// Prepares every host, starts the control planes of all control-plane hosts side by side, and joins the workers. If a run was interrupted,
+/// the same command continues it. A cluster that is finished is not changed, and hosts of another cluster are refused.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl init -i inventories/ha-haproxy.yaml --dry-run\n  clusterctl init -i inventories/ha-haproxy.yaml"
@@ -16,5 +17,5 @@ pub struct Args {}
 
 /// Runs the verb.
 pub async fn run(call: &Call, _args: &Args) -> Exit {
-    converge(call, Mode::Init).await
+    converge(call, Goal::Found).await
 }

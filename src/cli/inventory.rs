@@ -33,14 +33,14 @@ enum Action {
     Show,
 }
 
-/// Write a commented inventory to start from
+/// Write a commented inventory to start with
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl inventory new --profile production --output-file prod.yaml")]
 struct New {
-    /// What the cluster is for: one machine, one control plane with workers, or highly available
+    /// Kind of cluster: one machine, one control plane with workers, or highly available
     #[arg(long, default_value = "production", value_parser = profiles())]
     profile: Profile,
-    /// Write to this new file, in place of standard output
+    /// Write to this new file instead of standard output
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
 }

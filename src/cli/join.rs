@@ -1,23 +1,24 @@
 //! `clusterctl join`.
 
 use super::Call;
-use super::operate::{Mode, converge};
+use super::operate::converge;
 use crate::error::Exit;
+use crate::plan::Goal;
 
-/// Let hosts of the inventory come into the cluster
+/// Join hosts of the inventory to the cluster
 ///
-/// Workers join side by side, control-plane hosts one after another: each becomes an etcd learner, votes once it is in sync, and only
-/// then serves. Without names, every host of the inventory that is not in the cluster joins. An interrupted join is continued by the
-/// same command.
+/// Workers join side by side, control-plane hosts one after another: each becomes an etcd learner, gets its vote once it is in sync, and
+/// only then serves the API. Without names, every host of the inventory that is not in the cluster joins. If a run was interrupted, the
+/// same command continues it.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl join -i prod.yaml w7 w8\n  clusterctl join -i prod.yaml --dry-run")]
 pub struct Args {
-    /// Hosts to let in; all that are not in yet if none is named
+    /// Hosts to join; without names, all hosts that are not in the cluster yet
     #[arg(value_name = "HOST")]
     hosts: Vec<String>,
 }
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Exit {
-    converge(call, Mode::Join(args.hosts.clone())).await
+    converge(call, Goal::Join(args.hosts.clone())).await
 }

@@ -1,15 +1,18 @@
 //! One operator at a time: a lock on every host a run changes, held by a channel that lives as long as the run. A channel that broke, as
-//! with a reboot, is made anew; the lock is held again if nobody has had it meanwhile.
+//! with a reboot, is made anew; the lock is held again if nobody has had it meanwhile. A run that changes a host of the control plane or of
+//! etcd locks all of these hosts, so that two such runs meet even where each changes another host.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, Output, Stdin};
+use crate::inventory::Inventory;
+use crate::layout;
 use crate::run::Hosts;
 
 const LOCK: &str = include_str!("../host/remote/lock.sh");
@@ -25,6 +28,10 @@ pub struct Locks {
     /// Dropped to give the locks back.
     live: Option<watch::Sender<()>>,
     holding: Vec<tokio::task::JoinHandle<()>>,
+    /// Set once a lock was lost; only the first one counts.
+    lost: Arc<OnceLock<LockError>>,
+    /// Hosts that the run does not change and that could not be locked, with the reason.
+    passed_over: Vec<LockError>,
 }
 
 /// Why a run does not get its locks.
@@ -36,6 +43,9 @@ pub enum LockError {
     /// Somebody changed the host after we looked and before we locked.
     #[error("{host} was changed by run {by} while this plan was made")]
     Changed { host: HostName, by: String },
+    /// Somebody took a lock of this run over, as from a run that was silent for too long.
+    #[error("{host}: the lock was taken over by run {holder} while this run was at work, so it stopped on every host")]
+    Overtaken { host: HostName, holder: String },
     #[error("{host}: the lock could not be taken")]
     Host {
         host: HostName,
@@ -46,27 +56,57 @@ pub enum LockError {
     Refused { host: HostName, said: String },
 }
 
-/// Takes the lock of every host, or none. `stop` is set if one is lost later.
+/// The hosts that a run locks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The hosts of the control plane and of etcd, one after another in this order: of two runs that begin at the same moment, exactly one gets
+    /// the first of them. Empty where the run changes none of them.
+    pub meeting: BTreeSet<HostName>,
+    /// The hosts that the run changes.
+    pub changed: BTreeSet<HostName>,
+}
+
+impl Wanted {
+    /// For a run that changes these hosts. Of the control plane's and etcd's hosts that it does not change, those that answered and carry a
+    /// mark of clusterctl are locked as well: nothing is written to any other host.
+    pub fn of(inv: &Inventory, changed: BTreeSet<HostName>, facts: &Facts) -> Wanted {
+        let counted: BTreeSet<HostName> = inv.control_planes().chain(inv.etcd_hosts()).map(|h| h.name.clone()).collect();
+        if counted.is_disjoint(&changed) {
+            return Wanted { meeting: BTreeSet::new(), changed };
+        }
+        let marked = |h: &HostName| facts.hosts.get(h).is_some_and(|f| f.files.contains_key(layout::OWNERSHIP));
+        Wanted { meeting: counted.into_iter().filter(|h| changed.contains(h) || marked(h)).collect(), changed }
+    }
+}
+
+/// Takes the lock of every wanted host, or none. `stop` is set if one is lost later; [`Locks::lost`] then tells which. A host that is wanted
+/// only so that two runs meet, and that cannot be locked for another reason than a run at work, is passed over; see [`Locks::passed_over`].
 pub async fn acquire(
     hosts: &Hosts,
-    names: &BTreeSet<HostName>,
+    wanted: &Wanted,
     run: &str,
     who: &str,
     facts: &Facts,
     stop: Arc<AtomicBool>,
 ) -> Result<Locks, LockError> {
     let (live, over) = watch::channel(());
-    let mut locks = Locks { live: Some(live), holding: Vec::new() };
-    let mut answers = BTreeMap::new();
-    for name in names {
+    let mut locks = Locks { live: Some(live), holding: Vec::new(), lost: Arc::default(), passed_over: Vec::new() };
+    let claim = |host: &Arc<dyn Host>| Claim { host: Arc::clone(host), run: run.into(), who: who.into(), over: over.clone() };
+    for name in &wanted.meeting {
         let Some(host) = hosts.get(name) else { continue };
-        let claim = Claim { host: Arc::clone(host), run: run.into(), who: who.into(), over: over.clone() };
-        let (first, answer) = tokio::sync::oneshot::channel();
-        locks.holding.push(tokio::spawn(claim.hold(first, Arc::clone(&stop))));
-        answers.insert(name.clone(), answer);
+        let said = locks.hold(claim(host), &stop).await;
+        match locks.check(name.clone(), said, facts) {
+            Err(e @ (LockError::Host { .. } | LockError::Refused { .. })) if !wanted.changed.contains(name) => locks.passed_over.push(e),
+            checked => checked?,
+        }
+    }
+    let mut answers = BTreeMap::new();
+    for name in wanted.changed.difference(&wanted.meeting) {
+        let Some(host) = hosts.get(name) else { continue };
+        answers.insert(name.clone(), locks.hold(claim(host), &stop));
     }
     for (host, answer) in answers {
-        let said = answer.await.unwrap_or_else(|_| Answer::Said("the connection ended".into()));
+        let said = answer.await;
         locks.check(host, said, facts)?;
     }
     Ok(locks)
@@ -91,8 +131,8 @@ struct Claim {
 }
 
 impl Claim {
-    /// Says what came of the first attempt, and holds the lock until it is over; `lost` is set if it belongs to somebody else before.
-    async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, lost: Arc<AtomicBool>) {
+    /// Says what came of the first attempt, and holds the lock until it is over; `stop` and `lost` are set if it belongs to somebody else before.
+    async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, stop: Arc<AtomicBool>, lost: Arc<OnceLock<LockError>>) {
         let (answer, mut end) = self.attempt("").await;
         let held = matches!(answer, Answer::Locked(_));
         let _ = first.send(answer);
@@ -108,7 +148,10 @@ impl Claim {
             let (answer, next) = self.attempt("again").await;
             match answer {
                 Answer::Gone => return,
-                Answer::Held(_) => return lost.store(true, Ordering::SeqCst),
+                Answer::Held(holder) => {
+                    let _ = lost.set(LockError::Overtaken { host: self.host.name().clone(), holder });
+                    return stop.store(true, Ordering::SeqCst);
+                }
                 _ => end = next,
             }
         }
@@ -174,6 +217,13 @@ async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
 }
 
 impl Locks {
+    /// Begins to hold one host's lock, at once; the future is the result of the first attempt.
+    fn hold(&mut self, claim: Claim, stop: &Arc<AtomicBool>) -> impl Future<Output = Answer> + use<> {
+        let (first, answer) = tokio::sync::oneshot::channel();
+        self.holding.push(tokio::spawn(claim.hold(first, Arc::clone(stop), Arc::clone(&self.lost))));
+        async { answer.await.unwrap_or_else(|_| Answer::Said("the connection ended".into())) }
+    }
+
     fn check(&self, host: HostName, answer: Answer, facts: &Facts) -> Result<(), LockError> {
         match answer {
             Answer::Locked(previous) if previous == facts.host(&host).last_run => Ok(()),
@@ -183,6 +233,16 @@ impl Locks {
             Answer::Said(said) => Err(LockError::Refused { host, said }),
             Answer::Failed(source) => Err(LockError::Host { host, source: Box::new(source) }),
         }
+    }
+
+    /// Hosts of the control plane and of etcd that the run does not change and that could not be locked, each with the reason.
+    pub fn passed_over(&self) -> &[LockError] {
+        &self.passed_over
+    }
+
+    /// The first lock that this run has lost.
+    pub fn lost(&self) -> Option<&LockError> {
+        self.lost.get()
     }
 
     /// Gives all locks back and waits until the hosts have let go.
@@ -239,12 +299,57 @@ mod tests {
         }
     }
 
+    fn breaking(name: &str, says: &[&'static str]) -> Arc<Breaking> {
+        Arc::new(Breaking { name: name.into(), says: Mutex::new(says.to_vec()), asked: Mutex::default() })
+    }
+
+    fn changing(names: &[&str]) -> Wanted {
+        Wanted { meeting: BTreeSet::new(), changed: names.iter().map(|n| n.to_string()).collect() }
+    }
+
     async fn locked(says: &[&'static str]) -> (Arc<Breaking>, Locks, Arc<AtomicBool>) {
-        let host = Arc::new(Breaking { name: "w1".into(), says: Mutex::new(says.to_vec()), asked: Mutex::default() });
+        let host = breaking("w1", says);
         let hosts: Hosts = [("w1".to_string(), Arc::clone(&host) as Arc<dyn Host>)].into();
         let lost = Arc::new(AtomicBool::new(false));
-        let locks = acquire(&hosts, &["w1".to_string()].into(), "run", "me", &Facts::default(), Arc::clone(&lost)).await;
+        let locks = acquire(&hosts, &changing(&["w1"]), "run", "me", &Facts::default(), Arc::clone(&lost)).await;
         (host, locks.unwrap_or_else(|e| panic!("{e}")), lost)
+    }
+
+    /// A run that changes m2 and w1 in a cluster whose other master is m1; each host's lock script says its line.
+    async fn meets(m1: &'static str, m2: &'static str, w1: &'static str) -> (Vec<usize>, Result<Locks, LockError>) {
+        let fleet = [breaking("m1", &[m1]), breaking("m2", &[m2]), breaking("w1", &[w1])];
+        let hosts: Hosts = fleet.iter().map(|h| (h.name.clone(), Arc::clone(h) as Arc<dyn Host>)).collect();
+        let mut wanted = changing(&["m2", "w1"]);
+        wanted.meeting = ["m1", "m2"].map(String::from).into();
+        let locks = acquire(&hosts, &wanted, "run", "me", &Facts::default(), Arc::default()).await;
+        (fleet.iter().map(|h| h.asked.lock().expect("nobody panicked").len()).collect(), locks)
+    }
+
+    #[tokio::test]
+    async fn a_run_meets_another_one_on_a_host_that_it_does_not_change() {
+        let (asked, locks) = meets("held other since then", "locked ", "locked ").await;
+        assert!(matches!(locks, Err(LockError::Held { host, .. }) if host == "m1"));
+        assert_eq!(asked, [1, 0, 0], "nothing is locked after the first lock that is held");
+        let (asked, locks) = meets("locked ", "held other since then", "locked ").await;
+        assert!(matches!(locks, Err(LockError::Held { host, .. }) if host == "m2"));
+        assert_eq!(asked, [1, 1, 0]);
+        let (asked, locks) = meets("locked later", "locked ", "locked ").await;
+        assert!(matches!(locks, Err(LockError::Changed { host, by }) if host == "m1" && by == "later"));
+        assert_eq!(asked, [1, 0, 0]);
+        let (asked, locks) = meets("locked ", "locked ", "locked ").await;
+        assert!(locks.is_ok_and(|l| l.passed_over().is_empty()));
+        assert_eq!(asked, [1, 1, 1]);
+    }
+
+    #[tokio::test]
+    async fn a_host_that_cannot_be_locked_stops_a_run_only_where_the_run_changes_it() {
+        let full = "mkdir: No space left on device";
+        let (_, locks) = meets(full, "locked ", "locked ").await;
+        let passed_over: Vec<String> = locks.iter().flat_map(|l| l.passed_over()).map(ToString::to_string).collect();
+        assert_eq!(passed_over, [format!("m1: the lock could not be taken: {full}")]);
+        for (m2, w1) in [(full, "locked "), ("locked ", full)] {
+            assert!(matches!(meets("locked ", m2, w1).await.1, Err(LockError::Refused { .. })));
+        }
     }
 
     async fn asked(host: &Breaking, times: usize) -> Vec<String> {
@@ -260,28 +365,32 @@ mod tests {
 
     #[tokio::test]
     async fn a_lock_whose_connection_broke_is_held_again() {
-        let (host, locks, lost) = locked(&["locked ", "locked run"]).await;
+        let (host, locks, stop) = locked(&["locked ", "locked run"]).await;
         assert_eq!(asked(&host, 2).await, ["", "again"]);
+        assert!(locks.lost().is_none());
         locks.release().await;
-        assert!(!lost.load(Ordering::SeqCst));
+        assert!(!stop.load(Ordering::SeqCst));
         assert_eq!(host.asked.lock().expect("nobody panicked").len(), 2);
     }
 
     #[tokio::test]
     async fn one_that_this_run_removed_is_let_go() {
-        let (host, locks, lost) = locked(&["locked ", "gone", "locked run"]).await;
+        let (host, locks, stop) = locked(&["locked ", "gone", "locked run"]).await;
         assert_eq!(asked(&host, 2).await, ["", "again"]);
         tokio::time::sleep(PAUSE * 2).await;
+        assert!(locks.lost().is_none());
         locks.release().await;
-        assert!(!lost.load(Ordering::SeqCst));
+        assert!(!stop.load(Ordering::SeqCst));
         assert_eq!(host.asked.lock().expect("nobody panicked").len(), 2);
     }
 
     #[tokio::test]
     async fn one_that_somebody_else_has_by_then_is_lost() {
-        let (host, _locks, lost) = locked(&["locked ", "held other since then"]).await;
+        let (host, locks, stop) = locked(&["locked ", "held other since then"]).await;
         asked(&host, 2).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(lost.load(Ordering::SeqCst));
+        assert!(stop.load(Ordering::SeqCst));
+        let why = locks.lost().expect("it is known which").to_string();
+        assert!(why.starts_with("w1: the lock was taken over by run other since then"), "{why}");
     }
 }

@@ -1,28 +1,36 @@
-//! A host whose commands are logged: program or script, status and time; never arguments, input or output.
+//! A host as a verb sees it: its commands are logged (program or script, status and time; never arguments, input or output), and
+//! its time limits follow `--wait-timeout`.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::host::{Cmd, Host, HostError, HostName, Output};
+use crate::host::{Cmd, Host, HostError, HostName, Output, patience};
 
 /// Head of every script that changes a host; what follows says the script's own job.
 const FENCE: &str = include_str!("../host/remote/fence.sh");
 
-/// Passes everything on.
-pub struct Logged(pub Arc<dyn Host>);
+/// Passes every command on, with longer time limits if `--wait-timeout` is longer than the default.
+pub struct Logged {
+    pub host: Arc<dyn Host>,
+    pub wait_timeout: Duration,
+}
 
 #[async_trait]
 impl Host for Logged {
     fn name(&self) -> &HostName {
-        self.0.name()
+        self.host.name()
+    }
+
+    fn wait_timeout(&self) -> Duration {
+        self.wait_timeout
     }
 
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
         let title = title(&cmd.argv);
         let begun = Instant::now();
-        let result = self.0.run(cmd).await;
+        let result = self.host.run(cmd.patient(patience(self.wait_timeout))).await;
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(out) => tracing::debug!(host = self.name(), status = out.status, ms, "ran {title}"),
@@ -48,6 +56,41 @@ fn title(argv: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Keeps the last command.
+    struct Kept(HostName, std::sync::Mutex<Option<Cmd>>);
+
+    #[async_trait]
+    impl Host for Kept {
+        fn name(&self) -> &HostName {
+            &self.0
+        }
+
+        async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
+            *self.1.lock().expect("no test panics with it") = Some(cmd);
+            Ok(Output::default())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_host_gets_more_time_for_every_command() {
+        for (minutes, times) in [(1, 1), (4, 1), (5, 2), (20, 5)] {
+            let kept = Arc::new(Kept("m1".into(), std::sync::Mutex::default()));
+            let host = Logged { host: Arc::clone(&kept) as Arc<dyn Host>, wait_timeout: Duration::from_secs(60 * minutes) };
+            for program in ["/bin/sh", "true"] {
+                host.run(Cmd::root([program]).timeout(Duration::from_secs(30))).await.expect("it is kept");
+                let cmd = kept.1.lock().expect("no test panics with it").take().expect("a command");
+                assert_eq!(cmd.timeout, Duration::from_secs(30 * times), "{minutes} minutes");
+                let told = times > 1 && program == "/bin/sh";
+                let words = if told {
+                    vec!["env".into(), format!("CLUSTERCTL_PATIENCE={times}"), program.into()]
+                } else {
+                    vec![program.to_string()]
+                };
+                assert_eq!(cmd.argv, words);
+            }
+        }
+    }
 
     #[test]
     fn scripts_are_named_and_arguments_are_not() {

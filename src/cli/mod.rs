@@ -1,6 +1,7 @@
 //! The verbs. Each has a file with its arguments and `run`; the doc comment of the arguments is the help text.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -8,6 +9,7 @@ use crate::error::Exit;
 
 mod adopt;
 pub mod apply;
+mod args;
 mod balancer;
 mod completion;
 mod connect;
@@ -32,6 +34,7 @@ mod save;
 pub mod session;
 mod status;
 mod token;
+mod unlock;
 mod upgrade;
 mod validate;
 
@@ -55,27 +58,37 @@ pub struct Global {
     /// Inventory file
     #[arg(short, long, global = true, default_value = "inventory.yaml", env = "CLUSTERCTL_INVENTORY", value_name = "FILE")]
     pub inventory: PathBuf,
-    /// Text for people or JSON lines for machines
+    /// Output format: text, or one JSON object per line
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     pub output: Format,
-    /// Say more; twice for every command
+    /// Show more; given twice, show every command that runs on a host
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Also write a full log to this file
+    /// Append a full log to this file
     #[arg(long, global = true, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Show what would be done, and stop
+    /// Show what would be done and change nothing
     #[arg(long, global = true)]
     pub dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(short, long, global = true)]
     pub yes: bool,
-    /// Only these hosts, by name, comma-separated
+    /// Act only on these hosts: names, separated by commas
     #[arg(long, global = true, value_delimiter = ',', value_name = "HOSTS")]
     pub limit: Vec<String>,
-    /// Hosts worked on at the same time
+    /// Number of hosts that are worked on at the same time
     #[arg(long, global = true, default_value_t = 20, value_name = "N")]
     pub forks: usize,
+    /// How long a component that starts on a host, such as an API server, may take until it is ready. For slow hosts, a longer time than the
+    /// default also lengthens the time limits of all commands on hosts in the same proportion
+    #[arg(long, global = true, default_value = "4m", value_parser = wait_timeout, value_name = "DURATION")]
+    pub wait_timeout: Duration,
+}
+
+/// From a minute to a day: in less time no control plane starts on any machine.
+fn wait_timeout(text: &str) -> Result<Duration, String> {
+    let in_range = |d: &Duration| (60..=24 * 3600).contains(&d.as_secs());
+    crate::inventory::parse_duration(text).filter(in_range).ok_or_else(|| "write a duration from 1m to 24h, such as 15m".into())
 }
 
 /// How results are written
@@ -103,6 +116,7 @@ pub enum Verb {
     Reset(reset::Args),
     Status(status::Args),
     Token(token::Args),
+    Unlock(unlock::Args),
     Exec(exec::Args),
     Kubeconfig(kubeconfig::Args),
     Balancer(balancer::Args),
@@ -144,6 +158,7 @@ pub async fn main() -> Exit {
         Verb::Reset(args) => reset::run(&call, args).await,
         Verb::Token(args) => token::run(&call, args).await,
         Verb::Status(args) => status::run(&call, args).await,
+        Verb::Unlock(args) => unlock::run(&call, args).await,
         Verb::Exec(args) => exec::run(&call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,
         Verb::Balancer(args) => balancer::run(&call, args),

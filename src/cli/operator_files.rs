@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine;
 use serde_json::Value;
 
 use super::kubernetes_yaml;
@@ -98,8 +99,21 @@ fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
             _ => out.push(value),
         }
     }
+    out.iter_mut().for_each(encode_string_data);
     let named = |o: &Value| o["apiVersion"].is_string() && o["kind"].is_string() && o["metadata"]["name"].is_string();
     if out.iter().all(named) { Ok(out) } else { Err(FileFault::Object { from: from.into() }) }
+}
+
+/// Moves a Secret's `stringData` into its `data`, as the API server does: it never shows `stringData`, so that no look would find it there.
+fn encode_string_data(object: &mut Value) {
+    let Some(text) = object.as_object_mut().filter(|o| o.get("kind").is_some_and(|k| k == "Secret")).and_then(|o| o.remove("stringData"))
+    else {
+        return;
+    };
+    for (key, value) in text.as_object().into_iter().flatten() {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        object["data"][key] = base64::engine::general_purpose::STANDARD.encode(value).into();
+    }
 }
 
 /// A path as the inventory means it.
@@ -119,6 +133,14 @@ mod tests {
         let text = "---\n---\napiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: A, metadata: {name: x}}\n---\napiVersion: v1\nkind: B\nmetadata: {name: z}\n";
         let kinds: Vec<String> = objects("f", text).expect("it is readable").iter().map(|o| o["kind"].to_string()).collect();
         assert_eq!(kinds, ["\"A\"", "\"B\""]);
+    }
+
+    #[test]
+    fn the_text_of_a_secret_is_encoded_as_the_api_server_does_it() {
+        let text = "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: YQ==, b: Yg==}, stringData: {b: c}}";
+        let secret = objects("f", text).expect("it is readable").remove(0);
+        assert_eq!(secret["data"], serde_json::json!({"a": "YQ==", "b": "Yw=="}));
+        assert!(secret.get("stringData").is_none());
     }
 
     #[test]

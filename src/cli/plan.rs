@@ -1,17 +1,18 @@
 //! `clusterctl plan`.
 
 use super::Call;
-use super::operate::{Mode, converge};
+use super::operate::preview;
 use crate::error::Exit;
+use crate::plan::Goal;
 
 /// Show exactly what `apply` would do
 ///
-/// Prints every step with its differences. Exit code 0: nothing differs; 6: changes remain.
+/// Prints every step with its differences. The exit code is 0 if nothing differs and 6 if there are changes to make.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl plan -i prod.yaml || echo drift")]
 pub struct Args {}
 
 /// Runs the verb.
 pub async fn run(call: &Call, _args: &Args) -> Exit {
-    converge(call, Mode::Plan).await
+    preview(call, Goal::Keep).await
 }

@@ -3,61 +3,58 @@
 use std::time::Duration;
 
 use super::Call;
-use super::operate::stages::Leaving;
-use super::operate::{Mode, converge};
+use super::args::duration;
+use super::operate::converge;
 use crate::error::Exit;
-use crate::inventory::parse_duration;
+use crate::plan::goal::{Goal, Leaving};
 
-/// Take hosts out of a cluster that goes on
+/// Remove hosts from a running cluster
 ///
-/// The load balancer forgets a control-plane host first, its pods move away, its etcd member leaves while the others have their quorum,
-/// its node is deleted, and what the cluster left on it is removed. Refused where the quorum would break. Take the host out of the
-/// inventory afterwards.
+/// The load balancers stop sending requests to a control-plane host, the pods are moved away, the etcd member is removed while the other
+/// members have their quorum, the node is deleted, and what the cluster left on the host is removed. The command is refused if etcd would
+/// lose its quorum. Delete the host from the inventory afterwards.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl remove -i prod.yaml w7\n  clusterctl remove -i prod.yaml m1 --dead --yes")]
 pub struct Args {
-    /// Hosts that leave
+    /// Hosts to remove
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
     #[command(flatten)]
-    how: How,
+    how: RemoveOptions,
 }
 
-/// Let a new host take the place of another
+/// Replace a host by a new one
 ///
-/// The new one joins, then the old one is removed; one that is gone for good (`--dead`) is removed first. Both are in the inventory.
+/// The new host joins, and then the old host is removed. An old host whose machine is gone for good (`--dead`) is removed first. Both hosts
+/// must be in the inventory.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl replace -i prod.yaml m1 m4\n  clusterctl replace -i prod.yaml m1 m4 --dead --yes")]
 pub struct ReplaceArgs {
-    /// Host that leaves
+    /// Host to remove
     #[arg(value_name = "OLD")]
     old: String,
-    /// Host that comes
+    /// Host to join
     #[arg(value_name = "NEW")]
     new: String,
     #[command(flatten)]
-    how: How,
+    how: RemoveOptions,
 }
 
 /// How hosts leave.
 #[derive(clap::Args, Debug)]
-struct How {
-    /// The machines are gone for good: nothing is asked of them or done on them
+struct RemoveOptions {
+    /// The machines are gone for good: no connection to them is made, and nothing is done on them
     #[arg(long)]
     dead: bool,
-    /// How long a drain may take before the removal stops with the node cordoned
+    /// How long a drain may take; after that the removal stops and the node stays cordoned
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
     drain_timeout: Duration,
-    /// Do not ask the pods to move first
+    /// Do not drain the nodes first
     #[arg(long)]
     skip_drain: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration such as 90s or 5m".into())
-}
-
-impl How {
+impl RemoveOptions {
     fn leaving(&self, hosts: Vec<String>) -> Leaving {
         Leaving { hosts, dead: self.dead, drain: (!self.skip_drain).then_some(self.drain_timeout) }
     }
@@ -65,7 +62,7 @@ impl How {
 
 /// Runs `remove`.
 pub async fn run(call: &Call, args: &Args) -> Exit {
-    converge(call, Mode::Remove(args.how.leaving(args.hosts.clone()))).await
+    converge(call, Goal::Remove(args.how.leaving(args.hosts.clone()))).await
 }
 
 /// Runs `replace`.
@@ -74,5 +71,5 @@ pub async fn replace(call: &Call, args: &ReplaceArgs) -> Exit {
         call.report.error(format!("{} cannot take its own place", args.old), Some("name the host that leaves, then the one that comes"));
         return Exit::Usage;
     }
-    converge(call, Mode::Replace(args.how.leaving(vec![args.old.clone()]), args.new.clone())).await
+    converge(call, Goal::Replace(args.how.leaving(vec![args.old.clone()]), args.new.clone())).await
 }

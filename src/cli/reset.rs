@@ -2,19 +2,19 @@
 
 use super::Call;
 use super::operate::{carry_out, refuse, shown};
+use super::report::plural;
 use super::session::{Reach, Session};
 use crate::error::Exit;
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::inventory::Role;
-use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::established;
+use crate::plan::blockers::leaving;
 use crate::plan::{Plan, reset};
 
-/// Take the cluster, or single workers of it, off their hosts
+/// Remove the cluster, or single workers, from their hosts
 ///
-/// Shows what will be removed and asks. Afterwards no files, mounts, links, packet-filter chains or containers of the cluster are left;
-/// packages stay. All data of the cluster is gone with it: take a snapshot first if you may want it back.
+/// Shows what will be removed and asks for confirmation. Afterwards no files, mounts, network links, packet-filter chains or containers of
+/// the cluster are left; packages stay installed. All data of the cluster is deleted: take a snapshot of etcd first if you may need the
+/// data again.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl reset -i lab.yaml --yes\n  clusterctl reset -i prod.yaml --limit w7")]
 pub struct Args {
@@ -39,18 +39,24 @@ async fn flow(session: &Session, call: &Call, args: &Args) -> Result<Exit, Exit>
     let observed = session.observe(&[], &[]).await;
     let facts = observed.facts;
     let mut failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
-    let leaving: Vec<HostName> = session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect();
-    let found = refusals(session, &facts, &leaving);
+    let leaving_hosts: Vec<HostName> = session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect();
+    let found = leaving::of_reset(&session.inventory, &facts, &session.selected, &leaving_hosts);
     if !found.is_empty() {
         refuse(session, &found);
         return Err(Exit::Refused);
     }
-    let plan = plan_of(session, args, &facts, &leaving);
+    let plan = plan_of(session, args, &facts, &leaving_hosts);
     if let Some(exit) = shown(session, call, &plan, &failures) {
         return Ok(exit);
     }
     report.say(&plan);
-    if !report.confirm(&format!("remove cluster {} from {} host(s)? Its data is lost", session.inventory.cluster.name, leaving.len()))? {
+    let (name, hosts) = (&session.inventory.cluster.name, plural(leaving_hosts.len(), "host"));
+    let agreed = if session.selected.len() == session.inventory.hosts.len() {
+        report.confirm_by_name(&format!("remove cluster {name} from {hosts}? All of its data is deleted."), name)
+    } else {
+        report.confirm(&format!("remove cluster {name} from {}?", leaving_hosts.join(", ")))
+    };
+    if !agreed? {
         report.note("nothing was changed");
         return Ok(Exit::Interrupted);
     }
@@ -60,9 +66,10 @@ async fn flow(session: &Session, call: &Call, args: &Args) -> Result<Exit, Exit>
         return Ok(Exit::Failed);
     }
     let facts = session.observe(&[], &[]).await.facts;
-    let left = plan_of(session, args, &facts, &leaving);
+    let left = plan_of(session, args, &facts, &leaving_hosts);
     if left.is_empty() {
-        report.result(&serde_json::json!({"result": "clean", "hosts": leaving}), format!("{} host(s) are clean", leaving.len()));
+        report
+            .result(&serde_json::json!({"result": "clean", "hosts": leaving_hosts}), format!("{} host(s) are clean", leaving_hosts.len()));
         return Ok(Exit::Done);
     }
     report.note("not everything is gone; what is left:");
@@ -73,16 +80,4 @@ async fn flow(session: &Session, call: &Call, args: &Args) -> Result<Exit, Exit>
 fn plan_of(session: &Session, args: &Args, facts: &Facts, leaving: &[HostName]) -> Plan {
     let inputs = reset::Inputs { inv: &session.inventory, facts, leaving, keep_software: args.keep_software };
     Plan::of(&reset::page(&inputs), facts).0
-}
-
-/// A control-plane host holds an etcd member: it leaves a cluster that goes on only after its member has.
-fn refusals(session: &Session, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
-    let masters: Vec<&HostName> = session.inventory.hosts.iter().filter(|h| h.has(Role::ControlPlane)).map(|h| &h.name).collect();
-    let staying = masters.iter().filter(|m| !leaving.contains(m)).count();
-    let members = facts.hosts.values().filter_map(|f| f.members.as_ref()).map(Vec::len).max().unwrap_or(0);
-    let foreign = blockers::foreign(&session.inventory, facts, leaving);
-    if !foreign.is_empty() || staying == 0 || !established(facts) {
-        return foreign;
-    }
-    masters.into_iter().filter(|m| leaving.contains(m)).map(|m| Blocker::member_stays(m, members)).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::join;
 use futures::stream::{self, StreamExt};
@@ -13,12 +13,13 @@ use super::logged::Logged;
 use super::report::{Report, plural};
 use super::{Call, Global, connect, limit};
 use crate::error::{Exit, Failure};
-use crate::facts::{self, ClusterFacts, Facts, HostFacts};
+use crate::facts::cluster::{Answered, Questions};
+use crate::facts::{self, Facts, HostFacts};
 use crate::host::{Cmd, Host, HostError, HostName, Output};
 use crate::inventory::{self, HostEntry, Inventory, KubeVersion, LoadBalancerKind, Parsed};
 use crate::run::Hosts;
 use crate::step::StepError;
-use crate::versions;
+use crate::versions::{self, Unsupported};
 
 /// An inventory and connections to its hosts.
 pub struct Session {
@@ -30,6 +31,8 @@ pub struct Session {
     /// The hosts of `--limit`, or all, in the inventory's order.
     pub selected: Vec<HostName>,
     pub forks: usize,
+    /// How long what starts on a host may take until it serves.
+    pub wait_timeout: Duration,
     pub report: Report,
 }
 
@@ -48,32 +51,49 @@ pub enum Reach {
 #[derive(Default)]
 pub struct Observed {
     pub facts: Facts,
-    /// The API's answers by path.
-    pub raw: BTreeMap<String, Value>,
+    /// The lists that were asked for besides, by API path. One that failed is absent, and why is among the failures.
+    pub lists: BTreeMap<String, Value>,
     pub failures: Vec<Failure>,
+    /// Whether an API server serves, but a question to it failed; why is among the failures.
+    pub api_failed: bool,
 }
-
-type ApiAnswer = (ClusterFacts, BTreeMap<String, Value>);
 
 /// Reads the inventory that the options name, or reports every fault in it.
 pub fn load(global: &Global, report: &Report) -> Result<Parsed, Exit> {
+    read(global, report, &supported)
+}
+
+/// The same for a verb that writes nothing that depends on the Kubernetes version: a version that is too new is a warning, not a fault.
+pub fn load_to_look(global: &Global, report: &Report) -> Result<Parsed, Exit> {
+    let parsed = read(global, report, &supported_or_newer)?;
+    if let Err(e) = versions::lookup(&parsed.inventory.cluster.version) {
+        report.warning(format!("{e}: this verb works without knowing that version, and verbs that change the cluster refuse it"));
+    }
+    Ok(parsed)
+}
+
+fn read(global: &Global, report: &Report, supported: inventory::Supported) -> Result<Parsed, Exit> {
     let path = &global.inventory;
     let bytes = std::fs::read(path).map_err(|e| {
         let hint = "name the inventory with `-i FILE`, or write a new one with `clusterctl inventory new`";
         report.error(format!("cannot read the inventory `{}`: {e}", path.display()), Some(hint));
         Exit::Inventory
     })?;
-    inventory::parse_bytes(&bytes, &path.display().to_string(), &supported).map_err(|faults| {
+    inventory::parse_bytes(&bytes, &path.display().to_string(), supported).map_err(|faults| {
         report.faults(&faults);
         Exit::Inventory
     })
 }
 
-/// Whether this program knows a Kubernetes version; the error names those it knows.
+/// Whether this program knows a Kubernetes version; the error names those that it knows.
 pub fn supported(version: &KubeVersion) -> Result<(), String> {
-    match versions::of(version) {
-        Some(_) => Ok(()),
-        None => Err(format!("Kubernetes `{version}` is not supported; choose one of {}", versions::supported())),
+    versions::lookup(version).map(drop).map_err(|e| e.to_string())
+}
+
+fn supported_or_newer(version: &KubeVersion) -> Result<(), String> {
+    match versions::lookup(version) {
+        Ok(_) | Err(Unsupported::TooNew(_)) => Ok(()),
+        Err(e @ Unsupported::TooOld(_)) => Err(e.to_string()),
     }
 }
 
@@ -89,7 +109,15 @@ impl Session {
     /// Reads the inventory and connects. An inventory or a limit that cannot be used is reported here; hosts that cannot be reached are
     /// only listed, because some verbs can do without them.
     pub async fn open(call: &Call, reach: Reach) -> Result<Session, Exit> {
-        let parsed = load(&call.global, &call.report)?;
+        Session::of(call, load(&call.global, &call.report)?, reach).await
+    }
+
+    /// The same for a verb that only looks, which also works with a Kubernetes version that is too new; see [`load_to_look`].
+    pub async fn open_to_look(call: &Call, reach: Reach) -> Result<Session, Exit> {
+        Session::of(call, load_to_look(&call.global, &call.report)?, reach).await
+    }
+
+    async fn of(call: &Call, parsed: Parsed, reach: Reach) -> Result<Session, Exit> {
         if reach == Reach::Everyone {
             call.report.warnings(&parsed.warnings);
         }
@@ -107,27 +135,29 @@ impl Session {
         let entries: Vec<&HostEntry> = inventory.hosts.iter().filter(wanted).collect();
         let busy = call.report.busy(&format!("connecting to {}", plural(entries.len(), "host")));
         let forks = call.global.forks.max(1);
+        let wait_timeout = call.global.wait_timeout;
         let connected = connect::all(&inventory, &entries, forks, &call.report).await;
         drop(busy);
         let (mut hosts, mut unreachable) = (Hosts::new(), Vec::new());
         for (name, result) in connected {
             match result {
-                Ok(host) => drop(hosts.insert(name, Arc::new(Logged(host)))),
+                Ok(host) => drop(hosts.insert(name, Arc::new(Logged { host, wait_timeout }))),
                 Err(e) => unreachable.push(Failure::observing(name, e)),
             }
         }
         let unreachable = Mutex::new(unreachable);
-        Ok(Session { inventory, hosts, unreachable, selected, forks, report: call.report.clone() })
+        Ok(Session { inventory, hosts, unreachable, selected, forks, wait_timeout, report: call.report.clone() })
     }
 
     /// Looks at every connected host at once, and at the API through the first master at the same time; through another one if that does
-    /// not serve. `raw` are further API paths.
-    pub async fn observe(&self, objects: &[Value], raw: &[&str]) -> Observed {
+    /// not serve or leaves a question without an answer. `lists` are API paths of further lists.
+    pub async fn observe(&self, objects: &[Value], lists: &[String]) -> Observed {
+        let questions = Questions::new(objects, lists);
         let _busy = self.report.busy(&format!("looking at {}", plural(self.hosts.len(), "host")));
         let first = self.masters().next();
         let optimistic = async {
             match first {
-                Some(master) => self.ask_api(master, objects, raw).await,
+                Some(master) => self.ask_api(master, &questions).await,
                 None => Ok(None),
             }
         };
@@ -141,15 +171,26 @@ impl Session {
         }
         let serves = |m: &&HostEntry| observed.facts.hosts.get(&m.name).is_some_and(|f| f.api_version.is_some());
         for master in self.masters().skip(1).filter(serves) {
-            if matches!(api, Ok(Some(_))) {
+            let open = unanswered(&api);
+            if open == 0 {
                 break;
             }
-            api = self.ask_api(master, objects, raw).await;
+            let other = self.ask_api(master, &questions).await;
+            if unanswered(&other) <= open {
+                api = other;
+            }
         }
         match api {
-            Ok(Some((cluster, raw))) => (observed.facts.cluster, observed.raw) = (Some(cluster), raw),
+            Ok(Some((via, answered))) => {
+                (observed.facts.cluster, observed.lists) = (answered.cluster, answered.lists);
+                observed.api_failed = !answered.failed.is_empty();
+                observed.failures.extend(answered.failed.into_iter().map(|said| not_told(&via, StepError::Refused { status: 0, said })));
+            }
             Ok(None) => {}
-            Err(failure) => observed.failures.push(failure),
+            Err(failure) => {
+                observed.api_failed = true;
+                observed.failures.push(failure);
+            }
         }
         observed
     }
@@ -187,16 +228,31 @@ impl Session {
     }
 
     /// `None` when the host's API server does not serve.
-    async fn ask_api(&self, master: &HostEntry, objects: &[Value], raw: &[&str]) -> Result<Option<ApiAnswer>, Failure> {
+    async fn ask_api(&self, master: &HostEntry, questions: &Questions) -> ApiAnswer {
         let Some(host) = self.hosts.get(&master.name) else { return Ok(None) };
-        let failed = |source| Failure { host: master.name.clone(), phase: "observe".into(), step: "ask the API".into(), source };
-        let out = host.run(facts::cluster::request(master.node_address(), objects, raw)).await.map_err(|e| failed(e.into()))?;
+        let failed = |source| not_told(&master.name, source);
+        let out = host.run(questions.request(master.node_address())).await.map_err(|e| failed(e.into()))?;
         match out.status {
-            0 => facts::cluster::parse(&master.name, &out.stdout).map(Some).map_err(|said| failed(StepError::Refused { status: 0, said })),
+            0 => Ok(Some((master.name.clone(), questions.read(&master.name, &out)))),
             facts::cluster::NOT_SERVING => Ok(None),
             status => Err(failed(StepError::Refused { status, said: String::from_utf8_lossy(&out.stderr).trim().to_string() })),
         }
     }
+}
+
+/// What one API server said, and through which host; `None` when it does not serve.
+type ApiAnswer = Result<Option<(HostName, Answered)>, Failure>;
+
+/// How many questions are left without an answer.
+fn unanswered(answer: &ApiAnswer) -> usize {
+    match answer {
+        Ok(Some((_, answered))) => answered.failed.len(),
+        Ok(None) | Err(_) => usize::MAX,
+    }
+}
+
+fn not_told(host: &HostName, source: StepError) -> Failure {
+    Failure { host: host.clone(), phase: "observe".into(), step: "ask the API".into(), place: None, source }
 }
 
 async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
@@ -221,6 +277,7 @@ async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
         host: name.clone(),
         phase: "observe".into(),
         step: "look at the host".into(),
+        place: None,
         source: StepError::Refused { status, said },
     };
     if out.status != 0 {

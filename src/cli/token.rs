@@ -7,20 +7,22 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Call;
+use super::args::duration;
 use super::operate::{carry_out, random_text, shown};
 use super::session::{Observed, Reach, Session};
 use crate::error::Exit;
-use crate::facts::cluster::ALL_TOKENS;
+use crate::facts::cluster::TOKENS;
 use crate::host::Secret;
-use crate::inventory::parse_duration;
-use crate::plan::{Phase, Plan, Track, Width};
+use crate::plan::{Part, Phase, Plan, Track, Width};
 use crate::render::objects::{DEFAULT_GROUP, bootstrap_token_for};
+use crate::step::token::Purpose;
 use crate::step::{Ids, Step, Token, TokensGone};
 use crate::{layout, pki};
 
-/// Bootstrap tokens
+/// Manage bootstrap tokens
 ///
-/// `join` makes and deletes its own; these are for machines that come by another way, such as `kubeadm join` in a cloud image.
+/// `join` creates and deletes its own token. Use these commands for machines that join by another way, such as by `kubeadm join` in a cloud
+/// image.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -34,49 +36,45 @@ enum Verb {
     Delete(Delete),
 }
 
-/// Make a token
+/// Create a token
 ///
-/// Whoever has it may join a machine to the cluster until it expires.
+/// Until the token expires, whoever has it can join a machine to the cluster.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl token create --ttl 2h --print-join-command\n  token=$(clusterctl token create --raw)")]
 struct Create {
-    /// How long it is good for; 0s for ever
+    /// How long the token is valid; 0s means that it never expires
     #[arg(long, default_value = "24h", value_name = "DURATION", value_parser = duration)]
     ttl: Duration,
-    /// What it may be used for
+    /// What the token may be used for
     #[arg(long, value_delimiter = ',', default_value = "signing,authentication", value_name = "USAGES")]
     #[arg(value_parser = ["signing", "authentication"])]
     usages: Vec<String>,
-    /// Groups of whoever uses it, each beginning with system:bootstrappers:
+    /// Groups as which the token authenticates, each beginning with system:bootstrappers:
     #[arg(long, value_delimiter = ',', default_value = DEFAULT_GROUP, value_name = "GROUPS", value_parser = group)]
     groups: Vec<String>,
-    /// What it is for, for people
+    /// A description of what the token is for
     #[arg(long, default_value = "", value_name = "TEXT")]
     description: String,
-    /// Print the `kubeadm join` line of a worker, and nothing else
+    /// Print only the `kubeadm join` command of a worker
     #[arg(long, conflicts_with = "raw")]
     print_join_command: bool,
-    /// Print the token, and nothing else
+    /// Print only the token
     #[arg(long)]
     raw: bool,
 }
 
-/// List the tokens, without their secret parts
+/// List the tokens without their secret parts
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl token list")]
 struct List {}
 
-/// Delete tokens, by id or whole
+/// Delete tokens
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl token delete abcdef")]
 struct Delete {
-    /// Ids, or whole tokens
+    /// Token IDs or whole tokens
     #[arg(value_name = "TOKEN", required = true, value_parser = id)]
     ids: Vec<String>,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration such as 90m or 24h".into())
 }
 
 fn group(text: &str) -> Result<String, String> {
@@ -111,15 +109,17 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
 }
 
 /// Opens the cluster, which must answer.
-async fn cluster(call: &Call, raw: &[&str]) -> Result<(Session, Observed), Exit> {
+async fn cluster(call: &Call) -> Result<(Session, Observed), Exit> {
     let session = Session::open(call, Reach::Masters).await?;
-    let observed = session.observe(&[], raw).await;
+    let observed = session.observe(&[], &[]).await;
     if observed.facts.cluster.is_some() {
         return Ok((session, observed));
     }
     session.report.failures(&session.unreachable());
     session.report.failures(&observed.failures);
-    session.report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
+    if !observed.api_failed {
+        session.report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
+    }
     Err(Exit::Failed)
 }
 
@@ -128,7 +128,7 @@ async fn one(call: &Call, session: &Session, observed: &Observed, step: impl Fn(
     let facts = &observed.facts;
     let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or(Exit::Failed)?;
     let track = Track { host: via.name.clone(), prelude: vec![], steps: vec![step(via.node_address())] };
-    let (plan, _) = Plan::of(&vec![Phase { name: "tokens", width: Width::One, tracks: vec![track] }], facts);
+    let (plan, _) = Plan::of(&vec![Phase { part: Part::Other, name: "tokens", width: Width::One, tracks: vec![track] }], facts);
     if let Some(exit) = shown(session, call, &plan, &[]) {
         return Ok(Some(exit));
     }
@@ -138,7 +138,7 @@ async fn one(call: &Call, session: &Session, observed: &Observed, step: impl Fn(
 }
 
 async fn create(call: &Call, args: &Create) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call, &[]).await?;
+    let (session, observed) = cluster(call).await?;
     let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let (id, secret) = (random_text(6, alphabet), random_text(16, alphabet));
     let expires = if args.ttl.is_zero() { String::new() } else { format!("{:.0}", Timestamp::now() + args.ttl) };
@@ -146,7 +146,7 @@ async fn create(call: &Call, args: &Create) -> Result<Exit, Exit> {
         (args.usages.iter().map(String::as_str).collect(), args.groups.iter().map(String::as_str).collect());
     let object = bootstrap_token_for(&id, &secret, &expires, &args.description, &usages, &groups);
     let object: Secret = object.to_string().into();
-    let step = |address| Token { address, id: id.clone(), object: object.clone(), for_hosts: vec![] }.into();
+    let step = |address| Token { address, id: id.clone(), object: object.clone(), purpose: Purpose::Operator }.into();
     if let Some(exit) = one(call, &session, &observed, step).await? {
         return Ok(exit);
     }
@@ -175,8 +175,9 @@ fn join_command(session: &Session, observed: &Observed, token: &str) -> Option<S
 }
 
 async fn list(call: &Call) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call, &[ALL_TOKENS]).await?;
-    let rows: Vec<Row> = observed.raw.values().flat_map(|v| v["items"].as_array().into_iter().flatten()).map(Row::of).collect();
+    let (session, observed) = cluster(call).await?;
+    let rows: Vec<Row> =
+        observed.lists.get(TOKENS).into_iter().flat_map(|v| v["items"].as_array().into_iter().flatten()).map(Row::of).collect();
     let values: Vec<Value> = rows.iter().map(Row::value).collect();
     let lines = rows.iter().map(|r| format!("{:<8}{:<22}{:<24}{}", r.id, r.expires, r.usages.join(","), r.description));
     let text = std::iter::once(format!("{:<8}{:<22}{:<24}{}", "ID", "EXPIRES", "USAGES", "DESCRIPTION"))
@@ -214,7 +215,7 @@ impl Row {
 }
 
 async fn delete(call: &Call, args: &Delete) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call, &[]).await?;
+    let (session, observed) = cluster(call).await?;
     let known = observed.facts.cluster.iter().flat_map(|c| &c.tokens).collect::<Vec<_>>();
     let unknown: Vec<&str> = args.ids.iter().filter(|id| !known.contains(id)).map(String::as_str).collect();
     if !unknown.is_empty() {

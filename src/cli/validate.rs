@@ -8,9 +8,10 @@ use super::report::plural;
 use super::{Call, session};
 use crate::error::Exit;
 
-/// Check the inventory, touching no host
+/// Check the inventory without connecting to a host
 ///
-/// Names every fault at once with its place and the valid choice. Exit code 3 if there is any; warnings alone are no reason.
+/// Reports all faults at once, each with its place and the valid values. The exit code is 3 if there is a fault; warnings do not change the
+/// exit code.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl validate -i prod.yaml\n  clusterctl validate -i prod.yaml --output json | jq -r .message")]
 pub struct Args {}

@@ -1,12 +1,15 @@
 //! Asks the API, through a control-plane host, for the objects we keep and for the nodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ClusterFacts, ObjectRef};
-use crate::host::{Cmd, HostName};
+use super::answers::{self, LIMIT};
+use super::evictions::ALL_PODS;
+use super::{ClusterFacts, ObjectRef, url_host};
+use crate::host::{Cmd, HostName, Output};
 
 const CLUSTER: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/cluster.sh"));
 
@@ -17,10 +20,11 @@ pub const NOT_SERVING: i32 = 3;
 pub const TOKEN_DESCRIPTION: &str = "clusterctl join, made for one run";
 
 const NODES: &str = "/api/v1/nodes";
-const TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
+/// API path of all bootstrap tokens.
+pub const TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
 
-/// All bootstrap tokens; asked for by `token list`.
-pub const ALL_TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken&limit=500";
+/// The script bounds each page and each round of pages; how many rounds there are is known only at the end. 30,000 pods took 14 s on two cores.
+const TIMEOUT: Duration = Duration::from_secs(1800);
 
 /// Kinds whose API paths are known: API version, kind, plural. Others are left to kubectl, which asks the API for them first.
 const PLURALS: [(&str, &str, &str); 14] = [
@@ -52,72 +56,103 @@ fn path(object: &Value) -> Option<String> {
     })
 }
 
-/// The command for these objects; `raw` are further API paths, answered as they are.
-pub fn request(address: std::net::IpAddr, objects: &[Value], raw: &[&str]) -> Cmd {
-    let mut input = format!("{NODES}\n{TOKENS}\n");
-    let mut unknown = Vec::new();
-    for o in objects {
-        match path(o) {
-            // Names are Kubernetes' own and hold no line ends; what does is not asked for.
-            Some(path) if !path.contains(['\n', '"', '\\', ' ']) => input += &format!("{path}\n"),
-            _ => unknown.push(json!({"apiVersion": o["apiVersion"], "kind": o["kind"],
-                "metadata": {"name": o["metadata"]["name"], "namespace": o["metadata"]["namespace"]}})),
+/// What is asked of the API at once.
+pub struct Questions {
+    /// API paths, as they are asked for: the nodes, the tokens, the objects of known kinds, and further lists.
+    paths: Vec<String>,
+    lists: BTreeSet<String>,
+    /// Objects of other kinds, by their names.
+    others: Vec<Value>,
+}
+
+/// What was answered.
+#[derive(Default)]
+pub struct Answered {
+    /// `None` if the API did not say which nodes or tokens there are.
+    pub cluster: Option<ClusterFacts>,
+    /// The further lists, by path; those that the API does not know are absent.
+    pub lists: BTreeMap<String, Value>,
+    /// The questions that failed, each in a sentence of its own.
+    pub failed: Vec<String>,
+}
+
+impl Questions {
+    /// Asks for the nodes, the bootstrap tokens, these objects, and further lists by their API paths.
+    pub fn new(objects: &[Value], lists: &[String]) -> Self {
+        let lists = [NODES, TOKENS].map(String::from).into_iter().chain(lists.iter().cloned()).collect::<Vec<_>>();
+        let mut paths = lists.clone();
+        let mut others = Vec::new();
+        for o in objects {
+            match path(o) {
+                // Names are Kubernetes' own and hold no line ends; what does is not asked for.
+                Some(path) if !path.contains(['\n', '"', '\\', ' ']) => paths.push(path),
+                _ => others.push(json!({"apiVersion": o["apiVersion"], "kind": o["kind"],
+                    "metadata": {"name": o["metadata"]["name"], "namespace": o["metadata"]["namespace"]}})),
+            }
         }
+        let mut seen = BTreeSet::new();
+        paths.retain(|path| seen.insert(path.clone()));
+        // The longest ones come last: what is short is not to wait for them.
+        paths.sort_by_key(|path| path.starts_with(ALL_PODS));
+        Questions { paths, lists: lists.into_iter().collect(), others }
     }
-    input.extend(raw.iter().map(|path| format!("{path}\n")));
-    input += "---\n";
-    if !unknown.is_empty() {
-        input += &json!({"apiVersion": "v1", "kind": "List", "items": unknown}).to_string();
+
+    /// The command that asks the API server at this address, on its host.
+    pub fn request(&self, address: IpAddr) -> Cmd {
+        let mut input = String::new();
+        for path in &self.paths {
+            let limit = match (self.lists.contains(path), path.contains('?')) {
+                (false, _) => String::new(),
+                (true, false) => format!("?{LIMIT}"),
+                (true, true) => format!("&{LIMIT}"),
+            };
+            input += &format!("{path}{limit}\n");
+        }
+        input += "---\n";
+        if !self.others.is_empty() {
+            input += &json!({"apiVersion": "v1", "kind": "List", "items": self.others}).to_string();
+        }
+        Cmd::script(CLUSTER, [url_host(address)]).stdin(input).timeout(TIMEOUT)
     }
-    let address = match address {
-        std::net::IpAddr::V6(a) => format!("[{a}]"),
-        std::net::IpAddr::V4(a) => a.to_string(),
-    };
-    Cmd::script(CLUSTER, [address]).stdin(input).timeout(Duration::from_secs(30))
+
+    /// Reads the answers that came from this host.
+    pub fn read(&self, via: &HostName, out: &Output) -> Answered {
+        let said = String::from_utf8_lossy(&out.stderr);
+        let (mut answers, others) = answers::read(&self.paths, &out.stdout, said.trim());
+        let mut answered = Answered::default();
+        let mut facts = ClusterFacts { via: via.clone(), ..ClusterFacts::default() };
+        let whole = [NODES, TOKENS].iter().all(|path| matches!(answers.get(*path), Some(Ok(Some(_)))));
+        for path in &self.paths {
+            match answers.remove(path) {
+                Some(Ok(Some(value))) if !self.lists.contains(path) => drop(facts.objects.insert(ObjectRef::of(&value), value)),
+                Some(Ok(Some(list))) => {
+                    learn(&mut facts, path, &list);
+                    answered.lists.insert(path.clone(), list);
+                }
+                Some(Ok(None)) | None => {}
+                Some(Err(why)) => answered.failed.push(why),
+            }
+        }
+        match others {
+            Ok(objects) => facts.objects.extend(objects.into_iter().map(|o| (ObjectRef::of(&o), o))),
+            Err(_) if self.others.is_empty() => {}
+            Err(why) => answered.failed.push(why),
+        }
+        answered.cluster = whole.then_some(facts);
+        answered
+    }
 }
 
-/// Reads the answer: the facts, and the bodies by path.
-pub fn parse(via: &HostName, stdout: &[u8]) -> Result<(ClusterFacts, BTreeMap<String, Value>), String> {
-    let text = String::from_utf8_lossy(stdout);
-    let (answers, kubectl) = text.split_once("\n@kubectl\n").unwrap_or((&text, ""));
-    let mut facts = ClusterFacts { via: via.clone(), ..ClusterFacts::default() };
-    let mut raw = BTreeMap::new();
-    let mut body = String::new();
-    for line in answers.lines() {
-        let Some((status, url)) = line.strip_prefix("@end ").and_then(|l| l.split_once(' ')) else {
-            body += line;
-            continue;
-        };
-        let path = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(url);
-        answer(&mut facts, &mut raw, path, status, &std::mem::take(&mut body))?;
-    }
-    if !kubectl.trim().is_empty() {
-        let list: Value = serde_json::from_str(kubectl).map_err(|e| format!("kubectl's answer is not JSON: {e}"))?;
-        let items = list["items"].as_array().cloned().unwrap_or_else(|| vec![list.clone()]);
-        facts.objects.extend(items.into_iter().map(|o| (ObjectRef::of(&o), o)));
-    }
-    Ok((facts, raw))
-}
-
-fn answer(facts: &mut ClusterFacts, raw: &mut BTreeMap<String, Value>, path: &str, status: &str, body: &str) -> Result<(), String> {
-    if status == "404" {
-        return Ok(());
-    }
-    if status != "200" {
-        return Err(format!("the API answers {status} to `{path}`: {}", body.chars().take(300).collect::<String>()));
-    }
-    let value: Value = serde_json::from_str(body).map_err(|e| format!("the API's answer to `{path}` is not JSON: {e}"))?;
-    let items = || value["items"].as_array().into_iter().flatten();
+fn learn(facts: &mut ClusterFacts, path: &str, list: &Value) {
+    let items = || list["items"].as_array().into_iter().flatten();
     match path {
         NODES => facts.nodes.extend(items().map(|n| (name(n), n.clone()))),
         TOKENS => {
             facts.run_tokens.extend(items().filter_map(run_token));
             facts.tokens.extend(items().map(token_id));
         }
-        _ if value["metadata"]["name"].is_string() => drop(facts.objects.insert(ObjectRef::of(&value), value)),
-        _ => drop(raw.insert(path.to_string(), value)),
+        _ => {}
     }
-    Ok(())
 }
 
 fn name(object: &Value) -> String {

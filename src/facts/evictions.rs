@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::url_host;
 use crate::host::Cmd;
 
 const EVICTIONS: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/evictions.sh"));
 
-/// API path of all pods; one of the further paths that an observation may be given.
-pub const PODS: &str = "/api/v1/pods";
+/// API path of pods.
+pub const ALL_PODS: &str = "/api/v1/pods";
+/// API path of the pods that a drain of some node would have to move: those that are on one and have not ended. One of the further lists that an
+/// observation may be given.
+pub const PODS: &str = "/api/v1/pods?fieldSelector=spec.nodeName!%3D,status.phase!%3DSucceeded,status.phase!%3DFailed";
 /// API paths of all disruption budgets, newest first. An API that does not have the one answers the other.
 pub const BUDGETS: [&str; 2] = ["/apis/policy/v1/poddisruptionbudgets", "/apis/policy/v1beta1/poddisruptionbudgets"];
 
@@ -34,9 +38,28 @@ impl Answer {
     }
 }
 
-/// The list of budgets among an observation's raw answers.
-pub fn budgets(raw: &BTreeMap<String, Value>) -> Value {
-    BUDGETS.iter().find_map(|path| raw.get(*path)).cloned().unwrap_or_else(|| json!({"items": []}))
+/// These pods and all disruption budgets, as lists that an observation may be given.
+pub fn lists(pods: &[String]) -> Vec<String> {
+    pods.iter().cloned().chain(BUDGETS.map(String::from)).collect()
+}
+
+/// API path of the pods of one node.
+pub fn pods_on(node: &str) -> String {
+    format!("{ALL_PODS}?fieldSelector=spec.nodeName%3D{node}")
+}
+
+/// The pods among an observation's lists, whatever nodes they were asked for by. `None` where one of these lists has no answer.
+pub fn pods(lists: &BTreeMap<String, Value>, asked: &[String]) -> Option<Value> {
+    let mut all = Vec::new();
+    for path in asked.iter().filter(|path| path.starts_with(ALL_PODS)) {
+        all.extend(lists.get(path)?["items"].as_array().into_iter().flatten().cloned());
+    }
+    Some(json!({"items": all}))
+}
+
+/// The list of budgets among an observation's lists.
+pub fn budgets(lists: &BTreeMap<String, Value>) -> Value {
+    BUDGETS.iter().find_map(|path| lists.get(*path)).cloned().unwrap_or_else(|| json!({"items": []}))
 }
 
 /// The command that tries the eviction of these pods as a dry run on the server; `address` is that of the API server on the host it runs on.
@@ -50,11 +73,7 @@ pub fn request(address: IpAddr, pods: &[PodName]) -> Cmd {
             .to_string();
         input += &format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction\n{}\n", body.trim_start_matches('{'));
     }
-    let address = match address {
-        IpAddr::V6(a) => format!("[{a}]"),
-        IpAddr::V4(a) => a.to_string(),
-    };
-    Cmd::script(EVICTIONS, [address]).stdin(input).timeout(Duration::from_secs(120))
+    Cmd::script(EVICTIONS, [url_host(address)]).stdin(input).timeout(Duration::from_secs(120))
 }
 
 /// Reads the answers, by pod.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{FileFact, FileKind, HostFacts, Listener, MemberFact, PodFact};
+use super::{FileFact, FileKind, HostFacts, Listener, MemberFact, PodFact, url_host};
 use crate::host::{Cmd, Secret};
 
 const OBSERVE: &str = include_str!("../host/remote/observe.sh");
@@ -16,19 +16,20 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// The one command that observes a host. `endpoint`, `host:port`, is tried from there when given.
 pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
-    let address = match address {
-        std::net::IpAddr::V6(a) => format!("[{a}]"),
-        std::net::IpAddr::V4(a) => a.to_string(),
-    };
-    Cmd::script(OBSERVE, [address, u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
+    Cmd::script(OBSERVE, [url_host(address), u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
 }
 
 /// Reads the answer. `asked_at` is the operator's clock in the middle of the exchange, Unix seconds.
 pub fn parse(stdout: &[u8], asked_at: f64) -> Result<HostFacts, String> {
     const MARK: &[u8] = b"\n@tar\n";
     let split = stdout.windows(MARK.len()).position(|w| w == MARK).ok_or("the host's answer is cut off")?;
-    let mut reading =
-        Reading { facts: HostFacts::default(), asked_at, unit: String::new(), containers: BTreeMap::new(), status: Value::Null };
+    let mut reading = Reading {
+        facts: HostFacts { clock: asked_at, ..HostFacts::default() },
+        asked_at,
+        unit: String::new(),
+        containers: BTreeMap::new(),
+        status: Value::Null,
+    };
     for line in String::from_utf8_lossy(&stdout[..split]).lines() {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         reading.line(key, value);
@@ -52,7 +53,14 @@ impl Reading {
         let f = &mut self.facts;
         let (first, rest) = value.split_once(' ').unwrap_or((value, ""));
         match key {
-            "clock" => f.clock_offset = value.parse::<f64>().unwrap_or(self.asked_at) - self.asked_at,
+            "clock" => {
+                f.clock = value.parse().unwrap_or(self.asked_at);
+                f.clock_offset = f.clock - self.asked_at;
+            }
+            "certificate" => {
+                let kind = FileKind::File(rest.replace('\u{1f}', "\n").into());
+                f.files.insert(first.into(), FileFact { kind, mode: 0o600, uid: 0, gid: 0 });
+            }
             "os_id" => f.os_id = value.into(),
             "os_name" => f.os_name = value.into(),
             "machine" => f.machine = value.into(),
@@ -64,6 +72,12 @@ impl Reading {
             "cgroup_fs" => f.cgroup_fs = value.into(),
             "feature" => drop(f.features.insert(value.into())),
             "sysctl" => drop(f.sysctls.insert(first.replace('/', "."), rest.into())),
+            "boot_sysctl" => {
+                // The value of these settings is one word; a path may have blanks.
+                let (value, file) = rest.split_once(' ').unwrap_or((rest, ""));
+                f.boot_sysctls.insert(first.replace('/', "."), (value.into(), file.into()));
+            }
+            "kubelet_state" => drop(f.kubelet_policies.insert(first.into(), rest.into())),
             "disk" => drop(f.disk_free.insert(rest.into(), first.parse::<u64>().unwrap_or(0) * 1024)),
             "address" => f.addresses.extend(first.parse().ok().map(|ip: std::net::IpAddr| (ip, rest.to_string()))),
             "listen" => f.listeners.extend(first.parse().ok().map(|port| Listener { port, process: program(rest) })),
@@ -76,11 +90,13 @@ impl Reading {
             }
             "active" => f.units.entry(self.unit.clone()).or_default().active = value.into(),
             "enabled" => f.units.entry(self.unit.clone()).or_default().enabled = value.into(),
+            "kubelet_age" => f.kubelet_age = value.parse().ok(),
             "binary" => drop(f.binaries.insert(first.into(), rest.into())),
             "image" => drop(f.images.insert(value.into())),
             "digest" => drop(f.image_digests.insert(first.into(), rest.into())),
             "container" => drop(self.containers.insert(first.into(), rest.into())),
             "process" => self.process(first, rest),
+            "outdated" => drop(f.outdated.insert(value.into())),
             "api" => f.api_version = Some(value.into()),
             "endpoint" => f.endpoint_ready = value == "200",
             "members" => f.members = members(value),
@@ -89,6 +105,7 @@ impl Reading {
             "unsettled" => drop(f.unsettled.insert(value.into())),
             "last_run" => f.last_run = value.into(),
             "leftover" => f.leftovers.push(value.into()),
+            "mount" => f.mounts.push(value.into()),
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
-//! What was observed: typed facts, and nothing that decides.
+//! Typed facts about hosts and the cluster. Nothing here makes decisions.
 //!
-//! `host` asks one host and reads its answer, `cluster` does the same for the API.
+//! `host` has the question to one host and the parser of its answer; `cluster` has the same for the API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,21 +9,31 @@ use serde_json::Value;
 
 use crate::host::{HostName, Secret};
 
+mod answers;
 pub mod cluster;
 pub mod evictions;
 pub mod host;
 pub mod kubeadm;
+pub mod project;
 pub mod sources;
 pub mod status;
 pub mod upgrade;
+
+/// An address as it is written in a URL: an IPv6 address has brackets.
+pub fn url_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V6(a) => format!("[{a}]"),
+        IpAddr::V4(a) => a.to_string(),
+    }
+}
 
 /// Everything observed at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub hosts: BTreeMap<HostName, HostFacts>,
-    /// Absent while no API server answers.
+    /// `None` while no API server answers.
     pub cluster: Option<ClusterFacts>,
-    /// Only ever predicted: a snapshot of etcd comes before.
+    /// Never observed, only predicted: a snapshot of etcd was taken by an earlier step.
     pub snapshot_taken: bool,
 }
 
@@ -34,10 +44,12 @@ pub struct HostFacts {
     pub os_id: String,
     /// `PRETTY_NAME` of os-release.
     pub os_name: String,
-    /// As `uname -m` says it.
+    /// The output of `uname -m`.
     pub machine: String,
     pub hostname: String,
     pub machine_id: String,
+    /// The host's clock when it was observed, in Unix seconds; the operator's clock if the host did not report it.
+    pub clock: f64,
     /// Host clock minus the operator's clock, seconds; positive when the host is ahead. Half the round trip is its uncertainty.
     pub clock_offset: f64,
     pub cpus: u64,
@@ -48,46 +60,57 @@ pub struct HostFacts {
     /// Kernel features by name: `overlay`, `br_netfilter`.
     pub features: BTreeSet<String>,
     pub sysctls: BTreeMap<String, String>,
-    /// Free bytes by mount-worthy folder.
+    /// Kernel settings in files that systemd reads after those of clusterctl at boot: the last value, and its file.
+    pub boot_sysctls: BTreeMap<String, (String, String)>,
+    /// The policy in the state that the kubelet's manager has stored, by `cpu` and `memory`; only where the host has such a state.
+    pub kubelet_policies: BTreeMap<String, String>,
+    /// Free bytes by mount point.
     pub disk_free: BTreeMap<String, u64>,
     /// Its addresses, with the name of the interface.
     pub addresses: BTreeMap<IpAddr, String>,
     pub listeners: Vec<Listener>,
-    /// Every managed path that exists.
+    /// Every managed path that exists. On hosts without a control plane, the file of the kubelet's client certificate has only the
+    /// certificate; the key is never read.
     pub files: BTreeMap<String, FileFact>,
-    /// Binaries by path, with where they came from; only if unchanged since we placed them.
+    /// The source of each binary by its path; only of binaries that are unchanged since clusterctl placed them.
     pub binaries: BTreeMap<String, String>,
-    /// Installed packages of those we care for.
+    /// Installed packages, of those that clusterctl uses.
     pub packages: BTreeSet<String>,
     pub units: BTreeMap<String, UnitFact>,
+    /// For how many seconds the kubelet of a control-plane host has been active; `None` while it is not.
+    pub kubelet_age: Option<u64>,
     /// Image references in the runtime's `k8s.io` namespace.
     pub images: BTreeSet<String>,
     /// Digests of images by reference, on hosts that run a control plane.
     pub image_digests: BTreeMap<String, String>,
     /// Running control-plane processes by component.
     pub pods: BTreeMap<String, PodFact>,
-    /// Whether the host is in the middle of swapping a static pod by itself.
+    /// Components that were started before their kubeconfig changed. They read it only at their start.
+    pub outdated: BTreeSet<String>,
+    /// Whether a transaction with a static pod is running on the host.
     pub swapping: bool,
-    /// Components whose new manifest the host still watches, ready to put the previous one back.
+    /// Components whose new process the host still watches, with the old manifest kept for a rollback.
     pub unsettled: BTreeSet<String>,
-    /// Only ever predicted: programs that took their command line, by component.
+    /// Never observed, only predicted: components whose new binary has parsed its flags.
     pub accepted: BTreeMap<String, PodFact>,
-    /// Only ever predicted: balancers that send requests to this host's API server again after a swap.
+    /// Never observed, only predicted: load balancers that send requests to this host's API server again after its replacement.
     pub taken_back: BTreeSet<HostName>,
-    /// etcd members as this host's member lists them.
+    /// The etcd members as this host's member lists them; `None` if it does not answer.
     pub members: Option<Vec<MemberFact>>,
-    /// Version the host's own API server reports while ready.
+    /// The version of the host's own API server; `None` while it is not ready.
     pub api_version: Option<String>,
-    /// Whether the API is ready at the cluster's endpoint, asked from here; only where that was asked.
+    /// Whether the API is ready at the cluster's endpoint as seen from this host; `None` if that was not asked.
     pub endpoint_ready: bool,
-    /// Only ever predicted: a check of the quorum comes before, in the same track.
+    /// Never observed, only predicted: the quorum was checked by an earlier step of the same track.
     pub quorum_checked: bool,
-    /// Only ever predicted: what is done whenever it is asked for, such as a command or a reboot, and comes before.
+    /// Never observed, only predicted: steps without an observable result that were done before, such as commands and reboots.
     pub done_once: BTreeSet<String>,
-    /// The run that last changed this host.
+    /// The ID of the run that last changed this host.
     pub last_run: String,
-    /// Mounts, links and chains that Kubernetes left, for `reset`.
+    /// Mounts, network links and packet-filter chains of Kubernetes that `reset` removes.
     pub leftovers: Vec<String>,
+    /// Mount points below folders that `reset` empties, without the volumes of pods.
+    pub mounts: Vec<String>,
     /// CA folders besides /etc/ssl/certs that exist (the API server mounts them).
     pub ca_dirs: Vec<String>,
 }
@@ -96,7 +119,7 @@ pub struct HostFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub port: u16,
-    /// Program name and pid, as far as the kernel tells.
+    /// Program name and PID as `ss` reports them.
     pub process: String,
 }
 
@@ -125,7 +148,7 @@ pub struct UnitFact {
     pub active: String,
     /// `UnitFileState`.
     pub enabled: String,
-    /// Digest of the inputs it was last started with by us.
+    /// Digest of the files with which clusterctl last started the unit.
     pub stamp: String,
 }
 
@@ -158,9 +181,9 @@ pub struct ClusterFacts {
     pub run_tokens: BTreeSet<String>,
     /// Ids of all bootstrap tokens.
     pub tokens: BTreeSet<String>,
-    /// Only ever predicted: nodes whose kubelet a step before has brought to another version.
+    /// Never observed, only predicted: nodes whose kubelet was changed to another version by an earlier step.
     pub changed: BTreeSet<String>,
-    /// Only ever predicted: nodes that a step before has drained.
+    /// Never observed, only predicted: nodes that were drained by an earlier step.
     pub drained: BTreeSet<String>,
 }
 
@@ -207,13 +230,14 @@ impl Facts {
         self.hosts.get(name).unwrap_or_else(|| NONE.get_or_init(HostFacts::default))
     }
 
-    /// etcd's members, by the word of one of them: of one that sees a leader where there is one, for what a cut-off member lists may be old.
+    /// The member list of etcd as one member reports it. A member that sees a leader is preferred, because the list of a partitioned member
+    /// may be stale. `None`: no member answered.
     pub fn members(&self) -> Option<&[MemberFact]> {
         let lists = || self.hosts.values().filter_map(|f| f.members.as_deref());
         lists().find(|list| list.iter().any(|m| m.leader)).or_else(|| lists().next())
     }
 
-    /// The same, to predict into.
+    /// The facts of a host, to be changed by a prediction.
     pub fn host_mut(&mut self, name: &str) -> &mut HostFacts {
         self.hosts.entry(name.to_string()).or_default()
     }
@@ -245,7 +269,7 @@ impl HostFacts {
 }
 
 impl HostFacts {
-    /// Whether two processes are the same. The runtime knows an image that has two names by one of them only.
+    /// Whether two processes have the same image and arguments. The runtime reports an image with two names by one of them only.
     pub fn runs_same(&self, a: &PodFact, b: &PodFact) -> bool {
         let digest = |p: &PodFact| self.image_digests.get(&p.image);
         a.argv == b.argv && (a.image == b.image || (digest(a).is_some() && digest(a) == digest(b)))

@@ -36,7 +36,7 @@ pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Ve
     }
     // What would split into several words in the script is no URL of anything.
     args.retain(|a| !a.contains(char::is_whitespace));
-    Cmd::script(SOURCES, args).timeout(Duration::from_secs(120))
+    Cmd::script(SOURCES, args).timeout(Duration::from_secs(120)).with_proxies()
 }
 
 /// Where the runtime would look for an image, in its order: the mirrors, then the registry itself.

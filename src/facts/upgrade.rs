@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::url_host;
 use crate::host::Cmd;
 
 const RELEASES: &str = include_str!("../host/remote/releases.sh");
@@ -22,7 +23,7 @@ pub struct DeprecatedApi {
 /// Asks the artifact source, from a host, for the newest patch version of these minors.
 pub fn releases(source: &str, minors: &[u64]) -> Cmd {
     let args = std::iter::once(source.trim_end_matches('/').to_string()).chain(minors.iter().map(u64::to_string));
-    Cmd::script(RELEASES, args).timeout(Duration::from_secs(60))
+    Cmd::script(RELEASES, args).timeout(Duration::from_secs(60)).with_proxies()
 }
 
 /// The newest patch version by minor, as text.
@@ -37,11 +38,7 @@ pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
 
 /// Asks a control-plane host's own API server what it has been asked for.
 pub fn deprecated(address: IpAddr) -> Cmd {
-    let address = match address {
-        IpAddr::V6(a) => format!("[{a}]"),
-        IpAddr::V4(a) => a.to_string(),
-    };
-    Cmd::script(DEPRECATED, [address]).timeout(Duration::from_secs(30))
+    Cmd::script(DEPRECATED, [url_host(address)]).timeout(Duration::from_secs(30))
 }
 
 /// Reads the metric's lines.

@@ -20,11 +20,26 @@ pub mod upload;
 /// A host's name in the inventory.
 pub type HostName = String;
 
+/// How long what starts on a host may take until it serves, unless the operator says otherwise. kubeadm gives up after the same time.
+pub const WAIT_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// By which factor the time limits of all commands on hosts grow with this value of `--wait-timeout`: the value in units of the default, rounded up,
+/// and at least 1.
+pub fn patience(wait_timeout: Duration) -> u32 {
+    u32::try_from(wait_timeout.as_secs().div_ceil(WAIT_TIMEOUT.as_secs())).unwrap_or(u32::MAX).max(1)
+}
+
 /// A host that commands can be run on.
 #[async_trait]
 pub trait Host: Send + Sync {
     /// Its name in the inventory.
     fn name(&self) -> &HostName;
+
+    /// How long what starts there, or comes back there, may take until it serves. A step that waits for such a thing takes this time or a
+    /// share of it.
+    fn wait_timeout(&self) -> Duration {
+        WAIT_TIMEOUT
+    }
 
     /// Runs one command to its end. A non-zero exit status is an `Ok` output; `Err` means the command could not be run or its end is unknown.
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError>;
@@ -39,6 +54,9 @@ pub struct Cmd {
     pub root: bool,
     /// Limit for the whole run, counted from the start of the command.
     pub timeout: Duration,
+    /// Whether it sees the proxy variables of the host's environment. Commands that fetch from outside do. Commands that ask hosts of the
+    /// cluster do not: a proxy would get what is meant for the API server or for etcd.
+    pub proxies: bool,
     /// Receives standard output as it comes, in place of `Output::stdout`.
     pub tap: Option<mpsc::Sender<Vec<u8>>>,
 }
@@ -77,6 +95,7 @@ impl Cmd {
             stdin: Stdin::Empty,
             root: true,
             timeout: Duration::from_secs(60),
+            proxies: false,
             tap: None,
         }
     }
@@ -94,6 +113,24 @@ impl Cmd {
     /// The same command with this input.
     pub fn stdin(mut self, bytes: impl Into<Secret>) -> Self {
         self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// The same command with the proxy variables of the host's environment.
+    pub fn with_proxies(mut self) -> Self {
+        self.proxies = true;
+        self
+    }
+
+    /// The same command with longer time limits, for a slow host: its own limit is multiplied by this factor, and a script gets the factor in
+    /// `CLUSTERCTL_PATIENCE` for the limits of the tools that it runs.
+    pub fn patient(mut self, times: u32) -> Self {
+        if times > 1 {
+            self.timeout *= times;
+            if self.argv.first().is_some_and(|program| program == "/bin/sh") {
+                self.argv.splice(0..0, ["env".to_string(), format!("CLUSTERCTL_PATIENCE={times}")]);
+            }
+        }
         self
     }
 

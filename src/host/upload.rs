@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{Cmd, Host, HostError, Stdin};
 
-const CHECK: &str = concat!(include_str!("remote/fence.sh"), include_str!("remote/upload_check.sh"));
-const UPLOAD: &str = concat!(include_str!("remote/fence.sh"), include_str!("remote/upload.sh"));
+const CHECK: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload_check.sh"));
+const UPLOAD: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload.sh"));
 /// How often one upload goes on after its connection broke.
 const RESUMES: u32 = 3;
 /// For everything but the transfer: two checksums and a sync of the host's disk.

@@ -358,7 +358,7 @@ impl Renewal {
 }
 
 /// Whether the first certificate leads to the authority, over those that follow it in the file.
-fn chains(certs: &[Cert], authority: &Cert) -> bool {
+pub(super) fn chains(certs: &[Cert], authority: &Cert) -> bool {
     let Some((leaf, rest)) = certs.split_first() else { return false };
     leaf.signed_by(authority) || rest.first().is_some_and(|next| next.is_ca && leaf.signed_by(next) && chains(rest, authority))
 }

@@ -12,6 +12,7 @@ pub use authority::{Authorities, authorities};
 pub use expiry::{CertInfo, expiry};
 pub use fault::{PkiFault, Reason, Whose};
 pub use files::{HostRequest, Wants, fleet_files, host_files};
+pub use identity::{client_fault, node_of};
 pub use kubeconfig::{Credential, kubeconfig};
 pub use supply::Keys;
 
@@ -21,6 +22,7 @@ mod der;
 mod expiry;
 mod fault;
 mod files;
+mod identity;
 mod key;
 mod kubeconfig;
 mod supply;

@@ -2,7 +2,7 @@
 
 use super::blockers::{Blocker, UNREACHABLE_MASTER, mixed, owner};
 use super::cluster::adopted::mark_of;
-use super::{Page, Phase, Track, Width, cluster};
+use super::{Page, Part, Phase, Track, Width, cluster};
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -22,7 +22,7 @@ pub fn page(inv: &Inventory, facts: &Facts) -> Page {
     let ca = ca_pem(inv, facts).unwrap_or_default();
     let tracks = inv.hosts.iter().filter(|h| !facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
     let tracks = tracks.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: vec![marks(inv, h, ca)] }).collect();
-    vec![Phase { name: "adopt hosts", width: Width::All, tracks }]
+    vec![Phase { part: Part::Other, name: "adopt hosts", width: Width::All, tracks }]
 }
 
 /// Whose the host is goes last: with that, all of it is there.

@@ -1,4 +1,5 @@
-//! Pages and plans: a page is every step a whole cluster needs, in order; a plan is what is left of it over the facts.
+//! Pages and plans. A page is the ordered list of all steps that a cluster needs; a plan has only the steps that do not hold for the given
+//! facts.
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
@@ -10,111 +11,138 @@ use crate::step::Step;
 pub mod adopt;
 pub mod blockers;
 pub mod budgets;
+mod certificates;
 pub mod cluster;
+pub mod goal;
 pub mod nodes;
+mod planning;
 pub mod remove;
+pub mod repair;
 pub mod reset;
 mod show;
+mod stages;
 pub mod subnets;
 pub mod upgrade;
+mod whole_run;
 
-/// How many tracks of a phase may be under way at once.
+pub use goal::Goal;
+pub use planning::{Planning, RunInputs};
+pub use whole_run::{WholeRun, repair_run, whole_run};
+
+/// How many tracks of a phase may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// All side by side: nothing depends on them yet.
+    /// All at once: nothing depends on these hosts yet.
     All,
-    /// One after another: a living cluster changes one host at a time.
+    /// One after another: a running cluster is changed one host at a time.
     One,
-    /// So many at a time; one that failed keeps its place, for its host is still out of service.
+    /// At most this many at once; a failed track keeps its slot, because its host is still out of service.
     AtMost(usize),
 }
 
-/// A part of the workers: so many, or so many of a hundred.
+/// A number of workers, or a percentage of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Share {
+pub enum Parallelism {
     Count(usize),
     Percent(usize),
 }
 
-impl Share {
-    /// Of so many; at least one, or nothing would ever move.
+impl Parallelism {
+    /// The number of workers out of `all`; at least one, because with none nothing would ever change.
     pub fn of(self, all: usize) -> usize {
         match self {
-            Share::Count(n) => n,
-            Share::Percent(p) => all * p / 100,
+            Parallelism::Count(n) => n,
+            Parallelism::Percent(p) => all * p / 100,
         }
         .max(1)
     }
 }
 
-impl std::str::FromStr for Share {
+impl std::str::FromStr for Parallelism {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
         let share = match text.strip_suffix('%') {
-            Some(percent) => number(percent).filter(|p| *p <= 100).map(Share::Percent),
-            None => number(text).map(Share::Count),
+            Some(percent) => number(percent).filter(|p| *p <= 100).map(Parallelism::Percent),
+            None => number(text).map(Parallelism::Count),
         };
         share.ok_or_else(|| "write a number of workers such as 2, or a part of them such as 25%".into())
     }
 }
 
-/// The steps of one host in one phase, in order. Stops at its first failure.
+/// The steps of one host in one phase, in order. A track ends at its first failure.
 #[derive(Clone, Debug)]
 pub struct Track<S> {
     pub host: HostName,
-    /// Kept exactly when some step of the track is kept.
+    /// Steps that guard the track, such as the check of the quorum. They are part of the plan only if a step of the track is.
     pub prelude: Vec<S>,
     pub steps: Vec<S>,
 }
 
-/// Tracks side by side, with a barrier at the end.
+/// What a phase is for, where code depends on it. The name of a phase is only shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Part {
+    /// Images, packages and binaries are brought to the hosts; nothing that runs is changed.
+    Prepare,
+    LoadBalancers,
+    ControlPlane,
+    /// Waits for the whole cluster that must end before the first node is drained.
+    BeforeNodes,
+    /// Kubelets are changed to another version.
+    Nodes,
+    #[default]
+    Other,
+}
+
+/// Tracks that may run side by side. The next phase begins after all of them have ended.
 #[derive(Clone, Debug)]
 pub struct Phase<S> {
+    pub part: Part,
     pub name: &'static str,
     pub width: Width,
     pub tracks: Vec<Track<S>>,
 }
 
-/// Every step that a whole cluster needs, with no condition in it.
+/// The ordered list of all steps that a cluster needs, whether or not they hold already.
 pub type Page = Vec<Phase<Step>>;
 
-/// A step that does not hold, with how the host differs from it.
+/// A step that does not hold, with the difference between the host and the step.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub step: Step,
     pub title: String,
-    /// Lines for people; secrets as digests only.
+    /// The difference as text; secrets appear only as digests.
     pub diff: String,
 }
 
-/// What is left to do, and nothing else. This value is shown, and this value runs.
+/// The steps that remain. The value that is shown is the value that runs.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub phases: Vec<Phase<Planned>>,
 }
 
 impl Plan {
-    /// Lays a page against the facts: a step that holds is dropped, a kept one is predicted, so that later steps see its effect.
+    /// The steps of the page that do not hold for the facts, and the facts after the plan has run. The effect of each step is predicted, so
+    /// that later steps see it.
     pub fn of(page: &Page, facts: &Facts) -> (Plan, Facts) {
         let mut facts = facts.clone();
         let mut phases = Vec::new();
         for phase in page {
             let mut tracks = Vec::new();
             for track in &phase.tracks {
-                let before = facts.clone();
+                // The prelude runs first, but is needed only if a step follows. Few tracks have a prelude, and copying the facts is
+                // expensive.
+                let before = (!track.prelude.is_empty()).then(|| facts.clone());
                 let steps = keep(&track.steps, &track.host, &mut facts);
                 if steps.is_empty() {
                     continue;
                 }
-                // The prelude comes first, but only for the sake of what follows.
-                let mut prelude_facts = before;
-                let prelude = keep(&track.prelude, &track.host, &mut prelude_facts);
+                let prelude = before.map(|mut before| keep(&track.prelude, &track.host, &mut before)).unwrap_or_default();
                 tracks.push(Track { host: track.host.clone(), prelude, steps });
             }
             if !tracks.is_empty() {
-                phases.push(Phase { name: phase.name, width: phase.width, tracks });
+                phases.push(Phase { tracks, part: phase.part, name: phase.name, width: phase.width });
             }
         }
         (Plan { phases }, facts)
@@ -132,17 +160,22 @@ impl Plan {
             .flat_map(|p| p.tracks.iter().flat_map(move |t| t.prelude.iter().chain(&t.steps).map(move |s| (p.name, &t.host, s))))
     }
 
-    /// The hosts it changes, each once.
+    /// The hosts that the plan changes.
     pub fn hosts(&self) -> std::collections::BTreeSet<HostName> {
         self.steps().flat_map(|(_, host, s)| [Some(host), s.step.on()]).flatten().cloned().collect()
     }
 
-    /// The same plan for these hosts alone.
+    /// The plan for these hosts only, with the waits for the whole cluster that must end before their nodes change.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {
-        for phase in &mut self.phases {
+        for phase in self.phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
             phase.tracks.retain(|t| hosts.contains(&t.host));
         }
         self.phases.retain(|p| !p.tracks.is_empty());
+        let mut nodes = self.phases.iter().filter(|p| p.part == Part::Nodes).count();
+        self.phases.retain(|p| {
+            nodes -= usize::from(p.part == Part::Nodes);
+            p.part != Part::BeforeNodes || nodes > 0
+        });
         self
     }
 }

@@ -1,37 +1,37 @@
-//! The pages of single nodes: out of service and back, and work on a host whose node is out of service meanwhile.
+//! The pages of `cordon`, `drain`, `uncordon` and `maintenance`.
 
 use std::time::Duration;
 
-use super::{Page, Phase, Share, Track, Width};
+use super::{Page, Parallelism, Part, Phase, Track, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{CniKind, HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::command::{Place, When};
-use crate::step::drain::{ByHand, How};
+use crate::step::drain::{DrainExtras, DrainOptions};
 use crate::step::{Command, Cordon, Drain, Reboot, Step, Uncordon, Wait};
 
-/// Which hosts, and how many of the workers at once.
+/// Which hosts, and how many workers at once.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
     pub hosts: &'a [HostName],
-    pub at_once: Share,
+    pub at_once: Parallelism,
 }
 
-/// What is done on a host whose node is out of service.
+/// The work on a host while its node is drained.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Program and arguments; none where only a reboot is asked for.
+    /// Program and arguments; empty if the host is only rebooted.
     pub argv: Vec<String>,
     pub command_timeout: Duration,
-    /// `None`: the host stays up.
+    /// How long a reboot may take; `None`: the host is not rebooted.
     pub reboot: Option<Duration>,
-    pub how: How,
-    pub by_hand: ByHand,
+    pub how: DrainOptions,
+    pub by_hand: DrainExtras,
 }
 
-/// Nodes that take no new pods.
+/// The page of `cordon`.
 pub fn cordon(i: &Inputs<'_>) -> Page {
     let step = |h: &HostEntry, via: &HostEntry| -> Step {
         Cordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone() }.into()
@@ -39,17 +39,18 @@ pub fn cordon(i: &Inputs<'_>) -> Page {
     i.phases("cordon", Width::All, Width::All, &|h| i.through(h).map(|via| step(h, via)).into_iter().collect())
 }
 
-/// Nodes that take pods again, whoever cordoned them.
+/// The page of `uncordon`.
 pub fn uncordon(i: &Inputs<'_>) -> Page {
     i.phases("uncordon", Width::All, Width::All, &|h| i.uncordon(h, true).into_iter().collect())
 }
 
-/// Nodes whose pods have left, and that stay out of service.
-pub fn drain(i: &Inputs<'_>, how: How, by_hand: &ByHand) -> Page {
+/// The page of `drain`.
+pub fn drain(i: &Inputs<'_>, how: DrainOptions, by_hand: &DrainExtras) -> Page {
     i.phases("drain", Width::One, i.workers_at_once(), &|h| i.drain(h, how, by_hand).into_iter().collect())
 }
 
-/// Work on hosts while their nodes are out of service. What others count on goes one after another and with the quorum seen before.
+/// The page of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another, each after a check of the
+/// quorum.
 pub fn maintenance(i: &Inputs<'_>, work: &Work) -> Page {
     let steps = |h: &HostEntry| {
         let mut steps: Vec<Step> = i.drain(h, work.how, &work.by_hand).into_iter().collect();
@@ -70,37 +71,48 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> Page {
         steps.extend(i.uncordon(h, false));
         steps
     };
-    i.phases("maintenance", Width::One, i.workers_at_once(), &steps)
+    // Only work on the host itself can stop an etcd member.
+    let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] } };
+    i.guarded_phases("maintenance", Width::One, i.workers_at_once(), &guard, &steps)
 }
 
 impl Inputs<'_> {
-    /// The hosts that others count on, and the workers after them.
+    /// Two phases: the hosts that other hosts depend on, and then the workers.
     fn phases(&self, name: &'static str, counted_on: Width, workers: Width, steps: &dyn Fn(&HostEntry) -> Vec<Step>) -> Page {
+        self.guarded_phases(name, counted_on, workers, &|_| vec![], steps)
+    }
+
+    /// Two phases, with a prelude for each host.
+    fn guarded_phases(
+        &self,
+        name: &'static str,
+        counted_on: Width,
+        workers: Width,
+        guard: &dyn Fn(&HostEntry) -> Vec<Step>,
+        steps: &dyn Fn(&HostEntry) -> Vec<Step>,
+    ) -> Page {
         let named = |h: &&HostEntry| self.hosts.contains(&h.name);
         let (plain, special): (Vec<&HostEntry>, Vec<&HostEntry>) =
             self.inv.hosts.iter().filter(named).partition(|h| is_worker(self.inv, h));
-        let track = |h: &HostEntry| Track { host: h.name.clone(), prelude: self.guard(h, name), steps: steps(h) };
-        let phase = |width, hosts: Vec<&HostEntry>| Phase { name, width, tracks: hosts.into_iter().map(track).collect() };
+        let track = |h: &HostEntry| Track { host: h.name.clone(), prelude: guard(h), steps: steps(h) };
+        let phase =
+            |width, hosts: Vec<&HostEntry>| Phase { part: Part::Other, name, width, tracks: hosts.into_iter().map(track).collect() };
         vec![phase(counted_on, special), phase(workers, plain)]
-    }
-
-    /// Only work on the host itself can take a member away.
-    fn guard(&self, h: &HostEntry, phase: &str) -> Vec<Step> {
-        if phase == "maintenance" && self.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] }
     }
 
     fn workers_at_once(&self) -> Width {
         Width::AtMost(self.at_once.of(self.inv.hosts.iter().filter(|h| is_worker(self.inv, h)).count()))
     }
 
-    /// The control-plane host a node is asked about through: another one that serves, for its own may be what goes.
+    /// The control-plane host whose API server is asked about a node: another host that answers, because the API server of the host itself
+    /// may stop.
     fn through(&self, h: &HostEntry) -> Option<&HostEntry> {
         let serves = |m: &&HostEntry| self.facts.host(&m.name).api_version.is_some();
         let others = || self.inv.control_planes().filter(|m| m.name != h.name);
         others().find(serves).or_else(|| self.inv.control_planes().find(serves)).or_else(|| self.inv.control_planes().next())
     }
 
-    fn drain(&self, h: &HostEntry, how: How, by_hand: &ByHand) -> Option<Step> {
+    fn drain(&self, h: &HostEntry, how: DrainOptions, by_hand: &DrainExtras) -> Option<Step> {
         let via = self.through(h).filter(|_| h.is_node())?;
         let (via, address, node, by_hand) = (via.name.clone(), via.node_address(), h.name.clone(), by_hand.clone());
         Some(Drain { via, address, node, how, until_version: None, by_hand }.into())
@@ -111,7 +123,7 @@ impl Inputs<'_> {
         Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever }.into())
     }
 
-    /// What shows that a host is back in service.
+    /// The wait until a host is back in service.
     fn back(&self, h: &HostEntry) -> Option<Step> {
         let port = match (h.has(Role::ControlPlane), h.has(Role::LoadBalancer)) {
             (true, _) => Some(layout::API_SERVER_PORT),
@@ -126,7 +138,7 @@ impl Inputs<'_> {
     }
 }
 
-/// A worker and nothing else: the others of its kind do without it.
+/// Whether the host is only a worker, so that no other host depends on it.
 fn is_worker(inv: &Inventory, h: &HostEntry) -> bool {
     h.has(Role::Worker) && !h.has(Role::ControlPlane) && !h.has(Role::LoadBalancer) && !inv.runs_etcd(h)
 }

@@ -1,29 +1,31 @@
-//! The page of hosts that leave a cluster which goes on, and why they may not.
+//! The page that removes hosts from a running cluster, and the reasons why they must not be removed.
 
 use std::time::Duration;
 
 use super::blockers::Blocker;
+use super::blockers::leaving::{member_of, mounts};
 use super::cluster::etcd::{client_url, peer_url};
-use super::{Page, Phase, Track, Width, reset};
+use super::{Page, Part, Phase, Track, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
-use crate::step::drain::{ByHand, How};
-use crate::step::{Drain, Member, NodeGone, Standing, StaticPodsGone, Step};
+use crate::step::drain::{DrainExtras, DrainOptions};
+use crate::step::{Drain, Member, MemberState, NodeGone, StaticPodsGone, Step};
 
-/// Who leaves, and how.
+/// Which hosts are removed, and how.
 pub struct Inputs<'a> {
-    /// With the leaving hosts.
+    /// The inventory, including the hosts that are removed.
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
     pub leaving: &'a [HostName],
-    /// The machines are gone: nothing is done on them.
+    /// Whether the machines are gone for good; then nothing is done on them.
     pub dead: bool,
-    /// `None`: pods are not asked to move.
+    /// How long a drain may take; `None`: the nodes are not drained.
     pub drain: Option<Duration>,
 }
 
-/// What leads requests to other hosts comes before; what the remaining hosts then need comes after. The data of a member goes last.
+/// The steps on the hosts that are removed; see [`spliced`] for their place among the others. Whether etcd allows the removal is checked
+/// before anything is stopped, and the data of a member is deleted after the member was removed from the member list.
 pub fn page(i: &Inputs<'_>) -> Page {
     let leaving: Vec<&HostEntry> = i.inv.hosts.iter().filter(|h| i.leaving.contains(&h.name)).collect();
     let staying: Vec<&HostEntry> = i.inv.control_planes().filter(|h| !i.leaving.contains(&h.name)).collect();
@@ -36,7 +38,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
         leaving.iter().filter(|_| !i.dead).map(|h| Track { host: h.name.clone(), prelude: vec![], steps: steps(h) }).collect::<Vec<_>>()
     };
     let nodes = || leaving.iter().filter(|h| h.is_node());
-    // Members leave through one that stays: on another host than the API's where etcd has hosts of its own.
+    // A member is removed through another member, which is not on a control-plane host if etcd has hosts of its own.
     let members: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| !i.leaving.contains(&h.name)).collect();
     let answers = |h: &&&HostEntry| i.facts.host(&h.name).members.is_some();
     let asked = members.iter().find(answers).or(members.first()).copied();
@@ -50,9 +52,9 @@ pub fn page(i: &Inputs<'_>) -> Page {
                     via: via.name.clone(),
                     address,
                     node: h.name.clone(),
-                    how: How::leaving(timeout),
+                    how: DrainOptions::leaving(timeout),
                     until_version: None,
-                    by_hand: ByHand::default(),
+                    by_hand: DrainExtras::default(),
                 }
                 .into()
             })
@@ -62,35 +64,41 @@ pub fn page(i: &Inputs<'_>) -> Page {
         let components = vec!["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
         if h.has(Role::ControlPlane) { vec![StaticPodsGone { components }.into()] } else { vec![] }
     };
-    let leave = |h: &HostEntry| -> Step {
-        Member { name: h.name.clone(), peer_url: peer_url(h), through: urls.clone(), want: Standing::Gone }.into()
+    let of_members = |want: MemberState| {
+        let member = |h: &HostEntry| -> Step { Member { name: h.name.clone(), peer_url: peer_url(h), through: urls.clone(), want }.into() };
+        // A host may still have its member although its role in the inventory has changed.
+        let steps: Vec<Step> =
+            leaving.iter().copied().filter(|h| i.inv.runs_etcd(h) || member_of(h, i.facts).is_some()).map(member).collect();
+        asked.map(|h| Track { host: h.name.clone(), prelude: vec![], steps }).into_iter().collect::<Vec<_>>()
     };
-    let leave: Vec<Step> = i.inv.etcd_hosts().into_iter().filter(|h| i.leaving.contains(&h.name)).map(leave).collect();
-    let leave = asked.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: leave });
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
+    // A Node object is deleted last: while it is there, the volumes of its pods are not attached to another node beside containers that still run.
     [
+        ("check etcd", Width::One, of_members(MemberState::Dispensable)),
         ("drain", Width::One, through(drains)),
         ("stop control plane", Width::One, on_hosts(&pods)),
-        ("leave etcd", Width::One, leave.into_iter().collect()),
-        ("forget nodes", Width::One, through(forget)),
+        ("leave etcd", Width::One, of_members(MemberState::Gone)),
         ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, i.facts, false))),
+        ("forget nodes", Width::One, through(forget)),
     ]
-    .map(|(name, width, tracks)| Phase { name, width, tracks })
+    .map(|(name, width, tracks)| Phase { part: Part::Other, name, width, tracks })
     .into()
 }
 
-/// What is left to take off hosts that leave together with what the others need without them.
+/// The removal, together with the steps that the remaining hosts need without the removed ones.
 pub fn spliced(i: &Inputs<'_>, mut rest: Page) -> Page {
-    let leaving = page(i);
-    // Requests are led away first: by the balancers from an API server, by the API servers from an etcd on a host of its own.
+    let mut leaving = page(i).into_iter();
+    let check = leaving.next();
+    // First, requests are sent elsewhere: the load balancers are changed for an API server, the API servers for an etcd on a host of its
+    // own.
     let etcd = i.inv.hosts.iter().any(|h| h.has(Role::Etcd) && !h.has(Role::ControlPlane) && i.leaving.contains(&h.name));
-    let last = if etcd { "control plane" } else { "load balancer" };
-    let at = rest.iter().position(|p| p.name == last).map_or(0, |at| at + 1);
+    let last = if etcd { Part::ControlPlane } else { Part::LoadBalancers };
+    let at = rest.iter().position(|p| p.part == last).map_or(0, |at| at + 1);
     let after = rest.split_off(at);
-    rest.into_iter().chain(leaving).chain(after).collect()
+    check.into_iter().chain(rest).chain(leaving).chain(after).collect()
 }
 
-/// Every reason not to let them go.
+/// Every reason why the hosts must not be removed.
 pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
     let mut out = Vec::new();
     let leaves = |h: &&HostEntry| i.leaving.contains(&h.name);
@@ -124,11 +132,12 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
             _ => {}
         }
     }
+    out.extend(mounts(i.facts, i.leaving));
     out.extend(quorum(i));
     out
 }
 
-/// The arithmetic of etcd's membership: of the members that stay, enough must be healthy at every moment.
+/// Why etcd would lose its quorum: of the members that stay, enough must be healthy at every moment.
 fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
     let list = i.facts.members()?;
     let goes = |name: &str| i.leaving.iter().any(|l| l == name);
@@ -141,7 +150,7 @@ fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
     }
     let healthy = staying.iter().filter(|m| i.facts.host(&m.name).members.is_some()).count();
     let need = staying.len() / 2 + 1;
-    // A member that leaves while it is dead takes no vote along; the first removal needs the quorum of all.
+    // Removing a dead member loses no healthy vote, but the first removal needs the quorum of all members.
     let all = going.len() + staying.len();
     let alive = healthy + going.iter().filter(|m| i.facts.host(&m.name).members.is_some()).count();
     let now = all / 2 + 1;

@@ -1,46 +1,50 @@
-//! The page that takes hosts out of a cluster and leaves them as they were found, but for packages.
+//! The page that removes the cluster from hosts; only packages stay.
 
-use super::{Page, Phase, Track, Width};
+use super::{Page, Part, Phase, Track, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
+use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
 
-/// What a reset is about.
+/// The inputs of a reset.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
-    /// The hosts that leave.
+    /// The hosts that are reset.
     pub leaving: &'a [HostName],
-    /// Keep containerd's configuration, the binaries and the images, for a cluster to come.
+    /// Whether containerd's configuration, the binaries and the images are kept.
     pub keep_software: bool,
 }
 
-/// The page. Hosts that stay forget the leaving nodes first, so nothing is scheduled there any more.
+/// The page. A node is deleted from the API only after its containers have ended. Until then, the volumes of its pods stay attached to it.
 pub fn page(i: &Inputs<'_>) -> Page {
     let stays = |name: &str| !i.leaving.iter().any(|l| l == name);
-    let mut page = Page::new();
+    let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
+    let tracks =
+        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.facts, i.keep_software) }).collect();
+    let mut page = vec![Phase { part: Part::Other, name: "reset hosts", width: Width::All, tracks }];
     let via = i.inv.control_planes().find(|h| stays(&h.name) && i.facts.host(&h.name).api_version.is_some());
     if let Some(via) = via {
         let steps = i.leaving.iter().map(|node| NodeGone { address: via.node_address(), node: node.clone() }.into()).collect();
         page.push(Phase {
+            part: Part::Other,
             name: "forget nodes",
             width: Width::One,
             tracks: vec![Track { host: via.name.clone(), prelude: vec![], steps }],
         });
     }
-    let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks =
-        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.facts, i.keep_software) }).collect();
-    page.push(Phase { name: "reset hosts", width: Width::All, tracks });
     page
 }
 
-/// What takes a cluster off one host.
+/// The steps that remove the cluster from one host.
 pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
+    // An adopted host keeps its own container runtime, and Docker's containerd runs Docker's containers: neither is stopped.
+    let f = facts.host(&h.name);
+    let theirs = f.files.contains_key(layout::ADOPTED) || f.packages.contains(CONTAINERD_IO);
     let etcd = inv.runs_etcd(h) && !inv.etcd_is_stacked();
     if etcd {
         steps.push(Stopped { name: "etcd" }.into());
@@ -50,7 +54,9 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
         steps.push(Clean { images: !keep_software, found: vec![] }.into());
         paths.push(layout::KUBERNETES_DIR);
         if !keep_software {
-            steps.push(Stopped { name: "containerd" }.into());
+            if !theirs {
+                steps.push(Stopped { name: "containerd" }.into());
+            }
             paths.push(layout::CONTAINERD_CERTS_DIR);
             paths.extend(layout::BINARIES);
         }
@@ -71,8 +77,6 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
             layout::ROUTES_SCRIPT,
         ]);
         if !keep_software {
-            // An adopted host brought its runtime along, and keeps it.
-            let theirs = facts.host(&h.name).files.contains_key(layout::ADOPTED);
             if !theirs {
                 steps.push(Stopped { name: "containerd" }.into());
                 paths.extend([layout::CONTAINERD_CONFIG, layout::CONTAINERD_CERTS_DIR]);
@@ -85,17 +89,18 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
         }
     }
     if h.has(Role::LoadBalancer) {
-        // Whatever kind the inventory names now: another one may have been set up before. The address goes before who serves on it.
+        // All kinds of load balancers are stopped, because another kind may have been set up before. keepalived stops first, so that the
+        // address moves away.
         steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
         paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
     } else if inv.runs_balancer(h) {
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }
-    steps.push(Absent { paths: paths.into_iter().map(String::from).collect(), locked: false }.into());
-    // Last: the lock of this very run is in it, also where nothing of ours was there before the run.
+    steps.push(Absent { paths: paths.into_iter().map(String::from).collect(), locked: false, why: String::new() }.into());
+    // This folder is removed last, because it contains the lock of this run.
     let locked = !keep_software && steps.iter().any(|s| s.pending(&h.name, facts).is_some());
     let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
-    steps.push(Absent { paths: state.into_iter().map(String::from).collect(), locked }.into());
+    steps.push(Absent { paths: state.into_iter().map(String::from).collect(), locked, why: String::new() }.into());
     steps
 }

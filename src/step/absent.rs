@@ -12,6 +12,8 @@ pub struct Absent {
     pub paths: Vec<String>,
     /// They are there by the time the step runs, whatever the facts say: the run's own lock is in them.
     pub locked: bool,
+    /// Why, where the paths do not tell.
+    pub why: String,
 }
 
 impl From<Absent> for Step {
@@ -33,7 +35,7 @@ impl Answers for Absent {
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
         let paths: Vec<String> = self.paths.iter().filter(|p| self.locked || exists(p, host, facts)).cloned().collect();
-        (!paths.is_empty()).then_some(Absent { paths, locked: self.locked })
+        (!paths.is_empty()).then_some(Absent { paths, ..self.clone() })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
@@ -41,8 +43,12 @@ impl Answers for Absent {
         facts.host_mut(host).files.retain(|path, _| !self.paths.iter().any(|p| path == p || path.starts_with(&format!("{p}/"))));
     }
 
+    fn diff(&self, _host: &HostName, _facts: &Facts) -> String {
+        self.why.clone()
+    }
+
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.paths.clone());
-        carry_out(host, Cmd::script(fenced!("absent.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("mounts.sh", "absent.sh"), args)).await
     }
 }

@@ -1,13 +1,13 @@
-//! An API server and its etcd: one transaction on the host, so that the host is out of service once in place of twice.
+//! An API server and its etcd in one transaction, so that the host is out of service once instead of twice.
 
 use async_trait::async_trait;
 
-use super::static_pod::{LIMIT, transaction};
+use super::static_pod::swap;
 use super::{Answers, StaticPod, Step, StepError, carry_out};
 use crate::facts::Facts;
 use crate::host::{Host, HostName};
 
-/// Both, or the one of them that is pending.
+/// The static pods that do not hold: both, or one of them.
 #[derive(Clone, Debug)]
 pub struct ApiWithEtcd {
     pub etcd: Option<StaticPod>,
@@ -15,14 +15,14 @@ pub struct ApiWithEtcd {
 }
 
 impl ApiWithEtcd {
-    /// In the order in which they are told.
+    /// The static pods in the order in which they are shown.
     pub fn pods(&self) -> impl Iterator<Item = &StaticPod> {
         self.etcd.iter().chain(&self.api)
     }
 }
 
 impl From<ApiWithEtcd> for Step {
-    /// One that goes alone is a static pod like any other: of an etcd that goes, the API server beside it stays up.
+    /// If only one of the two changes, it is replaced like any other static pod. If only etcd changes, the API server keeps running.
     fn from(step: ApiWithEtcd) -> Self {
         match step {
             ApiWithEtcd { etcd: Some(pod), api: None } | ApiWithEtcd { etcd: None, api: Some(pod) } => Step::StaticPod(pod),
@@ -59,7 +59,6 @@ impl Answers for ApiWithEtcd {
             }
             return Ok(());
         };
-        let cmd = transaction(run, api.component, &api.probe, LIMIT, &api.care, Some(etcd));
-        carry_out(host, cmd.stdin(format!("{}{}", etcd.manifest, api.manifest)).timeout(LIMIT * 5)).await
+        carry_out(host, swap(host, run, api, Some(etcd))).await
     }
 }

@@ -78,7 +78,7 @@ impl From<Reboot> for Step {
     }
 }
 
-const COMMAND: &str = fenced!("command.sh");
+const COMMAND: &str = fenced!("quorum.sh", "command.sh");
 const BOOT: &str = include_str!("../host/remote/boot.sh");
 
 /// So many last lines of a failed command are shown.
@@ -114,7 +114,7 @@ impl Answers for Command {
             return if out.status == 0 { Ok(()) } else { Err(failed(out.status)) };
         }
         let args = [run.to_string()].into_iter().chain(self.argv.iter().cloned());
-        let out = host.run(Cmd::script(COMMAND, args).timeout(self.timeout)).await?;
+        let out = host.run(Cmd::script(COMMAND, args).timeout(self.timeout).with_proxies()).await?;
         let errors = String::from_utf8_lossy(&out.stderr);
         match out.status {
             0 => Ok(()),
@@ -160,7 +160,7 @@ impl Answers for Reboot {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let begun = Instant::now();
         let before = boot(host).await?;
-        match carry_out(host, Cmd::script(fenced!("reboot.sh"), [run])).await {
+        match carry_out(host, Cmd::script(fenced!("quorum.sh", "reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
             // The host may be gone before it has said that it goes.
             Ok(()) | Err(StepError::Host(HostError::Unreachable { .. })) => {}
             Err(e) => return Err(e),

@@ -6,14 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Answers, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
 /// How pods leave a node: kubectl's flags of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct How {
+pub struct DrainOptions {
     /// How long disruption budgets and grace periods may hold it up; zero: for ever.
     pub timeout: Duration,
     /// Pods that nothing would make anew go, too.
@@ -26,16 +26,16 @@ pub struct How {
     pub disable_eviction: bool,
 }
 
-impl How {
+impl DrainOptions {
     /// Everything goes that may go by the disruption budgets: what a host that leaves for good needs.
     pub fn leaving(timeout: Duration) -> Self {
-        How { timeout, force: true, delete_emptydir_data: true, grace_period: -1, disable_eviction: false }
+        DrainOptions { timeout, force: true, delete_emptydir_data: true, grace_period: -1, disable_eviction: false }
     }
 }
 
 /// What the operator's own verbs say besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ByHand {
+pub struct DrainExtras {
     /// Only pods with these labels go.
     pub pod_selector: Option<String>,
     /// A pod that has been ending for more seconds than this is not waited for; 0: every pod is.
@@ -47,6 +47,9 @@ pub struct ByHand {
 /// Longest run of a drain without a limit of its own.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
+/// For the last round, and for what is asked after it, where the API server does not answer.
+const EVIDENCE: Duration = Duration::from_secs(300);
+
 /// No pods on the node but those that belong to it. Asked live: what ran there when facts were gathered is no ground to skip it.
 #[derive(Clone, Debug)]
 pub struct Drain {
@@ -54,10 +57,10 @@ pub struct Drain {
     pub via: HostName,
     pub address: IpAddr,
     pub node: String,
-    pub how: How,
+    pub how: DrainOptions,
     /// Only while the node's kubelet is at another version than this.
     pub until_version: Option<String>,
-    pub by_hand: ByHand,
+    pub by_hand: DrainExtras,
 }
 
 /// A node that takes pods again, if it was cordoned by us.
@@ -130,7 +133,7 @@ impl Answers for Drain {
             args.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
         }
         let limit = if how.timeout.is_zero() { NO_LIMIT } else { how.timeout };
-        carry_out(host, Cmd::script(fenced!("drain.sh"), args).timeout(limit + Duration::from_secs(90))).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "drain.sh"), args).timeout(limit + EVIDENCE)).await
     }
 }
 
@@ -190,5 +193,5 @@ fn unmark(node: &mut Value) {
 
 async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, what: &str) -> Result<(), StepError> {
     let args = [run.to_string(), url_host(address), node.to_string(), what.to_string()];
-    carry_out(host, Cmd::script(fenced!("kubectl.sh", "cordon.sh"), args)).await
+    carry_out(host, Cmd::script(fenced!("kubectl.sh", "cordon.sh"), args).timeout(KUBECTL)).await
 }

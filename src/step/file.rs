@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use super::static_pod::reader;
 use super::{Answers, Step, StepError, carry_out, fenced, short_digest, text_diff};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
@@ -173,6 +174,7 @@ impl Answers for Vec<File> {
             if let Some(unit) = file.unit {
                 f.units.entry(unit.into()).or_default().stamp.clear();
             }
+            f.outdated.extend(reader(&file.path).filter(|component| f.pods.contains_key(*component)).map(String::from));
         }
     }
 
@@ -190,6 +192,6 @@ impl Answers for Vec<File> {
                 Content::Folder => {}
             }
         }
-        carry_out(host, Cmd::script(fenced!("files.sh"), [run]).stdin(input).timeout(Duration::from_secs(120))).await
+        carry_out(host, Cmd::script(fenced!("files.sh"), [run]).stdin(input).timeout(Duration::from_secs(180))).await
     }
 }

@@ -37,6 +37,6 @@ impl Answers for Image {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.references.clone());
-        carry_out(host, Cmd::script(fenced!("images.sh"), args).timeout(Duration::from_secs(1800))).await
+        carry_out(host, Cmd::script(fenced!("images.sh"), args).timeout(Duration::from_secs(1800)).with_proxies()).await
     }
 }

@@ -5,19 +5,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Answers, Step, StepError, carry_out, fenced};
-use crate::facts::{Facts, MemberFact};
+use crate::facts::{Facts, HostFacts, MemberFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
 /// What a member of the cluster is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum MemberState {
     /// In the list without a vote, so that a slow or dead newcomer costs no quorum.
     Learner,
     /// In the list with a vote; etcd grants it only to a learner that is in sync.
     Voter,
     /// Not in the list.
     Gone,
+    /// Such that the other members keep their quorum without it. Asked before anything is stopped for the sake of its removal, which asks again.
+    Dispensable,
 }
 
 /// One member and what it is to be.
@@ -27,11 +29,8 @@ pub struct Member {
     pub peer_url: String,
     /// Client URLs of other members, to ask through.
     pub through: Vec<String>,
-    pub want: Standing,
+    pub want: MemberState,
 }
-
-/// A learner with much to catch up needs its time; one that takes longer than this has another trouble.
-const LIMIT: Duration = Duration::from_secs(240);
 
 impl From<Member> for Step {
     fn from(step: Member) -> Self {
@@ -41,14 +40,16 @@ impl From<Member> for Step {
 
 impl Member {
     fn is(&self, m: &MemberFact) -> bool {
-        m.peer_urls.contains(&self.peer_url) || (self.want == Standing::Gone && m.name == self.name)
+        let leaves = matches!(self.want, MemberState::Gone | MemberState::Dispensable);
+        m.peer_urls.contains(&self.peer_url) || (leaves && m.name == self.name)
     }
 
     fn word(&self) -> &'static str {
         match self.want {
-            Standing::Learner => "learn",
-            Standing::Voter => "vote",
-            Standing::Gone => "remove",
+            MemberState::Learner => "learn",
+            MemberState::Voter => "vote",
+            MemberState::Gone => "remove",
+            MemberState::Dispensable => "check",
         }
     }
 }
@@ -58,9 +59,10 @@ impl Answers for Member {
     fn title(&self) -> String {
         let name = &self.name;
         match self.want {
-            Standing::Learner => format!("add etcd member {name} as a learner"),
-            Standing::Voter => format!("let etcd member {name} vote once it is in sync"),
-            Standing::Gone => format!("remove etcd member {name}"),
+            MemberState::Learner => format!("add etcd member {name} as a learner"),
+            MemberState::Voter => format!("let etcd member {name} vote once it is in sync"),
+            MemberState::Gone => format!("remove etcd member {name}"),
+            MemberState::Dispensable => format!("check that etcd keeps its quorum without member {name}"),
         }
     }
 
@@ -68,20 +70,25 @@ impl Answers for Member {
         let entry = facts.members().and_then(|members| members.iter().find(|m| self.is(m)));
         let has_data = facts.host(host).files.contains_key(layout::ETCD_MEMBER_DIR);
         let holds = match (self.want, entry) {
-            (Standing::Gone, entry) => entry.is_none(),
+            (MemberState::Gone, entry) => entry.is_none(),
+            (MemberState::Dispensable, entry) => entry.is_none_or(|m| m.learner) || facts.host(host).done_once.contains(&self.title()),
             // A member that was started and has no data any more was lost with its machine; it has to begin anew.
-            (Standing::Learner, Some(m)) => m.name.is_empty() || has_data,
-            (Standing::Voter, Some(m)) => !m.learner && !m.name.is_empty(),
+            (MemberState::Learner, Some(m)) => m.name.is_empty() || has_data,
+            (MemberState::Voter, Some(m)) => !m.learner && !m.name.is_empty(),
             (_, None) => false,
         };
         (!holds).then(|| self.clone())
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
+        if self.want == MemberState::Dispensable {
+            facts.host_mut(host).done_once.insert(self.title());
+            return;
+        }
         let mut list: Vec<MemberFact> = facts.members().map(<[_]>::to_vec).unwrap_or_default();
         list.retain(|m| !self.is(m));
-        if self.want != Standing::Gone {
-            let learner = self.want == Standing::Learner;
+        if self.want != MemberState::Gone {
+            let learner = self.want == MemberState::Learner;
             let name = if learner { String::new() } else { self.name.clone() };
             let id = format!("of-{}", self.name);
             list.push(MemberFact { id, name, peer_urls: vec![self.peer_url.clone()], learner, leader: false });
@@ -89,12 +96,16 @@ impl Answers for Member {
         if facts.members().is_none() {
             facts.host_mut(host).members = Some(vec![]);
         }
-        facts.hosts.values_mut().filter(|f| f.members.is_some()).for_each(|f| f.members = Some(list.clone()));
+        // A member votes only after it has started and has caught up, so by then it answers, too.
+        let answers = |name: &HostName, f: &HostFacts| f.members.is_some() || (self.want == MemberState::Voter && *name == self.name);
+        facts.hosts.iter_mut().filter(|(name, f)| answers(name, f)).for_each(|(_, f)| f.members = Some(list.clone()));
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let limit = LIMIT.as_secs().to_string();
-        let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &limit];
-        carry_out(host, Cmd::script(fenced!("hand_over.sh", "member.sh"), args).timeout(LIMIT + Duration::from_secs(30))).await
+        // A learner with much to catch up needs its time.
+        let limit = host.wait_timeout();
+        let seconds = limit.as_secs().to_string();
+        let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &seconds];
+        carry_out(host, Cmd::script(fenced!("hand_over.sh", "member.sh"), args).timeout(limit + Duration::from_secs(30))).await
     }
 }

@@ -1,16 +1,18 @@
-//! A step is data with four answers: its title, what is pending, what the facts become, and the one effect.
+//! Steps. A step is data that answers four questions: its title, what of it does not hold yet, how the facts change, and how it is done.
 //!
-//! The enum is closed; each variant has a file of its own. Nothing here knows in which order steps go.
+//! The enum is closed, and each variant has a file of its own. The order of steps is decided in `plan`.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::facts::Facts;
-use crate::host::{Cmd, Host, HostError, HostName};
+use crate::facts::{Facts, url_host};
+use crate::host::{Cmd, Host, HostError, HostName, Secret, Stdin};
 
 pub mod absent;
-pub mod accepts;
 pub mod api_with_etcd;
 pub mod binary;
+pub mod check_flags;
 pub mod clean;
 pub mod command;
 pub mod drain;
@@ -23,8 +25,8 @@ pub mod node_gone;
 pub mod node_meta;
 pub mod object;
 pub mod package;
+pub mod rollback_copy;
 pub mod snapshot;
-pub mod spare;
 pub mod static_pod;
 pub mod static_pods_gone;
 pub mod stopped;
@@ -33,22 +35,22 @@ pub mod unit;
 pub mod wait;
 
 pub use absent::Absent;
-pub use accepts::Accepts;
 pub use api_with_etcd::ApiWithEtcd;
 pub use binary::Binary;
+pub use check_flags::CheckFlags;
 pub use clean::Clean;
 pub use command::{Command, Reboot};
 pub use drain::{Cordon, Drain, Uncordon};
 pub use file::{Content, File};
 pub use image::Image;
 pub use kernel::Kernel;
-pub use member::{Member, Standing};
+pub use member::{Member, MemberState};
 pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
 pub use object::Object;
 pub use package::Package;
+pub use rollback_copy::RollbackCopy;
 pub use snapshot::Snapshot;
-pub use spare::Spare;
 pub use static_pod::StaticPod;
 pub use static_pods_gone::StaticPodsGone;
 pub use stopped::Stopped;
@@ -56,13 +58,22 @@ pub use token::{Bootstrap, Ids, Token, TokensGone};
 pub use unit::Unit;
 pub use wait::Wait;
 
-/// Status with which every script says that another run holds the lock.
+/// The exit status of a script whose run no longer holds the lock.
 pub const FENCED: i32 = 75;
 
-/// One thing to bring about on one host.
+/// The limit of a script that calls kubectl up to twice: each call is repeated for 30 s, and the last attempt ends after 40 s; see
+/// `kubectl.sh`.
+const KUBECTL: Duration = Duration::from_secs(180);
+
+/// How long a script waits for a transaction that an earlier run began on this host.
+fn earlier(host: &dyn Host) -> Duration {
+    host.wait_timeout() * 3 / 2
+}
+
+/// One change with a postcondition on one host.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Files, links and folders, written together, each whole or untouched.
+    /// Files, links and folders that are written together. Each of them is written completely or not changed.
     File(Vec<File>),
     Absent(Absent),
     Package(Package),
@@ -74,13 +85,13 @@ pub enum Step {
     StaticPod(StaticPod),
     ApiWithEtcd(ApiWithEtcd),
     StaticPodsGone(StaticPodsGone),
-    Accepts(Accepts),
+    CheckFlags(CheckFlags),
     Member(Member),
     Drain(Drain),
     Cordon(Cordon),
     Uncordon(Uncordon),
     Snapshot(Snapshot),
-    Spare(Spare),
+    RollbackCopy(RollbackCopy),
     Object(Object),
     NodeMeta(NodeMeta),
     NodeGone(NodeGone),
@@ -115,10 +126,10 @@ trait Answers: Sized + Into<Step> {
 pub enum StepError {
     #[error("the host could not be used")]
     Host(#[from] HostError),
-    /// The host said no, in its own words.
+    /// The script failed; `said` is its standard error.
     #[error("{said}")]
     Refused { status: i32, said: String },
-    /// The lock belongs to another run now.
+    /// The lock of the host belongs to another run.
     #[error("{said}")]
     Fenced { said: String },
 }
@@ -137,13 +148,13 @@ macro_rules! each {
             Step::StaticPod($s) => $body,
             Step::ApiWithEtcd($s) => $body,
             Step::StaticPodsGone($s) => $body,
-            Step::Accepts($s) => $body,
+            Step::CheckFlags($s) => $body,
             Step::Member($s) => $body,
             Step::Drain($s) => $body,
             Step::Cordon($s) => $body,
             Step::Uncordon($s) => $body,
             Step::Snapshot($s) => $body,
-            Step::Spare($s) => $body,
+            Step::RollbackCopy($s) => $body,
             Step::Object($s) => $body,
             Step::NodeMeta($s) => $body,
             Step::NodeGone($s) => $body,
@@ -164,7 +175,7 @@ impl Step {
         each!(self, s => s.title())
     }
 
-    /// The variant's name, for machines.
+    /// The name of the variant in JSON output.
     pub fn kind(&self) -> &'static str {
         match self {
             Step::File(_) => "file",
@@ -175,13 +186,13 @@ impl Step {
             Step::Kernel(_) => "kernel",
             Step::Unit(_) | Step::Stopped(_) => "unit",
             Step::StaticPod(_) | Step::ApiWithEtcd(_) | Step::StaticPodsGone(_) => "static-pod",
-            Step::Accepts(_) => "accepts",
+            Step::CheckFlags(_) => "check-flags",
             Step::Member(_) => "member",
             Step::Drain(_) => "drain",
             Step::Cordon(_) => "cordon",
             Step::Uncordon(_) => "uncordon",
             Step::Snapshot(_) => "snapshot",
-            Step::Spare(_) => "spare",
+            Step::RollbackCopy(_) => "rollback-copy",
             Step::Object(_) => "object",
             Step::NodeMeta(_) | Step::NodeGone(_) => "node",
             Step::Token(_) | Step::TokensGone(_) | Step::Bootstrap(_) => "token",
@@ -192,7 +203,7 @@ impl Step {
         }
     }
 
-    /// The host it is carried out on where that is not the track's: what is asked of the API about a node goes through a control-plane host.
+    /// The host on which the step runs, if that is not the host of its track: requests to the API about a node run on a control-plane host.
     pub fn on(&self) -> Option<&HostName> {
         match self {
             Step::Drain(s) => Some(&s.via),
@@ -203,7 +214,7 @@ impl Step {
         }
     }
 
-    /// The static pods that it sets going.
+    /// The static pods that the step starts.
     pub fn static_pods(&self) -> Vec<&StaticPod> {
         match self {
             Step::StaticPod(pod) => vec![pod],
@@ -212,7 +223,7 @@ impl Step {
         }
     }
 
-    /// Whether it changes what another host stands in for meanwhile, so that nothing on this one counts on it.
+    /// Whether the step restarts only components that other hosts replace meanwhile, so that it can run beside its neighbours.
     pub fn has_standby(&self) -> bool {
         matches!(self, Step::StaticPod(s) if matches!(s.component, "kube-scheduler" | "kube-controller-manager"))
     }
@@ -238,16 +249,25 @@ impl Step {
     }
 }
 
-/// A mutating script with its fence, ready to run.
+/// A mutating script with its head: the fence, the reading of input, and whose processes are this host's own. A script with input calls `take_input` before its first effect.
 macro_rules! fenced {
     ($($file:literal),+) => {
-        concat!(include_str!("../host/remote/fence.sh"), $(include_str!(concat!("../host/remote/", $file))),+)
+        concat!(
+            include_str!("../host/remote/lock_held.sh"),
+            include_str!("../host/remote/fence.sh"),
+            include_str!("../host/remote/within.sh"),
+            include_str!("../host/remote/input.sh"),
+            include_str!("../host/remote/process.sh"),
+            $(include_str!(concat!("../host/remote/", $file))),+)
     };
 }
 use fenced;
 
-/// Runs a fenced script and turns its status into an answer.
-async fn carry_out(host: &dyn Host, cmd: Cmd) -> Result<(), StepError> {
+/// Runs a fenced script and turns its status into an answer. Input is sent with its digest at the end, which `take_input` compares.
+async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {
+    if let Stdin::Bytes(content) = &cmd.stdin {
+        cmd.stdin = Stdin::Bytes(with_digest(content.expose()));
+    }
     let out = host.run(cmd).await?;
     let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
     match out.status {
@@ -256,6 +276,15 @@ async fn carry_out(host: &dyn Host, cmd: Cmd) -> Result<(), StepError> {
         status if said.is_empty() => Err(StepError::Refused { status, said: format!("the host's script ended with status {status}") }),
         status => Err(StepError::Refused { status, said }),
     }
+}
+
+/// The content and a line with its SHA-256: a script that reads this far has read everything.
+fn with_digest(content: &[u8]) -> Secret {
+    let mut input = Vec::with_capacity(content.len() + 65);
+    input.extend_from_slice(content);
+    input.extend_from_slice(digest(content).as_bytes());
+    input.push(b'\n');
+    input.into()
 }
 
 /// `sha256:` and the first twelve digits: enough to tell two contents apart, not enough to test guesses against a short secret's length.
@@ -273,12 +302,4 @@ pub fn digest(bytes: &[u8]) -> String {
 fn text_diff(old: &str, new: &str) -> String {
     let diff = similar::TextDiff::from_lines(old, new);
     diff.unified_diff().context_radius(1).to_string()
-}
-
-/// An address as it stands in a URL.
-fn url_host(address: std::net::IpAddr) -> String {
-    match address {
-        std::net::IpAddr::V6(a) => format!("[{a}]"),
-        std::net::IpAddr::V4(a) => a.to_string(),
-    }
 }

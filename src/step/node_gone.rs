@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -39,6 +39,7 @@ impl Answers for NodeGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_node.sh"), [run, &url_host(self.address), &self.node])).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_node.sh"), [run, &url_host(self.address), &self.node]).timeout(KUBECTL))
+            .await
     }
 }

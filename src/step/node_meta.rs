@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::{Answers, Step, StepError, carry_out, fenced, text_diff, url_host};
+use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, text_diff, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -123,6 +123,6 @@ impl Answers for NodeMeta {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = [run.to_string(), url_host(self.address), self.node.clone()].into_iter().chain(self.taints.clone());
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "node_meta.sh"), args).stdin(self.object().to_string())).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "node_meta.sh"), args).stdin(self.object().to_string()).timeout(KUBECTL)).await
     }
 }

@@ -1,12 +1,11 @@
 //! Kubernetes objects, applied server-side under our own field manager.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Answers, Step, StepError, carry_out, fenced, kept, text_diff, url_host};
+use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, kept, text_diff, url_host};
 use crate::facts::{Facts, ObjectRef};
 use crate::host::{Cmd, Host, HostName};
 
@@ -76,6 +75,20 @@ fn observed<'a>(wanted: &Value, facts: &'a Facts) -> Option<&'a Value> {
     facts.cluster.as_ref()?.objects.get(&ObjectRef::of(wanted))
 }
 
+/// The object for people. The values of a Secret are not shown, only whether they differ from those of `other`.
+fn shown(object: &Value, other: Option<&Value>) -> String {
+    let mut object = object.clone();
+    if object["kind"] == "Secret" {
+        for field in ["data", "stringData"] {
+            for (key, value) in object.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
+                let same = other.is_some_and(|o| o[field][key] == *value);
+                *value = if same { "(not shown)" } else { "(not shown, differs)" }.into();
+            }
+        }
+    }
+    yaml(&object)
+}
+
 fn yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_default()
 }
@@ -107,8 +120,11 @@ impl Answers for Object {
         for o in &self.objects {
             let name = ObjectRef::of(o);
             match observed(o, facts) {
-                None => out += &format!("new {name}\n{}", text_diff("", &yaml(o))),
-                Some(now) => out += &format!("changed {name}\n{}", text_diff(&yaml(&project(o, now)), &yaml(o))),
+                None => out += &format!("new {name}\n{}", text_diff("", &shown(o, None))),
+                Some(now) => {
+                    let now = project(o, now);
+                    out += &format!("changed {name}\n{}", text_diff(&shown(&now, Some(&now)), &shown(o, Some(&now))));
+                }
             }
         }
         out
@@ -117,6 +133,30 @@ impl Answers for Object {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": self.objects});
         let cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
-        carry_out(host, cmd.timeout(Duration::from_secs(120))).await
+        carry_out(host, cmd.timeout(KUBECTL)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::ClusterFacts;
+    use serde_json::json;
+
+    #[test]
+    fn values_of_a_secret_are_in_no_diff() {
+        let secret = |password: &str| {
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "n"},
+            "data": {"user": "YWRtaW4=", "password": password}})
+        };
+        let step = Object { address: IpAddr::from([127, 0, 0, 1]), objects: vec![secret("bmV3")] };
+        let fresh = step.diff(&"m1".into(), &Facts::default());
+        assert!(fresh.contains("password: (not shown") && !fresh.contains("bmV3") && !fresh.contains("YWRtaW4="), "{fresh}");
+        let now = secret("b2xk");
+        let objects = [(ObjectRef::of(&now), now)].into();
+        let facts = Facts { cluster: Some(ClusterFacts { objects, ..ClusterFacts::default() }), ..Facts::default() };
+        let changed = step.diff(&"m1".into(), &facts);
+        assert!(changed.contains("-  password: (not shown)") && changed.contains("+  password: (not shown, differs)"), "{changed}");
+        assert!(changed.contains("   user: (not shown)") && !changed.contains("b2xk") && !changed.contains("bmV3"), "{changed}");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::{Answers, Step, StepError, carry_out, fenced};
-use crate::facts::Facts;
+use crate::facts::{Facts, HostFacts};
 use crate::host::{Cmd, Host, HostName};
 
 /// Packages that must be installed, any version.
@@ -20,6 +20,15 @@ impl From<Package> for Step {
     }
 }
 
+/// Docker's package of containerd, which brings runc along and conflicts with the distribution's packages of both.
+pub const CONTAINERD_IO: &str = "containerd.io";
+
+/// Whether a package, or another one that provides the same programs, is installed.
+fn is_installed(name: &str, facts: &HostFacts) -> bool {
+    let by_docker = matches!(name, "containerd" | "runc") && facts.packages.contains(CONTAINERD_IO);
+    by_docker || facts.packages.contains(name)
+}
+
 #[async_trait]
 impl Answers for Package {
     fn title(&self) -> String {
@@ -27,7 +36,7 @@ impl Answers for Package {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let names: Vec<String> = self.names.iter().filter(|n| !facts.host(host).packages.contains(*n)).cloned().collect();
+        let names: Vec<String> = self.names.iter().filter(|n| !is_installed(n, facts.host(host))).cloned().collect();
         (!names.is_empty()).then_some(Package { names })
     }
 
@@ -37,6 +46,21 @@ impl Answers for Package {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.names.clone());
-        carry_out(host, Cmd::script(fenced!("packages.sh"), args).timeout(Duration::from_secs(900))).await
+        carry_out(host, Cmd::script(fenced!("packages.sh"), args).timeout(Duration::from_secs(900)).with_proxies()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_containerd_of_docker_is_containerd_and_runc() {
+        let step = Package { names: ["containerd", "runc", "conntrack"].map(String::from).to_vec() };
+        let mut facts = Facts::default();
+        facts.host_mut("w1").packages.insert(CONTAINERD_IO.into());
+        assert_eq!(step.pending(&"w1".to_string(), &facts).expect("conntrack is missing").names, ["conntrack"]);
+        facts.host_mut("w1").packages.remove(CONTAINERD_IO);
+        assert_eq!(step.pending(&"w1".to_string(), &facts).expect("all are missing").names.len(), 3);
     }
 }

@@ -1,19 +1,29 @@
-//! A static pod: one transaction on the host that swaps the manifest and sees the new process serve, or puts the old one back.
+//! A static pod: a transaction on the host that replaces the manifest and waits until the new process is ready, or restores the old
+//! manifest.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced, kept, text_diff};
+use super::{Answers, Step, StepError, carry_out, earlier, fenced, kept, text_diff};
 use crate::facts::{Facts, FileFact, FileKind, PodFact};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
-/// Longer than any healthy component takes to start on a slow machine; one that needs more is not coming up.
-pub(super) const LIMIT: Duration = Duration::from_secs(120);
+/// The script of the transaction, which the host runs even if the connection to it is lost.
+const SWAP: &str = concat!(
+    include_str!("../host/remote/hand_over.sh"),
+    include_str!("../host/remote/lock_held.sh"),
+    include_str!("../host/remote/process.sh"),
+    include_str!("../host/remote/quorum.sh"),
+    include_str!("../host/remote/manifest.sh"),
+    include_str!("../host/remote/refuse.sh"),
+    include_str!("../host/remote/etcd_version.sh"),
+    include_str!("../host/remote/swap.sh")
+);
 
-/// What the host does by itself, whether or not anybody still watches.
-const SWAP: &str = concat!(include_str!("../host/remote/hand_over.sh"), include_str!("../host/remote/swap.sh"));
+/// The script that starts the transaction.
+const SCRIPT: &str = fenced!("report_rollbacks.sh", "manifest.sh", "static_pod.sh");
 
 /// One component of the control plane.
 #[derive(Clone, Debug)]
@@ -21,40 +31,69 @@ pub struct StaticPod {
     /// Name of the component, its container and its manifest.
     pub component: &'static str,
     pub manifest: String,
-    /// Answers 200 when the component serves.
+    /// A URL that answers 200 when the component is ready.
     pub probe: String,
-    /// What the manifest says will run.
+    /// The image and the arguments in the manifest.
     pub runs: PodFact,
-    pub care: Care,
+    pub care: SwapPolicy,
+    /// Whether the process must be restarted although the manifest does not change; set by `pending`.
+    pub restart: bool,
 }
 
-/// What keeps others from noticing a swap.
+/// The component that reads this kubeconfig, with the certificate in it, only at its start.
+pub(super) fn reader(path: &str) -> Option<&'static str> {
+    match path {
+        layout::CONTROLLER_MANAGER_CONF => Some("kube-controller-manager"),
+        layout::SCHEDULER_CONF => Some("kube-scheduler"),
+        _ => None,
+    }
+}
+
+/// How a replacement is hidden from clients and watched afterwards.
 #[derive(Clone, Debug, Default)]
-pub struct Care {
-    /// Who sends requests here: addresses of load balancers by comma, `all`, or nothing.
+pub struct SwapPolicy {
+    /// Addresses of the load balancers that send requests here, separated by commas; `all` if they are not known; empty if there are none.
     pub balancers: String,
-    /// How old a process the host watches what it put in place, ready to put the previous one back.
+    /// The age up to which the host watches the new process and restores the old manifest if the process dies.
     pub watch: Duration,
 }
 
-/// Puts the manifest that is its input in place of the component's, or takes that away where the input is empty. With an `etcd`, whose
-/// manifest comes first in the input, that one goes while the component is out.
-pub(super) fn transaction(run: &str, component: &str, probe: &str, limit: Duration, care: &Care, etcd: Option<&StaticPod>) -> Cmd {
+/// Replaces the manifest of a static pod and waits until the new process is ready. If there is an `etcd`, it is replaced while the
+/// component is stopped.
+pub(super) fn swap(host: &dyn Host, run: &str, pod: &StaticPod, etcd: Option<&StaticPod>) -> Cmd {
+    let limit = host.wait_timeout() / 2;
+    let bytes = |p: &StaticPod| p.manifest.len().to_string();
+    let along = etcd.map(|e| [e.probe.clone(), e.care.watch.as_secs().to_string(), bytes(e)]);
+    let what = if pod.restart { "restart" } else { "swap" };
+    let args = arguments(run, what, pod.component, &pod.probe, limit, &pod.care).into_iter().chain([bytes(pod)]);
+    let input: String = etcd.into_iter().chain([pod]).map(|p| p.manifest.as_str()).collect();
+    // Time for the new process, for a rollback, and for the waits of each; the same again for etcd.
+    let whole = limit * if etcd.is_some() { 5 } else { 3 } + earlier(host);
+    Cmd::script(SCRIPT, args.chain(along.into_iter().flatten())).stdin(input).timeout(whole)
+}
+
+/// Removes a static pod and waits until its process has ended. The script has no input, so lost input cannot mean anything.
+pub(super) fn removal(host: &dyn Host, run: &str, component: &str) -> Cmd {
+    // An API server that is told to stop ends its long-running requests within a minute.
+    let limit = host.wait_timeout() / 2;
+    let args = arguments(run, "remove", component, "", limit, &SwapPolicy::default());
+    Cmd::script(SCRIPT, args.into_iter().chain(["0".into()])).timeout(limit * 2 + earlier(host))
+}
+
+fn arguments(run: &str, what: &str, component: &str, probe: &str, limit: Duration, care: &SwapPolicy) -> [String; 8] {
     let seconds = |d: Duration| d.as_secs().to_string();
-    let own = [run, component, probe, &seconds(limit), &seconds(care.watch), &care.balancers, SWAP].map(String::from);
-    let along = etcd.map(|e| [e.probe.clone(), seconds(e.care.watch), e.manifest.len().to_string()]);
-    Cmd::script(fenced!("put_back.sh", "static_pod.sh"), own.into_iter().chain(along.into_iter().flatten()))
+    [run, what, component, probe, &seconds(limit), &seconds(care.watch), &care.balancers, SWAP].map(String::from)
 }
 
 impl StaticPod {
     /// A static pod of this manifest; fails when the manifest does not say what to run.
-    pub fn new(component: &'static str, manifest: String, probe: String, care: Care) -> Result<Self, serde_yaml::Error> {
+    pub fn new(component: &'static str, manifest: String, probe: String, care: SwapPolicy) -> Result<Self, serde_yaml::Error> {
         let pod: serde_json::Value = serde_yaml::from_str(&manifest)?;
         let container = &pod["spec"]["containers"][0];
         let texts =
             |v: &serde_json::Value| v.as_array().into_iter().flatten().filter_map(|a| a.as_str().map(String::from)).collect::<Vec<_>>();
         let runs = PodFact { image: container["image"].as_str().unwrap_or_default().into(), argv: texts(&container["command"]) };
-        Ok(StaticPod { component, manifest, probe, runs, care })
+        Ok(StaticPod { component, manifest, probe, runs, care, restart: false })
     }
 
     fn path(&self) -> String {
@@ -75,14 +114,19 @@ impl From<StaticPod> for Step {
 #[async_trait]
 impl Answers for StaticPod {
     fn title(&self) -> String {
-        format!("run static pod {} ({})", self.component, self.runs.image)
+        let what = if self.restart { "restart" } else { "run" };
+        format!("{what} static pod {} ({})", self.component, self.runs.image)
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
         let f = facts.host(host);
         let holds =
             f.files.get(&self.path()) == Some(&self.wanted()) && f.pods.get(self.component).is_some_and(|p| f.runs_same(p, &self.runs));
-        (!holds && !kept::pod(host, facts, self.component, &self.manifest)).then(|| self.clone())
+        let outdated = f.outdated.contains(self.component);
+        let pending = outdated || !holds && !kept::pod(host, facts, self.component, &self.manifest);
+        // If the manifest changes, too, the replacement starts a new process anyway.
+        let restart = outdated && f.text(&self.path()) == Some(&self.manifest);
+        pending.then(|| StaticPod { restart, ..self.clone() })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
@@ -92,6 +136,7 @@ impl Answers for StaticPod {
             f.unsettled.insert(self.component.into());
         }
         f.pods.insert(self.component.into(), self.runs.clone());
+        f.outdated.remove(self.component);
         if self.component == "etcd" {
             let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
             f.files.insert(layout::ETCD_MEMBER_DIR.into(), folder);
@@ -102,6 +147,7 @@ impl Answers for StaticPod {
         let f = facts.host(host);
         let now = f.text(&self.path()).unwrap_or_default();
         match f.pods.get(self.component) {
+            Some(_) if self.restart => format!("{} runs with an older kubeconfig than the one on the host\n", self.component),
             _ if now != self.manifest => text_diff(now, &self.manifest),
             None => format!("{} is not running\n", self.component),
             Some(pod) if !f.runs_same(pod, &self.runs) => {
@@ -112,7 +158,6 @@ impl Answers for StaticPod {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let cmd = transaction(run, self.component, &self.probe, LIMIT, &self.care, None);
-        carry_out(host, cmd.stdin(self.manifest.as_str()).timeout(LIMIT * 3)).await
+        carry_out(host, swap(host, run, self, None)).await
     }
 }

@@ -1,10 +1,8 @@
 //! Static pods that leave with their host.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 
-use super::static_pod::{Care, transaction};
+use super::static_pod::removal;
 use super::{Answers, Step, StepError, carry_out};
 use crate::facts::Facts;
 use crate::host::{Host, HostName};
@@ -15,9 +13,6 @@ use crate::layout;
 pub struct StaticPodsGone {
     pub components: Vec<&'static str>,
 }
-
-/// An API server ends its long requests within a minute of being told to.
-const LIMIT: Duration = Duration::from_secs(90);
 
 impl From<StaticPodsGone> for Step {
     fn from(step: StaticPodsGone) -> Self {
@@ -53,8 +48,7 @@ impl Answers for StaticPodsGone {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         for component in &self.components {
-            let cmd = transaction(run, component, "", LIMIT, &Care::default(), None);
-            carry_out(host, cmd.stdin("").timeout(LIMIT + Duration::from_secs(30))).await?;
+            carry_out(host, removal(host, run, component)).await?;
         }
         Ok(())
     }

@@ -2,17 +2,33 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use base64::Engine;
 
-use super::{Answers, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
 use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
-/// Whether the kubelet of a host has its client certificate.
+/// What the file of a kubelet's client certificate holds in facts that are predicted: a certificate that the kubelet has yet to get.
+pub const YET_TO_GET: &str = "made by the kubelet";
+
+/// Whether the kubelet of a host has its client certificate. One that is of no use any more has been removed by a step before.
 fn has_identity(host: &str, facts: &Facts) -> bool {
     facts.host(host).resolved(layout::KUBELET_CLIENT_CURRENT).is_some()
+}
+
+/// Tokens of a run live this long from when they are made: longer than any join takes, too short to be worth stealing.
+pub const LIFE: Duration = Duration::from_secs(15 * 60);
+
+/// The token's object with its life beginning now: the run that it was planned in may have pulled images for longer than that.
+fn lasting(object: &Secret) -> Secret {
+    let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(object.expose()) else { return object.clone() };
+    let expires = format!("{:.0}", jiff::Timestamp::now() + LIFE);
+    value["data"]["expiration"] = base64::engine::general_purpose::STANDARD.encode(expires).into();
+    value.to_string().into()
 }
 
 /// A bootstrap token in the cluster.
@@ -24,8 +40,16 @@ pub struct Token {
     pub id: String,
     /// The Secret object, JSON.
     pub object: Secret,
-    /// The hosts that join with it; none when it is for others to use.
-    pub for_hosts: Vec<HostName>,
+    pub purpose: Purpose,
+}
+
+/// What a bootstrap token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The operator asked for the token and hands it on; it is made whatever the hosts look like.
+    Operator,
+    /// These hosts join with it. It is made only while the kubelet of at least one of them has no client certificate.
+    Hosts(Vec<HostName>),
 }
 
 impl From<Token> for Step {
@@ -37,17 +61,25 @@ impl From<Token> for Step {
 #[async_trait]
 impl Answers for Token {
     fn title(&self) -> String {
-        match self.for_hosts.as_slice() {
-            [] => format!("make bootstrap token {}", self.id),
-            hosts => format!("make a bootstrap token for {}", hosts.join(" ")),
+        match &self.purpose {
+            Purpose::Operator => format!("make bootstrap token {}", self.id),
+            Purpose::Hosts(hosts) => format!("make a bootstrap token for {}", hosts.join(" ")),
         }
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
         let made = facts.cluster.as_ref().is_some_and(|c| c.run_tokens.contains(&self.id));
-        let for_hosts: Vec<HostName> = self.for_hosts.iter().filter(|h| !has_identity(h, facts)).cloned().collect();
-        let wanted = self.for_hosts.is_empty() || !for_hosts.is_empty();
-        (!made && wanted).then(|| Token { for_hosts, ..self.clone() })
+        let purpose = match &self.purpose {
+            Purpose::Operator => Purpose::Operator,
+            Purpose::Hosts(hosts) => {
+                let joining: Vec<HostName> = hosts.iter().filter(|h| !has_identity(h, facts)).cloned().collect();
+                if joining.is_empty() {
+                    return None;
+                }
+                Purpose::Hosts(joining)
+            }
+        };
+        (!made).then(|| Token { purpose, ..self.clone() })
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
@@ -57,8 +89,12 @@ impl Answers for Token {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let mut cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]);
-        cmd.stdin = crate::host::Stdin::Bytes(self.object.clone());
-        carry_out(host, cmd).await
+        let object = match self.purpose {
+            Purpose::Operator => self.object.clone(),
+            Purpose::Hosts(_) => lasting(&self.object),
+        };
+        cmd.stdin = crate::host::Stdin::Bytes(object);
+        carry_out(host, cmd.timeout(KUBECTL)).await
     }
 }
 
@@ -114,7 +150,7 @@ impl Answers for TokensGone {
         // `pending` names them; a step that was never laid against facts has nothing to delete.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
         let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args).timeout(KUBECTL)).await
     }
 }
 
@@ -145,8 +181,7 @@ impl Answers for Bootstrap {
         let f = facts.host_mut(host);
         let file = |content: &Secret| FileFact { kind: FileKind::File(content.clone()), mode: 0o600, uid: 0, gid: 0 };
         f.files.insert(layout::BOOTSTRAP_KUBELET_CONF.into(), file(&self.kubeconfig));
-        // The kubelet makes this of it; what exactly it holds is not known before.
-        f.files.insert(layout::KUBELET_CLIENT_CURRENT.into(), file(&Secret::from("made by the kubelet")));
+        f.files.insert(layout::KUBELET_CLIENT_CURRENT.into(), file(&Secret::from(YET_TO_GET)));
         f.units.entry("kubelet".into()).or_default().stamp.clear();
     }
 
@@ -160,5 +195,22 @@ impl Answers for Bootstrap {
             check: None,
         };
         vec![file].apply(host, run).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_of_a_token_begins_when_it_is_made() {
+        let planned = Secret::from(r#"{"kind": "Secret", "data": {"expiration": "MjAyMC0wMS0wMVQwMDowMDowMFo=", "token-id": "YQ=="}}"#);
+        let object: serde_json::Value = serde_json::from_slice(lasting(&planned).expose()).expect("it is JSON");
+        let expires = base64::engine::general_purpose::STANDARD.decode(object["data"]["expiration"].as_str().expect("it is text"));
+        let expires: jiff::Timestamp =
+            String::from_utf8(expires.expect("it is base64")).expect("it is text").parse().expect("it is a time");
+        let left = expires.duration_since(jiff::Timestamp::now()).as_secs();
+        assert!((14 * 60..=15 * 60).contains(&left), "{left} s are left");
+        assert_eq!(object["data"]["token-id"], "YQ==");
     }
 }

@@ -14,21 +14,22 @@ use crate::layout;
 pub struct Unit {
     /// Without `.service`.
     pub name: &'static str,
-    /// Digest of everything it reads at its start.
+    /// Digest of all files that the unit reads at its start.
     pub digest: String,
-    /// Whether a reload is enough for new inputs.
+    /// Whether a reload is enough after these files have changed.
     pub reload: bool,
-    /// Where it must listen: a program can be active and yet have refused its configuration.
+    /// The port on which the unit must listen: a unit can be active although it refused its configuration.
     pub port: Option<u16>,
-    /// How long it is watched where the host has kept what it ran as before and can put that back; see [`super::Spare`].
+    /// How long etcd is watched, if the host has a copy of the previous etcd to restore; see [`super::RollbackCopy`].
     pub watch: Duration,
 }
 
-/// Longer than a sound etcd takes to serve on a slow machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// What the host does by itself, whether or not anybody still watches.
-const ETCD: &str = concat!(include_str!("../host/remote/hand_over.sh"), include_str!("../host/remote/etcd_service.sh"));
+/// The script that the host runs even if the connection to it is lost.
+const ETCD: &str = concat!(
+    include_str!("../host/remote/hand_over.sh"),
+    include_str!("../host/remote/etcd_version.sh"),
+    include_str!("../host/remote/etcd_service.sh")
+);
 
 impl Unit {
     /// A unit that is restarted when its inputs change.
@@ -60,7 +61,7 @@ impl Answers for Unit {
         let now = UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: self.digest.clone() };
         let f = facts.host_mut(host);
         f.units.insert(self.name.into(), now);
-        // Until the kubelet that runs then has said so, its node is not Ready.
+        // The node counts as not Ready until the restarted kubelet has reported it.
         if self.name == "kubelet"
             && let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(host))
         {
@@ -89,8 +90,13 @@ impl Answers for Unit {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let how = if self.reload { "reload" } else { "restart" };
         let port = self.port.map(|p| p.to_string()).unwrap_or_default();
-        let (watch, limit) = (self.watch.as_secs().to_string(), LIMIT.as_secs().to_string());
-        let cmd = Cmd::script(fenced!("hand_over.sh", "unit.sh"), [run, self.name, &self.digest, how, &port, &watch, ETCD, &limit]);
-        carry_out(host, cmd.timeout(LIMIT * 5)).await
+        // etcd alone is ready sooner than a whole control plane.
+        let limit = host.wait_timeout() / 4;
+        let (watch, seconds) = (self.watch.as_secs().to_string(), limit.as_secs().to_string());
+        let cmd = Cmd::script(
+            fenced!("hand_over.sh", "quorum.sh", "unit.sh"),
+            [run, self.name, &self.digest, how, &port, &watch, ETCD, &seconds],
+        );
+        carry_out(host, cmd.timeout(limit * 9)).await
     }
 }

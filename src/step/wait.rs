@@ -19,24 +19,26 @@ pub enum Wait {
     Endpoint { authority: String },
     /// The host's node is registered, or Ready, with its kubelet at this version.
     Node { node: String, server: String, version: String, ready: bool },
-    /// The other etcd members can do without this host's. Asked live, each time: old facts are no ground to stop a member on.
+    /// etcd keeps its quorum without this host's member. The members are asked each time, because a member must not be stopped on the
+    /// ground of old facts.
     Quorum,
-    /// What a swap of static pods put in place has stayed up; the host itself watches it, and puts the previous manifest back if it does not.
+    /// The new static pods have not crashed. The host itself watches them and restores the previous manifest if they do.
     Settled,
-    /// A balancer sends requests to this API server again; asked on the balancer's host.
+    /// A load balancer sends requests to this API server again; checked on the load balancer's host.
     Backend { balancer: HostName, server: HostName, limit: Duration },
-    /// The track's host is back in service after work on it: its etcd member, the API at an address of its own (`host:port`), and its node by
-    /// the word of the kubelet that runs now. Asked live, each time.
+    /// The host is back in service after maintenance: its etcd member answers, its API server answers at its own address (`host:port`), and
+    /// its node is Ready as reported by the kubelet that runs now. Checked each time.
     Back { node: Option<String>, server: String, ready: bool, api: Option<String>, etcd: bool },
-    /// A workload is rolled out, asked through the API server of the track's host; `first`: a pod of a DaemonSet's new template is available
-    /// somewhere, and the others follow.
+    /// The rollout of a workload is complete, as the API server of the host reports it. `first`: the first new pod of a DaemonSet is
+    /// available.
     Rollout { address: IpAddr, object: ObjectRef, first: bool },
 }
 
-/// A control plane that needs longer to start is broken; kubeadm gives up after the same time.
-const LIMIT: Duration = Duration::from_secs(240);
+/// The limit for a rollout that makes progress, unless [`Host::wait_timeout`] is longer: enough for a hundred nodes whose pods are replaced
+/// one after another.
+const ROLLOUT_LIMIT: Duration = Duration::from_secs(1800);
 
-/// What the facts call a host that is back.
+/// The mark in the facts of a host that is back in service.
 const BACK: &str = "back";
 
 impl From<Wait> for Step {
@@ -50,7 +52,7 @@ pub fn is_ready(node: &Value) -> bool {
     node["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
 
-/// A number of the API; what is left out is 0.
+/// A number in an object of the API; a missing number is 0.
 fn number(v: &Value) -> u64 {
     v.as_u64().unwrap_or(0)
 }
@@ -79,7 +81,7 @@ fn is_rolled_out(object: &Value) -> bool {
     }
 }
 
-/// Whether a DaemonSet has shown its new template to be good: one after another, a second pod is replaced once the first is available.
+/// Whether the first new pod of a DaemonSet is available: only then its second pod is replaced.
 fn has_begun(object: &Value) -> bool {
     is_looked_at(object) && number(&object["status"]["updatedNumberScheduled"]) > 1
 }
@@ -117,7 +119,7 @@ impl Answers for Wait {
                 .is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n))),
             Wait::Quorum => facts.host(host).quorum_checked,
             Wait::Settled => facts.host(host).unsettled.is_empty(),
-            // Only after a swap: what is out for another reason is not this page's affair.
+            // Only after a replacement: a backend that is down for another reason is not waited for.
             Wait::Backend { balancer, server, .. } => {
                 let f = facts.host(server);
                 !f.unsettled.contains("kube-apiserver") || f.taken_back.contains(balancer)
@@ -168,30 +170,38 @@ impl Answers for Wait {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let limit = LIMIT.as_secs().to_string();
+        let whole = host.wait_timeout();
+        let seconds = |limit: Duration| limit.as_secs().to_string();
+        let (limit, short) = (seconds(whole), seconds(whole / 4));
+        let rollout = ROLLOUT_LIMIT.max(whole);
         let cmd = match self {
             Wait::Api { address, version } => {
-                Cmd::script(fenced!("put_back.sh", "wait_api.sh"), [run, &url_host(*address), version, &limit])
+                Cmd::script(fenced!("report_rollbacks.sh", "process.sh", "wait_api.sh"), [run, &url_host(*address), version, &limit])
             }
-            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, "60"]),
+            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, &short]),
             Wait::Node { node, server, version, ready } => Cmd::script(
-                fenced!("heard.sh", "wait_node.sh"),
+                fenced!("node_ready.sh", "wait_node.sh"),
                 [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit],
             ),
-            Wait::Quorum => Cmd::script(fenced!("wait_quorum.sh"), [run, "60"]),
-            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("wait_backend.sh"), [run, server, &limit.as_secs().to_string()]),
-            Wait::Settled => Cmd::script(fenced!("put_back.sh", "wait_settled.sh"), [run, &limit]),
+            Wait::Quorum => Cmd::script(fenced!("quorum.sh", "wait_quorum.sh"), [run, &short]),
+            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("wait_backend.sh"), [run, server, &seconds(*limit)]),
+            Wait::Settled => Cmd::script(fenced!("report_rollbacks.sh", "wait_settled.sh"), [run, &limit]),
             Wait::Back { node, server, ready, api, etcd } => {
                 let (node, api) = (node.as_deref().unwrap_or_default(), api.as_deref().unwrap_or_default());
                 let (ready, etcd) = (if *ready { "ready" } else { "registered" }, if *etcd { "etcd" } else { "" });
-                Cmd::script(fenced!("heard.sh", "wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
+                Cmd::script(fenced!("node_ready.sh", "wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
             }
             Wait::Rollout { address, object, first } => {
                 let what = format!("{}/{}", object.kind.to_lowercase(), object.name);
                 let part = if *first { "first" } else { "whole" };
-                Cmd::script(fenced!("wait_rollout.sh"), [run, &url_host(*address), &what, &object.namespace, &limit, part])
+                Cmd::script(
+                    fenced!("kubectl.sh", "wait_rollout.sh"),
+                    [run, &url_host(*address), &what, &object.namespace, &limit, &seconds(rollout), part],
+                )
             }
         };
-        carry_out(host, cmd.timeout(LIMIT + Duration::from_secs(30))).await
+        // The limit of the script ends first, because the script reports why.
+        let limit = if matches!(self, Wait::Rollout { .. }) { rollout } else { whole };
+        carry_out(host, cmd.timeout(limit + Duration::from_secs(60))).await
     }
 }

@@ -1,7 +1,9 @@
-//! What Kubernetes' programs refuse from a minor on, because it was removed: flags, admission plugins, feature gates, from v1.21 to v1.36.
+//! What Kubernetes' programs refuse from a minor on, because it was removed: flags, admission plugins, feature gates, from v1.21 to
+//! v1.37, and the API versions that `runtime-config` may not name.
 //!
 //! Source: the reference pages of the components and of feature gates, the release notes, and the programs' source, minor by minor. What is
-//! not in the programs' help but still taken is not here.
+//! not in the programs' help but still taken is not here. Of 1.37, what its release notes name is here, and not what the source of 1.36
+//! announces.
 
 /// Flags without dashes, by program and first minor without them.
 #[rustfmt::skip]
@@ -20,6 +22,7 @@ const FLAGS: &[(&str, u64, &str)] = &[
     ("kube-controller-manager", 27, "enable-taint-manager pod-eviction-timeout"),
     ("kube-controller-manager", 31, "cloud-provider-gce-lb-src-cidrs horizontal-pod-autoscaler-downscale-delay horizontal-pod-autoscaler-upscale-delay \
         volume-host-allow-local-loopback volume-host-cidr-denylist"),
+    ("kube-controller-manager", 37, "concurrent-service-syncs"),
     ("kube-scheduler", 22, "algorithm-provider hard-pod-affinity-symmetric-weight scheduler-name"),
     ("kube-scheduler", 23, "policy-config-file policy-configmap policy-configmap-namespace use-legacy-policy-config"),
     ("kube-scheduler", 24, "address experimental-logging-sanitization port"),
@@ -38,6 +41,10 @@ const FLAGS: &[(&str, u64, &str)] = &[
     ("kubelet", 31, "iptables-drop-bit iptables-masquerade-bit keep-terminated-pod-volumes"),
     ("kubelet", 34, "cloud-config register-schedulable"),
     ("kubelet", 35, "pod-infra-container-image"),
+    ("kubelet", 37, "application-metrics-count-limit boot-id-file container-hints containerd containerd-namespace enable-load-reader \
+        event-storage-age-limit event-storage-event-limit global-housekeeping-interval log-cadvisor-usage machine-id-file \
+        storage-driver-buffer-duration storage-driver-db storage-driver-host storage-driver-password storage-driver-secure \
+        storage-driver-table storage-driver-user"),
 ];
 
 /// Flags of every program's logging, first missing in v1.26.
@@ -51,6 +58,19 @@ const ADMISSION_PLUGINS: &[(u64, &str)] = &[
     (25, "PodSecurityPolicy"),
     (30, "SecurityContextDeny"),
     (31, "PersistentVolumeLabel"),
+    (37, "PodGroupWorkloadExists"),
+];
+
+/// API versions whose types are gone, by first minor without them. An entry of `runtime-config` that names one stops the API server, whatever
+/// its value.
+const GROUP_VERSIONS: &[(u64, &str)] = &[
+    (29, "flowcontrol.apiserver.k8s.io/v1alpha1"),
+    (31, "resource.k8s.io/v1alpha2"),
+    (32, "coordination.k8s.io/v1alpha1"),
+    (34, "networking.k8s.io/v1alpha1"),
+    (35, "storagemigration.k8s.io/v1alpha1"),
+    (36, "autoscaling/v2beta1 autoscaling/v2beta2 scheduling.k8s.io/v1alpha1"),
+    (37, "scheduling.k8s.io/v1alpha2"),
 ];
 
 /// Gates, by the first minor in which no program knows them.
@@ -81,11 +101,10 @@ const FEATURE_GATES: &[(u64, &str)] = &[
         MixedProtocolLBService NetworkPolicyStatus PodHasNetworkCondition PodSecurity ServiceIPStaticSubrange \
         ServiceInternalTrafficPolicy UserNamespacesStatelessPodsSupport WindowsHostProcessContainers"),
     (29, "CSIMigrationvSphere CronJobTimeZone DownwardAPIHugePages GRPCContainerProbe JobMutableNodeSchedulingDirectives \
-        JobTrackingWithFinalizers LegacyServiceAccountTokenNoAutoGeneration MultiCIDRRangeAllocator OpenAPIV3 \
-        ProbeTerminationGracePeriod RetroactiveDefaultStorageClass SeccompDefault TopologyManager"),
+        JobTrackingWithFinalizers KubeletPodResourcesGetAllocatable LegacyServiceAccountTokenNoAutoGeneration \
+        MultiCIDRRangeAllocator OpenAPIV3 ProbeTerminationGracePeriod RetroactiveDefaultStorageClass SeccompDefault TopologyManager"),
     (30, "APISelfSubjectReview CSIMigrationAzureFile ExpandedDNSConfig ExperimentalHostUserNamespaceDefaulting \
-        IPTablesOwnershipCleanup KubeletPodResources KubeletPodResourcesGetAllocatable LegacyServiceAccountTokenTracking \
-        MinimizeIPTablesRestore ProxyTerminatingEndpoints RemoveSelfLink SecurityContextDeny"),
+        IPTablesOwnershipCleanup KubeletPodResources LegacyServiceAccountTokenTracking MinimizeIPTablesRestore ProxyTerminatingEndpoints RemoveSelfLink SecurityContextDeny"),
     (31, "APIPriorityAndFairness CSIMigrationRBD CSINodeExpandSecret ConsistentHTTPGetHandlers \
         CustomResourceValidationExpressions DefaultHostNetworkHostPortsInPodTemplates InTreePluginAWSUnregister \
         InTreePluginAzureDiskUnregister InTreePluginAzureFileUnregister InTreePluginGCEUnregister \
@@ -105,6 +124,10 @@ const FEATURE_GATES: &[(u64, &str)] = &[
     (36, "CSIMigrationPortworx HonorPVReclaimPolicy InPlacePodVerticalScalingAllocatedStatus InTreePluginPortworxUnregister \
         MemoryManager ServiceTrafficDistribution StructuredAuthorizationConfiguration TopologyAwareHints \
         WatchFromStorageWithoutResourceVersion"),
+    (37, "APIServerTracing AnonymousAuthConfigurableEndpoints AnyVolumeDataSource AuthorizeWithSelectors BtreeWatchCache \
+        ConsistentListFromCache GangScheduling OrderedNamespaceDeletion PreventStaticPodAPIReferences RelaxedDNSSearchValidation \
+        ResilientWatchCacheInitialization RetryGenerateName SidecarContainers StreamingCollectionEncodingToJSON \
+        StreamingCollectionEncodingToProtobuf StructuredAuthenticationConfiguration WorkloadAwarePreemption"),
 ];
 
 /// The first minor whose `program` does not take the flag, if it was removed.
@@ -124,6 +147,35 @@ pub fn feature_gate(name: &str) -> Option<u64> {
     first_without(FEATURE_GATES.iter().copied(), name)
 }
 
+/// The first minor whose API server has no types of this API version (`group/version`), if they were removed.
+pub fn group_version(name: &str) -> Option<u64> {
+    first_without(GROUP_VERSIONS.iter().copied(), name)
+}
+
 fn first_without(mut rows: impl Iterator<Item = (u64, &'static str)>, name: &str) -> Option<u64> {
     rows.find(|(_, names)| names.split_whitespace().any(|n| n == name)).map(|(minor, _)| minor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_1_37_has_no_more() {
+        assert_eq!(flag("kubelet", "containerd-namespace"), Some(37));
+        assert_eq!(flag("kube-controller-manager", "concurrent-service-syncs"), Some(37));
+        assert_eq!(flag("kube-apiserver", "concurrent-service-syncs"), None);
+        assert_eq!(admission_plugin("PodGroupWorkloadExists"), Some(37));
+        assert_eq!(feature_gate("SidecarContainers"), Some(37));
+        assert_eq!(group_version("scheduling.k8s.io/v1alpha2"), Some(37));
+        assert_eq!(group_version("scheduling.k8s.io/v1"), None);
+    }
+
+    #[test]
+    fn a_gate_went_with_one_minor() {
+        assert_eq!(feature_gate("KubeletPodResourcesGetAllocatable"), Some(29));
+        let names: Vec<&str> = FEATURE_GATES.iter().flat_map(|(_, names)| names.split_whitespace()).collect();
+        let different: std::collections::BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(names.len(), different.len());
+    }
 }

@@ -1,8 +1,8 @@
 # lib.sh: what benchmarks share: two sets of lab hosts, an idle machine, times and medians. Sourced, never run.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
-CTL=${CLUSTERCTL:-$ROOT/target/release/clusterctl}
-[ -x "$CTL" ] || cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml"
+[ -x "${CLUSTERCTL:-$ROOT/target/release/clusterctl}" ] || cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml"
+use_clusterctl "${CLUSTERCTL:-$ROOT/target/release/clusterctl}"
 # second COMMAND...: on the other set of hosts, kubeadm's
 second() { CLUSTERCTL_LAB_NET=${NET}2 CLUSTERCTL_LAB_SUBNET=${CLUSTERCTL_LAB2_SUBNET:-172.31.0} "$@"; }
 

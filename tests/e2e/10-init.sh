@@ -1,5 +1,6 @@
 #!/bin/bash
 # From an inventory to a cluster: five Ready nodes, three members with quorum, pods and a Service that reach each other.
+# Needs: nothing; makes its own bare hosts, for it is about preparation, too. Leaves: the 3+2 cluster of the lab's release.
 . "$(dirname "$0")/lib.sh"
 lab down >/dev/null 2>&1
 check "six plain hosts" lab up
@@ -17,11 +18,12 @@ for m in "${MASTERS[@]}"; do
     check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"
 done
 check "status says healthy" ctl status
-check "status as JSON" sh -c "'$CTL' status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
+check "status as JSON" sh -c "ctl status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
 
-kubectl create deployment web --image=$SUBNET.2:5000/agnhost:2.20 --replicas=2 -- /agnhost netexec >/dev/null
+kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
-check "two pods on two workers" until_true 60 sh -c "[ \"\$('$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get pods -l app=web -o jsonpath='{range .items[?(@.status.phase==\"Running\")]}{.spec.nodeName}{\"\\n\"}{end}' | sort -u | wc -l)\" = 2 ]"
+on_two_nodes() { [ "$(kubectl get pods -l app=web -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.spec.nodeName}{"\n"}{end}' | sort -u | wc -l)" = 2 ]; }
+check "two pods on two workers" until_true 60 on_two_nodes
 mapfile -t pods < <(kubectl get pods -l app=web -o jsonpath='{range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}')
 for from in "${pods[@]}"; do
     for to in "${pods[@]}"; do
@@ -31,6 +33,13 @@ for from in "${pods[@]}"; do
     check "pod ${from%% *} reaches the Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "$service:80" --timeout=2s
     check "pod ${from%% *} reaches the API's Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "10.96.0.1:443" --timeout=2s
 done
+if [ -n "$COREDNS_TAG" ]; then
+    available() { [ "$(kubectl -n kube-system get deployment coredns -o jsonpath='{.status.availableReplicas}')" = 2 ]; }
+    check "two replicas of CoreDNS are available" available
+    for from in "${pods[@]}"; do
+        check "pod ${from%% *} looks up the API's Service by name" until_true 20 kubectl exec "${from%% *}" -- nslookup kubernetes.default.svc.cluster.local
+    done
+fi
 check "no bootstrap token is left" test -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)"
-check "no CA key is on a worker" sh -c "! docker exec $NET-w1 find / -xdev -name 'ca.key' | grep ."
+check "no CA key is on a worker" sh -c "! on w1 find / -xdev -name 'ca.key' | grep ."
 finish

@@ -1,7 +1,8 @@
 #!/bin/bash
 # What is changed or deleted by hand is shown, exactly that, and mended, exactly that.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-kubectl_bin=$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl
+needs_cluster
 
 # drift NAME TEXT HOST COMMAND...: after the command on the host, plan shows TEXT and exits 6, apply mends it, plan is empty
 drift() {
@@ -26,10 +27,10 @@ drift "a replaced binary" /usr/local/bin/kubectl m3 sh -c 'echo x >>/usr/local/b
 drift "a changed manifest" kube-scheduler m3 sed -i 's/--bind-address=127.0.0.1/--bind-address=0.0.0.0/' /etc/kubernetes/manifests/kube-scheduler.yaml
 drift "a deleted manifest" kube-controller-manager m2 rm /etc/kubernetes/manifests/kube-controller-manager.yaml
 drift "a deleted image" kube-proxy w1 sh -c 'ctr -n k8s.io images rm $(ctr -n k8s.io images ls -q | grep kube-proxy:)'
-drift "a deleted role binding" "kubeadm:nodes-kubeadm-config" api "$kubectl_bin" -n kube-system delete rolebinding kubeadm:nodes-kubeadm-config
-drift "an emptied config map" "ConfigMap kube-system/kube-proxy" api "$kubectl_bin" -n kube-system patch configmap kube-proxy --type merge -p '{"data":{"config.conf":""}}'
-drift "a removed label" "node m2" api "$kubectl_bin" label node m2 node-role.kubernetes.io/master-
-drift "a removed taint" "node m3" api "$kubectl_bin" taint node m3 node-role.kubernetes.io/master-
+drift "a deleted role binding" "kubeadm:nodes-kubeadm-config" api kubectl -n kube-system delete rolebinding kubeadm:nodes-kubeadm-config
+drift "an emptied config map" "ConfigMap kube-system/kube-proxy" api kubectl -n kube-system patch configmap kube-proxy --type merge -p '{"data":{"config.conf":""}}'
+drift "a removed label" "node m2" api kubectl label node m2 "$NODE_LABEL-"
+drift "a removed taint" "node m3" api kubectl taint node m3 "$NODE_TAINT-"
 
 kubectl label node w1 somebody=else --overwrite >/dev/null
 kubectl taint node w1 somebody=else:PreferNoSchedule --overwrite >/dev/null

@@ -1,7 +1,9 @@
 #!/bin/bash
 # Killed at any point, the same command ends in the same cluster, and once more it does nothing.
 # $CRASHES points (12 by default; 20 and more by hand) at random times of an init, each on hosts that have their software already.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
+needs_cluster
 crashes=${CRASHES:-12}
 check "reset before" ctl reset --yes --keep-software
 start=$(millis)
@@ -17,7 +19,7 @@ n=0
 while [ $n -lt "$crashes" ]; do
     # Each attempt is killed; what it got done stays, so the points wander through the whole run. A run that ended before its kill starts anew.
     delay=$((RANDOM % (whole / 5) + 100))
-    "$CTL" init >"$WORK/crash.log" 2>&1 &
+    ctl init >"$WORK/crash.log" 2>&1 &
     pid=$!
     sleep "$(printf '%d.%03d' $((delay / 1000)) $((delay % 1000)))"
     if kill -KILL $pid 2>/dev/null; then
@@ -33,8 +35,8 @@ while [ $n -lt "$crashes" ]; do
     fi
 done
 # The lock of a killed run is let go when its connection ends or, at the latest, 30 s after its last tick.
-check "the same command ends the work" until_true 240 "$CTL" init
-check "once more does nothing" sh -c "'$CTL' init | grep -q 'nothing to do'"
+check "the same command ends the work" until_true 240 ctl init
+check "once more does nothing" sh -c "ctl init | grep -q 'nothing to do'"
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
 check "five nodes are Ready" until_true 60 nodes_ready 5
 for m in "${MASTERS[@]}"; do check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"; done
@@ -43,6 +45,6 @@ for m in m2 m3; do
 done
 check "it is another CA than the reset cluster's" test "$ca" != "$(on m1 sha256sum /etc/kubernetes/pki/ca.crt | cut -c1-64)"
 for h in "${HOSTS[@]}"; do
-    check "no half-written file on $h" sh -c "! docker exec $NET-$h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' 2>/dev/null | grep ."
+    check "no half-written file on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' 2>/dev/null | grep ."
 done
 finish

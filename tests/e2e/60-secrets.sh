@@ -1,13 +1,15 @@
 #!/bin/bash
 # No key, token or password in any argv, environment, log, plan or error; host keys are strict against real servers.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
+needs_cluster
 check "reset before" ctl reset --yes --keep-software
 samples=$WORK/argv.samples
 : >"$samples"
 # What every process on the machine shows of itself, lab hosts included, sampled while init runs.
 ( trap 'exit 0' TERM; while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -aE 'PRIVATE KEY|BEGIN|[a-z0-9]{6}\.[a-z0-9]{16}$' >>"$samples"; done ) &
 sampler=$!
-"$CTL" -vv --log-file "$WORK/init.log" --output json init >"$WORK/init.out" 2>"$WORK/init.err"
+ctl -vv --log-file "$WORK/init.log" --output json init >"$WORK/init.out" 2>"$WORK/init.err"
 status=$?
 kill $sampler 2>/dev/null; wait $sampler 2>/dev/null
 check "init with every log switched on" test $status = 0
@@ -30,26 +32,26 @@ check "none of them was in an argv or environment" sh -c "! grep -aqFf '$secrets
 check "no private key was in an argv or environment" sh -c "! grep -aqE 'BEGIN [A-Z ]*PRIVATE KEY-----' '$samples'"
 check "the log is the operator's alone" test "$(stat -c %a "$WORK/init.log")" = 600
 for h in "${NODES[@]}"; do
-    check "none is in the journal of $h" sh -c "! docker exec $NET-$h journalctl --no-pager -o cat | grep -qFf '$secrets'"
-    check "no key is readable for others on $h" sh -c "! docker exec $NET-$h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
+    check "none is in the journal of $h" sh -c "! on $h journalctl --no-pager -o cat | grep -qFf '$secrets'"
+    check "no key is readable for others on $h" sh -c "! on $h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
 done
-check "no plan shows one" sh -c "on() { :; }; docker exec $NET-m1 rm /etc/kubernetes/scheduler.conf; '$CTL' plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
+check "no plan shows one" sh -c "on m1 rm /etc/kubernetes/scheduler.conf; ctl plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
 check "and it is mended" ctl apply
 
 swapped=$WORK/known_hosts.swapped
 sed "/^$SUBNET.21 /s/ AAAA.*/ AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl/" "$KNOWN_HOSTS" >"$swapped"
 sed "s|knownHosts: .*|knownHosts: [$swapped]|" "$CLUSTERCTL_INVENTORY" >"$WORK/swapped.yaml"
 before=$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')
-out=$("$CTL" -i "$WORK/swapped.yaml" exec --limit w1 -- true 2>&1); status=$?
+out=$(ctl -i "$WORK/swapped.yaml" exec --limit w1 -- true 2>&1); status=$?
 check "a changed host key is refused (exit 5)" test $status = 5
 check "with both fingerprints" test "$(grep -o 'SHA256:[A-Za-z0-9+/]*' <<<"$out" | sort -u | wc -l)" -ge 2
 check "before any authentication" test "$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')" = "$before"
 : >"$WORK/known_hosts.empty"
 sed "s|knownHosts: .*|knownHosts: [$WORK/known_hosts.empty]|" "$CLUSTERCTL_INVENTORY" >"$WORK/unknown.yaml"
-expect "an unknown host is refused" 5 "$CTL" -i "$WORK/unknown.yaml" exec --limit w1 -- true
+expect "an unknown host is refused" 5 ctl -i "$WORK/unknown.yaml" exec --limit w1 -- true
 
 sed "s|user: ops|user: opspw\n  sudo: password|" "$CLUSTERCTL_INVENTORY" >"$WORK/password.yaml"
-check "sudo with a password from a file" env CLUSTERCTL_SUDO_PASSWORD_FILE="$LAB/ssh/opspw.password" "$CTL" -i "$WORK/password.yaml" exec --root --limit w1 -- id -u
+check "sudo with a password from a file" env CLUSTERCTL_SUDO_PASSWORD_FILE="$LAB/ssh/opspw.password" ctl -i "$WORK/password.yaml" exec --root --limit w1 -- id -u
 echo wrong >"$WORK/wrong.password"
-expect "a wrong password fails" 1 env CLUSTERCTL_SUDO_PASSWORD_FILE="$WORK/wrong.password" "$CTL" -i "$WORK/password.yaml" exec --root --limit w1 -- id -u
+expect "a wrong password fails" 1 env CLUSTERCTL_SUDO_PASSWORD_FILE="$WORK/wrong.password" ctl -i "$WORK/password.yaml" exec --root --limit w1 -- id -u
 finish

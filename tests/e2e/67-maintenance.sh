@@ -1,6 +1,8 @@
 #!/bin/bash
 # Nodes out of service and back: drains that wait for budgets and give up in good order, work and reboots between a drain and its end.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
+needs_cluster
 mark='{.spec.unschedulable}/{.metadata.annotations.clusterctl/cordoned}'
 state() { kubectl get node "$1" -o jsonpath="$mark"; }
 is() { [ "$(state "$1")" = "$2" ]; }            # is NODE UNSCHEDULABLE/MARK
@@ -17,13 +19,14 @@ expect "a dry run changes nothing" 0 ctl drain w1 w2 --dry-run
 check "cordon" ctl cordon w2
 check "a cordoned node has no mark of ours" is w2 true/
 expect "cordon once more does nothing" 0 ctl cordon w2
-kubectl create deployment web --image="$SUBNET.2:5000/agnhost:2.20" --replicas=2 -- /agnhost netexec >/dev/null
+kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
 check "both pods are on w1" until_true 60 web_on w1 2
 check "uncordon" ctl uncordon w2
 check "w2 takes pods again" is w2 /
 kubectl create pdb web --selector=app=web --min-available=2 >/dev/null
 kubectl create pdb unrelated --selector=app=unrelated --min-available=1 >/dev/null
-until_true 20 sh -c "[ \"\$('$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get pdb web -o jsonpath='{.status.expectedPods}')\" = 2 ]"
+expects_two() { [ "$(kubectl get pdb web -o jsonpath='{.status.expectedPods}')" = 2 ]; }
+until_true 20 expects_two
 
 refused drain w1 --timeout 6s
 check "a drain that is blocked names the budget with its numbers" grep -q 'budget default/web allows 0: of 2 pods 2 are healthy, 2 must be' <<<"$out"
@@ -58,7 +61,7 @@ check "the next success gives it back" ctl maintenance w2 -- true
 check "it is in service" is w2 /
 expect "maintenance without anything to do is a usage error" 2 ctl maintenance w2
 
-kubectl run naked --image="$SUBNET.2:5000/agnhost:2.20" --overrides='{"spec":{"nodeName":"w2"}}' --command -- /agnhost netexec >/dev/null
+kubectl run naked --image="$AGNHOST" --overrides='{"spec":{"nodeName":"w2"}}' --command -- /agnhost netexec >/dev/null
 until_true 30 kubectl wait --for=condition=Ready pod/naked --timeout=1s
 start=$(millis)
 refused drain w2
@@ -72,7 +75,7 @@ powered w2
 start=$(millis)
 ctl maintenance w2 --reboot >"$WORK/reboot.out" 2>&1 & run=$!
 check "the host goes down" until_true 90 grep -q 'w2: reboot' "$WORK/reboot.out"
-check "its lock is held again after the reboot" until_true 90 sh -c "grep -q 'see it up again \.\.\. [0-9]' '$WORK/reboot.out' && ! docker exec '$NET-w2' flock -n /var/lib/clusterctl/lock.flock true"
+check "its lock is held again after the reboot" until_true 90 sh -c "grep -q 'see it up again \.\.\. [0-9]' '$WORK/reboot.out' && ! on w2 flock -n /var/lib/clusterctl/lock.flock true"
 wait $run; status=$?
 check "a worker reboots between a drain and its end" test $status = 0
 [ $status = 0 ] || tail -n 20 "$WORK/reboot.out"
@@ -88,5 +91,5 @@ if kubectl get node m2 >/dev/null 2>&1; then
     check "it is in service" is m2 /
 fi
 kubectl delete deployment web >/dev/null; kubectl delete pdb web unrelated >/dev/null
-check "nothing differs afterwards" until_true 60 "$CTL" plan
+check "nothing differs afterwards" until_true 60 ctl plan
 finish

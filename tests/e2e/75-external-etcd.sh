@@ -1,7 +1,11 @@
 #!/bin/bash
 # etcd on hosts of its own: the API outlives one of them, and another machine takes its place.
+# Needs: nothing; makes its own hosts; those of etcd are bare. Leaves: two control-plane hosts, a worker and a balancer without a cluster.
 . "$(dirname "$0")/lib.sh"
-check "hosts" lab up --masters 2 --workers 1 --etcds 3
+kind=${CLUSTERCTL_LAB_HOSTS:-debian12} prepared=$kind-prepared
+lab down >/dev/null 2>&1
+check "prepared nodes and a prepared balancer, bare hosts for etcd" lab up --masters 2 --workers 1 --etcds 3 \
+    --hosts "$prepared,$prepared,$prepared,$prepared,$kind,$kind,$kind"
 lab_inventory external-etcd.yaml
 start=$(millis)
 check "init" ctl init
@@ -39,17 +43,17 @@ keep() { for e in e1 e2 e3; do process $e >"$WORK/etcd-$e"; done; }
 check "releases that are broken on purpose" lab build --broken
 write_begin
 keep
-sed -i "s/imageTag: .*/imageTag: 3.4.23-1/" "$CLUSTERCTL_INVENTORY"
+set_etcd_tag "$ETCD_NEXT"
 check "another etcd is applied" tried apply
 for e in e1 e2 e3; do
-    check "$e runs it" sh -c "docker exec $NET-$e cat /var/lib/clusterctl/binaries/etcd | grep -q etcd:3.4.23-1"
+    check "$e runs it" sh -c "on $e cat /var/lib/clusterctl/binaries/etcd | grep -q etcd:$ETCD_NEXT"
     if same $e; then fail "$e was restarted for it"; else pass "$e was restarted for it"; fi
     check "nothing is kept on $e any more" on $e test ! -e /var/lib/clusterctl/spare
 done
 expect "nothing is left to do after it" 0 ctl plan
 good=$(cat "$CLUSTERCTL_INVENTORY")
 keep
-sed -i "s/imageTag: .*/imageTag: 3.4.99-0/" "$CLUSTERCTL_INVENTORY"
+set_etcd_tag "$ETCD_BROKEN"
 start=$(millis)
 expect "an etcd that does not start is put back" 1 tried apply
 say "found and put back in $(($(millis) - start)) ms"

@@ -1,21 +1,23 @@
 #!/bin/bash
 # An upgrade of 3+2 is killed again and again, at the boundary after every few steps, and the same command goes on; then a worker dies in its
 # wave: the other one finishes, it is named, and the next run picks up it alone.
+# Needs: the hosts and the inventory of 80-upgrade.sh, with or without a cluster. Leaves: the 3+2 cluster at the next release.
 . "$(dirname "$0")/lib.sh"
 every=${EVERY:-3}
-check "reset before" sh -c "'$CTL' reset --yes --keep-software || '$E2E/../lab/lab' fresh"
-sed -i "s/^  version: .*/  version: v1.20.2/; s/imageTag: .*/imageTag: 3.4.23-0/" "$CLUSTERCTL_INVENTORY"
+check "reset before" sh -c "ctl reset --yes --keep-software || lab fresh"
+set_version "$VERSION"
+set_etcd_tag "$ETCD_TAG"
 check "init" ctl init
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
-sed "s|@REGISTRY@|$SUBNET.2:5000|" "$E2E/web.yaml" | kubectl apply -f - >/dev/null
-sed -i "s/imageTag: .*/imageTag: 3.4.23-1/" "$CLUSTERCTL_INVENTORY"
+web_manifest | kubectl apply -f - >/dev/null
+set_etcd_tag "$ETCD_NEXT"
 write_begin
 
 # killed_after N: runs the upgrade, kills it right after N steps, or when workers' turn has come; prints the step, or nothing when it ended by itself
 killed_after() {
     local line at='' pid n=0
     rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
-    "$CTL" upgrade --version $NEXT >"$WORK/fifo" 2>&1 &
+    ctl upgrade --version $NEXT >"$WORK/fifo" 2>&1 &
     pid=$!
     while read -r line; do
         echo "$line" >>"$WORK/upgrade-crash.log"
@@ -46,8 +48,8 @@ check "the control plane is there" test -z "$(kubectl get nodes --no-headers | a
 # A worker dies in its wave. Both leave at once, and one never comes back: no budget could be kept then, and none is what this is about.
 kubectl delete poddisruptionbudget web >/dev/null
 rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
-until_true 60 sh -c "! '$CTL' upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
-"$CTL" upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
+until_true 60 sh -c "! ctl upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
+ctl upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
 pid=$!
 while read -r line; do
     echo "$line" >>"$WORK/upgrade-crash.log"
@@ -61,7 +63,7 @@ check "it is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^erro
 check "the other one is there" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT
 lab start w2
 until_true 60 on w2 systemctl is-active -q kubelet
-"$CTL" upgrade --version $NEXT >"$WORK/last.log" 2>&1; status=$?
+ctl upgrade --version $NEXT >"$WORK/last.log" 2>&1; status=$?
 check "the next run ends the work" test $status = 0
 check "and touches no other node" sh -c "! grep -E '^  (w1|m[123]): (drain|run static|start or restart)' '$WORK/last.log'"
 
@@ -73,7 +75,7 @@ check "no node stays cordoned" test -z "$(kubectl get nodes --no-headers | grep 
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 ctl plan
 for h in "${HOSTS[@]}"; do
-    check "no half-written file on $h" sh -c "! docker exec $NET-$h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' \) 2>/dev/null | grep ."
+    check "no half-written file on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' \) 2>/dev/null | grep ."
 done
 rm -f "$WORK"/ha-etcd-*.db
 finish

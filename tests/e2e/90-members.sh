@@ -1,9 +1,10 @@
 #!/bin/bash
 # Members come and go under a writer: 1+1 grows to 3+3 and shrinks again, and no acknowledged write is lost.
+# Needs: nothing; makes its own hosts, prepared, for it is not about preparation. Leaves: the cluster of m1 and w1 behind lb1, and hosts that were members before.
 . "$(dirname "$0")/lib.sh"
 CTL_LOG=$WORK/members.log
 : >"$CTL_LOG"
-logged() { "$CTL" "$@" 2>&1 | tee -a "$CTL_LOG"; return "${PIPESTATUS[0]}"; }
+logged() { ctl "$@" 2>&1 | tee -a "$CTL_LOG"; return "${PIPESTATUS[0]}"; }
 # write_end WHAT: no acknowledged write is lost; failed requests are counted and told, for a busy machine may lose one
 write_end() {
     kill "$WRITER"; wait "$WRITER"
@@ -13,14 +14,14 @@ write_end() {
 }
 
 lab down >/dev/null 2>&1
-check "hosts for 3+3, as nobody has used them" lab up --masters 3 --workers 3
+check "prepared hosts for 3+3, which no cluster has used" lab up --masters 3 --workers 3 --prepared
 lab_inventory ha-haproxy.yaml
 sed -i "s|^  - name: lb1|  - name: w3\n    address: $SUBNET.23\n    roles: [worker]\n  - name: lb1|" "$CLUSTERCTL_INVENTORY"
 cp "$CLUSTERCTL_INVENTORY" "$FULL"
 inventory_of m1 w1 lb1
 check "init of 1+1" logged init
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
-kubectl create deployment stays --image=$SUBNET.2:5000/agnhost:2.20 -- /agnhost netexec >/dev/null
+kubectl create deployment stays --image="$AGNHOST" -- /agnhost netexec >/dev/null
 
 write_begin
 inventory_of m1 m2 m3 w1 w2 w3 lb1
@@ -35,10 +36,10 @@ expect "so does apply" 0 ctl plan
 # The one that goes first leads.
 id=$(etcdctl_on m3 member list | awk -F', ' '$3 == "m3" {print $1}')
 for m in m1 m2; do etcdctl_on $m move-leader "$id" >/dev/null 2>&1; done
-leads() { etcdctl_on "$1" endpoint status | cut -d, -f5 | grep -qw true; }
+leads() { etcdctl_on "$1" -w json endpoint status | python3 -c 'import json, sys; s = json.load(sys.stdin)[0]["Status"]; sys.exit(s["leader"] != s["header"]["member_id"])'; }
 check "m3 leads" leads m3
 start=$(millis)
-check "remove of two masters and two workers, one by one" sh -c "for h in m3 w3 m2 w2; do '$CTL' remove --yes \$h >>'$CTL_LOG' 2>&1 || exit 1; done"
+check "remove of two masters and two workers, one by one" sh -c "for h in m3 w3 m2 w2; do ctl remove --yes \$h >>'$CTL_LOG' 2>&1 || exit 1; done"
 say "remove of 2 masters and 2 workers: $(($(millis) - start)) ms"
 inventory_of m1 w1 lb1
 check "two nodes are Ready" nodes_ready 2

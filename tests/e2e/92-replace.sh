@@ -1,5 +1,6 @@
 #!/bin/bash
 # A join is killed at every step and goes on; a master dies for good and a new machine takes its place; hosts that may not join are refused.
+# Needs: what 90-members.sh leaves. Leaves: the cluster of m1, m2, m3, w1 and w3 behind lb1.
 . "$(dirname "$0")/lib.sh"
 # Begins with the cluster of m1, w1 and lb1 that 90-members.sh left, and bare hosts beside it.
 # killed_at_step LAST: runs the join and kills it right after the first step of m2 in this run that is not LAST; prints that step, or
@@ -7,7 +8,7 @@
 killed_at_step() {
     local line at='' pid last=$1
     rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
-    "$CTL" join m2 >"$WORK/fifo" 2>&1 &
+    ctl join m2 >"$WORK/fifo" 2>&1 &
     pid=$!
     while read -r line; do
         echo "$line" >>"$WORK/replace.log"
@@ -37,7 +38,7 @@ for _ in $(seq 60); do
     one_url_each || fail "two members with one peer URL"
 done
 check "a join killed at each of at least 10 steps ends in the same cluster ($kills kills)" test "$kills" -ge 10
-check "the same command ends the work" until_true 120 "$CTL" join m2
+check "the same command ends the work" until_true 120 ctl join m2
 check "two voting members" test "$(members m1)" = "m1 m2"
 check "no learner is left" no_learner
 expect "nothing is left to do" 0 ctl plan
@@ -46,7 +47,7 @@ check "a third one joins" ctl join m3
 
 # A host of another cluster, one with leftovers, a clone of another machine: each is named, and nothing is touched.
 inventory_of m1 m2 m3 w1 w2 lb1
-refused() { out=$("$CTL" join 2>&1); [ $? = 4 ] && grep -q "$1" <<<"$out"; }
+refused() { out=$(ctl join 2>&1); [ $? = 4 ] && grep -q "$1" <<<"$out"; }
 on w2 sh -c 'mkdir -p /var/lib/clusterctl; printf "cluster: other\nca: 0123456789abcdef\n" >/var/lib/clusterctl/cluster'
 check "a host of another cluster is refused" refused 'belongs to cluster other'
 on w2 rm -rf /var/lib/clusterctl
@@ -57,12 +58,12 @@ id=$(on w2 cat /etc/machine-id)
 on m1 cat /etc/machine-id | on w2 sh -c 'cat >/etc/machine-id'
 check "a clone is refused" refused 'same machine-id as m1'
 echo "$id" | on w2 sh -c 'cat >/etc/machine-id'
-check "no node was made for it" sh -c "! '$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get node w2"
+check "no node was made for it" sh -c "! kubectl get node w2"
 
 # One of several does not answer: the others join, it is named.
 inventory_of m1 m2 m3 w1 w2 w3 lb1
 lab kill w3
-out=$("$CTL" join 2>&1); status=$?
+out=$(ctl join 2>&1); status=$?
 check "an unreachable one among several: exit 1" test $status = 1
 check "it is named" grep -q w3 <<<"$out"
 check "the other one is in" nodes_ready 5
@@ -88,12 +89,12 @@ inventory_of m1 m2 m3 w1 w2 w3 lb1
 check "replace of a living worker" ctl replace w2 w3 --yes
 inventory_of m1 m2 m3 w1 w3 lb1
 expect "nothing is left to do after it" 0 ctl plan
-check "w3 is in, w2 is not" sh -c "'$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get node w3 && ! '$LAB/site/release/v1.20.2/bin/linux/amd64/kubectl' get node w2"
+check "w3 is in, w2 is not" sh -c "kubectl get node w3 && ! kubectl get node w2"
 # The quorum is arithmetic, not a matter of taste.
 lab kill m1
 lab kill m2
-out=$("$CTL" remove m3 --yes 2>&1); status=$?
+out=$(ctl remove m3 --yes 2>&1); status=$?
 check "what would break the quorum is refused" test $status = 4
 lab start m1; lab start m2
-check "all members are back" until_true 120 sh -c "'$CTL' status"
+check "all members are back" until_true 120 sh -c "ctl status"
 finish

@@ -1,100 +1,156 @@
 #!/usr/bin/env python3
-"""probe.py KUBECONFIG LOG [RATE]: asks for one ConfigMap through the endpoint, RATE times a second (100), each time over a new TLS connection
-and without retries, until it is told to stop (SIGTERM); every tenth time it changes a ConfigMap of its own instead. A slow answer holds up
-no other request. LOG gets one line per failed request; the last line printed is
-`requests N failed N p50-ms N p99-ms N p999-ms N longest-ms N stall-ms N rate N`, where a stall is the time between two answers."""
+"""probe.py KUBECONFIG CONTROL FOLDER [RATE]: two probes in one event loop, RATE requests a second each (100), until they are told to stop
+(SIGTERM). Every request has a new connection and no retries, and a slow answer holds up no other one.
+api      asks for one ConfigMap through the endpoint; every tenth time it changes a ConfigMap of its own instead.
+control  asks the web server CONTROL (a URL over plain HTTP), which runs on the same machine and has nothing to do with the cluster. While it
+         answers late, the machine stood still.
+FOLDER gets api.log and control.log, a line per failed request and per slow control request (failures.py), and at the end api.out and
+control.out, a line
+`requests N answered N failed N slow N p50-ms N p99-ms N p999-ms N longest-ms N stall-ms N rate N seconds N`, where a stall is the time between
+two answers, the rate is that of asking, and the seconds last until the last answer. Only a control request is called slow."""
 
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 import time
 import urllib.parse
 
+import failures
 from writer import context_of, server_of
 
 LIMIT = 10  # seconds a request may take
+# Seconds from when a control request is due to its answer, above which the machine stood still. At rest it takes milliseconds. A packet that
+# was dropped because nobody emptied a queue is sent again after 1 s, and the shortest limit that is judged by it, the Service probe's, is 3 s.
+SLOW = 1.0
 PATH = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 OWN = "/api/v1/namespaces/default/configmaps"
 OBJECTS = 100  # changed in turn
 
 
-async def ask(host, port, context, method="GET", path=PATH, body=None):
-    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+class Tally:
+    """The requests of one probe: what became of them, and its log."""
+
+    def __init__(self, folder, name):
+        self.path = os.path.join(folder, name)
+        self.log = open(self.path + ".log", "w", buffering=1)
+        self.begun, self.failed, self.slow, self.took = 0, 0, 0, []
+        self.stall, self.last = 0.0, time.monotonic()
+
+    def answered(self, took):
+        now = time.monotonic()
+        self.took.append(took)
+        self.stall, self.last = max(self.stall, now - self.last), now
+
+    def summary(self, sending, seconds):
+        took = sorted(self.took)
+        at = lambda part: int(1000 * took[min(len(took) - 1, int(part * len(took)))]) if took else -1
+        return (
+            f"requests {self.begun} answered {len(took)} failed {self.failed} slow {self.slow} p50-ms {at(0.5)} p99-ms {at(0.99)} "
+            f"p999-ms {at(0.999)} longest-ms {at(1.0)} stall-ms {int(self.stall * 1000)} rate {self.begun / sending:.0f} seconds {seconds:.1f}"
+        )
+
+    def end(self, sending, seconds):
+        with open(self.path + ".out", "w") as out:
+            out.write(self.summary(sending, seconds) + "\n")
+
+
+async def ask(url, context=None, method="GET", path="/", body=None):
+    """The status and the body of an answer, or None where the connection ended before one."""
+    reader, writer = await asyncio.open_connection(url.hostname, url.port or 80, ssl=context)
     try:
         content = json.dumps(body).encode() if body else b""
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
         more = f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n" if body else ""
-        writer.write(f"{method} {path} HTTP/1.0\r\nHost: {host}\r\n{more}\r\n".encode() + content)
+        writer.write(f"{method} {path} HTTP/1.0\r\nHost: {url.hostname}\r\n{more}\r\n".encode() + content)
         await writer.drain()
-        # The whole answer counts, not its first line: all of its JSON. (1.0 knows no chunks.)
+        # The whole answer counts, not its first line. (1.0 knows no chunks.)
         head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
-        if b" " not in head:
-            return "no answer"
-        if not rest.rstrip().endswith(b"}"):
-            return f"torn after {len(rest)} bytes"
-        return head.decode().split(" ")[1]
-    finally:
         writer.close()
+        return (head.decode().split(" ")[1], rest) if b" " in head else None
+    finally:
+        # After an answer this does nothing. After a failure it gives the socket back at once, and there may be thousands.
+        writer.transport.abort()
+
+
+async def measured(tally, what, due, request, whole, slow=None):
+    """One request is made and written down. `due` is the monotonic time at which it should begin: an event loop that stood still begins
+    late, and that counts. Of an answer with status 200, all must be there."""
+    tally.begun += 1
+    try:
+        answer = await asyncio.wait_for(request, LIMIT)
+        if answer is None:
+            kind, words = "torn", "no answer"
+        elif answer[0] != "200":
+            kind, words = f"status-{answer[0]}", failures.words_of(answer[1])
+        elif not whole(answer[1]):
+            kind, words = "torn", f"after {len(answer[1])} bytes"
+        else:
+            kind, words = None, ""
+    except Exception as e:  # whatever it is, it is a failed request
+        kind, words = failures.kind_of(e), repr(e)
+    took, ended = time.monotonic() - due, time.time()
+    if kind is None:
+        tally.answered(took)
+        if slow is None or took <= slow:
+            return
+        tally.slow += 1
+        kind, words = "slow", "answered"
+    else:
+        tally.failed += 1
+    tally.log.write(failures.line(ended - took, ended, kind, what, words))
 
 
 def before_others():
-    """A probe that waits for a processor would measure itself."""
+    """A probe that waits for a processor, or has no sockets left, would measure itself."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     except PermissionError:
         pass
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def main():
     before_others()
-    config, log = sys.argv[1], open(sys.argv[2], "w", buffering=1)
-    rate = float(sys.argv[3]) if len(sys.argv) > 3 else 100.0
-    url = urllib.parse.urlsplit(server_of(config))
+    config, folder = sys.argv[1], sys.argv[3]
+    server, control = urllib.parse.urlsplit(server_of(config)), urllib.parse.urlsplit(sys.argv[2])
+    rate = float(sys.argv[4]) if len(sys.argv) > 4 else 100.0
     context, stop = context_of(config), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     # Left from an earlier run it does as well.
     for at in range(OBJECTS):
-        await ask(url.hostname, url.port, context, "POST", OWN, {"metadata": {"name": f"probe-{at}"}})
-    took, failed, stall, last = [], 0, 0.0, time.monotonic()
+        await asyncio.wait_for(ask(server, context, "POST", OWN, {"metadata": {"name": f"probe-{at}"}}), LIMIT)
+    api_tally, control_tally, tasks = Tally(folder, "api"), Tally(folder, "control"), set()
 
-    async def one(number):
-        nonlocal failed, stall, last
-        begun = time.monotonic()
-        try:
-            # One after another's number on an object of its own: many changes of one object at once only wait for each other.
-            change = ("PATCH", f"{OWN}/probe-{number // 10 % OBJECTS}", {"data": {"number": str(number)}}) if number % 10 == 0 else ()
-            status = await asyncio.wait_for(ask(url.hostname, url.port, context, *change), LIMIT)
-            why = None if status == "200" else status
-        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError) as e:
-            why = repr(e)
-        now = time.monotonic()
-        if why is None:
-            took.append(now - begun)
-            stall, last = max(stall, now - last), now
-        else:
-            failed += 1
-            log.write(f"{time.strftime('%H:%M:%S')} request {number} after {now - begun:.2f} s: {why}\n")
+    def api(number):
+        # One after another's number on an object of its own: many changes of one object at once only wait for each other.
+        method, path, body = ("GET", PATH, None)
+        if number % 10 == 0:
+            method, path, body = ("PATCH", f"{OWN}/probe-{number // 10 % OBJECTS}", {"data": {"number": str(number)}})
+        request = ask(server, context, method, path, body)
+        return measured(api_tally, f"{method} {number}", time.monotonic(), request, lambda body: body.rstrip().endswith(b"}"))
 
-    begun, number, tasks = time.monotonic(), 0, set()
-    while not stop.is_set():
-        number += 1
-        task = asyncio.create_task(one(number))
+    def run(request):
+        task = asyncio.create_task(request)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+
+    begun, number = time.monotonic(), 0
+    while not stop.is_set():
+        due = begun + number / rate
+        number += 1
+        run(measured(control_tally, f"GET {control.path} {number}", due, ask(control, path=control.path), bool, SLOW))
+        run(api(number))
         # By the clock, not by the last request: what is late is made up for.
         ahead = begun + number / rate - time.monotonic()
         await asyncio.sleep(max(0.0, ahead))
-    spent = time.monotonic() - begun
+    sending = time.monotonic() - begun
     await asyncio.gather(*tasks)
-    took.sort()
-    at = lambda part: int(1000 * took[min(len(took) - 1, int(part * len(took)))]) if took else -1
-    print(
-        f"requests {number} failed {failed} p50-ms {at(0.5)} p99-ms {at(0.99)} p999-ms {at(0.999)} longest-ms {at(1.0)} "
-        f"stall-ms {int(stall * 1000)} rate {number / spent:.0f}",
-        flush=True,
-    )
+    for tally in (api_tally, control_tally):
+        tally.end(sending, time.monotonic() - begun)
 
 
 asyncio.run(main())

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """writer.py KUBECONFIG LOG: commits numbered ConfigMaps through the endpoint, a new connection each and no retries, until it is told to
-stop (SIGTERM). Then it reads them all back. LOG gets one line per failed request; the last line printed is
-`acknowledged N failed N missing N longest-silence-ms N`."""
+stop (SIGTERM). Then it reads them all back. LOG gets one line per failed request, see failures.py; the last line printed is
+`requests N acknowledged N failed N missing N longest-silence-ms N`."""
 
 import base64
 import http.client
@@ -12,6 +12,8 @@ import ssl
 import sys
 import tempfile
 import time
+
+import failures
 
 PERIOD = 0.05  # seconds between two requests
 LIMIT = 10  # seconds a request may take
@@ -62,25 +64,26 @@ def main():
         begun = time.monotonic()
         try:
             status, said = ask(connect, "POST", path, {"metadata": {"name": name, "labels": {"writer": prefix}}})
-            why = None if status == 201 else f"{status} {said[:200]!r}"
-        except OSError as e:
-            why = repr(e)
-        except http.client.HTTPException as e:
-            why = repr(e)
-        now = time.monotonic()
-        if why is None:
+            kind, words = (None, "") if status == 201 else (f"status-{status}", failures.words_of(said))
+        except Exception as e:  # whatever it is, it is a failed request
+            kind, words = failures.kind_of(e), repr(e)
+        now, ended = time.monotonic(), time.time()
+        if kind is None:
             acknowledged.append(name)
             longest, last = max(longest, now - last), now
         else:
             failed += 1
-            log.write(f"{time.strftime('%H:%M:%S')} {name} after {now - begun:.2f} s: {why}\n")
+            log.write(failures.line(ended - (now - begun), ended, kind, f"POST {name}", words))
         time.sleep(max(0.0, PERIOD - (now - begun)))
     _, body = ask(connect, "GET", f"{path}?labelSelector=writer%3D{prefix}")
     there = {o["metadata"]["name"] for o in json.loads(body)["items"]}
     missing = [name for name in acknowledged if name not in there]
     for name in missing:
-        log.write(f"acknowledged and missing: {name}\n")
-    print(f"acknowledged {len(acknowledged)} failed {failed} missing {len(missing)} longest-silence-ms {int(longest * 1000)}", flush=True)
+        print(f"acknowledged and missing: {name}")
+    print(
+        f"requests {number} acknowledged {len(acknowledged)} failed {failed} missing {len(missing)} longest-silence-ms {int(longest * 1000)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

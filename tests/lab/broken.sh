@@ -1,12 +1,11 @@
 # broken.sh: releases and images that are broken on purpose, for tests of roll-backs. Sourced by `lab`; `lab build --broken` makes them.
-#   v1.21.97  its API server starts, serves, and is gone some 20 s later; everything else is sound
-#   v1.21.96  the registry has no API server of it
-#   etcd:3.4.99-0  its etcd says why and exits 1
+# The record names them (DIES, ABSENT and ETCD_BROKEN of release.sh; v1.21.97, v1.21.96 and 3.4.99-0 beside v1.21.14 and etcd 3.4.23):
+#   DIES         its API server starts, serves, and is gone some 20 s later; everything else is sound
+#   ABSENT       the registry has no API server of it
+#   ETCD_BROKEN  its etcd says why and exits 1
 # shellcheck shell=bash
 
-DIES=v1.21.97
-ABSENT=v1.21.96
-ETCD_BROKEN=3.4.99-0
+BROKEN=$LAB/broken
 DIES_AFTER=20       # seconds, counted from when it begins to listen
 
 # alias NAME OLD-TAG NEW-TAG: another tag on an image that the registry holds
@@ -16,29 +15,28 @@ alias_tag() {
         curl -fsS -o /dev/null -X PUT -H "Content-Type: $type" --data-binary @- "http://$PUSH/v2/$1/manifests/$3"
 }
 
-# stamp_over NEW BINARY...: the programs of $K8S_NEXT as NEW. Both names are equally long, so nothing has to be linked: the bytes of one
+# stamp_over NEW BINARY...: the programs of $NEXT as NEW. Both names are equally long, so nothing has to be linked: the bytes of one
 # are written over those of the other.
 stamp_over() {
     local new=$1 b; shift
-    [ ${#new} = ${#K8S_NEXT} ] || die "$new is not as long as $K8S_NEXT"
-    mkdir -p "$LAB/bin/$new"
+    mkdir -p "$BROKEN/$new"
     for b in "$@"; do
-        LC_ALL=C sed "s/${K8S_NEXT//./\\.}/$new/g" "$LAB/bin/$K8S_NEXT/$b" >"$LAB/bin/$new/$b"
-        chmod 0755 "$LAB/bin/$new/$b"
+        LC_ALL=C sed "s/${NEXT//./\\.}/$new/g" "$RELEASE_FOLDER/$NEXT/$b" >"$BROKEN/$new/$b"
+        chmod 0755 "$BROKEN/$new/$b"
     done
 }
 
 # shell_tree FOLDER: a static shell with its tools
 shell_tree() {
     rm -rf "$1"; mkdir -p "$1/bin" "$1/tmp" "$1/usr/local/bin" "$1/usr/local/lib"
-    cp "$LAB/work/trees/agnhost/bin/busybox" "$1/bin/"
+    cp "$TREES/agnhost/bin/busybox" "$1/bin/"
     chroot "$1" /bin/busybox --install -s /bin
 }
 
 # The program has to be the one process with its name, whose death is the container's: so the script goes by another, and as PID 1 it passes
 # on what it is told. With --help or --version it is the program alone.
 dying_api_server() {
-    local t=$LAB/work/trees/dying
+    local t=$TREES/dying
     shell_tree "$t"
     cat >"$t/usr/local/bin/kube-apiserver" <<-'SH'
 	#!/bin/sh
@@ -61,14 +59,14 @@ dying_api_server() {
 	exit 255
 	SH
     chmod 0755 "$t/usr/local/bin/kube-apiserver"
-    push "kube-apiserver:$DIES" null -C "$t" . -C "$LAB/bin/$DIES" --transform 's,^kube-apiserver$,usr/local/lib/kube-apiserver,' kube-apiserver
+    push "kube-apiserver:$DIES" null -C "$t" . -C "$BROKEN/$DIES" --transform 's,^kube-apiserver$,usr/local/lib/kube-apiserver,' kube-apiserver
 }
 
 broken_etcd() {
-    local t=$LAB/work/trees/broken-etcd
+    local t=$TREES/broken-etcd
     shell_tree "$t"
     # Its etcdctl is sound: hosts take theirs from here before anything is swapped.
-    cp -a "$LAB/work/trees/etcd/." "$t/"
+    cp -a "$TREES/etcd/." "$t/"
     rm "$t/usr/local/bin/etcd"
     cat >"$t/usr/local/bin/etcd" <<-'SH'
 	#!/bin/sh
@@ -82,16 +80,19 @@ broken_etcd() {
 
 broken_build() {
     local digest start=$SECONDS b v
-    digest=$(inputs broken.sh images.sh trees.sh)-$(cat "$LAB/.done/kubernetes-$K8S_NEXT")
+    [ -n "$DIES" ] && [ -n "$ABSENT" ] ||
+        die "no broken releases can be made beside $NEXT: none is newer with a name as long; upgrade to another one: lab build --next"
+    digest=$(inputs broken.sh images.sh trees.sh)-$(cat "$LAB/.done/release-$NEXT")
     done_with broken "$digest" && return
     say "making releases that are broken on purpose: $DIES, $ABSENT, etcd:$ETCD_BROKEN"
+    rm -rf "$BROKEN"
     stamp_over "$DIES" kubelet kubectl kubeadm kube-apiserver
     stamp_over "$ABSENT" kubelet kubectl kubeadm
     push_registry
     for v in "$DIES" "$ABSENT"; do
-        "$LAB/bin/$v/kubelet" --version | grep -qx "Kubernetes $v" || die "the kubelet does not report $v"
-        site_binaries "$v"
-        for b in kube-controller-manager kube-scheduler kube-proxy; do alias_tag "$b" "$K8S_NEXT" "$v"; done
+        "$BROKEN/$v/kubelet" --version | grep -qx "Kubernetes $v" || die "the kubelet does not report $v"
+        site_binaries "$v" "$BROKEN/$v"
+        for b in kube-controller-manager kube-scheduler kube-proxy; do alias_tag "$b" "$NEXT" "$v"; done
     done
     dying_api_server
     broken_etcd

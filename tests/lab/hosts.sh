@@ -8,18 +8,30 @@ SSH=(ssh -i "$SSH_KEY" -o UserKnownHostsFile="$KNOWN_HOSTS" -o StrictHostKeyChec
 
 # lab_network: one bridge, with addresses that are given by hand
 lab_network() {
+    local out
     # All hosts are one kernel's: systemd, containerd and kubelet of a dozen of them need more watches than one machine's default.
     [ "$(sysctl -n fs.inotify.max_user_instances)" -ge 4096 ] || sysctl -qw fs.inotify.max_user_instances=8192
-    docker network inspect "$NET" >/dev/null 2>&1 ||
-        docker network create --label "$LABEL" --subnet "$SUBNET.0/24" --gateway "$SUBNET.1" "$NET" >/dev/null
+    own_network
+    docker network inspect "$NET" >/dev/null 2>&1 && return
+    out=$(docker network create --label "$LABEL" --label "clusterctl.lab.dir=$LAB" --subnet "$SUBNET.0/24" --gateway "$SUBNET.1" "$NET" 2>&1 >/dev/null) ||
+        die "the network $NET cannot be made with the subnet $SUBNET.0/24: $out
+Another network may have that subnet (docker network ls); CLUSTERCTL_LAB_NET and CLUSTERCTL_LAB_SUBNET choose others"
+}
+
+# own_network: hosts on a network that another lab directory made are not this lab's
+own_network() {
+    local dir
+    dir=$(docker network inspect -f '{{index .Labels "clusterctl.lab.dir"}}' "$NET" 2>/dev/null) || return 0
+    [ -z "$dir" ] || [ "$dir" = "$LAB" ] ||
+        die "the network $NET belongs to the lab in $dir: choose another with CLUSTERCTL_LAB_NET and CLUSTERCTL_LAB_SUBNET"
 }
 
 lab_site() {
     [ "$(docker inspect -f '{{.State.Running}} {{.Image}}' "$NET-site" 2>/dev/null)" = \
         "true $(docker image inspect -f '{{.Id}}' "$SITE_IMAGE")" ] && return
     docker rm -fv "$NET-site" >/dev/null 2>&1 || true
-    docker run -d --name "$NET-site" --hostname site --network "$NET" --ip "$SITE_IP" --label "$LABEL" \
-        --cap-add NET_ADMIN --sysctl net.ipv4.ip_forward=1 -v "$LAB/site:/srv/site:ro" -v "$LAB/registry:/srv/registry" "$SITE_IMAGE" >/dev/null
+    run_container "$NET-site" --hostname site --network "$NET" --ip "$SITE_IP" --label "$LABEL" \
+        --cap-add NET_ADMIN --sysctl net.ipv4.ip_forward=1 -v "$LAB/site:/srv/site:ro" -v "$LAB/registry:/srv/registry" "$SITE_IMAGE"
     wait_for 30 "the download site answers" curl -fs -o /dev/null "http://$SITE_IP/release/"
     wait_for 30 "the registry answers" curl -fs "http://$REGISTRY/v2/"
 }
@@ -35,43 +47,54 @@ list_hosts() {
         --format '{{.Label "clusterctl.lab.host"}} {{.Label "clusterctl.lab.ip"}} {{.State}}' | sort -t. -k4,4n
 }
 
-# create_host NAME IP PREFIX: the container, with every capability that this machine itself has
+# host_kind NAME: debian12 or debian13
+host_kind() { docker inspect -f '{{index .Config.Labels "clusterctl.lab.kind"}}' "$(must_have "$1")"; }
+
+# create_host NAME IP PREFIX KIND: the container, with every capability that this machine itself has
 create_host() {
-    local name=$1 ip=$2 prefix=$3 options=()
+    local name=$1 ip=$2 prefix=$3 kind=$4 options=() resolver=$RESOLVER
+    [ "$resolver" != site ] || resolver=$SITE_IP
     if [ $((0x$(awk '/^CapBnd/ {print $2}' /proc/self/status) >> 24 & 1)) = 0 ]; then
         options+=(--cap-drop SYS_RESOURCE)
     fi
     [ -d /lib/modules ] && options+=(-v /lib/modules:/lib/modules:ro)
-    docker run -d --name "$prefix-$name" --hostname "$name" --network "$NET" --network-alias "$name" --ip "$ip" \
-        --label "$LABEL" --label "clusterctl.lab.host=$name" --label "clusterctl.lab.ip=$ip" \
+    run_container "$prefix-$name" --hostname "$name" --network "$NET" --network-alias "$name" --ip "$ip" \
+        --label "$LABEL" --label "clusterctl.lab.host=$name" --label "clusterctl.lab.ip=$ip" --label "clusterctl.lab.kind=$kind" \
         --cap-add ALL "${options[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
         --security-opt systempaths=unconfined --device-cgroup-rule='a *:* rwm' --device /dev/kmsg \
-        --cgroupns private -e "LAB_SITE=$SITE_IP" --tmpfs /run --tmpfs /tmp:exec "$HOST_IMAGE" >/dev/null
+        --cgroupns private -e "LAB_SITE=$SITE_IP" -e "LAB_RESOLVER=$resolver" --tmpfs /run --tmpfs /tmp:exec "$(image_of "$name" "$kind")"
 }
+
+# know_host IP KEYS: these lines `TYPE KEY` are the SSH host keys of this address from now on
+know_host() {
+    (
+        flock 9
+        touch "$KNOWN_HOSTS"
+        { grep -v "^$1 " "$KNOWN_HOSTS" || true; awk -v ip="$1" '{print ip, $1, $2}' <<<"$2"; } >"$KNOWN_HOSTS.new"
+        mv "$KNOWN_HOSTS.new" "$KNOWN_HOSTS"
+    ) 9>"$KNOWN_HOSTS.lock"
+}
+# forget_host IP
+forget_host() { [ ! -e "$KNOWN_HOSTS" ] || (flock 9; sed -i "/^$1 /d" "$KNOWN_HOSTS") 9>"$KNOWN_HOSTS.lock"; }
 
 # host_ready NAME IP: waits for the host's keys (read over docker, a channel we trust) and for sshd to take our key
 host_ready() {
     local name=$1 ip=$2 id keys
     id=$(must_have "$name")
     wait_for 60 "$name has ssh host keys" docker exec "$id" test -s /etc/ssh/ssh_host_ecdsa_key.pub
-    keys=$(docker exec "$id" sh -c 'cat /etc/ssh/ssh_host_*_key.pub' | awk -v ip="$ip" '{print ip, $1, $2}')
-    (
-        flock 9
-        touch "$KNOWN_HOSTS"
-        { grep -v "^$ip " "$KNOWN_HOSTS" || true; printf '%s\n' "$keys"; } >"$KNOWN_HOSTS.new"
-        mv "$KNOWN_HOSTS.new" "$KNOWN_HOSTS"
-    ) 9>"$KNOWN_HOSTS.lock"
+    keys=$(docker exec "$id" sh -c 'cat /etc/ssh/ssh_host_*_key.pub')
+    know_host "$ip" "$keys"
     wait_for 90 "$name takes our key over ssh" "${SSH[@]}" "ops@$ip" true
 }
 
-# start_host NAME IP PREFIX: whatever is missing for this host to run and to be reachable
+# start_host NAME IP PREFIX KIND: whatever is missing for this host to run and to be reachable
 start_host() {
-    local name=$1 ip=$2 prefix=$3 id state=none
+    local name=$1 ip=$2 prefix=$3 kind=${4:-debian12} id state=none
     id=$(container "$name")
     [ -z "$id" ] || state=$(docker inspect -f '{{.State.Status}}' "$id")
     case $state in
         running) grep -qs "^$ip " "$KNOWN_HOSTS" && return ;;
-        none) create_host "$name" "$ip" "$prefix" ;;
+        none) create_host "$name" "$ip" "$prefix" "$kind" ;;
         *) docker start "$id" >/dev/null ;;
     esac
     host_ready "$name" "$ip"
@@ -95,59 +118,90 @@ series() {
     for ((i = 1; i <= $1; i++)); do printf '%s%d %s.%d %s\n' "$2" "$i" "$SUBNET" $(($3 + i)) "$4"; done
 }
 
-hosts_up() {
-    local masters=3 workers=2 lbs=1 etcds=0 prefix=$NET start=$SECONDS
+# with_kinds KINDS: adds to each line of stdin the next kind of a list such as debian12,debian13, over and over
+with_kinds() { awk -v list="$1" '{n = split(list, kinds, ","); print $0, kinds[(NR - 1) % n + 1]}'; }
+
+# kinds_built KINDS: builds the images of these kinds of hosts where they are missing
+kinds_built() {
+    local kind
+    for kind in ${1//,/ }; do
+        locked_build build_host "${kind%-prepared}"
+        [ "$kind" = "${kind%-prepared}" ] || locked_build build_prepared "${kind%-prepared}"
+    done
+}
+
+# up_options OPTION...: what `lab up` was asked for, checked before anything is built
+up_options() {
+    local kind
+    MASTER_COUNT=3 WORKER_COUNT=2 LB_COUNT=1 ETCD_COUNT=0 PREFIX=$NET KINDS=${CLUSTERCTL_LAB_HOSTS:-debian12} PREPARED=
     while [ $# -gt 0 ]; do
         case $1 in
-            --masters) masters=$2 ;; --workers) workers=$2 ;; --lbs) lbs=$2 ;; --etcds) etcds=$2 ;; --name) prefix=$2 ;;
+            --prepared) PREPARED=yes; shift; continue ;;
+            --masters) MASTER_COUNT=${2:-} ;; --workers) WORKER_COUNT=${2:-} ;; --lbs) LB_COUNT=${2:-} ;; --etcds) ETCD_COUNT=${2:-} ;;
+            --name) PREFIX=${2:-} ;;
+            --hosts) KINDS=${2:-} ;;
             *) die "lab up: unknown option $1" ;;
         esac
         shift 2 || die "lab up: $1 needs a value"
     done
+    [ -n "$KINDS" ] || die "lab up --hosts wants kinds of hosts, such as debian12,debian13"
+    for kind in ${KINDS//,/ }; do suite_of "${kind%-prepared}" >/dev/null || exit; done
+    [ -z "$PREPARED" ] || KINDS=${KINDS//,/-prepared,}-prepared
+}
+
+hosts_up() {
+    local start=$SECONDS
+    kinds_built "$KINDS"
     lab_network
     lab_site
-    { series "$masters" m 10 "$prefix"; series "$workers" w 20 "$prefix"
-      series "$lbs" lb 30 "$prefix"; series "$etcds" e 40 "$prefix"; } | parallel_hosts start_host
+    { series "$MASTER_COUNT" m 10 "$PREFIX"; series "$WORKER_COUNT" w 20 "$PREFIX"
+      series "$LB_COUNT" lb 30 "$PREFIX"; series "$ETCD_COUNT" e 40 "$PREFIX"; } | with_kinds "$KINDS" | parallel_hosts start_host
     list_hosts
     say "up in $((SECONDS - start)) s"
 }
 
+# hosts_add NAME IP [KIND]
 hosts_add() {
-    [ $# = 2 ] || die "lab add NAME IP"
+    local kind=${3:-${CLUSTERCTL_LAB_HOSTS:-debian12}}
+    [ $# = 2 ] || [ $# = 3 ] || die "lab add NAME IP [KIND]"
     [[ $2 == "$SUBNET".* ]] || die "the address must lie in $SUBNET.0/24"
+    kind=${kind%%,*}
+    suite_of "${kind%-prepared}" >/dev/null || exit
+    kinds_built "$kind"
     lab_network
     lab_site
-    start_host "$1" "$2" "$NET"
+    start_host "$1" "$2" "$NET" "$kind"
 }
 
 remove_host() {
     local id
     id=$(container "$1")
     [ -z "$id" ] || docker rm -fv "$id" >/dev/null
-    [ ! -e "$KNOWN_HOSTS" ] || (flock 9; sed -i "/^$2 /d" "$KNOWN_HOSTS") 9>"$KNOWN_HOSTS.lock"
+    forget_host "$2"
 }
 
-# the same hosts again, as new machines
+# the same hosts again, as new machines of the same kinds
 hosts_fresh() {
-    local hosts start=$SECONDS
-    hosts=$(list_hosts | awk '{print $1, $2}')
+    local hosts name ip start=$SECONDS
+    hosts=$(list_hosts | while read -r name ip _; do echo "$name $ip $NET $(host_kind "$name")"; done)
     [ -n "$hosts" ] || die "no hosts: run lab up first"
     parallel_hosts remove_host <<<"$hosts"
     lab_site
-    awk -v net="$NET" '{print $0, net}' <<<"$hosts" | parallel_hosts start_host
+    parallel_hosts start_host <<<"$hosts"
     list_hosts
     say "fresh in $((SECONDS - start)) s"
 }
 
 hosts_down() {
     local ids
-    ids=$(docker ps -aq --filter "label=$LABEL" --filter "network=$NET")
+    own_network
+    ids=$(docker ps -aq --filter "label=clusterctl.lab" --filter "network=$NET")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker rm -fv $ids >/dev/null
     docker network rm "$NET" >/dev/null 2>&1 || true
     rm -f "$KNOWN_HOSTS" "$KNOWN_HOSTS.lock"
     if [ "${1:-}" = --all ]; then
-        docker rmi -f "$HOST_IMAGE" "$SITE_IMAGE" >/dev/null 2>&1 || true
+        docker images -q --filter "label=$LABEL" | sort -u | xargs -r docker rmi -f >/dev/null 2>&1 || true
         rm -rf "$LAB"
     fi
 }

@@ -38,39 +38,46 @@ push() {
     rm -rf "$tmp"
 }
 
-# site_binaries STAMP: one version on the download site, with bare hex digests beside the binaries
+# site_binaries VERSION FOLDER: the folder's programs of one version on the download site, with bare hex digests beside them
 site_binaries() {
-    local dir=$SITE/release/$1/bin/linux/amd64 b
+    local dir=$SITE/release/$1/bin/linux/amd64 from=$2 b
     mkdir -p "$dir"
     for b in kubelet kubectl kubeadm; do
-        ln -f "$LAB/bin/$1/$b" "$dir/$b"
+        ln -f "$from/$b" "$dir/$b" 2>/dev/null || cp -f "$from/$b" "$dir/$b"
         sha256sum "$dir/$b" | cut -d' ' -f1 | tr -d '\n' >"$dir/$b.sha256"
     done
 }
 
-# site_release STAMP: one version on the download site and its images
+# site_release VERSION: one version of the release on the download site, and its images. The first version brings what both use.
 site_release() {
-    local stamp=$1 bin=$LAB/bin/$1 b start=$SECONDS digest
-    digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/kubernetes-$stamp")
-    done_with "release-$stamp" "$digest" && return
-    site_binaries "$stamp"
-    say "pushing the images of $stamp"
+    local version=$1 bin=$RELEASE_FOLDER/$1 b start=$SECONDS digest agnhost
+    digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/etcd-tree")-$(identity "$bin"/* "$RELEASE_FOLDER"/*)-$PAUSE_TAG-$PAUSE_NEXT
+    done_with "release-$version" "$digest" && return
+    site_binaries "$version" "$bin"
+    say "pushing the images of $version"
     push_registry
     for b in kube-apiserver kube-controller-manager kube-scheduler; do
-        push "$b:$stamp" null -C "$bin" --transform 's,^,usr/local/bin/,' "$b"
+        push "$b:$version" null -C "$bin" --transform 's,^,usr/local/bin/,' "$b"
     done
-    push "kube-proxy:$stamp" null -C "$LAB/work/trees/proxy" . -C "$bin" --transform 's,^kube-proxy$,usr/local/bin/kube-proxy,' kube-proxy
-    if [ "$stamp" = "$K8S_DEFAULT" ]; then
-        push "pause:$PAUSE_TAG" '["/pause"]' -C "$bin" pause
-        push "etcd:$ETCD_TAG" null -C "$LAB/work/trees/etcd" .
-        push "agnhost:$AGNHOST_TAG" '["/agnhost"]' -C "$LAB/work/trees/agnhost" . -C "$bin" agnhost
+    push "kube-proxy:$version" null -C "$TREES/proxy" . -C "$bin" --transform 's,^kube-proxy$,usr/local/bin/kube-proxy,' kube-proxy
+    if [ "$version" = "$VERSION" ]; then
+        agnhost=$(agnhost_program) || exit
+        push "pause:$PAUSE_TAG" '["/pause"]' -C "$RELEASE_FOLDER" pause
+        push "etcd:$ETCD_TAG" null -C "$TREES/etcd" .
+        push "agnhost:$AGNHOST_TAG" '["/agnhost"]' -C "$TREES/agnhost" . -C "${agnhost%/*}" agnhost
+        [ -z "$COREDNS_TAG" ] || push "coredns:$COREDNS_TAG" '["/coredns"]' -C "$TREES/libc" . -C "$RELEASE_FOLDER" coredns
     else
-        push "pause:$PAUSE_NEXT" '["/pause"]' -C "$LAB/bin/$K8S_DEFAULT" pause
-        push "etcd:$ETCD_NEXT" null -C "$LAB/work/trees/etcd" . -C "$LAB_SRC" --transform 's,^lib.sh$,another-image,' lib.sh
+        push "pause:$PAUSE_NEXT" '["/pause"]' -C "$RELEASE_FOLDER" pause
+        push "etcd:$ETCD_NEXT" null -C "$TREES/etcd" . -C "$LAB_SRC" --transform 's,^lib.sh$,another-image,' lib.sh
     fi
     push_registry_stop
-    # what `upgrade plan` asks for: the newest patch of each minor
-    printf '%s\n' "$stamp" >"$SITE/release/stable-${stamp:1:4}.txt"
-    mark_done "release-$stamp" "$digest"
-    say "release $stamp on the site in $((SECONDS - start)) s"
+    mark_done "release-$version" "$digest"
+    say "release $version on the site in $((SECONDS - start)) s"
+}
+
+# site_offers: what `upgrade plan` asks for, the newest patch of each minor
+site_offers() {
+    local version
+    rm -f "$SITE"/release/stable-*.txt
+    for version in "$VERSION" "$NEXT"; do printf '%s\n' "$version" >"$SITE/release/stable-1.$(minor_of "$version").txt"; done
 }

@@ -1,15 +1,17 @@
 #!/bin/bash
 # kubeadm.sh: builds the lab's cluster with kubeadm in its best scripted order; proves the lab and is the benchmark's yardstick.
-# usage: kubeadm.sh prepare | cluster | stage | upgrade | reset | all     (VERSION and NEXT in the environment pick the releases; with
-#        ETCD_TO=3.4.23-1 an upgrade swaps etcd, too)
+# usage: kubeadm.sh prepare | cluster | stage | upgrade | reset | all
+#        With SWAP_ETCD=1 in the environment an upgrade swaps etcd, too.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 . ./lib.sh
+. ./release.sh
 . ./hosts.sh
 
-VERSION=${VERSION:-$K8S_DEFAULT}
-NEXT=${NEXT:-$K8S_NEXT}
-ETCD_TO=${ETCD_TO:-$ETCD_TAG}
+read_record
+ETCD_TO=$ETCD_TAG; [ -z "${SWAP_ETCD:-}" ] || ETCD_TO=$ETCD_NEXT
+# The lab may have no image of CoreDNS, and pods that never start hold up drains.
+NO_ADD_ON=; [ -n "$COREDNS_TAG" ] || NO_ADD_ON=,addon/coredns
 TOKEN=abcdef.0123456789abcdef
 CERT_KEY=$(printf '%064d' 7)
 JOIN_TIMEOUT=300
@@ -32,8 +34,8 @@ all()    { local c=$1 h; shift; for h in "$@"; do echo "$h"; done | parallel_hos
 
 prepare_node() {
     on "$1" bash -s -- "$VERSION" "$PAUSE_TAG" "$SITE_IP" "$REGISTRY" <kubeadm/node.sh
-    local images="^pause:|^kube-proxy:$VERSION"
-    case $1 in m*) images="^pause:|^etcd:|:$VERSION" ;; esac
+    local images="^pause:|^coredns:|^kube-proxy:$VERSION"
+    case $1 in m*) images="^pause:|^etcd:|^coredns:|:$VERSION" ;; esac
     preload_host "$1" - "$images"
 }
 
@@ -70,19 +72,20 @@ prepare() {
 # the configuration of init, and of joins (control plane when a third argument is given)
 config_init() {
     cat <<END
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/$KUBEADM_API
 kind: InitConfiguration
 bootstrapTokens: [{token: $TOKEN, ttl: 24h0m0s}]
 certificateKey: "$CERT_KEY"
 localAPIEndpoint: {advertiseAddress: ${IP[$1]}, bindPort: 6443}
-nodeRegistration: {criSocket: /run/containerd/containerd.sock, name: $1}
+nodeRegistration: {criSocket: $CRI_SOCKET, name: $1}
 ---
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/$KUBEADM_API
 kind: ClusterConfiguration
 kubernetesVersion: $VERSION
 imageRepository: $REGISTRY
 controlPlaneEndpoint: "$ENDPOINT"
 etcd: {local: {imageTag: "$ETCD_TAG"}}
+${COREDNS_TAG:+dns: {imageTag: \"$COREDNS_TAG\"\}}
 networking: {podSubnet: 10.244.0.0/16, serviceSubnet: 10.96.0.0/12}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -91,6 +94,7 @@ cgroupDriver: cgroupfs
 imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 evictionHard: {nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
+${FAIL_CGROUP_V1:+failCgroupV1: $FAIL_CGROUP_V1}
 ---
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
@@ -99,10 +103,10 @@ END
 }
 config_join() {
     cat <<END
-apiVersion: kubeadm.k8s.io/v1beta2
+apiVersion: kubeadm.k8s.io/$KUBEADM_API
 kind: JoinConfiguration
 discovery: {bootstrapToken: {apiServerEndpoint: "$ENDPOINT", token: $TOKEN, caCertHashes: ["$CA_HASH"]}}
-nodeRegistration: {criSocket: /run/containerd/containerd.sock, name: $1}
+nodeRegistration: {criSocket: $CRI_SOCKET, name: $1}
 END
     [ -z "${2:-}" ] || echo "controlPlane: {localAPIEndpoint: {advertiseAddress: ${IP[$1]}, bindPort: 6443}, certificateKey: \"$CERT_KEY\"}"
 }
@@ -146,7 +150,7 @@ cluster() {
     local n=0 h m pids=()
     for h in "${NODES[@]}"; do n=$((n + 1)); place_cni $n "$h"; done
     T0=$(now)
-    config_init "${MASTERS[0]}" | kubeadm_run "${MASTERS[0]}" init --upload-certs --skip-phases=preflight,addon/coredns
+    config_init "${MASTERS[0]}" | kubeadm_run "${MASTERS[0]}" init --upload-certs --skip-phases=preflight$NO_ADD_ON
     say "${MASTERS[0]} initialised at $(since "$T0") s"
     CA_HASH=sha256:$(on "${MASTERS[0]}" sh -c \
         'openssl x509 -pubkey -noout -in /etc/kubernetes/pki/ca.crt | openssl pkey -pubin -outform der | sha256sum | cut -d" " -f1')
@@ -233,7 +237,7 @@ upgrade() {
     echo "whole-ms $whole"
 }
 
-reset_node() { on "$1" bash -s <kubeadm/reset.sh; }
+reset_node() { on "$1" bash -s -- "$RESET_SKIPS" "$CRI_SOCKET" <kubeadm/reset.sh; }
 reset() {
     local t; t=$(now)
     all reset_node "${NODES[@]}"
@@ -247,5 +251,5 @@ case ${1:-} in
     upgrade) upgrade ;;
     reset)   reset ;;
     all)     prepare; cluster ;;
-    *)       sed -n 's/^# usage: /usage: /p; s/^#        ETCD_TO/       ETCD_TO/p' kubeadm.sh >&2; exit 2 ;;
+    *)       sed -n 's/^# usage: /usage: /p; s/^#        With/       With/p' kubeadm.sh >&2; exit 2 ;;
 esac

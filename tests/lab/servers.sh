@@ -5,14 +5,24 @@ HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,km
 REPO_PACKAGES="containerd runc containernetworking-plugins conntrack socat ethtool ebtables iptables haproxy nginx-light
     libnginx-mod-stream keepalived curl openssl etcd-server etcd-client ipvsadm ipset"
 
-# bootstrap OUTPUT ARG...: mmdebstrap from this machine's own Debian sources
+# bootstrap SUITE OUTPUT ARG...: mmdebstrap from this machine's own Debian sources. In the mode `unshare` every mount is made in a mount
+# namespace that ends with the command; the mode `root` once left a sysfs mounted over this machine's /sys.
 bootstrap() {
-    local out=$1; shift
+    local suite=$1 out=$2; shift 2
     need mmdebstrap
     private_apt
-    sed 's/^Types:.*/Types: deb/' "$LAB/apt/debian.sources" >"$LAB/apt/binary-only"
-    nice mmdebstrap --quiet --mode=root --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-        --dpkgopt='path-exclude=/usr/share/doc/*' "$@" bookworm "$out" - <"$LAB/apt/binary-only"
+    sed "s/^Types:.*/Types: deb/; s/bookworm/$suite/g" "$LAB/apt/debian.sources" >"$LAB/apt/binary-only-$suite"
+    nice mmdebstrap --quiet --mode=unshare --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+        --dpkgopt='path-exclude=/usr/share/doc/*' "$@" "$suite" "$out" - <"$LAB/apt/binary-only-$suite"
+}
+
+# suite_of KIND: the Debian suite of a kind of host
+suite_of() {
+    case $1 in
+        debian12) echo bookworm ;;
+        debian13) echo trixie ;;
+        *) die "unknown kind of host: $1 (debian12 or debian13)" ;;
+    esac
 }
 
 lab_keys() {
@@ -23,18 +33,20 @@ lab_keys() {
     chmod 0600 "$SSH_KEY" "$LAB/ssh/opspw.password"
 }
 
-# the plain host, and beside it every .deb that such a host lacks, as a flat apt repository
+# build_host KIND: the image of a plain host, and beside it every .deb that such a host lacks, as a flat apt repository
 build_host() {
-    local digest work=$LAB/work/host repo=$LAB/work/apt hash start=$SECONDS
+    local kind=$1 digest suite work repo hash start=$SECONDS site
+    suite=$(suite_of "$kind") || exit
+    work=$LAB/work/host-$kind repo=$LAB/work/apt-$kind site=$SITE/apt-$kind
     digest=$(inputs servers.sh Dockerfile.host host/setup host/lab-init)
-    done_with host "$digest" && docker image inspect "$HOST_IMAGE" >/dev/null 2>&1 && return
-    say "bootstrapping the host image and the apt repository"
+    done_with "host-$kind" "$digest" && docker image inspect "$HOST_IMAGE:$kind" >/dev/null 2>&1 && return
+    say "bootstrapping the image of $kind hosts and their apt repository"
     need apt-utils
     rm -rf "$work" "$repo"; mkdir -p "$work" "$repo"
     hash=$(openssl passwd -6 -stdin <"$LAB/ssh/opspw.password")
     # shellcheck disable=SC2016
     PUBLIC_KEY=$(cat "$SSH_KEY.pub") OPSPW_HASH=$hash REPO_PACKAGES=${REPO_PACKAGES//$'\n'/ } \
-        bootstrap "$work/host.tar" --variant=minbase --include="$HOST_PACKAGES" \
+        bootstrap "$suite" "$work/host.tar" --variant=minbase --include="$HOST_PACKAGES" \
         --customize-hook='chroot "$1" apt-get -qq clean' \
         --customize-hook='chroot "$1" apt-get -qq install -y --no-install-recommends --download-only $REPO_PACKAGES >/dev/null' \
         --customize-hook="sync-out /var/cache/apt/archives $repo" \
@@ -42,15 +54,20 @@ build_host() {
     rm -rf "$repo/partial" "$repo/lock"
     (cd "$repo" && apt-ftparchive packages . >Packages && gzip -9kf Packages && apt-ftparchive release . >Release)
     cp "$LAB_SRC/host/lab-init" "$LAB_SRC/Dockerfile.host" "$work/"
-    DOCKER_BUILDKIT=0 docker build -q -t "$HOST_IMAGE" --label "$LABEL" -f "$work/Dockerfile.host" "$work" >/dev/null 2>"$work/build.log" ||
-        { cat "$work/build.log" >&2; die "docker build of $HOST_IMAGE failed"; }
+    docker_build "$HOST_IMAGE:$kind" Dockerfile.host "$work"
     # a site that is being served keeps its old repository until the new one is whole
-    rm -rf "$SITE/apt.old"
-    [ ! -e "$SITE/apt" ] || mv "$SITE/apt" "$SITE/apt.old"
-    mv "$repo" "$SITE/apt"
-    rm -rf "$SITE/apt.old" "$work/host.tar"
-    mark_done host "$digest"
-    say "host image and apt repository ready in $((SECONDS - start)) s ($(find "$SITE/apt" -name '*.deb' | wc -l) packages)"
+    rm -rf "$site.old"
+    [ ! -e "$site" ] || mv "$site" "$site.old"
+    mv "$repo" "$site"
+    rm -rf "$site.old" "$work/host.tar"
+    mark_done "host-$kind" "$digest"
+    say "image of $kind hosts and apt repository ready in $((SECONDS - start)) s ($(find "$site" -name '*.deb' | wc -l) packages)"
+}
+
+# docker_build IMAGE DOCKERFILE FOLDER
+docker_build() {
+    DOCKER_BUILDKIT=0 docker build -q -t "$1" --label "$LABEL" -f "$3/$2" "$3" >/dev/null 2>"$3/build.log" ||
+        { cat "$3/build.log" >&2; die "docker build of $1 failed"; }
 }
 
 build_site() {
@@ -59,10 +76,9 @@ build_site() {
     done_with site "$digest" && docker image inspect "$SITE_IMAGE" >/dev/null 2>&1 && return
     say "bootstrapping the site image"
     rm -rf "$work"; mkdir -p "$work"
-    bootstrap "$work/site.tar" --variant=minbase --include=nginx-light,docker-registry,iproute2
+    bootstrap bookworm "$work/site.tar" --variant=minbase --include=nginx-light,docker-registry,iproute2
     cp "$LAB_SRC"/site/{run,nginx.conf,registry.yml} "$LAB_SRC/Dockerfile.site" "$work/"
-    DOCKER_BUILDKIT=0 docker build -q -t "$SITE_IMAGE" --label "$LABEL" -f "$work/Dockerfile.site" "$work" >/dev/null 2>"$work/build.log" ||
-        { cat "$work/build.log" >&2; die "docker build of $SITE_IMAGE failed"; }
+    docker_build "$SITE_IMAGE" Dockerfile.site "$work"
     rm -f "$work/site.tar"
     mark_done site "$digest"
     say "site image ready in $((SECONDS - start)) s"

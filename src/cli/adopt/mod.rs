@@ -14,28 +14,27 @@ mod text;
 mod tests;
 
 use super::Call;
-use super::operate::Mode;
-use super::operate::{carry_out, look, luggage, planned, refuse, worst};
+use super::operate::{carry_out, look, planned, refuse, run_inputs, worst};
 use super::save::{self, Existing};
 use super::session::Observed;
 use super::session::{self, Reach, Session};
 use crate::error::Exit;
 use crate::inventory::{self, Inventory, merge};
-use crate::plan::{Plan, adopt};
+use crate::plan::{Goal, Plan, WholeRun, adopt};
 
-/// Take over a cluster that kubeadm made
+/// Take over a cluster that was created by kubeadm
 ///
-/// Reads the cluster through one of its control-plane hosts, writes an inventory of it, and shows what `apply` would change afterwards,
-/// with the reasons. Then it asks, and leaves marks on the hosts by which later runs know whose they are: nothing is restarted, and nothing
-/// that runs is changed. Without HOST, an inventory that is there already is used.
+/// Reads the cluster through one of its control-plane hosts, writes an inventory for it, and shows what `apply` would change afterwards,
+/// with the reasons. After you confirm, the hosts are marked as belonging to this cluster. Nothing is restarted, and nothing that runs is
+/// changed. Without HOST, the existing inventory is used.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl adopt -i prod.yaml admin@192.0.2.11\n  clusterctl adopt -i prod.yaml --dry-run")]
 pub struct Args {
-    /// A control-plane host of the cluster, `[USER@]HOST[:PORT]`; what is left out comes from ssh_config
+    /// A control-plane host of the cluster, `[USER@]HOST[:PORT]`; the defaults for user and port come from ssh_config
     #[arg(value_name = "HOST")]
     host: Option<String>,
-    /// YAML file with fields of an inventory that the cluster cannot tell, such as `ssh` and `artifacts`, laid over what is read; entries
-    /// of `hosts` go by name
+    /// YAML file with inventory fields that cannot be read from the cluster, such as `ssh` and `artifacts`; they override what is read, and
+    /// entries of `hosts` are matched by name
     #[arg(long, value_name = "FILE", requires = "host")]
     with: Option<PathBuf>,
     /// Private key to log in with
@@ -44,7 +43,7 @@ pub struct Args {
     /// Jump hosts, in order
     #[arg(long, value_name = "USER@HOST:PORT", requires = "host")]
     jump: Vec<String>,
-    /// The host at the endpoint, if its haproxy is to become clusterctl's with the next `apply`
+    /// The host at the endpoint, if the next `apply` shall configure its haproxy
     #[arg(long, value_name = "NAME=ADDRESS", requires = "host", value_parser = balancer)]
     load_balancer: Option<(String, String)>,
 }
@@ -161,8 +160,8 @@ fn written(call: &Call, text: &str) -> Result<(), Exit> {
 /// Shows what the inventory would change, asks, and marks the hosts.
 async fn take_over(session: &Session, call: &Call) -> Result<Exit, Exit> {
     let (report, inv) = (&session.report, &session.inventory);
-    let luggage = luggage::pack(session, call).await?;
-    let Observed { facts, failures, .. } = look(session, &luggage, &Mode::Plan).await;
+    let run_inputs = run_inputs::pack(session, call).await?;
+    let Observed { facts, failures, .. } = look(session, &run_inputs, &Goal::Keep, &[]).await;
     let failures: Vec<_> = failures.into_iter().chain(session.unreachable()).collect();
     let found = adopt::blockers(inv, &facts);
     if !found.is_empty() {
@@ -171,7 +170,7 @@ async fn take_over(session: &Session, call: &Call) -> Result<Exit, Exit> {
         return Err(if failures.is_empty() { Exit::Refused } else { worst(&failures) });
     }
     let (marks, adopted) = Plan::of(&adopt::page(inv, &facts), &facts);
-    let (found, rest) = planned(session, &luggage, &adopted, &Mode::Plan)?;
+    let WholeRun { refusals: found, plan: rest, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;
     if !found.is_empty() {
         refuse(session, &found);
         return Err(Exit::Refused);

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::cli::Call;
-use crate::cli::session::{Reach, Session, supported};
+use crate::cli::session::{Reach, Session};
 use crate::error::Exit;
 use crate::facts::kubeadm::{self, ClusterConfiguration};
 use crate::facts::{self, ClusterFacts, HostFacts, ObjectRef};
 use crate::host::Host;
 use crate::inventory::{Inventory, KubeVersion};
+use crate::versions::Unsupported;
 use crate::{layout, versions};
 
 /// Where to begin: `[USER@]HOST[:PORT]`.
@@ -83,8 +84,7 @@ pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Valu
             ));
         }
     };
-    supported(&version).map_err(|e| refused(e, "upgrade the cluster with kubeadm first"))?;
-    let v = versions::of(&version).ok_or(Exit::Refused)?;
+    let v = versions::lookup(&version).map_err(|e| refused(e.to_string(), unsupported(&e)))?;
     let asked = asked(host.as_ref(), address, v).await;
     drop(busy);
     let cluster = asked.map_err(|said| {
@@ -106,7 +106,7 @@ pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Valu
     let config =
         kubeadm::cluster_configuration(&config).map_err(|e| refused(e, "see `kubectl -n kube-system get cm kubeadm-config -o yaml`"))?;
     beyond(&config, manifest).map_err(|what| {
-        let hint = "an inventory has no such field, so the next change would take it away; the README names what can be adopted";
+        let hint = "an inventory has no such field, so the next change would take it away; docs/guides/adopt.md names what can be adopted";
         refused(format!("the cluster has what clusterctl cannot keep: {what}"), hint)
     })?;
     let image = |o: &Value| o["spec"]["template"]["spec"]["containers"][0]["image"].as_str().map(String::from);
@@ -115,6 +115,14 @@ pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Valu
     let core_dns = found("Deployment", "apps", "coredns").and_then(image);
     let etcd = f.pods.get("etcd").map(|p| p.image.clone());
     Ok(Found { config, version, v, address: address.to_string(), kubelet, proxy, core_dns, etcd, nodes: cluster.nodes })
+}
+
+/// What to do with a cluster whose version cannot be adopted.
+pub(super) fn unsupported(why: &Unsupported) -> &'static str {
+    match why {
+        Unsupported::TooOld(_) => "upgrade the cluster with kubeadm first",
+        Unsupported::TooNew(_) => "adopt the cluster with a newer clusterctl",
+    }
 }
 
 /// What would be lost, in words.
@@ -164,9 +172,13 @@ async fn asked(host: &dyn Host, address: std::net::IpAddr, v: &versions::Minor) 
         |kind: &str, name: &str| json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"namespace": "kube-system", "name": name}});
     let objects =
         [map("kubeadm-config"), map(v.kubelet_config), map("kube-proxy"), app("DaemonSet", "kube-proxy"), app("Deployment", "coredns")];
-    let out = host.run(facts::cluster::request(address, &objects, &[])).await.map_err(|e| crate::error::chain(&e))?;
+    let questions = facts::cluster::Questions::new(&objects, &[]);
+    let out = host.run(questions.request(address)).await.map_err(|e| crate::error::chain(&e))?;
     match out.status {
-        0 => facts::cluster::parse(host.name(), &out.stdout).map(|(facts, _)| facts),
+        0 => {
+            let answered = questions.read(host.name(), &out);
+            answered.cluster.filter(|_| answered.failed.is_empty()).ok_or_else(|| answered.failed.join("\n"))
+        }
         facts::cluster::NOT_SERVING => Err("it does not serve, or admin.conf is missing".into()),
         _ => Err(String::from_utf8_lossy(&out.stderr).trim().to_string()),
     }

@@ -65,6 +65,14 @@ fn clusterctl_would_write_what_kubeadm_wrote() {
 }
 
 #[test]
+fn a_cluster_that_is_too_new_is_not_sent_to_kubeadm() {
+    let hint =
+        |version: &str| super::read::unsupported(&versions::lookup(&version.parse().expect("a version")).expect_err("it is not supported"));
+    assert_eq!(hint("v1.27.4"), "upgrade the cluster with kubeadm first");
+    assert_eq!(hint("v1.38.0"), "adopt the cluster with a newer clusterctl");
+}
+
+#[test]
 fn the_inventory_says_what_is_not_a_default_and_nothing_else() {
     let (text, inv) = written(&found("v1.36.2"), "m1.example.org");
     let sections: Vec<&str> = text.lines().filter(|l| l.ends_with(':') && !l.starts_with([' ', '#'])).collect();

@@ -9,8 +9,9 @@ use super::report::Report;
 use super::save::{self, Existing, FileLock};
 use super::session::{Reach, Session};
 use crate::error::{Exit, Failure};
-use crate::host::{Cmd, Secret};
+use crate::host::{Cmd, Host, Secret};
 use crate::inventory::{HostEntry, LoadBalancerKind};
+use crate::plan::cluster::mark_field;
 use crate::step::StepError;
 use crate::{layout, yaml};
 
@@ -20,17 +21,17 @@ mod tests;
 
 /// Fetch the administrator's kubeconfig
 ///
-/// Read from a control-plane host. Cluster and context are named after the cluster of the inventory. Whoever has this file may do
-/// everything in the cluster.
+/// The kubeconfig is read from a control-plane host. Its cluster and its context are named after the cluster of the inventory. Whoever has
+/// this file has full access to the cluster.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl kubeconfig --merge && kubectl get nodes\n  clusterctl kubeconfig --output-file prod.kubeconfig"
 )]
 pub struct Args {
-    /// Merge into the file of $KUBECONFIG, or ~/.kube/config, and make it the current context; the old file is kept beside it
+    /// Merge into the file of $KUBECONFIG, or ~/.kube/config, and select the context; a copy of the old file is kept beside it
     #[arg(long, conflicts_with = "output_file")]
     merge: bool,
-    /// Write to this file, in place of standard output
+    /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
 }
@@ -43,7 +44,7 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
 }
 
 async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
-    let session = Session::open(call, Reach::Masters).await?;
+    let session = Session::open_to_look(call, Reach::Masters).await?;
     let report = &session.report;
     let name = session.inventory.cluster.name.clone();
     let (master, fetched) = fetch(&session).await?;
@@ -76,9 +77,13 @@ async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
     let mut failures = session.unreachable();
     for master in session.masters() {
         let Some(host) = session.hosts.get(&master.name) else { continue };
-        let failed = |source| Failure { host: master.name.clone(), phase: "kubeconfig".into(), step: "read admin.conf".into(), source };
+        let failed =
+            |source| Failure { host: master.name.clone(), phase: "kubeconfig".into(), step: "read admin.conf".into(), place: None, source };
         match host.run(Cmd::root(["cat", layout::ADMIN_CONF])).await {
-            Ok(out) if out.status == 0 => return Ok((master, Secret::from(out.stdout))),
+            Ok(out) if out.status == 0 => {
+                belongs(session, master, host.as_ref()).await?;
+                return Ok((master, Secret::from(out.stdout)));
+            }
             Ok(out) => {
                 let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
                 failures.push(failed(StepError::Refused { status: out.status, said }));
@@ -92,6 +97,22 @@ async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
     }
     session.report.ending("no control-plane host gave a kubeconfig", "`clusterctl init` founds the cluster, if there is none yet");
     Err(Exit::Failed)
+}
+
+/// Refuses a host that carries the mark of another cluster: its kubeconfig would get the name of this one. A host without a mark is taken as it
+/// is, because a cluster that kubeadm made has none.
+async fn belongs(session: &Session, master: &HostEntry, host: &dyn Host) -> Result<(), Exit> {
+    let Ok(out) = host.run(Cmd::root(["cat", layout::OWNERSHIP])).await else { return Ok(()) };
+    let mark = String::from_utf8_lossy(&out.stdout);
+    let name = &session.inventory.cluster.name;
+    match mark_field(&mark, "cluster:") {
+        other if out.status == 0 && !other.is_empty() && other != name => {
+            let message = format!("{} belongs to cluster {other}, and the inventory is that of cluster {name}", master.name);
+            session.report.error(message, Some("use the inventory of that cluster"));
+            Err(Exit::Refused)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write_to(report: &Report, path: &Path, config: &Value, name: &str) -> Result<Exit, Exit> {

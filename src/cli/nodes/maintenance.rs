@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
-use super::{Drains, Flags, Verb, duration};
+use super::{Drains, Flags, Verb};
 use crate::cli::Call;
+use crate::cli::args::duration_or_zero;
 use crate::cli::session::Reach;
 use crate::error::Exit;
-use crate::plan::{Share, nodes};
+use crate::plan::{Parallelism, nodes};
 
 pub(super) const NAME: &str = "maintenance";
 
-/// Run a command on hosts, or reboot them, while their nodes are out of service
+/// Run a command on hosts, or reboot them, while their nodes are drained
 ///
-/// Each host: its pods leave, the command runs as root (no shell reads it), the host reboots if that is asked for, and once its node is
-/// Ready again it takes pods as before. Control planes, etcd hosts and balancers go first and one after another, each only while etcd can do
-/// without it, and each seen back in service before the next. Where the command fails, the node stays cordoned and counts as one of those
-/// that may be unavailable; `uncordon` gives it back. A node that was cordoned before stays so.
+/// For each host: the node is drained, the command runs as root without a shell, the host reboots if `--reboot` is given, and the node is
+/// uncordoned once it is Ready again. Control-plane hosts, etcd hosts and load balancers come first and one after another. Each of them is
+/// touched only while etcd keeps its quorum without it, and must be back in service before the next one. If the command fails, the node
+/// stays cordoned and counts as one of those that may be unavailable; `uncordon` puts it back into service. A node that was cordoned before
+/// stays cordoned.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl maintenance w1 w2 --max-unavailable 2 -- apt-get -y dist-upgrade\n  clusterctl maintenance m1 m2 m3 w1 --reboot\n  \
@@ -25,17 +27,17 @@ pub struct Args {
     /// Hosts, by their names in the inventory
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
-    /// Reboot each host, after the command if there is one
+    /// Reboot each host, after the command if one is given
     #[arg(long)]
     reboot: bool,
-    /// Workers out of service at once: a number, or a part of all workers
+    /// How many workers may be out of service at once: a number or a percentage of all workers
     #[arg(long, value_name = "N|P%", default_value = "1")]
-    max_unavailable: Share,
+    max_unavailable: Parallelism,
     /// How long the command may take on a host
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration_or_zero)]
     command_timeout: Duration,
-    /// How long a host may take until SSH answers again
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    /// How long a host may take until it can be reached by SSH again
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = duration_or_zero)]
     reboot_timeout: Duration,
     #[command(flatten)]
     flags: Flags,

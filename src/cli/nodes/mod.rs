@@ -5,22 +5,23 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::args::duration_or_zero;
 use super::operate::{carry_out, refuse, shown};
 use super::session::{Observed, Reach, Session};
 use super::{Call, limit};
 use crate::error::{Exit, Failure};
-use crate::facts::evictions::{self, BUDGETS, PODS};
+use crate::facts::evictions::{self, PODS};
 use crate::host::HostName;
-use crate::inventory::parse_duration;
 use crate::plan::budgets::{self, Finding};
-use crate::plan::{Page, Plan, Share, Width, blockers, nodes};
-use crate::step::drain::{ByHand, How};
+use crate::plan::{Page, Parallelism, Plan, Width, blockers, nodes};
+use crate::step::drain::{DrainExtras, DrainOptions};
 
 pub mod maintenance;
 
-/// Let nodes take no new pods
+/// Mark nodes as unschedulable
 ///
-/// What runs on them stays. A node that is cordoned already is left as it is, but for this: no run of clusterctl gives it back any more.
+/// The pods that run on the nodes stay. A node that is already cordoned stays cordoned, and from now on only `uncordon` makes it
+/// schedulable again, not another run of clusterctl.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl cordon w1 w2")]
 pub struct CordonArgs {
@@ -29,7 +30,7 @@ pub struct CordonArgs {
     hosts: Vec<String>,
 }
 
-/// Let nodes take pods again, whoever cordoned them
+/// Mark nodes as schedulable, whoever cordoned them
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl uncordon w1")]
 pub struct UncordonArgs {
@@ -38,11 +39,12 @@ pub struct UncordonArgs {
     hosts: Vec<String>,
 }
 
-/// Let all pods leave nodes, and keep the nodes out of service
+/// Drain nodes and keep them cordoned
 ///
-/// By kubectl's rules: pods of DaemonSets stay, disruption budgets are obeyed, pods that nothing would make anew or that keep data in
-/// emptyDir volumes need their flags. A budget that allows nothing now may allow it later: the drain goes on trying until its time is over.
-/// Then it stops, names the budgets and the pods they cover, and gives the node back if it was in service before. Undo with `uncordon`.
+/// The rules are those of `kubectl drain`: pods of DaemonSets stay, disruption budgets are obeyed, and flags are needed for pods without a
+/// controller and for pods with data in emptyDir volumes. If a disruption budget allows no eviction now, the drain tries again until
+/// `--timeout`. Then the drain stops, names the budgets and the pods that they cover, and uncordons the node if the node was schedulable
+/// before. `uncordon` undoes a drain.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Example:\n  clusterctl drain w1 --delete-emptydir-data\n  clusterctl drain w1 w2 w3 --max-unavailable 2 --timeout 15m"
@@ -51,9 +53,9 @@ pub struct DrainArgs {
     /// Hosts, by their names in the inventory
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
-    /// Workers drained at once: a number, or a part of all workers; control planes go one after another
+    /// How many workers are drained at once: a number or a percentage of all workers; control-plane nodes are drained one after another
     #[arg(long, value_name = "N|P%", default_value = "1")]
-    max_unavailable: Share,
+    max_unavailable: Parallelism,
     #[command(flatten)]
     flags: Flags,
 }
@@ -61,35 +63,35 @@ pub struct DrainArgs {
 /// kubectl drain's own.
 #[derive(clap::Args, Debug)]
 struct Flags {
-    /// Let pods go that nothing makes anew
+    /// Delete pods that no controller would recreate
     #[arg(long)]
     force: bool,
-    /// As with kubectl; always on, for pods of DaemonSets would come back at once
+    /// Accepted as with kubectl; pods of DaemonSets are always ignored
     #[arg(long)]
     ignore_daemonsets: bool,
-    /// Let pods go that keep data in emptyDir volumes; the data is lost
+    /// Delete pods with emptyDir volumes; the data in these volumes is lost
     #[arg(long)]
     delete_emptydir_data: bool,
-    /// Seconds that pods get to end; negative: each its own time
+    /// Seconds that pods have to terminate; if negative, each pod's own grace period is used
     #[arg(long, value_name = "SECONDS", default_value_t = -1, allow_negative_numbers = true)]
     grace_period: i64,
-    /// How long a node's drain may take; 0s: for ever
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    /// How long the drain of a node may take; 0s means no limit
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration_or_zero)]
     timeout: Duration,
-    /// Delete pods instead of evicting them: disruption budgets are not asked
+    /// Delete pods instead of evicting them, which bypasses disruption budgets
     #[arg(long)]
     disable_eviction: bool,
-    /// Only pods with these labels go
+    /// Drain only the pods that this label selector matches
     #[arg(long, value_name = "SELECTOR")]
     pod_selector: Option<String>,
-    /// Do not wait for pods that have been ending for longer than this; 0: wait for all
+    /// Do not wait for pods that have been terminating for longer than this; 0 means wait for all pods
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     skip_wait_for_delete_timeout: u64,
 }
 
 impl Flags {
-    fn how(&self) -> How {
-        How {
+    fn how(&self) -> DrainOptions {
+        DrainOptions {
             timeout: self.timeout,
             force: self.force,
             delete_emptydir_data: self.delete_emptydir_data,
@@ -98,28 +100,29 @@ impl Flags {
         }
     }
 
-    fn by_hand(&self, stays: bool) -> ByHand {
-        ByHand { pod_selector: self.pod_selector.clone(), skip_wait_for_delete: self.skip_wait_for_delete_timeout, stays }
+    fn by_hand(&self, stays: bool) -> DrainExtras {
+        DrainExtras { pod_selector: self.pod_selector.clone(), skip_wait_for_delete: self.skip_wait_for_delete_timeout, stays }
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let text = if text == "0" { "0s" } else { text };
-    parse_duration(text).ok_or_else(|| "write a duration such as 90s or 5m".into())
 }
 
 /// Runs `cordon`.
 pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
     let page = |i: &nodes::Inputs<'_>| nodes::cordon(i);
-    let verb = Verb { name: "cordon", done: "cordoned", reach: Reach::Masters, at_once: Share::Count(1), drains: None, page: &page };
+    let verb = Verb { name: "cordon", done: "cordoned", reach: Reach::Masters, at_once: Parallelism::Count(1), drains: None, page: &page };
     verb.run(call, &args.hosts).await
 }
 
 /// Runs `uncordon`.
 pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
     let page = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
-    let verb =
-        Verb { name: "uncordon", done: "in service again", reach: Reach::Masters, at_once: Share::Count(1), drains: None, page: &page };
+    let verb = Verb {
+        name: "uncordon",
+        done: "in service again",
+        reach: Reach::Masters,
+        at_once: Parallelism::Count(1),
+        drains: None,
+        page: &page,
+    };
     verb.run(call, &args.hosts).await
 }
 
@@ -134,11 +137,14 @@ pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
 
 /// How a verb drains.
 struct Drains {
-    how: How,
+    how: DrainOptions,
     returns: bool,
     /// Only some pods go: nothing is said of budgets beforehand.
     labels: bool,
 }
+
+/// For so many nodes each one's pods are asked for; for more of them, all pods. The API server reads all pods once per question.
+const FEW_NODES: usize = 4;
 
 /// What the verbs of this file do alike.
 struct Verb<'a> {
@@ -146,7 +152,7 @@ struct Verb<'a> {
     /// What is said of the hosts at the end.
     done: &'static str,
     reach: Reach,
-    at_once: Share,
+    at_once: Parallelism,
     drains: Option<Drains>,
     page: &'a (dyn Fn(&nodes::Inputs<'_>) -> Page + Sync),
 }
@@ -165,13 +171,17 @@ impl Verb<'_> {
     async fn flow(&self, session: &Session, call: &Call, named: &[HostName]) -> Result<Exit, Exit> {
         let report = &session.report;
         let hosts = self.hosts(session, named)?;
-        let raw: &[&str] = if self.drains.is_some() { &[PODS, BUDGETS[0], BUDGETS[1]] } else { &[] };
-        let observed = session.observe(&[], raw).await;
+        let lists = self.lists(&hosts);
+        let observed = session.observe(&[], &lists).await;
         self.usable(session, &observed, &hosts)?;
+        if observed.api_failed {
+            report.failures(&observed.failures);
+            report.warning("not everything that could keep pods on these nodes is known; their drains wait for it");
+        }
         let facts = &observed.facts;
         let inputs = nodes::Inputs { inv: &session.inventory, facts, hosts: &hosts, at_once: self.at_once };
         let plan = Plan::of(&(self.page)(&inputs), facts).0;
-        for finding in self.findings(&observed, &plan) {
+        for finding in self.findings(&observed, &lists, &plan) {
             report.warning(finding);
         }
         if let Some(exit) = shown(session, call, &plan, &[]) {
@@ -192,6 +202,15 @@ impl Verb<'_> {
         }
         report.result(&json!({"result": "done", "verb": self.name, "hosts": hosts}), format!("{}: {}", self.done, hosts.join(", ")));
         Ok(Exit::Done)
+    }
+
+    /// What is asked of the API for the drains of these hosts.
+    fn lists(&self, hosts: &[HostName]) -> Vec<String> {
+        match &self.drains {
+            None => vec![],
+            Some(_) if hosts.len() > FEW_NODES => evictions::lists(&[PODS.into()]),
+            Some(_) => evictions::lists(&hosts.iter().map(|h| evictions::pods_on(h)).collect::<Vec<_>>()),
+        }
     }
 
     /// The named hosts, of those of `--limit`.
@@ -219,7 +238,9 @@ impl Verb<'_> {
         let Some(cluster) = &observed.facts.cluster else {
             report.failures(&unreachable);
             report.failures(&observed.failures);
-            report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
+            if !observed.api_failed {
+                report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
+            }
             return Err(Exit::Failed);
         };
         let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
@@ -246,9 +267,10 @@ impl Verb<'_> {
     }
 
     /// What would keep pods on the nodes that the plan drains.
-    fn findings(&self, observed: &Observed, plan: &Plan) -> Vec<Finding> {
+    fn findings(&self, observed: &Observed, lists: &[String], plan: &Plan) -> Vec<Finding> {
         let Some(drains) = self.drains.as_ref().filter(|d| !d.labels) else { return vec![] };
-        let (Some(cluster), Some(pods)) = (&observed.facts.cluster, observed.raw.get(PODS)) else { return vec![] };
+        let pods = evictions::pods(&observed.lists, lists);
+        let (Some(cluster), Some(pods)) = (&observed.facts.cluster, &pods) else { return vec![] };
         let order: Vec<String> = plan.steps().filter(|(_, _, s)| s.step.kind() == "drain").map(|(_, host, _)| host.clone()).collect();
         let at_once = plan.phases.iter().map(|p| if let Width::AtMost(n) = p.width { n } else { 1 }).max().unwrap_or(1);
         budgets::findings(&budgets::Inputs {
@@ -258,7 +280,7 @@ impl Verb<'_> {
             how: &drains.how,
             nodes: &cluster.nodes,
             pods,
-            budgets: &evictions::budgets(&observed.raw),
+            budgets: &evictions::budgets(&observed.lists),
             evictions: &BTreeMap::new(),
         })
     }
@@ -268,8 +290,8 @@ impl Verb<'_> {
 fn left_out_of_service(plan: &Plan, failures: &[Failure]) -> Vec<HostName> {
     let tracks = plan.phases.iter().flat_map(|p| &p.tracks);
     let left = tracks.filter(|t| {
-        let at = |kind: &str| t.steps.iter().position(|s| s.step.kind() == kind);
-        let failed = |f: &Failure| t.steps.iter().position(|s| f.host == t.host && s.title == f.step);
+        let at = |kind: &str| t.prelude.iter().chain(&t.steps).position(|s| s.step.kind() == kind);
+        let failed = |f: &Failure| f.place.filter(|_| f.host == t.host).map(|place| place.before);
         failures.iter().filter_map(failed).any(|failed| at("uncordon").is_some() && at("drain").is_none_or(|drain| failed > drain))
     });
     left.map(|t| t.host.clone()).collect()

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Session;
-use super::upgrade::Upgrade;
 use crate::cli::session::Observed;
 use crate::facts::evictions::{self, PODS};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Role};
 use crate::plan::blockers::Blocker;
 use crate::plan::budgets::{Finding, Inputs, What, evicted, findings};
+use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::Running;
 
 /// What keeps pods on nodes: for certain, and perhaps for a while only.
@@ -19,7 +19,7 @@ pub(super) async fn judged(
     running: &Running,
     u: &Upgrade,
 ) -> (Vec<Blocker>, Vec<(HostName, String)>) {
-    let (Some(how), Some(cluster), Some(pods)) = (&u.drain, &observed.facts.cluster, observed.raw.get(PODS)) else {
+    let (Some(how), Some(cluster), Some(pods)) = (&u.drain, &observed.facts.cluster, observed.lists.get(PODS)) else {
         return (vec![], vec![]);
     };
     let behind = |h: &&HostEntry| session.selected.contains(&h.name) && running.kubelets.get(&h.name).is_some_and(|v| *v != u.to);
@@ -34,7 +34,7 @@ pub(super) async fn judged(
     let answers = session.each(ask.into_iter().collect()).await;
     let answers = answers.into_iter().find_map(|(_, a)| a.ok()).map(|out| evictions::parse(&out.stdout)).unwrap_or_default();
     let all_workers = session.inventory.nodes().filter(|h| !h.has(Role::ControlPlane)).count();
-    let budgets = evictions::budgets(&observed.raw);
+    let budgets = evictions::budgets(&observed.lists);
     let mut found: BTreeMap<String, Finding> = BTreeMap::new();
     for (order, at_once) in [(&masters, 1), (&workers, u.at_once.of(all_workers))] {
         let inputs = Inputs { order, at_once, returns: true, how, nodes: &cluster.nodes, pods, budgets: &budgets, evictions: &answers };

@@ -18,7 +18,7 @@ pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
     let mut out = Vec::new();
     for (host, answer) in session.each(asks).await {
         let missing = answer.map(|output| sources::parse(&output.stdout)).unwrap_or_default();
-        out.extend(missing.iter().map(|m| blockers::not_to_be_had(&host, m)));
+        out.extend(missing.iter().map(|m| blockers::unavailable(&host, m)));
     }
     out
 }

@@ -12,6 +12,15 @@ use crate::host::Secret;
 impl Report {
     /// Whether to go ahead. `--yes` is an answer; without it and without anybody to ask, the command line is at fault.
     pub fn confirm(&self, question: &str) -> Result<bool, Exit> {
+        self.answer(question, "[y/N]", |a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// The same for what cannot be undone: the answer is a name, such as the cluster's, and not a letter that is typed by habit.
+    pub fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, Exit> {
+        self.answer(question, &format!("Type `{name}` to confirm:"), |a| a == name)
+    }
+
+    fn answer(&self, question: &str, prompt: &str, agrees: impl Fn(&str) -> bool) -> Result<bool, Exit> {
         if self.0.yes {
             return Ok(true);
         }
@@ -20,10 +29,10 @@ impl Report {
             return Err(Exit::Usage);
         }
         let answer = self.undisturbed(|| {
-            self.print_err(&format!("{question} [y/N] "));
+            self.print_err(&format!("{question} {prompt} "));
             read_line()
         });
-        Ok(answer.is_some_and(|a| matches!(a.trim().to_ascii_lowercase().as_str(), "y" | "yes")))
+        Ok(answer.is_some_and(|a| agrees(a.trim())))
     }
 
     /// A secret typed without echo; `None` when nobody can be asked or nothing was typed. Blocks.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::words::{clean, head_and_rest, plural, took};
+use super::words::{clean, head_and_rest, plural, short, took};
 use crate::host::HostName;
 use crate::run::Event;
 
@@ -51,7 +51,7 @@ impl Bars {
                 let line = self.hosts.entry(host.clone()).or_insert_with(|| HostLine { bar: host_line(&self.all, host), working: true });
                 line.working = true;
                 line.bar.reset_elapsed();
-                line.bar.set_message(title.clone());
+                line.bar.set_message(short(title));
                 None
             }
             Event::StepDone { host, .. } => {
@@ -62,7 +62,7 @@ impl Bars {
             Event::StepFailed { host, title, cause, .. } => {
                 self.idle(host);
                 self.phase.iter_mut().for_each(|p| p.failed = true);
-                Some(format!("  {host}: {title} ... FAILED: {}\n", clean(head_and_rest(cause).0)))
+                Some(format!("  {host}: {} ... FAILED: {}\n", short(title), clean(head_and_rest(cause).0)))
             }
             Event::PhaseDone { phase, took: time } => {
                 let ended = self.phase.take();

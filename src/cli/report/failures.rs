@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::words::{clean, head_and_rest, plural};
+use super::words::{clean, head_and_rest, plural, short};
 use super::{ERROR, Report, WARNING, hint_line, log};
 use crate::error::{Failure, chain};
 use crate::inventory::{Fault, Faults};
@@ -39,7 +39,7 @@ impl Report {
         for (key, hosts) in grouped(failures.iter().map(|f| ((f.step.as_str(), f.hint()), f))) {
             let (step, hint) = key;
             let names: Vec<&str> = hosts.iter().map(|f| f.host.as_str()).collect();
-            let mut text = format!("{ERROR}error:{ERROR:#} {}: {}\n", names.join(", "), clean(step));
+            let mut text = format!("{ERROR}error:{ERROR:#} {}: {}\n", names.join(", "), clean(&short(step)));
             let causes: Vec<String> = hosts.iter().map(|f| clean(&chain(&f.source))).collect();
             if causes.windows(2).all(|two| two[0] == two[1]) {
                 text += &cause(&causes[0], "");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::words::{clean, head_and_rest, plural, took};
+use super::words::{clean, head_and_rest, plural, short, took};
 use crate::host::HostName;
 use crate::run::Event;
 
@@ -25,11 +25,11 @@ impl Lines {
             }
             Event::StepDone { host, title, took: time, .. } => {
                 self.0.remove(host);
-                format!("  {host}: {title} ... {}\n", took(*time))
+                format!("  {host}: {} ... {}\n", short(title), took(*time))
             }
             Event::StepFailed { host, title, cause, .. } => {
                 self.0.remove(host);
-                format!("  {host}: {title} ... FAILED: {}\n", clean(head_and_rest(cause).0))
+                format!("  {host}: {} ... FAILED: {}\n", short(title), clean(head_and_rest(cause).0))
             }
             Event::PhaseDone { phase, took: time } => format!("{phase} ... {}\n", took(*time)),
         }
@@ -39,7 +39,7 @@ impl Lines {
     pub fn reminder(&self) -> String {
         self.0
             .iter()
-            .map(|(host, (title, since))| format!("  {host}: {title} ... still running after {}\n", took(since.elapsed())))
+            .map(|(host, (title, since))| format!("  {host}: {} ... still running after {}\n", short(title), took(since.elapsed())))
             .collect()
     }
 }

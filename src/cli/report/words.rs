@@ -18,8 +18,50 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The characters of a step's title that are shown where many steps are listed.
+const TITLE: usize = 120;
+
+/// A title that lists what it counts (`write 40 files: ...`), with as many items as fit on a line. The plan and the log have all of them.
+pub fn short(title: &str) -> String {
+    let counts = |head: &str| head.split(' ').nth(1).is_some_and(|n| n.parse::<usize>().is_ok());
+    let Some((head, list)) = title.split_once(": ").filter(|(head, _)| title.len() > TITLE && counts(head)) else {
+        return title.to_string();
+    };
+    let separator = if list.contains(", ") { ", " } else { " " };
+    let items: Vec<&str> = list.split(separator).collect();
+    let mut shown = format!("{head}: {}", items[0]);
+    let mut count = 1;
+    while count < items.len() && shown.len() + separator.len() + items[count].len() <= TITLE {
+        shown += &format!("{separator}{}", items[count]);
+        count += 1;
+    }
+    if count < items.len() { format!("{shown} and {} more", items.len() - count) } else { shown }
+}
+
 /// The first line, and the others.
 pub fn head_and_rest(text: &str) -> (&str, Vec<&str>) {
     let mut lines = text.lines();
     (lines.next().unwrap_or_default(), lines.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_of_what_a_title_counts_is_cut_at_an_item() {
+        let paths: Vec<String> = (0..40).map(|n| format!("/etc/kubernetes/pki/file-{n}")).collect();
+        let title = format!("write 40 files: {}", paths.join(" "));
+        let shown = short(&title);
+        assert_eq!(shown, "write 40 files: /etc/kubernetes/pki/file-0 /etc/kubernetes/pki/file-1 /etc/kubernetes/pki/file-2 and 37 more");
+        let objects = ["ConfigMap kube-system/kubeadm-config"; 5].join(", ");
+        assert!(short(&format!("apply 5 objects: {objects}")).ends_with("ConfigMap kube-system/kubeadm-config and 3 more"));
+    }
+
+    #[test]
+    fn other_titles_stay_whole() {
+        for title in ["write 2 files: /a /b".to_string(), format!("before the drain: run `{}`", "x ".repeat(100)), "drain node w1".into()] {
+            assert_eq!(short(&title), title);
+        }
+    }
 }

@@ -86,7 +86,7 @@ pub fn masters(inv: &Inventory, seen: &Seen) -> Vec<Master> {
 /// Who leads, by the leases and by etcd's own word.
 pub fn leaders(inv: &Inventory, seen: &Seen, now: Timestamp) -> Leaders {
     let facts = &seen.observed.facts;
-    let leases = seen.observed.raw.get(LEASES).map(|l| l["items"].as_array().cloned().unwrap_or_default()).unwrap_or_default();
+    let leases = seen.observed.lists.get(LEASES).map(|l| l["items"].as_array().cloned().unwrap_or_default()).unwrap_or_default();
     // Leases are written with the masters' clocks.
     let offset = facts.cluster.as_ref().map_or(0.0, |c| facts.host(&c.via).clock_offset);
     let there = now.as_millisecond() as f64 / 1000.0 + offset;

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
-use super::Seen;
 use super::model::{Certificate, NodeState, State, Status};
+use super::{Seen, add_ons};
 use crate::cli::report::plural;
 use crate::error::chain;
 use crate::host::HostName;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Role};
 use crate::layout;
+use crate::plan::adopt::ca_pem;
+use crate::plan::blockers;
+use crate::plan::cluster::{established, identity};
 
 /// Something an operator should know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -43,19 +46,37 @@ pub fn findings(inv: &Inventory, seen: &Seen, status: &Status) -> (Vec<Finding>,
             return (problems, Vec::new());
         }
     }
+    whose(inv, seen, &mut problems);
     components(status, &mut problems);
     leaders(inv, status, &mut problems);
     etcd(inv, status, &mut problems);
     nodes(status, &mut problems);
     balancers(status, &mut problems);
-    problems.extend(status.certificates.iter().filter(|c| c.days < 0).map(expired));
+    identities(inv, seen, &mut problems);
+    let worker = |host: &str| inv.host(host).is_some_and(|h| !h.has(Role::ControlPlane));
+    let told = |c: &Certificate| c.path == layout::KUBELET_CLIENT_CURRENT && worker(&c.host);
+    problems.extend(status.certificates.iter().filter(|c| c.days < 0 && !told(c)).map(expired));
     let mut warnings = Vec::new();
-    differences(status, &mut warnings);
+    for (sentence, waits) in add_ons::unavailable(inv, seen) {
+        if waits { &mut problems } else { &mut warnings }.push(overall(sentence));
+    }
+    differences(seen, status, &mut warnings);
     let soon = i64::try_from(inv.pki.renew_before.as_secs() / 86_400).unwrap_or(i64::MAX);
     // The kubelet renews its own in time.
     let ours = status.certificates.iter().filter(|c| c.path != layout::KUBELET_CLIENT_CURRENT && !c.authority);
     warnings.extend(ours.filter(|c| (0..soon).contains(&c.days)).map(expiring));
     (problems, warnings)
+}
+
+/// Hosts of another cluster, whose state would be shown under the name of this one, and a founding that has not come to its end.
+fn whose(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
+    let facts = &seen.observed.facts;
+    let hosts: Vec<HostName> = facts.hosts.keys().cloned().collect();
+    problems.extend(blockers::foreign(inv, facts, &hosts).into_iter().map(|b| on(&b.host, b.message)));
+    let marked = inv.control_planes().any(|h| facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
+    if marked && !established(facts) {
+        problems.push(overall(format!("the founding of cluster {} is not finished; `clusterctl init` goes on with it", inv.cluster.name)));
+    }
 }
 
 fn components(status: &Status, problems: &mut Vec<Finding>) {
@@ -125,6 +146,18 @@ fn nodes(status: &Status, problems: &mut Vec<Finding>) {
     }
 }
 
+/// Workers whose kubelets no API server knows any more, by the clocks of their hosts.
+fn identities(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
+    let facts = &seen.observed.facts;
+    let ca_pem = ca_pem(inv, facts).unwrap_or_default();
+    for h in inv.nodes().filter(|h| !h.has(Role::ControlPlane)) {
+        if let Some(reason) = identity::fault(inv, facts.host(&h.name), ca_pem) {
+            let what = "the client certificate of its kubelet is of no use";
+            problems.push(on(&h.name, format!("{what}: {reason}; `clusterctl apply` lets the kubelet join again")));
+        }
+    }
+}
+
 fn balancers(status: &Status, problems: &mut Vec<Finding>) {
     for b in &status.load_balancers {
         if b.state == State::Down {
@@ -136,7 +169,7 @@ fn balancers(status: &Status, problems: &mut Vec<Finding>) {
     }
 }
 
-fn differences(status: &Status, warnings: &mut Vec<Finding>) {
+fn differences(seen: &Seen, status: &Status, warnings: &mut Vec<Finding>) {
     for n in status.nodes.iter().flatten().filter(|n| n.state != NodeState::Missing) {
         if !n.in_inventory {
             warnings.push(on(&n.name, "this node is not in the inventory"));
@@ -145,6 +178,12 @@ fn differences(status: &Status, warnings: &mut Vec<Finding>) {
         }
         if !n.schedulable {
             warnings.push(on(&n.name, "this node is cordoned"));
+        }
+    }
+    for (host, f) in &seen.observed.facts.hosts {
+        for component in &f.outdated {
+            let what = format!("{component} runs with an older kubeconfig than the one on the host");
+            warnings.push(on(host, format!("{what}; `clusterctl apply` restarts it")));
         }
     }
     for m in &status.control_plane {

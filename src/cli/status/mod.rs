@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::status::{self, HostStatus};
 use crate::host::HostName;
 
+mod add_ons;
 mod checks;
 mod control_plane;
 mod judge;
@@ -20,11 +21,11 @@ mod view;
 
 use model::Status;
 
-/// Show how the cluster is
+/// Show the state of the cluster
 ///
-/// Nodes, versions, the health of every control-plane component, who leads scheduler, controller manager and etcd, etcd's quorum, the
-/// certificates that expire first, and load balancers. Works while hosts are unreachable and without any API server. Exit code 0 if all
-/// is well, 1 if something is wrong. Touches nothing.
+/// Shows the nodes, the versions, the health of every control-plane component, the leaders of the scheduler, the controller manager and
+/// etcd, etcd's quorum, the certificates that expire first, and the load balancers. Works also while hosts are unreachable or no API server
+/// answers. The exit code is 0 if the cluster is healthy and 1 otherwise. Changes nothing.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl status -i prod.yaml\n  clusterctl status -i prod.yaml --output json | jq .problems")]
 pub struct Args {}
@@ -39,7 +40,7 @@ struct Seen {
 
 /// Runs the verb.
 pub async fn run(call: &Call, _args: &Args) -> Exit {
-    let session = match Session::open(call, Reach::Everyone).await {
+    let session = match Session::open_to_look(call, Reach::Everyone).await {
         Ok(session) => session,
         Err(exit) => return exit,
     };
@@ -51,7 +52,8 @@ pub async fn run(call: &Call, _args: &Args) -> Exit {
 
 async fn look(session: &Session) -> Seen {
     let commands = checks::of(&session.inventory).into_iter().map(|(host, checks)| (host, status::request(checks))).collect();
-    let (observed, answers) = join(session.observe(&[], &[model::LEASES]), session.each(commands)).await;
+    let lists = [model::LEASES, add_ons::DEPLOYMENTS, add_ons::DAEMON_SETS].map(String::from);
+    let (observed, answers) = join(session.observe(&[], &lists), session.each(commands)).await;
     // A host that fails here fails the observation too, which tells why.
     let checks = answers.into_iter().filter_map(|(host, answer)| Some((host, status::parse(&answer.ok()?.stdout)))).collect();
     Seen { observed, checks, unreachable: session.unreachable() }

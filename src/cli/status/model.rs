@@ -10,6 +10,7 @@ use super::{Seen, checks, control_plane, judge};
 use crate::facts::status::LockFact;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory};
+use crate::layout;
 use crate::pki;
 
 /// Where the components keep who leads.
@@ -197,8 +198,11 @@ fn node(name: &str, n: &Value, in_inventory: bool) -> Node {
 fn certificates(seen: &Seen, now: Timestamp) -> Vec<Certificate> {
     let (mut leaves, mut authorities) = (Vec::new(), Vec::new());
     for (host, facts) in &seen.observed.facts.hosts {
+        // Of the kubelet's certificates the one that it uses: those before it end without harm.
+        let used = |path: &str| path == layout::KUBELET_CLIENT_CURRENT || !path.starts_with(layout::KUBELET_PKI_DIR);
         let mut all: Vec<Certificate> = pki::expiry(&facts.contents())
             .into_iter()
+            .filter(|c| used(&c.path))
             .map(|c| Certificate {
                 host: host.clone(),
                 path: c.path,

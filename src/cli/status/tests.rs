@@ -60,7 +60,7 @@ fn seen() -> Seen {
     let leases = json!({"items": [lease("kube-scheduler", "m2.example.org_1"), lease("kube-controller-manager", "m1.example.org_2")]});
     let answers = |checks: Vec<(String, String)>| HostStatus { checks: checks.into_iter().map(|(n, _)| (n, 200)).collect(), lock: None };
     let checks = super::checks::of(&inv).into_iter().map(|(host, checks)| (host, answers(checks))).collect();
-    let observed = Observed { facts, raw: BTreeMap::from([(LEASES.into(), leases)]), failures: Vec::new() };
+    let observed = Observed { facts, lists: BTreeMap::from([(LEASES.into(), leases)]), failures: Vec::new(), api_failed: false };
     Seen { observed, checks, unreachable: Vec::new() }
 }
 
@@ -113,7 +113,7 @@ fn a_lost_master_a_cordoned_worker_and_a_run_at_work() {
 fn no_api_server_answers() {
     let mut seen = seen();
     seen.observed.facts.cluster = None;
-    seen.observed.raw.clear();
+    seen.observed.lists.clear();
     for host in ["m1", "m2", "m3"] {
         let facts = seen.observed.facts.host_mut(host);
         (facts.api_version, facts.members) = (None, None);
@@ -169,4 +169,70 @@ fn certificates_that_expire_are_told_in_time() {
     status.certificates = vec![certificate(leaf, false, -1)];
     let (problems, _) = judge::findings(&inventory(), &seen(), &status);
     assert_eq!(problems[0].message, format!("certificate {leaf} expired 1 day ago; `clusterctl apply` renews it"));
+}
+
+#[test]
+fn a_kubelet_whose_certificate_is_of_no_use_is_a_problem() {
+    let mut seen = seen();
+    let file = FileFact { kind: FileKind::File("no certificate".into()), mode: 0o600, uid: 0, gid: 0 };
+    seen.observed.facts.host_mut("w1").files.insert(layout::KUBELET_CLIENT_CURRENT.into(), file);
+    let what = "the client certificate of its kubelet is of no use: unreadable: no certificate in it";
+    assert_eq!(problems(&seen), [format!("{what}; `clusterctl apply` lets the kubelet join again")]);
+}
+
+#[test]
+fn a_component_that_has_not_read_its_new_kubeconfig_is_a_warning() {
+    let mut seen = seen();
+    seen.observed.facts.host_mut("m2").outdated.insert("kube-scheduler".into());
+    let warnings: Vec<String> = status(&seen).warnings.into_iter().map(|w| w.message).collect();
+    assert_eq!(warnings, ["kube-scheduler runs with an older kubeconfig than the one on the host; `clusterctl apply` restarts it"]);
+}
+
+/// Marks every control-plane host as one of this cluster, with or without the mark of a finished founding.
+fn marked(seen: &mut Seen, cluster: &str, finished: bool) {
+    for m in ["m1", "m2", "m3"] {
+        let file = |text: String| FileFact { kind: FileKind::File(text.as_str().into()), mode: 0o600, uid: 0, gid: 0 };
+        let files = &mut seen.observed.facts.host_mut(m).files;
+        files.insert(layout::OWNERSHIP.into(), file(format!("cluster: {cluster}\nca: abc\n")));
+        if finished {
+            files.insert(layout::ESTABLISHED.into(), file(format!("{cluster}\n")));
+        }
+    }
+}
+
+fn problems(seen: &Seen) -> Vec<String> {
+    status(seen).problems.into_iter().map(|p| p.message).collect()
+}
+
+#[test]
+fn a_founding_that_is_not_finished_and_the_cluster_of_somebody_else_are_problems() {
+    let mut seen = seen();
+    marked(&mut seen, "prod", true);
+    assert_eq!(problems(&seen), [""; 0]);
+    marked(&mut seen, "other", true);
+    assert_eq!(problems(&seen), ["it belongs to cluster other (CA sha256:abc)"; 3]);
+    let mut seen = self::seen();
+    marked(&mut seen, "prod", false);
+    assert_eq!(problems(&seen), ["the founding of cluster prod is not finished; `clusterctl init` goes on with it"]);
+}
+
+#[test]
+fn an_add_on_without_its_pods_is_a_problem() {
+    let mut seen = seen();
+    let deployment = |available: u64| json!({"items": [{"metadata": {"name": "coredns"}, "spec": {"replicas": 2}, "status": {"availableReplicas": available}}]});
+    let daemon_set =
+        json!({"items": [{"metadata": {"name": "kube-proxy"}, "spec": {}, "status": {"numberAvailable": 3, "desiredNumberScheduled": 4}}]});
+    seen.observed.lists.insert(super::add_ons::DEPLOYMENTS.into(), deployment(2));
+    assert_eq!(problems(&seen), [""; 0]);
+    seen.observed.lists.insert(super::add_ons::DEPLOYMENTS.into(), deployment(0));
+    seen.observed.lists.insert(super::add_ons::DAEMON_SETS.into(), daemon_set);
+    assert_eq!(
+        problems(&seen),
+        ["CoreDNS", "kube-proxy"].map(|name| {
+            let (available, wanted) = if name == "CoreDNS" { (0, 2) } else { (3, 4) };
+            format!("{available} of {wanted} pods of {name} are available; see `kubectl -n kube-system get pods`")
+        })
+    );
+    seen.observed.lists.insert(super::add_ons::DEPLOYMENTS.into(), json!({"items": []}));
+    assert!(problems(&seen).contains(&"CoreDNS is not deployed; `clusterctl apply` deploys it".to_string()));
 }

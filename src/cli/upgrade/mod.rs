@@ -6,26 +6,29 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::operate::upgrade::{Pause, Upgrade};
-use super::operate::{Mode, converge};
+use super::args::duration;
+use super::operate::converge;
 use super::{Call, session};
 use crate::error::Exit;
-use crate::inventory::{Inventory, KubeVersion, parse_duration};
-use crate::plan::Share;
+use crate::inventory::{Inventory, KubeVersion};
+use crate::plan::Parallelism;
 use crate::plan::cluster::{AT_ONCE, Hook};
+use crate::plan::goal::{Goal, Pause, Upgrade};
 use crate::plan::upgrade::blockers::MAY_BE_ALLOWED;
 use crate::step::command::Place;
-use crate::step::drain::How;
+use crate::step::drain::DrainOptions;
 use crate::versions;
 
+mod offers;
 mod plan;
 pub(super) mod record;
 
-/// Bring a cluster to another Kubernetes version, with nobody noticing
+/// Upgrade the cluster to another Kubernetes version without API downtime
 ///
-/// Images and programs come first, on all hosts. Then control-plane hosts change one at a time, each with the quorum seen before and a way
-/// back if a component does not come up; a snapshot of etcd is brought here before. Then kubelets: drained, changed, seen Ready, and
-/// uncordoned, workers in waves. Several minor versions are one run. An upgrade that failed or was interrupted goes on with the same command.
+/// First, images and binaries are brought to all hosts. Then the control-plane hosts are upgraded one at a time: each only while etcd keeps
+/// its quorum without it, and with a rollback if a component does not become ready. A snapshot of etcd is saved on this machine before.
+/// Then the kubelets are upgraded: each node is drained, upgraded, must be Ready, and is uncordoned, several workers at once. An upgrade
+/// over several minor versions is one run. If a run failed or was interrupted, the same command continues it.
 #[derive(clap::Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -45,9 +48,9 @@ enum Verb {
     Plan(PlanArgs),
 }
 
-/// Show what runs, which versions are on offer, what each would change, and what stands in the way
+/// Show the running versions, the available versions, and what prevents an upgrade
 ///
-/// Touches nothing. Exit code 0 if an upgrade could begin, 4 if something stands in the way.
+/// Changes nothing. The exit code is 0 if an upgrade could begin and 4 if something prevents it.
 #[derive(clap::Args, Debug)]
 #[command(
     disable_version_flag = true,
@@ -61,60 +64,56 @@ struct PlanArgs {
 /// What may be said of an upgrade.
 #[derive(clap::Args, Debug)]
 struct Options {
-    /// Where to; the inventory's `cluster.version` if left out. At the end the inventory says it, too
+    /// Version to upgrade to; the default is the inventory's `cluster.version`. At the end of the upgrade, the version is written to the
+    /// inventory
     #[arg(long, value_name = "VERSION", value_parser = version)]
     version: Option<KubeVersion>,
-    /// Patch versions of minors between; the newest that the artifact source offers if left out
+    /// Patch versions of the minor versions in between; the default is the newest that the artifact source offers
     #[arg(long, value_delimiter = ',', value_name = "VERSIONS", value_parser = version)]
     through: Vec<KubeVersion>,
-    /// Workers out of service at once: a number, or a part of all workers
+    /// How many workers may be out of service at once: a number or a percentage of all workers
     #[arg(long, value_name = "N|P%", default_value = "10%")]
-    max_unavailable: Share,
-    /// Stop once images and programs are on the hosts (`artifacts`), after the control plane (`control-plane`), or after a host
+    max_unavailable: Parallelism,
+    /// Stop after images and binaries are on the hosts (`artifacts`), after the control plane (`control-plane`), or after the host with
+    /// this name
     #[arg(long, value_name = "GROUP")]
     pause_after: Option<String>,
-    /// How long a drain may take before the upgrade stops there
+    /// How long the drain of a node may take; after that the upgrade stops
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]
     drain_timeout: Duration,
-    /// Do not ask the pods to move first
+    /// Do not drain the nodes first
     #[arg(long)]
     skip_drain: bool,
-    /// Let pods go that nothing would make anew
+    /// Delete pods that no controller would recreate
     #[arg(long)]
     force: bool,
-    /// Let pods with emptyDir volumes go; their data is lost with them
+    /// Delete pods with emptyDir volumes; the data in these volumes is lost
     #[arg(long)]
     delete_emptydir_data: bool,
-    /// Folder for the snapshot of etcd; the inventory's if left out
+    /// Folder on this machine for the snapshot of etcd; the default is the folder of the inventory
     #[arg(long, value_name = "FOLDER")]
     snapshot_dir: Option<PathBuf>,
-    /// Command before a node is drained, on the node, as root, read by /bin/sh; can be repeated
+    /// Shell command to run on each node as root before it is drained; can be repeated
     #[arg(long, value_name = "COMMAND")]
     before_node: Vec<String>,
-    /// Command once a node is Ready, before it takes pods again, on the node; can be repeated
+    /// Shell command to run on each node as root when it is Ready and before it is uncordoned; can be repeated
     #[arg(long, value_name = "COMMAND")]
     after_node: Vec<String>,
-    /// The same on this machine, with the node's name in CLUSTERCTL_HOST; can be repeated
+    /// Shell command to run on this machine before a node is drained, with the node's name in CLUSTERCTL_HOST; can be repeated
     #[arg(long, value_name = "COMMAND")]
     before_node_here: Vec<String>,
-    /// The same on this machine; can be repeated
+    /// Shell command to run on this machine when a node is Ready, with the node's name in CLUSTERCTL_HOST; can be repeated
     #[arg(long, value_name = "COMMAND")]
     after_node_here: Vec<String>,
-    /// Refusals to set aside
+    /// Checks to skip, by name
     #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = MAY_BE_ALLOWED)]
     allow: Vec<String>,
 }
 
 fn version(text: &str) -> Result<KubeVersion, String> {
     let version: KubeVersion = text.parse()?;
-    match versions::of(&version) {
-        Some(_) => Ok(version),
-        None => Err(format!("Kubernetes `{version}` is not supported; choose one of {}", versions::supported())),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "write a duration such as 90s or 15m".into())
+    versions::lookup(&version).map_err(|e| e.to_string())?;
+    Ok(version)
 }
 
 /// Runs the verb.
@@ -137,7 +136,7 @@ async fn upgrade(call: &Call, options: &Options) -> Exit {
             return Exit::Usage;
         }
     };
-    converge(call, Mode::Upgrade(Box::new(upgrade))).await
+    converge(call, Goal::Upgrade(Box::new(upgrade))).await
 }
 
 impl Options {
@@ -165,7 +164,7 @@ impl Options {
             }
         };
         let through: BTreeMap<u64, KubeVersion> = self.through.iter().map(|v| (v.minor(), v.clone())).collect();
-        let how = How {
+        let how = DrainOptions {
             timeout: self.drain_timeout,
             force: self.force,
             delete_emptydir_data: self.delete_emptydir_data,
@@ -196,4 +195,4 @@ impl Options {
 }
 
 /// The default of `--max-unavailable` is the one that `apply` goes by.
-const _: () = assert!(matches!(AT_ONCE, Share::Percent(10)));
+const _: () = assert!(matches!(AT_ONCE, Parallelism::Percent(10)));

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Options;
+use super::offers::{Offer, Offers, unsupported};
 use crate::cli::Call;
-use crate::cli::operate::upgrade::{Findings, judged, offered};
+use crate::cli::operate::upgrade::{Findings, judged, offered, with_offers};
+use crate::cli::operate::worst;
 use crate::cli::report::{heading, table};
 use crate::cli::session::{Reach, Session};
 use crate::error::Exit;
 use crate::facts::Facts;
-use crate::facts::evictions::{BUDGETS, PODS};
+use crate::facts::evictions::{self, PODS};
 use crate::inventory::KubeVersion;
 use crate::plan::blockers;
 use crate::plan::blockers::{Blocker, Purpose};
-use crate::plan::upgrade::{Leg, Running, way};
-use crate::versions;
+use crate::plan::upgrade::{Running, UpgradeStage, way};
 
 /// What is shown.
 #[derive(Serialize)]
@@ -24,6 +25,8 @@ struct Shown {
     cluster: String,
     hosts: Vec<Row>,
     offers: Vec<Offer>,
+    /// Offered by the artifact source, and not supported by this program.
+    unsupported_offers: Vec<KubeVersion>,
     to: KubeVersion,
     way: Vec<String>,
     blockers: Vec<Blocker>,
@@ -39,17 +42,6 @@ struct Row {
     etcd: String,
 }
 
-/// A version one may go to.
-#[derive(Serialize)]
-struct Offer {
-    version: KubeVersion,
-    what: &'static str,
-    etcd: &'static str,
-    core_dns: &'static str,
-    pause: &'static str,
-    note: String,
-}
-
 /// Runs the verb.
 pub async fn run(call: &Call, options: &Options) -> Exit {
     let session = match Session::open(call, Reach::Everyone).await {
@@ -63,7 +55,7 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
             return Exit::Usage;
         }
     };
-    let mut observed = session.observe(&[], &[PODS, BUDGETS[0], BUDGETS[1]]).await;
+    let mut observed = session.observe(&[], &evictions::lists(&[PODS.into()])).await;
     let failures: Vec<_> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
     session.report.failures(&failures);
     let facts = &observed.facts;
@@ -71,12 +63,12 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     let offers = on_offer(&session, &running).await;
     // Without a version named: as far as one step leads.
     if options.version.is_none()
-        && let Some(newest) = offers.iter().map(|o| &o.version).max()
+        && let Some(newest) = offers.supported.iter().map(|o| &o.version).max()
         && *newest > upgrade.to
     {
         upgrade.to = newest.clone();
     }
-    let upgrade = upgrade.chosen(&session, facts).await;
+    let upgrade = with_offers(&upgrade, &session, facts).await;
     let findings = judged(&session, &observed, &upgrade).await;
     let mut inv = session.inventory.clone();
     inv.cluster.version = upgrade.to.clone();
@@ -88,7 +80,8 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     let shown = Shown {
         cluster: session.inventory.cluster.name.clone(),
         hosts: rows(&session, facts, &running),
-        offers,
+        offers: offers.supported,
+        unsupported_offers: offers.unsupported,
         to: upgrade.to.clone(),
         way: steps(&findings, &running),
         blockers: found,
@@ -98,38 +91,15 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     match (failures.is_empty(), shown.blockers.is_empty()) {
         (_, false) => Exit::Refused,
         (true, true) => Exit::Done,
-        (false, true) => Exit::Unreachable,
+        (false, true) => worst(&failures),
     }
 }
 
-/// The newest patch of the present minor, and of the next one.
-async fn on_offer(session: &Session, running: &Running) -> Vec<Offer> {
-    let Some(now) = running.oldest() else { return vec![] };
+/// What the artifact source offers of the present minor and of the next one.
+async fn on_offer(session: &Session, running: &Running) -> Offers {
+    let Some(now) = running.oldest() else { return Offers::default() };
     let newest = offered(session, &[now.minor(), now.minor() + 1]).await;
-    let offer = |(minor, version): (u64, KubeVersion)| {
-        let v = versions::of(&version)?;
-        let before = versions::of(now)?;
-        let what = if minor == now.minor() { "patch" } else { "next minor" };
-        let mut notes = Vec::new();
-        if v.images.etcd != before.images.etcd && session.inventory.etcd.image_tag.is_none() {
-            notes.push(format!("etcd {} to {}", before.images.etcd, v.images.etcd));
-        }
-        if v.images.core_dns != before.images.core_dns {
-            notes.push(format!("CoreDNS {} to {}", before.images.core_dns, v.images.core_dns));
-        }
-        if v.config_api != before.config_api {
-            notes.push("another version of kubeadm's configuration".into());
-        }
-        (version > *now).then(|| Offer {
-            version,
-            what,
-            etcd: v.images.etcd,
-            core_dns: v.images.core_dns,
-            pause: v.images.pause,
-            note: notes.join(", "),
-        })
-    };
-    newest.into_iter().filter_map(offer).collect()
+    Offers::of(now, newest.into_values(), session.inventory.etcd.image_tag.is_none())
 }
 
 fn rows(session: &Session, facts: &Facts, running: &Running) -> Vec<Row> {
@@ -144,26 +114,30 @@ fn rows(session: &Session, facts: &Facts, running: &Running) -> Vec<Row> {
     session.inventory.nodes().map(row).collect()
 }
 
-/// The legs, but for those that are behind already.
+/// The stages, but for those that are behind already.
 fn steps(findings: &Findings, running: &Running) -> Vec<String> {
     let behind = |all: &BTreeMap<String, KubeVersion>, to: &KubeVersion| all.iter().filter(|(_, v)| *v != to).count();
-    let leg = |l: &Leg| match l {
-        Leg::ControlPlane(v) => {
+    let stage = |l: &UpgradeStage| match l {
+        UpgradeStage::ControlPlane(v) => {
             let hosts = behind(&running.api_servers, v);
             (hosts > 0 || findings.running.unfinished).then(|| format!("control plane to {v}, one host after another"))
         }
-        Leg::Kubelets(v) => (behind(&running.kubelets, v) > 0).then(|| format!("kubelets to {v}: drained, changed, uncordoned")),
+        UpgradeStage::Kubelets(v) => (behind(&running.kubelets, v) > 0).then(|| format!("kubelets to {v}: drained, changed, uncordoned")),
     };
-    findings.legs.iter().filter_map(leg).collect()
+    findings.stages.iter().filter_map(stage).collect()
 }
 
 fn text(s: &Shown) -> String {
     let mut out = format!("{}\n", heading(&format!("cluster {}", s.cluster)));
     let rows = s.hosts.iter().map(|r| vec![r.host.clone(), r.api_server.clone(), r.kubelet.clone(), r.etcd.clone()]);
     out += &format!("{}\n\n", table(&["HOST", "API SERVER", "KUBELET", "ETCD"], rows));
-    if s.offers.is_empty() {
+    for version in &s.unsupported_offers {
+        out += &format!("{}\n", unsupported(version));
+    }
+    if s.offers.is_empty() && s.unsupported_offers.is_empty() {
         out += "nothing newer is on offer (release/stable-1.N.txt of the artifact source)\n";
-    } else {
+    }
+    if !s.offers.is_empty() {
         out += &format!("{}\n", heading("on offer"));
         for o in &s.offers {
             let note = if o.note.is_empty() { String::new() } else { format!("; {}", o.note) };

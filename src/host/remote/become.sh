@@ -1,11 +1,16 @@
-# Runs a command, as root if asked. $1: plain, none, auto or password; $2: start.sh; $3: sudo's prompt; then the command.
-mode=$1; start=$2; prompt=$3; shift 3
+# Runs a command, as root if asked. $1: plain, none, auto or password; $2: start.sh; $3: sudo's prompt; $4: `proxies` keeps the proxy variables
+# of the host's environment, `direct` takes them away; then the command.
+mode=$1; start=$2; prompt=$3; network=$4; shift 4
 LC_ALL=C; export LC_ALL
 if [ "$mode" = plain ] || [ "$(id -u)" = 0 ]; then
+  [ "$network" = proxies ] || unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
   printf '\036clusterctl\036'; printf '\036clusterctl\036' >&2
   exec "$@"
 fi
 if [ "$mode" = none ]; then echo 'clusterctl: not root' >&2; exit 126; fi
 command -v sudo >/dev/null 2>&1 || { echo 'clusterctl: no sudo' >&2; exit 127; }
-if [ "$mode" = auto ]; then exec sudo -n -u root -- /bin/sh -c "$start" clusterctl "$@"; fi
-exec sudo -k -S -p "$prompt" -u root -- /bin/sh -c "$start" clusterctl "$@"
+# Output after this line is sudo's. A log-in shell that does not run this script, such as nologin, prints its own words without the line.
+printf '\nclusterctl: sudo\n' >&2
+# sudo may bring the variables back (pam_env), so start.sh takes them away once more.
+if [ "$mode" = auto ]; then exec sudo -n -u root -- /bin/sh -c "$start" clusterctl "$network" "$@"; fi
+exec sudo -k -S -p "$prompt" -u root -- /bin/sh -c "$start" clusterctl "$network" "$@"

@@ -2,6 +2,7 @@
 # $5: where it may lie already, brought there before it was wanted in place.
 path=$1 kind=$2 source=$3 inner=${4:-} staged=${5:-}
 part=$path.part
+part_of=$part.of
 stamps=/var/lib/clusterctl/binaries
 name=${path##*/}
 [ "$path" != "$staged" ] || name=staged-$name
@@ -11,30 +12,54 @@ brought() {
   [ "$from" = "$source" ] && [ "$(stat -Lc '%s %Y %Z %i' "$staged")" = "$was" ]
 }
 mkdir -p "${path%/*}" /var/lib/clusterctl/binaries
-# A script whose run was killed may still be downloading: one at a time.
 exec 8>"/run/clusterctl-$name.lock"
-flock 8
+take_turn 8 60 "$path"
+still_ours
+# get WORD...: curl, which is ended where nothing arrives any more. What has arrived by then stays, and the next call can resume it.
+get() { within 400 curl -fsSL --retry 3 --connect-timeout 10 --speed-limit 1024 --speed-time 30 "$@"; }
+# cannot_get STATUS: tells why curl failed, and ends the script. With 23 the source was reached, and its bytes could not be written here.
+cannot_get() {
+  if [ "$1" = 23 ]; then
+    why=$(echo x | cat 2>&1 >>"$part") || true
+    rm -f "$part" "$part_of"
+    echo "cannot write $part: ${why:-curl ended with 23}" >&2
+  else
+    echo "cannot get $source" >&2
+  fi
+  exit 1
+}
+c() { within 60 ctr -n k8s.io "$@"; }
 if brought; then kind=brought; fi
 case $kind in
 brought) cp "$staged" "$part" ;;
 url)
-  sum=$(curl -fsSL --retry 3 --connect-timeout 10 "$source.sha256" | cut -c1-64) || { echo "cannot get $source.sha256" >&2; exit 1; }
-  curl -fsSL --retry 3 --connect-timeout 10 -C - -o "$part" "$source" || curl -fsSL --retry 3 --connect-timeout 10 -o "$part" "$source" ||
-    { echo "cannot get $source" >&2; exit 1; }
+  sum=$(get "$source.sha256") || { echo "cannot get $source.sha256" >&2; exit 1; }
+  sum=$(printf %.64s "$sum")
+  case $sum in *[!0-9a-f]*) sum= ;; esac
+  [ ${#sum} = 64 ] || { echo "$source.sha256 does not begin with a sha256" >&2; exit 1; }
+  # Only what was begun from this very source is resumed.
+  [ "$(cat "$part_of" 2>/dev/null)" = "$source $sum" ] || rm -f "$part"
+  printf '%s' "$source $sum" >"$part_of"
+  get -C - -o "$part" "$source" || get -o "$part" "$source" || cannot_get "$?"
   if ! printf '%s  %s\n' "$sum" "$part" | sha256sum -c --status; then
-    rm -f "$part"
+    rm -f "$part" "$part_of"
     echo "$source does not have the sha256 that is published beside it ($sum)" >&2
     exit 1
   fi ;;
 image)
   mount=$(mktemp -d /run/clusterctl.XXXXXX)
-  trap 'ctr -n k8s.io images unmount --rm "$mount" >/dev/null 2>&1; rmdir "$mount" 2>/dev/null' EXIT
-  ctr -n k8s.io images mount "$source" "$mount" >/dev/null
+  trap 'c images unmount --rm "$mount" >/dev/null 2>&1; rmdir "$mount" 2>/dev/null' EXIT
+  c images mount "$source" "$mount" >/dev/null
   cp "$mount$inner" "$part" ;;
 esac
-chmod 755 "$part" && chown 0:0 "$part"
+rm -f "$part_of"
+chmod 755 "$part"
+chown 0:0 "$part"
 sync "$part"
+# The lock may have been lost during the download.
+still_ours
 mv -f "$part" "$path"
+sync "${path%/*}"
 stamp=$stamps/$name
 printf '%s\n%s\n%s\n' "$path" "$source" "$(stat -Lc '%s %Y %Z %i' "$path")" >"$stamp.new"
 mv -f "$stamp.new" "$stamp"

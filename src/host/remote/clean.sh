@@ -1,40 +1,105 @@
-# Takes away what Kubernetes leaves in the running system and in its own folders: containers, mounts, links, chains, routes, data.
+# Removes what Kubernetes leaves in the running system and in its own folders: containers, mounts, links, chains, routes, data; see mounts.sh.
+# Data is deleted only after every container has been listed and ended: a runtime that cannot list them stops the script.
 # $1: `images` removes the images as well, `keep` keeps them.
 images=$1
+folders='/var/lib/kubelet /var/lib/etcd /var/lib/cni /etc/kubernetes /run/clusterctl-kubectl /var/log/pods /var/log/containers'
+tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 have() { command -v "$1" >/dev/null; }
-if have ctr && [ -S /run/containerd/containerd.sock ]; then
-  c() { ctr -n k8s.io "$@"; }
-  tries=0
-  while [ -n "$(c containers ls -q)" ]; do
-    # KILL, not a request: the pods' own grace has no meaning any more.
-    for t in $(c tasks ls -q); do c tasks kill -s KILL "$t" >/dev/null 2>&1 || :; done
-    for t in $(c tasks ls -q); do c tasks delete "$t" >/dev/null 2>&1 || :; done
-    for i in $(c containers ls -q); do c containers delete "$i" >/dev/null 2>&1 || :; done
-    tries=$((tries + 1))
-    [ $tries -lt 50 ] || { echo "these containers cannot be removed: $(c containers ls -q | tr '\n' ' ')" >&2; exit 1; }
+fail() { echo "$*" >&2; exit 1; }
+c() { timeout 60 ctr -n k8s.io "$@"; }
+# Prints the process of containerd's shim for each running container. These processes run even if containerd does not.
+shims() {
+  for pid in $(pgrep -x containerd-shim); do
+    if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- '-namespace k8s\.io '; then echo "$pid"; fi
   done
-  # The runtime's own books still have them.
-  [ $tries = 0 ] || systemctl restart containerd
-  [ "$images" = keep ] || { i=$(c images ls -q); [ -z "$i" ] || c images rm --sync $i >/dev/null; }
-fi
-# Deepest first.
-grep -E ' (/var/lib/kubelet/|/run/netns/cni-)' /proc/mounts | cut -d' ' -f2 | sort -r | while read -r m; do umount -l "$m"; done
-rm -f /run/netns/cni-*
-for l in cni0 flannel.1 kube-ipvs0 kube-bridge; do [ ! -e /sys/class/net/$l ] || ip link delete $l; done
-for l in /sys/class/net/veth*; do
-  [ -e "$l" ] || continue
-  # A pod's end of the pair is gone with its namespace; what still hangs on a bridge of somebody else is not ours.
-  [ -e "$l/master" ] || ip link delete "${l##*/}" 2>/dev/null || :
+}
+runs() { [ -n "$(ls -A $tasks 2>/dev/null)" ] || [ -n "$(shims)" ]; }
+# The volumes of pods are unmounted; whatever else is mounted below these folders is the operator's.
+volumes() { mounts_below /var/lib/kubelet | grep -E '^/var/lib/kubelet/(pods/[^/]+|plugins)/' || :; }
+
+for d in $folders; do
+  [ ! -L $d ] || fail "$d is a link to $(readlink $d), and nothing is deleted through a link: remove what it points to and the link by hand"
 done
+inside=$(mounts_below $folders | grep -vE '^/var/lib/kubelet/(pods/[^/]+|plugins)/' | tr '\n' ' ') || :
+[ -z "$inside" ] || fail "mounted below a folder that is to be emptied: ${inside% }: unmount it, then run the same command again; nothing was changed"
+
+started=
+if have ctr; then
+  if ! c version >/dev/null 2>&1; then
+    systemctl start containerd >/dev/null 2>&1 && started=yes || :
+    tries=0
+    until c version >/dev/null 2>&1; do
+      tries=$((tries + 1))
+      if [ $tries -gt 50 ]; then
+        ! runs || fail "containerd does not answer, so the containers that run here cannot be listed and ended; nothing was deleted. See \`journalctl -u containerd\`"
+        break
+      fi
+      sleep 0.2
+    done
+  fi
+  if c version >/dev/null 2>&1; then
+    tries=0
+    while :; do
+      containers=$(c containers ls -q) || fail "containerd does not list its containers; nothing was deleted"
+      [ -n "$containers" ] || break
+      # SIGKILL, because the grace period of the pods has no meaning any more.
+      for t in $(c tasks ls -q); do c tasks kill -s KILL "$t" >/dev/null 2>&1 || :; done
+      for t in $(c tasks ls -q); do c tasks delete "$t" >/dev/null 2>&1 || :; done
+      for i in $containers; do c containers delete "$i" >/dev/null 2>&1 || :; done
+      tries=$((tries + 1))
+      [ $tries -lt 50 ] || fail "these containers cannot be removed: $(printf '%s' "$containers" | tr '\n' ' ')"
+    done
+    # The CRI plugin of containerd still has these containers in its memory.
+    [ $tries = 0 ] || systemctl restart containerd
+    [ "$images" = keep ] || { i=$(c images ls -q) && [ -z "$i" ] || c images rm --sync $i >/dev/null; }
+  fi
+elif runs; then
+  fail "containers of Kubernetes run here and there is no ctr to end them with; nothing was deleted"
+fi
+tries=0
+while [ -n "$(shims)" ]; do
+  tries=$((tries + 1))
+  [ $tries -lt 50 ] || fail "containers still run although containerd lists none (processes $(shims | tr '\n' ' ')); no data was deleted"
+  sleep 0.2
+done
+
+# Deepest first. A lazy unmount succeeds on a volume whose server is away.
+volumes | sort -r | while read -r m; do umount -l "$(printf '%b' "$m")" || :; done
+still=$(volumes | tr '\n' ' ')
+[ -z "$still" ] || fail "these volumes cannot be unmounted, and nothing is deleted below a mount: $still"
+# The network namespace of a sandbox that is gone has no process left in it.
+for n in /run/netns/cni-*; do
+  [ -e "$n" ] || continue
+  [ -z "$(ip netns pids "${n##*/}" 2>/dev/null)" ] || continue
+  umount -l "$n" 2>/dev/null || :
+  rm -f "$n"
+done
+# The network links of pods are those on the bridge of the CNI.
+ports=$(ls /sys/class/net/cni0/brif 2>/dev/null) || :
+ipvs=
+[ ! -e /sys/class/net/kube-ipvs0 ] || ipvs=yes
+for l in cni0 flannel.1 kube-ipvs0 kube-bridge $ports; do [ ! -e /sys/class/net/$l ] || ip link delete $l || [ ! -e /sys/class/net/$l ] || fail "link $l cannot be deleted"; done
 ip route show proto 86 2>/dev/null | while read -r r; do ip route del $r proto 86; done
+# Rules are deleted one by one, so that a rule that another program adds meanwhile stays.
 for family in iptables ip6tables; do
   have $family-save || continue
-  if $family-save 2>/dev/null | grep -qE '^:(KUBE-|CNI-|CLUSTERCTL-)'; then
-    $family-save | grep -vE '^:(KUBE-|CNI-|CLUSTERCTL-)|^-A (KUBE-|CNI-|CLUSTERCTL-)|-j (KUBE-|CNI-|CLUSTERCTL-)|clusterctl' | $family-restore
-  fi
+  rules=$($family-save 2>/dev/null) || continue
+  gone=$(printf '%s\n' "$rules" | awk '
+    function ours(chain) { return chain ~ /^(KUBE-|CNI-|CLUSTERCTL-)/ }
+    /^\*/ { table = $0; n = 0; lines = "" }
+    /^:/ { chain = substr($1, 2); if (ours(chain)) own[++n] = chain }
+    /^-A/ { if (!ours($2) && ($0 ~ / -[jg] (KUBE-|CNI-|CLUSTERCTL-)/ || $0 ~ /clusterctl/)) { sub(/^-A/, "-D"); lines = lines $0 "\n" } }
+    /^COMMIT/ {
+      for (i = 1; i <= n; i++) lines = lines "-F " own[i] "\n"
+      for (i = 1; i <= n; i++) lines = lines "-X " own[i] "\n"
+      if (lines != "") printf "%s\n%sCOMMIT\n", table, lines
+    }')
+  [ -z "$gone" ] || printf '%s\n' "$gone" | $family-restore -w 10 --noflush || fail "the chains of Kubernetes cannot be removed with $family-restore"
 done
-if have ipvsadm; then ipvsadm --clear; fi
-for d in /var/lib/kubelet /var/lib/etcd /var/lib/cni /etc/kubernetes /run/clusterctl-kubectl; do
-  [ ! -d $d ] || find $d -mindepth 1 -delete
+# IPVS virtual servers belong to kube-proxy if its link was there.
+if [ -n "$ipvs" ] && have ipvsadm; then ipvsadm --clear; fi
+refuse_mounts $folders
+for d in $folders; do
+  [ ! -d $d ] || find $d -xdev -mindepth 1 -delete
 done
-rm -rf /var/log/pods/* /var/log/containers/*
+[ -z "$started" ] || systemctl stop containerd

@@ -4,6 +4,8 @@ node=$1
 spec=null
 case $2 in
   cordon) spec=true ;;
-  ours) [ -n "$(k get node "$node" -o 'jsonpath={.metadata.annotations.clusterctl/cordoned}')" ] || exit 0 ;;
+  ours)
+    mark=$(k get node "$node" --ignore-not-found -o 'jsonpath={.metadata.annotations.clusterctl/cordoned}')
+    [ -n "$mark" ] || exit 0 ;;
 esac
 k patch node "$node" --type merge -p "{\"metadata\":{\"annotations\":{\"clusterctl/cordoned\":null}},\"spec\":{\"unschedulable\":$spec}}" >/dev/null

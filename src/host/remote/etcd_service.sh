@@ -1,14 +1,17 @@
-# What a host does by itself to restart etcd's service with new files, to watch it, and to put the previous ones back; see unit.sh.
-# $1: digest of what it is started with. $2: seconds until it must serve. $3: seconds for which it must stay up.
+# Restarts the service of etcd with new files, watches it, and puts the previous files back. The host runs this script in a unit of its own; see
+# unit.sh. $1: digest of the files. $2: seconds until etcd must serve. $3: seconds for which etcd must stay up.
+# systemd's DefaultEnvironment may name a proxy, which must not get questions to this host's own etcd and API server.
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 set -u
 digest=$1 limit=$2 watch=$3
 spare=/var/lib/clusterctl/spare
 stamp=/var/lib/clusterctl/units/etcd
-serves() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ]; }
-# How often systemd had to start it anew by itself; being told to does not always begin the count at nothing.
-restarts() { systemctl show -p NRestarts --value etcd; }
+served=
+serves() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ] && served=yes; }
+# Prints how often systemd has restarted etcd by itself. A restart by command does not always reset this count.
+restarts() { count=$(systemctl show -p NRestarts --value etcd); echo "${count:-0}"; }
 now() { date +%s; }
-# Waits until it serves, three times in a row. One that ended twice by then is not waited for any longer.
+# Waits until etcd has served three times in a row. Gives up when etcd has ended twice.
 wait_serving() {
   end=$(($(now) + $1)) good=0 before=$(restarts)
   until [ $good -ge 3 ]; do
@@ -17,25 +20,49 @@ wait_serving() {
     sleep 0.3
   done
 }
-put() { cp -p "$spare/${1##*/}" "${1%/*}/.${1##*/}.back" && sync "${1%/*}/.${1##*/}.back" && mv -f "${1%/*}/.${1##*/}.back" "$1"; }
-# Puts the previous program and files back and sees them serve.
+# write FROM TO: copies a file; the copy is whole at its path, or the path is unchanged.
+write() {
+  part=${2%/*}/.${2##*/}.back
+  cp -p "$1" "$part" && cmp -s "$1" "$part" && sync "$part" && mv -f "$part" "$2" && sync "${2%/*}"
+}
+version_of() { minor_of "$("$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p')"; }
+# has_no_way_back: succeeds, and prints why, if the previous etcd would refuse to start with the present data.
+has_no_way_back() {
+  was=$(version_of $spare/etcd) is=$(version_of /usr/local/bin/etcd)
+  { [ -n "$was" ] && [ -n "$is" ] && is_older "$was" "$is"; } || return 1
+  cluster=$(cluster_minor https://127.0.0.1:2379 $members)
+  # If no member answers and the new etcd has served, the cluster version counts as raised: a single member raises it within seconds.
+  [ -n "$cluster" ] || [ -z "$served" ] || cluster=$is
+  [ -n "$cluster" ] && is_older "$was" "$cluster" || return 1
+  echo "etcd went from $was to $is and the cluster version is $cluster: etcd $was would refuse to start (invalid downgrade), so the new program stays"
+  echo "the way back is the snapshot of etcd that was saved on the operator's machine before the upgrade: restore it with etcdutl snapshot restore"
+}
+# Puts the previous program and files back and waits until etcd serves with them.
 back() {
   echo "$1"
   said=$(journalctl -u etcd --since "@$began" --no-pager -o cat 2>/dev/null | tail -n 12 | cut -c1-400)
   [ -z "$said" ] || printf 'last lines of its log:\n%s\n' "$said"
-  put /usr/local/bin/etcd
-  put /etc/etcd.env
-  put /etc/systemd/system/etcd.service
-  printf '%s\n%s\n%s\n' /usr/local/bin/etcd "$(cat $spare/origin)" "$(stat -Lc '%s %Y %Z %i' /usr/local/bin/etcd)" >/var/lib/clusterctl/binaries/.etcd.back
-  mv -f /var/lib/clusterctl/binaries/.etcd.back /var/lib/clusterctl/binaries/etcd
+  if has_no_way_back; then rm -rf $spare; exit 1; fi
+  if ! (cd $spare && sha256sum -c --status digests); then
+    echo "the copy of the previous etcd in $spare is not whole; the new one stays"
+    exit 1
+  fi
+  # The program is replaced last: with a mixture of old and new files the new program may still start.
+  if ! { write $spare/etcd.env /etc/etcd.env && write $spare/etcd.service /etc/systemd/system/etcd.service && write $spare/etcd /usr/local/bin/etcd; }; then
+    echo "the previous etcd could not be put back (no space on the disk?); a copy of it is in $spare"
+    exit 1
+  fi
+  printf '%s\n%s\n%s\n' /usr/local/bin/etcd "$(cat $spare/origin)" "$(stat -Lc '%s %Y %Z %i' /usr/local/bin/etcd)" >/var/lib/clusterctl/binaries/.etcd.back &&
+    mv -f /var/lib/clusterctl/binaries/.etcd.back /var/lib/clusterctl/binaries/etcd
   systemctl daemon-reload
   systemctl restart etcd
-  if wait_serving 120; then echo "the previous etcd is back and serves"; else echo "the previous etcd is back and does not serve yet"; fi
+  if wait_serving $((limit * 2)); then echo "the previous etcd is back and serves"; else echo "the previous etcd is back and does not serve yet"; fi
   mv -f $spare/stamp $stamp
   rm -rf $spare
   exit 1
 }
 began=$(now)
+members=$(client_urls)
 systemctl daemon-reload
 hand_over
 if ! systemctl restart etcd || ! wait_serving "$limit"; then back "etcd did not serve within $limit s, or ended again and again"; fi

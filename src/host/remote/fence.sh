@@ -1,12 +1,8 @@
-# Head of every script that changes a host. $1: the run's id.
-# A run that lost its lock (it slept, another took over) must not write any more.
+# Head of every script that changes a host; see lock_held.sh. $1: the run's id.
+# A run that lost its lock (its machine slept, another run took over) must not write any more. `still_ours` is called here, after the input has
+# arrived (see input.sh), and again by each script that waits before its first effect.
 set -eu
 export LC_ALL=C
 run=$1
 shift
-holder=
-[ -r /var/lib/clusterctl/lock ] && read -r holder _ </var/lib/clusterctl/lock || :
-if [ "$holder" != "$run" ]; then
-  echo "the lock of this host now belongs to run '$holder'; this run ($run) stops here" >&2
-  exit 75
-fi
+still_ours

@@ -1,32 +1,34 @@
 # Writes files so that each is whole or untouched: beside, checked, synced, then renamed.
 # Input, per file: a line `KIND MODE SIZE UNIT CHECK PATH` (`-` for none), then SIZE bytes.
 # KIND: f file, l link (the bytes are its target), d folder. UNIT: service that must be restarted for it. CHECK: see below.
+take_input
 # A script whose run was killed may still be ending: one at a time.
 exec 8>/run/clusterctl-files.lock
-flock 8
-list=
+take_turn 8 60 files
+still_ours
+files= links= units= folders=
 umask 077
-fail() { echo "$*" >&2; rm -f $list; exit 1; }
+fail() { echo "$*; nothing was changed" >&2; rm -f $files $links; exit 1; }
 dir_of() { dir=${1%/*}; [ -d "$dir" ] || (umask 022; mkdir -p "$dir"); }
 while read -r kind mode size unit check path; do
-  [ "$unit" = - ] || rm -f "/var/lib/clusterctl/units/$unit"
-  case $kind in
-  d)
+  [ "$unit" = - ] || units="$units /var/lib/clusterctl/units/$unit"
+  if [ "$kind" = d ]; then
     [ -d "$path" ] || mkdir -p "$path"
     chmod "$mode" "$path" && chown 0:0 "$path"
-    continue ;;
-  l)
-    target=$(head -c "$size")
-    dir_of "$path"
-    ln -sfn "$target" "$path.clusterctl-new" && mv -Tf "$path.clusterctl-new" "$path"
-    continue ;;
-  esac
+    continue
+  fi
   dir_of "$path"
+  folders="$folders $dir"
   tmp=$dir/.${path##*/}.clusterctl-new
-  list="$list $tmp"
+  if [ "$kind" = l ]; then
+    links="$links $tmp"
+    ln -sfn "$(head -c "$size")" "$tmp" || fail "cannot write $tmp"
+    continue
+  fi
+  files="$files $tmp"
   head -c "$size" >"$tmp" || fail "cannot write $tmp"
-  [ "$(stat -c %s "$tmp")" = "$size" ] || fail "$path: only part of the content arrived"
-  [ "$mode" = 600 ] || chmod "$mode" "$tmp"
+  [ "$(stat -c %s "$tmp")" = "$size" ] || fail "cannot write the whole of $tmp"
+  [ "$mode" = 600 ] || chmod "$mode" "$tmp" || fail "cannot set the mode of $tmp"
   [ "$check" = - ] || case $check in
   haproxy) out=$(haproxy -c -f "$tmp" 2>&1) || fail "haproxy refuses the new $path: $out" ;;
   nginx) out=$(nginx -t -c "$tmp" 2>&1) || fail "nginx refuses the new $path: $out" ;;
@@ -34,8 +36,11 @@ while read -r kind mode size unit check path; do
   keepalived) out=$(unshare --pid --fork keepalived -t -f "$tmp" 2>&1) || fail "keepalived refuses the new $path: $out" ;;
   esac
 done
-[ -z "$list" ] || sync $list
-for tmp in $list; do
+[ -z "$files" ] || sync $files || fail "cannot write to the disk"
+# A service whose stamp is gone is restarted, at worst once too often.
+[ -z "$units" ] || rm -f $units
+for tmp in $files $links; do
   name=${tmp##*/.}
-  mv -f "$tmp" "${tmp%/*}/${name%.clusterctl-new}"
+  mv -Tf "$tmp" "${tmp%/*}/${name%.clusterctl-new}"
 done
+[ -z "$folders" ] || sync $(printf '%s\n' $folders | sort -u)

@@ -1,14 +1,24 @@
-# Pulls the images given as arguments into the runtime, three at a time.
+# Pulls the images given as arguments into the runtime, three at a time, and sees them on the disk: containerd lists an image whose files a
+# power cut has cut short, and its programs then end with a segmentation fault at every start.
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail" "$fail".*' EXIT
+# ctr has no limit of its own: it waits for ever for a registry that stops answering.
+end=$(($(date +%s) + 1700 * ${CLUSTERCTL_PATIENCE:-1}))
 pull() {
-  ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" >"$fail.$2" 2>&1 || { echo "$1: $(tail -n 1 "$fail.$2")" >>"$fail"; }
+  within_exactly $((end - $(date +%s))) ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" >"$fail.$2" 2>&1 && return
+  echo "$1: $(tail -n 1 "$fail.$2")" >>"$fail"
+  return 1
 }
-n=0
+n=0 pulls='' pulled=yes
+# The status of each pull counts, because a pull that was killed leaves no message.
+wait_for() { for pull in $pulls; do wait "$pull" || pulled=; done; pulls=; }
 for image; do
   n=$((n + 1))
   pull "$image" $n &
-  [ $((n % 3)) = 0 ] && wait
+  pulls="$pulls $!"
+  [ $((n % 3)) != 0 ] || wait_for
 done
-wait
-[ ! -s "$fail" ] || { cat "$fail" >&2; exit 1; }
+wait_for
+[ -n "$pulled" ] || { cat "$fail" >&2; [ -s "$fail" ] || echo "the images were not all pulled: a pull was killed, or /run is full" >&2; }
+sync -f /var/lib/containerd || { echo "the pulled images cannot be written to the disk below /var/lib/containerd" >&2; pulled=; }
+[ -n "$pulled" ]

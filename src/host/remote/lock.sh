@@ -1,7 +1,8 @@
-# Holds this host's lock for as long as its input stays open and ticks. $1: run id. $2: who. $3: `again` by a run whose connection broke
-# or whose host was rebooted: then only if nobody has had it meanwhile.
-# Prints `locked PREVIOUS_RUN`, `held HOLDER...`, or `gone` where the lock is to be held again and this run has since removed it with all
-# that was ours. A holder that stops ticking for 30 s ends itself.
+# Holds the lock of this host as long as the run sends a line (a tick) on its input every few seconds. $1: ID of the run. $2: who runs it. $3: `again`
+# for a run whose connection broke or whose host was rebooted: such a run gets the lock only if no other run has held it since.
+# Prints `locked PREVIOUS_RUN`; `held HOLDER...`; or `gone` if the lock is asked for again and this run has removed it since with everything else
+# of clusterctl. This process ends itself if no tick arrives for 30 s. The first tick comes at once: without it no run wants the lock, and nothing
+# is changed.
 set -eu
 export LC_ALL=C
 run=$1 who=$2 again=${3:-}
@@ -10,19 +11,20 @@ if [ "$again" = again ] && [ ! -e $dir ]; then
   echo gone
   exit
 fi
+read -r _ || { echo "the input ended before the first tick; the lock was not taken" >&2; exit 1; }
 mkdir -p -m 0700 $dir
 exec 9>>$dir/lock.flock
 tries=0
 holder() { holder=; [ -r $dir/lock ] && read -r holder _ <$dir/lock || :; }
 until flock -n 9; do
   holder
-  # The process of a connection that broke ends itself after 30 s.
+  # The process that held the lock for the broken connection ends itself after 30 s.
   if [ "$again" = again ] && [ "$holder" = "$run" ] && [ $tries -lt 160 ]; then
     tries=$((tries + 1))
     sleep 0.25
     continue
   fi
-  # An unlocked-but-stale holder ends itself within 5 s of its deadline; otherwise somebody is at work.
+  # A holder that gets no ticks any more ends itself within 5 s of its deadline; a holder that lives longer is at work.
   age=$(($(date +%s) - $(stat -c %Y $dir/lock 2>/dev/null || echo 0)))
   if [ $age -lt 30 ] || [ $tries -gt 40 ]; then
     echo "held $(cat $dir/lock 2>/dev/null) age ${age}s"
@@ -39,6 +41,8 @@ if [ "$again" = again ] && [ "$previous" != "$run" ]; then
 fi
 printf '%s %s\n' "$run" "$who since $(date -u +%Y-%m-%dT%H:%M:%SZ)" >$dir/.lock.new
 mv -f $dir/.lock.new $dir/lock
+# A snapshot of etcd that a killed script left behind holds every Secret of the cluster. It is removed: a run that needs a snapshot takes a new one.
+rm -rf $dir/snapshot.*
 echo "locked $previous"
 main=$$
 (
@@ -51,5 +55,5 @@ main=$$
 ) >/dev/null 2>&1 &
 watch=$!
 trap 'kill $watch 2>/dev/null' EXIT
-# A reset ends with the removal of the lock itself: a tick must not bring it back.
+# `reset` removes the lock itself in the end, and a late tick must not create it again.
 while read -r _; do touch -c $dir/lock; done

@@ -1,9 +1,16 @@
-# Changes etcd's membership by one member, and says when it is done; see hand_over.sh. Run on any control-plane host, through members that stay.
-# $1: learn, vote or remove. $2: the member's name. $3: its peer URL. $4: client URLs of other members, by comma. $5: seconds.
+# Changes the membership of one etcd member and waits until the change is done; see hand_over.sh. It can run on any control-plane host, and uses members
+# that stay. Only the standard output of etcdctl is parsed: its standard error may carry warnings, and is shown to the operator.
+# $1: `learn`, `vote`, `remove`, or `check`, which changes nothing and fails if `remove` would be refused. $2: name of the member. $3: its peer URL.
+# $4: client URLs of other members, separated by commas. $5: seconds.
 what=$1 name=$2 peer=$3 endpoints=$4 limit=$5
 e=/etc/kubernetes/pki/etcd
-export ETCDCTL_API=3 ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-etcd() { /usr/local/bin/etcdctl --command-timeout 5s --dial-timeout 2s "$@"; }
+# ETCDCTL_API is left unset: API version 3 is the default since etcd 3.4, and etcdctl 3.6 warns of the variable.
+export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
+errors=$(mktemp /run/clusterctl.XXXXXX)
+trap 'rm -f "$errors"' EXIT
+etcd() { /usr/local/bin/etcdctl --command-timeout 5s --dial-timeout 2s "$@" 2>"$errors"; }
+# change ARGUMENT...: runs etcdctl for a change, and keeps its error message in $said.
+change() { etcd --endpoints "$endpoints" member "$@" >/dev/null || { said=$(tail -n 3 "$errors"); return 1; }; }
 end=$(($(date +%s) + limit))
 said=
 # Tries again until the deadline: right after a change, etcd refuses the next one for some seconds.
@@ -17,32 +24,37 @@ again() {
     exit 1
   fi
   sleep 0.3
+  still_ours
 }
 # A line `ID STATUS LEARNER CLIENT_URL` of the member that has this peer URL, or, when it leaves, this name.
 find_member() {
   printf '%s\n' "$list" | while IFS=, read -r id status n p client learner; do
     n=${n# } p=${p# }
-    if [ "$p" = "$peer" ] || { [ "$what" = remove ] && [ "$n" = "$name" ]; }; then echo "$id ${status# } ${learner# } ${client# }"; fi
+    if [ "$p" = "$peer" ] || { case $what in remove|check) true ;; *) false ;; esac && [ "$n" = "$name" ]; }; then echo "$id ${status# } ${learner# } ${client# }"; fi
   done | head -n 1
 }
-# Whether the members that stay are enough of what would be left, asked live.
+# Succeeds if enough of the members that would be left are healthy at this moment.
 spare() {
   voters=$(printf '%s\n' "$list" | grep -c 'false$') || :
   left=$((voters - 1))
   need=$((left / 2 + 1))
-  # All but this one are asked, also those that leave next.
+  # All members but this one are asked, also those that are removed next.
   others=$(printf '%s\n' "$list" | grep -v "^$id," | cut -d, -f5 | tr -d ' ' | grep . | paste -sd, -)
-  healthy=$(etcd --endpoints "$others" endpoint health -w json 2>/dev/null | grep -o '"health":true' | grep -c .) || :
+  healthy=$(etcd --endpoints "$others" endpoint health -w json | grep -o '"health":true' | grep -c .) || :
   [ "$healthy" -ge "$need" ] && return 0
   echo "etcd member $name cannot be removed: of the $left members left, $need must be healthy (quorum), and $healthy are" >&2
   exit 1
 }
 remove() {
   [ "$learner" = true ] || [ "$status" = unstarted ] || { spare; [ -z "$client" ] || hand_over "$client"; }
-  said=$(etcd --endpoints "$endpoints" member remove "$id" 2>&1)
+  change remove "$id"
 }
 while :; do
-  if ! list=$(etcd --endpoints "$endpoints" member list 2>&1); then said=$list; again; continue; fi
+  if ! list=$(etcd --endpoints "$endpoints" member list); then
+    said=$(tail -n 3 "$errors")
+    again
+    continue
+  fi
   id= status= learner= client=
   found=$(find_member)
   [ -z "$found" ] || read -r id status learner client <<FOUND
@@ -51,11 +63,11 @@ FOUND
   case $what in
     learn)
       if [ -z "$id" ]; then
-        said=$(etcd --endpoints "$endpoints" member add "$name" --peer-urls "$peer" --learner 2>&1) && exit 0
+        change add "$name" --peer-urls "$peer" --learner && exit 0
       elif [ "$status" = unstarted ] || [ -d /var/lib/etcd/member ]; then
         exit 0
       else
-        # It ran before and its data is gone with its machine: a member may never come back without what it promised to remember.
+        # The member has run before, and its data is gone with its machine. It must not come back without the entries that it acknowledged.
         remove && continue
       fi
       ;;
@@ -64,12 +76,16 @@ FOUND
       if [ -z "$id" ]; then
         said='it is not in the member list'
       elif [ "$learner" = true ]; then
-        said=$(etcd --endpoints "$endpoints" member promote "$id" 2>&1) && continue
+        change promote "$id" && continue
       fi
       ;;
     remove)
       [ -n "$id" ] || exit 0
       remove && continue
+      ;;
+    check)
+      [ -z "$id" ] || [ "$learner" = true ] || [ "$status" = unstarted ] || spare
+      exit 0
       ;;
   esac
   again

@@ -1,4 +1,5 @@
 # Sets what we own on a node; see kubectl.sh. $1, by then: node. Input: the node as an object to apply. Rest: taints `key=value:effect`.
+take_input
 node=$1
 shift
 apply

@@ -1,8 +1,8 @@
-# Installs the packages given as arguments with the host's package manager.
+# Installs the packages given as arguments with the host's package manager, and removes none.
 export DEBIAN_FRONTEND=noninteractive
 apt() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" </dev/null 2>&1; }
-# A package of Debian starts its service with an example configuration as soon as it is installed: nginx serves a page on port 80, or
-# breaks the installation where it cannot. Until a reboot at the most, and until the unit's own step, they may not start.
+# Debian starts the service of a package with an example configuration as soon as it is installed: nginx serves a page on port 80, and its installation
+# fails if it cannot. So these units are masked until the step that starts them, or until a reboot at the latest.
 units=
 for p in "$@"; do
   case $p in nginx|haproxy|keepalived) units="$units $p.service" ;; esac
@@ -10,8 +10,23 @@ done
 allow() { [ -z "$units" ] || systemctl unmask -q --runtime $units 2>/dev/null; }
 trap allow EXIT
 [ -z "$units" ] || systemctl mask -q --runtime $units 2>/dev/null
-if ! out=$(apt install -y --no-install-recommends "$@"); then
-  # Old lists are the usual reason.
+# Packages that an interrupted installation has left unconfigured make every later installation fail.
+if [ -n "$(ls -A /var/lib/dpkg/updates 2>/dev/null)" ] || [ -n "$(dpkg --audit 2>/dev/null)" ]; then
+  out=$(dpkg --force-confold --configure -a </dev/null 2>&1) || { echo "dpkg --configure -a: $out" >&2; exit 1; }
+fi
+# An installation that would remove a package is refused: Debian's containerd replaces containerd.io, and removes Docker with it.
+simulated() { out=$(apt -s install --no-install-recommends "$@"); }
+if ! simulated "$@"; then
+  # The usual cause is an old list of packages.
   out=$(apt update) || { echo "apt-get update: $out" >&2; exit 1; }
-  out=$(apt install -y --no-install-recommends "$@") || { echo "apt-get install $*: $out" >&2; exit 1; }
+  simulated "$@" || { echo "apt-get install $*: $out" >&2; exit 1; }
+fi
+removed=$(printf '%s\n' "$out" | sed -n 's/^Remv \([^ ]*\).*/\1/p' | tr '\n' ' ')
+if [ -n "$removed" ]; then
+  echo "apt-get install $* would remove these packages: ${removed% }; nothing was installed. Install what is missing by hand, or remove them yourself, then run the same command again" >&2
+  exit 1
+fi
+if ! out=$(apt install -y --no-install-recommends --no-remove "$@"); then
+  out=$(apt update) || { echo "apt-get update: $out" >&2; exit 1; }
+  out=$(apt install -y --no-install-recommends --no-remove "$@") || { echo "apt-get install $*: $out" >&2; exit 1; }
 fi

@@ -1,5 +1,7 @@
-# What sudo runs: says on both outputs that the command starts here, as root, then becomes it.
+# What sudo runs: says on both outputs that the command starts here, as root, then becomes it. $1: direct or proxies, as for become.sh.
 [ "$(id -u)" = 0 ] || { echo 'clusterctl: not root' >&2; exit 126; }
+[ "$1" = proxies ] || unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
+shift
 LC_ALL=C; export LC_ALL
 printf '\036clusterctl\036'; printf '\036clusterctl\036' >&2
 exec "$@"

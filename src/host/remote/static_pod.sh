@@ -1,49 +1,100 @@
-# One transaction: swap a static pod's manifest, wait for the new process to serve, put the old one back if it does not, or does not stay.
-# $1: component. $2: URL that answers 200 when it serves. $3: seconds. $4: age in seconds up to which the new process is watched afterwards.
-# $5: addresses of load balancers, by comma, `all` where they are not known, or nothing. $6: the script that does it.
-# For an API server whose etcd goes along, $7 and $8: etcd's URL, and to which age it is watched; $9: bytes of its manifest.
-# Input: etcd's manifest where there is one, and the component's; none takes the static pod away for good.
-component=$1 url=$2 limit=$3 watch=$4 balancers=$5 swap=$6 etcd_url=${7:-} etcd_watch=${8:-} etcd_bytes=${9:-}
-dir=/etc/kubernetes/manifests
-state=/var/lib/clusterctl/static-pods
+# Swaps the manifest of a static pod in one transaction: waits until the new process serves, and puts the previous manifest back if the new process
+# does not serve or does not stay up. Or removes a static pod for good.
+# $1: `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2: component. $3: URL that answers 200 when
+# the component serves. $4: seconds until it must serve. $5: age in seconds up to which the new process is watched afterwards. $6: addresses of load
+# balancers, separated by commas; `all` if they are not known; or nothing. $7: the text of swap.sh. $8: size of the manifest in bytes. For an API
+# server whose etcd is swapped with it, $9 to $11: the URL of etcd, the age up to which etcd is watched, the size of its manifest in bytes.
+# Input of swap and restart: the manifest of etcd if there is one, then the manifest of the component.
+what=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 swap=$7 bytes=$8 etcd_url=${9:-} etcd_watch=${10:-} etcd_bytes=${11:-}
 all="${etcd_url:+etcd }$component"
-mkdir -p -m 0700 $state
 umask 077
-# A transaction that an interrupted run began is still the host's own to finish; etcd's may be part of its API server's.
-case $component in etcd|kube-apiserver) units='clusterctl-static-pod-etcd clusterctl-static-pod-kube-apiserver' ;; *) units=clusterctl-static-pod-$component ;; esac
-for c in $all; do units="$units clusterctl-watch-$c"; done
-while systemctl is-active -q $units; do sleep 0.3; done
-[ -z "$etcd_url" ] || head -c "$etcd_bytes" >$state/etcd.new
-cat >$state/$component.new
+[ "$what" = remove ] || take_input
+# A script whose run was killed may still be changing this component: only one script at a time may do so.
+exec 8>/run/clusterctl-static-pod-$component.lock
+take_turn 8 60 $component
+[ -z "$etcd_url" ] || { exec 9>/run/clusterctl-static-pod-etcd.lock; take_turn 9 60 etcd; }
+# The host finishes by itself a transaction that an interrupted run began. A transaction of etcd may be part of that of the API server.
+case $component in
+  etcd|kube-apiserver) units='clusterctl-static-pod-etcd.service clusterctl-static-pod-kube-apiserver.service' ;;
+  *) units=clusterctl-static-pod-$component.service ;;
+esac
+for c in $all; do units="$units clusterctl-watch-$c.service"; done
+idle() { ! busy $units; }
+comes $((limit * 2)) idle || {
+  echo "what an earlier run began with static pods of this host is still under way after $((limit * 2)) s; nothing was changed; see \`systemctl list-units 'clusterctl-*'\`" >&2
+  exit 1
+}
+# If the kubelet is starting or stopping, its next state is waited for: only with a running kubelet can a swap be watched.
+tries=0
+while :; do
+  kubelet=$(systemctl show -p ActiveState --value kubelet)
+  case $kubelet in activating|deactivating|reloading|refreshing) ;; *) break ;; esac
+  tries=$((tries + 1))
+  [ $tries -lt 200 ] || break
+  sleep 0.3
+done
+still_ours
+mkdir -p -m 0700 $state
+fail() { for c in $all; do rm -f "$state/.$c.new" "$state/$c.new"; done; echo "$*" >&2; exit 1; }
+install_script() { printf '%s' "$swap" >"$state/.swap-$1" && sync "$state/.swap-$1" && mv -f "$state/.swap-$1" "$state/swap-$1.sh" && sync $state; }
+# First, what an interrupted transaction left is put right: its rules, a manifest that was set aside, a manifest that was about to be placed.
+put_right() {
+  [ -e "$state/$1.rules" ] || [ -e "$state/$1.new" ] || [ -e "$(boot_of "$1")" ] || return 0
+  # A transaction of etcd may be part of that of the API server.
+  [ "$1" != etcd ] || ! busy clusterctl-static-pod-kube-apiserver.service || return 0
+  ! busy "clusterctl-static-pod-$1.service" "clusterctl-watch-$1.service" || return 0
+  install_script "$1" && /bin/sh "$state/swap-$1.sh" ended "$1" >&2
+}
+for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+  case " $all " in
+    *" $c "*) put_right $c || : ;;
+    # A script that holds the lock of another component is about to place the manifest of that component.
+    *) (exec 7>/run/clusterctl-static-pod-$c.lock; ! flock -n 7 || put_right $c) || : ;;
+  esac
+done
+# receive BYTES COMPONENT
+receive() {
+  [ "$1" -gt 0 ] || fail "the new manifest of $2 is empty; nothing was changed"
+  head -c "$1" >"$state/.$2.new" && [ "$(stat -c %s "$state/.$2.new")" = "$1" ] && mv -f "$state/.$2.new" "$state/$2.new" ||
+    fail "the new manifest of $2 cannot be written to $state (no space?); nothing was changed"
+}
+if [ "$what" != remove ]; then
+  [ -z "$etcd_url" ] || receive "$etcd_bytes" etcd
+  receive "$bytes" "$component"
+fi
 rm -f $state/$component.failed.*
-# What this run put back on this host is put back together: nothing newer goes beside it.
-put_back "$run" || { for c in $all; do rm -f $state/$c.new; done; rm -f $state/*.failed.*; exit 1; }
-if ! systemctl is-active -q kubelet; then
-  # Nothing runs it yet; the kubelet will find it.
-  [ -s $state/$component.new ] || { rm -f $dir/$component.yaml $state/$component.new; exit 0; }
+# If this run has put a manifest back on this host, it places no newer manifest beside that one.
+report_rollbacks "$run" || { rm -f $state/*.failed.*; fail "the manifest of $component stays as it is beside it"; }
+case $kubelet in active|reloading|refreshing) ;; *)
+  # The kubelet does not run, and will find the new manifest when it starts. The previous manifest is kept: the next run puts it back if the new one
+  # does not serve.
+  if [ "$what" = remove ]; then
+    forget_old "$component"
+    rm -f $dir/$component.yaml
+    exit 0
+  fi
   mkdir -p -m 0700 $dir
   for c in $all; do
-    cp $state/$c.new $dir/.$c.new
-    sync $dir/.$c.new
-    mv -f $dir/.$c.new $dir/$c.yaml
+    cmp -s $state/$c.new $dir/$c.yaml || { keep_old $c && stage $state/$c.new $c; } || fail "the manifest of $c cannot be written (no space?); nothing was changed"
+  done
+  for c in $all; do
+    [ ! -e $dir/.$c.swap ] || place $c
     rm -f $state/$c.new
   done
-  exit 0
-fi
-for c in $all; do
-  printf '%s' "$swap" >$state/.swap-$c
-  mv -f $state/.swap-$c $state/swap-$c.sh
-done
-# In a unit of its own, so that it ends well even if nobody watches any more.
+  exit 0 ;;
+esac
+for c in $all; do install_script $c || fail "the script of the transaction cannot be written to $state (no space?); nothing was changed"; done
+# The transaction runs in a unit of its own, so that it is finished even if the run has ended. However it ends, the manifest of each component is in
+# place afterwards.
 # begin COMPONENT URL WATCH [ETCD_URL ETCD_WATCH]
 begin() {
   c=$1 at=$2 age=$3
   shift 3
-  systemd-run --quiet --wait --pipe --collect --unit "clusterctl-static-pod-$c" \
-    -p "ExecStopPost=-/bin/sh $state/swap-$c.sh unfence $c - 0 0 $balancers" \
-    /bin/sh $state/swap-$c.sh swap "$c" "$at" "$limit" "$age" "$balancers" "$run" "$@"
+  systemd-run --quiet --wait --pipe --collect "--setenv=CLUSTERCTL_PATIENCE=${CLUSTERCTL_PATIENCE:-1}" --unit "clusterctl-static-pod-$c" \
+    ${1:+-p "ExecStopPost=-/bin/sh $state/swap-etcd.sh ended etcd"} -p "ExecStopPost=-/bin/sh $state/swap-$c.sh ended $c" \
+    /bin/sh $state/swap-$c.sh "$what" "$c" "$at" "$limit" "$age" "$balancers" "$run" "$@"
 }
-# Where an interrupted run came through with one of the two, each goes by itself.
+# If an interrupted run has already placed one of the two manifests, each component is swapped by itself.
 if [ -n "$etcd_url" ] && { cmp -s $state/etcd.new $dir/etcd.yaml || cmp -s $state/$component.new $dir/$component.yaml; }; then
   begin etcd "$etcd_url" "$etcd_watch" || { rm -f $state/$component.new; exit 1; }
   etcd_url=

@@ -1,102 +1,112 @@
-# What a host does by itself to swap a static pod, to watch it, and to put the previous one back; see static_pod.sh, which starts it.
-# $1: swap, watch, restore, or unfence. $2 to $6: as there from $1 on. $7: the run's id. $8 and $9, for an API server whose etcd goes along: etcd's
-# URL, and to which age it is watched.
-do=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 run=$7 etcd_url=${8:-} etcd_watch=${9:-}
-dir=/etc/kubernetes/manifests
-state=/var/lib/clusterctl/static-pods
-comm=$(printf %.15s "$component")
-boot=/etc/systemd/system/kubelet.service.d/90-clusterctl-$component.conf
-serves() { [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' "$url")" = 200 ]; }
-# place FILE COMPONENT
-place() { cp "$1" "$dir/.$2.swap" && sync "$dir/.$2.swap" && mv -f "$dir/.$2.swap" "$dir/$2.yaml"; }
+# Swaps a static pod, watches the new pod, and puts the previous manifest back. The host runs this script in a unit of its own, which static_pod.sh
+# starts. These files are read before this one: hand_over.sh, lock_held.sh, process.sh, quorum.sh, manifest.sh, refuse.sh, etcd_version.sh.
+# $1: what to do. `swap` replaces the static pod. `remove` removes the static pod. `restart` is a swap that ends the process even if the manifest
+# stays the same. `watch` watches a new static pod. `restore` is what the kubelet's unit runs before the kubelet starts. `unfence` and `ended` are
+# what systemd runs after a watch and after a transaction, however it ended. $2: component.
+# For swap, restart, remove and watch: $3 to $6: URL, seconds, age and balancers as for static_pod.sh. $7: the ID of the run. $8 and $9, for an
+# API server whose etcd is swapped with it: the URL of etcd, and the age in seconds up to which etcd is watched.
+# systemd's DefaultEnvironment may name a proxy, which must not get questions to this host's own etcd and API server.
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
+export LC_ALL=C
+patience=${CLUSTERCTL_PATIENCE:-1}
+do=$1 component=$2 url=${3:-} limit=${4:-0} watch=${5:-0} balancers=${6:-} run=${7:-} etcd_url=${8:-} etcd_watch=${9:-}
+serves() { [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' "$url")" = 200 ] && served=yes; }
 kubelet_minor() { "/proc/$(systemctl show -p MainPID --value kubelet)/exe" --version 2>/dev/null | sed -n 's/^Kubernetes v1\.\([0-9]*\)\..*/\1/p'; }
+image_of() { sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$1" | head -n 1; }
 pod_cgroups() { for uid in $uids; do find /sys/fs/cgroup -maxdepth 6 -type d -name "*pod$uid*" 2>/dev/null; done; }
 pod_logs() { for uid in $uids; do ls /var/log/pods/kube-system_"$component"-*_"$uid"/"$component"/*.log 2>/dev/null; done; }
-# exchange FILE PID: puts a manifest in place of the one there, whose process is PID if it runs, and sees an API server's out. From 1.22 on a
-# kubelet that finds another static pod of this name not quite gone looks again only 10 to 15 s later: there the old one is gone before the new
-# one comes. Should the power fail in between, the kubelet puts the old manifest back as it starts.
+# exchange FILE PID: replaces the present manifest, whose process is PID if it runs, and waits until an API server has answered its last requests.
+# A kubelet of 1.22 or later that finds the previous static pod of this name still ending looks again only 10 to 15 s later. On such a host, the
+# previous pod has ended before the new manifest is placed. Status 3: nothing was changed, because the disk does not take the files.
 exchange() {
+  stage "$1" "$component" || return 3
   away=
-  if [ -e $dir/$component.yaml ] && [ -e $state/$component.old ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+  if [ -e $dir/$component.yaml ] && old_is_whole "$component" && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+    uids=$(for folder in $(own_logs "$component"); do folder=${folder%/*}; echo "${folder##*_}"; done)
+    set_aside "$component" || return 3
     away=yes
-    uids=$(for d in /var/log/pods/kube-system_$component-*; do echo "${d##*_}"; done)
-    mkdir -p ${boot%/*}
-    printf '[Service]\nExecStartPre=-/bin/sh %s/swap-%s.sh restore %s - 0 0\n' $state "$component" "$component" >$boot
-    sync $boot
-    rm -f $dir/$component.yaml
   else
-    place "$1" "$component"
+    place "$component" || return 3
   fi
   if [ "$component" = kube-apiserver ] && [ -n "$2" ]; then end_drained "$2" || return 1; fi
   [ -n "$away" ] || return 0
   tries=0
-  while [ -n "$(pod_cgroups)" ] && [ $tries -lt 400 ]; do
+  while [ -n "$(pod_cgroups)" ] && [ $tries -lt $((400 * patience)) ]; do
     tries=$((tries + 1))
     sleep 0.1
   done
-  # Its last act is to remove the container with its log, mostly: where it leaves that for later, a second is more than it takes.
+  # The kubelet's last act for a pod is usually to remove the container with its log, within a second; sometimes the kubelet does that later.
   tries=0
   while [ -n "$(pod_logs)" ] && [ $tries -lt 10 ]; do
     tries=$((tries + 1))
     sleep 0.1
   done
-  # Its etcd comes first: a new API server without one would take the kubelet's calls and not answer them, and that holds up etcd's start.
+  # The etcd on this host is started before the API server: a new API server without etcd would accept the kubelet's requests and not answer
+  # them, and the kubelet would start etcd late.
   etcd_along || return $?
-  place "$1" "$component"
-  forget_boot
+  place "$component" || return 1
+  back_in_place "$component"
 }
-# While nobody asks an API server, its etcd goes too: one absence in place of two.
+# Swaps etcd while the API server on this host gets no requests, so that clients lose this host once and not twice.
 etcd_along() {
   [ -n "$etcd_url" ] || return 0
   at=$etcd_url
   etcd_url=
   api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$at" "$limit" "$etcd_watch" "$balancers" "$run" || return 2
 }
-forget_boot() { rm -f $boot; rmdir ${boot%/*} 2>/dev/null || :; }
-restore() {
-  if [ ! -e $dir/$component.yaml ] && [ -e $state/$component.old ]; then place $state/$component.old "$component"; fi
-  forget_boot
-}
-logs() { ls -d /var/log/pods/kube-system_$component-*/$component/*.log 2>/dev/null; }
-known='' seen='' starts=0
-# How often a container was started since $known was noted. Each start has a log of its own, and the kubelet keeps few of them.
+logs() { for folder in $(own_logs "$component"); do ls -d "$folder"/*.log 2>/dev/null; done; }
+# $known holds the logs of containers that were started before the present manifest was placed; new_logs prints the logs since. Each start of a
+# container has a log of its own, and the kubelet keeps few logs.
+known='' seen='' starts=0 served=
+new_logs() { logs | grep -vxF "$known" || :; }
+# Counts in $starts how often a container was started since $known was noted.
 count_starts() {
-  seen=$(printf '%s\n' "$seen" "$(logs)" | sort -u | grep .) || :
-  starts=$(printf '%s\n' "$seen" | grep -vxF "$known" | grep -c .) || :
+  seen=$(printf '%s\n' "$seen" "$(new_logs)" | sort -u | grep .) || :
+  starts=$(printf '%s\n' "$seen" | grep -c .) || :
 }
-# Waits until another process than $1 runs and serves. The second answer must be of the same one: a crash-looping server can answer once.
-# One that was started three times and never served is not waited for any longer.
+# Succeeds if the new container has ended three times. The log of a container that is being created is empty, so a container that has written to
+# its log and has no process has ended. A container that ends without writing anything has ended three times when it is started the fourth time.
+ended_thrice() {
+  [ "$starts" -ge 3 ] || return 1
+  [ "$starts" -ge 4 ] || for log in $(new_logs); do [ -s "$log" ] || return 1; done
+  [ -z "$(own_process "$component")" ]
+}
+# Waits until another process than $1 runs and has answered twice with 200: a server in a crash loop can answer once. Gives up when the new
+# container has ended three times and one of its starts was after the end of the previous process: until then the previous process holds the
+# port, and the kubelet waits 10 s or longer before it starts the new container again.
 wait_new() {
   end=$(($(date +%s) + $2))
-  good=
+  good='' beside=''
   while [ "$(date +%s)" -lt $end ]; do
-    pid=$(pgrep -xo "$comm" || :)
+    pid=$(own_process "$component")
     if [ -n "$pid" ] && [ "$pid" != "$1" ] && serves; then
       [ "$pid" = "$good" ] && return 0
       good=$pid
     else
       good=
+      if [ "$pid" = "$1" ]; then beside=$(logs); fi
       count_starts
-      [ -n "$known" ] && [ "$starts" -ge 3 ] && return 1
+      [ -n "$known" ] && [ -z "$pid" ] && [ "$(logs)" != "$beside" ] && ended_thrice && return 1
     fi
     sleep 0.3
   done
   return 1
 }
-# Whether somebody who asked API server $1 has yet to be read or answered: bytes that wait at two looks in a row on one connection. What a
-# watch is told passes at once.
+# Succeeds if the API server with PID $1 has a request to read or an answer to send: on one of its connections, bytes were waiting at this look
+# and at the one before. The events of a watch are sent at once and do not count.
 busy() {
   earlier=$waiting
   waiting=$(ss -Htnp state established '( sport = :6443 )' | grep "pid=$1," | awk '$1 + $2 > 0 {print $4}')
   [ -n "$earlier" ] && [ -n "$waiting" ] && echo "$waiting" | grep -qxF "$earlier"
 }
-# An API server that was told to end listens no more, answers what it has begun, and then sits out its whole grace period for the sake of
-# watches, which begin anew elsewhere. Once nobody has waited for it for 3 s it is ended. Fails where it is not told to end.
+# Ends an API server that has answered its last requests. After SIGTERM an API server stops listening, finishes its requests, and keeps its watches
+# until the end of its grace period, although clients can begin a watch again elsewhere. So the API server is killed once no client has waited
+# for it for 3 s. Fails if the kubelet does not send SIGTERM in time.
 end_drained() {
   since='' waiting=''
   deadline=$(($(date +%s%3N) + limit * 1000))
   while :; do
-    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$comm" ] || return 0
+    is_own "$component" "$1" || return 0
     now=$(date +%s%3N)
     [ "$now" -lt $deadline ] || return 1
     if ss -Hltnp | grep -q "pid=$1," || busy "$1"; then since=; fi
@@ -106,58 +116,23 @@ end_drained() {
   done
   kill -KILL "$1" 2>/dev/null || :
 }
-# reject RULE ACTION CONNECTIONS: what matches is reset; a host without such rules does without.
-reject() { "$1" -w 2 "$2" $3 -m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset 2>/dev/null || :; }
-# While an API server or its etcd goes, no balancer may begin with it: a connection that its kernel took and it never did would be torn, a
-# refused one goes to another server at once. What this host itself asks, and what is under way, passes.
-fence() {
-  for from in $(echo "$balancers" | tr , ' '); do
-    t=iptables
-    case $from in all) from=; t='iptables ip6tables' ;; *:*) t=ip6tables ;; esac
-    for t in $t; do
-      reject $t "$1" "INPUT -p tcp --dport 6443 --syn ${from:+-s $from} ! -i lo"
-    done
+# end_process PID: ends a process of this component as the kubelet would: SIGTERM, and SIGKILL after 30 s. The kubelet then starts another one.
+end_process() {
+  is_own "$component" "$1" || return 0
+  kill -TERM "$1" 2>/dev/null || :
+  deadline=$(($(date +%s) + 30 * patience))
+  while is_own "$component" "$1"; do
+    [ "$(date +%s)" -lt $deadline ] || { kill -KILL "$1" 2>/dev/null || :; return 0; }
+    sleep 0.2
   done
 }
-unfence() {
-  [ -z "$api_is_out" ] || return 0
-  case $component in kube-apiserver|etcd) fence -D ;; esac
-  [ "$component" != etcd ] || attach
-}
-# The kubelet waits for an answer about a static pod before it starts it, half a minute long where its connection ends at the API server
-# beside that has no etcd: the connections it has now are reset with its next word, and new ones lead elsewhere. Where it knows no other
-# API server, and from 1.22 on asks in between, new ones are refused: it goes on without an answer then.
-detach() {
-  at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
-  to=${at##*:}
-  at=${at%:*}
-  case $to in ''|*[!0-9]*) to=6443 ;; esac
-  case $at in \[*) at=${at#[} at=${at%]} rule=ip6tables ;; *) rule=iptables ;; esac
-  if [ "$to" = 6443 ] && [ -n "$(ip -o addr show to "${at:-none}" 2>/dev/null)" ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
-    cut_off $rule "-d $at --dport $to --syn"
-  fi
-  ss -Htnp state established "( dport = :$to )" | grep '"kubelet"' | while read -r _ _ from _; do
-    case $from in \[*) rule=ip6tables ;; *) rule=iptables ;; esac
-    cut_off $rule "--sport ${from##*:}"
-  done
-}
-# cut_off RULE CONNECTIONS: until `attach`; what it undoes is written down first
-cut_off() {
-  echo "$1 $2" >>$state/etcd.detached
-  reject "$1" -I "OUTPUT -p tcp $2"
-}
-attach() {
-  [ -e $state/etcd.detached ] || return 0
-  while read -r rule connections; do reject "$rule" -D "OUTPUT -p tcp $connections"; done <$state/etcd.detached
-  rm -f $state/etcd.detached
-}
-# An etcd that goes takes its API server's answers along: who asks has gone elsewhere by then, and what is under way is done.
+# Before etcd ends, clients are sent to other API servers, and the API server on this host finishes its requests: without etcd it answers none.
 relieve() {
   [ -z "$api_is_out" ] || return 0
-  api=$(pgrep -xo kube-apiserver || :)
+  api=$(own_process kube-apiserver)
   [ -n "$api" ] || return 0
-  fence -I
-  detach
+  refuse_balancers
+  refuse_kubelet
   quiet=0 tries=0 waiting=''
   while [ $quiet -lt 4 ] && [ $tries -lt 25 ]; do
     tries=$((tries + 1))
@@ -165,7 +140,7 @@ relieve() {
     sleep 0.2
   done
 }
-# Its API server has found the new etcd before anybody is sent there again.
+# Waits until the API server on this host is ready with the new etcd, before clients may come back.
 rejoined() {
   [ -n "$api" ] || return 0
   tries=0
@@ -175,14 +150,23 @@ rejoined() {
     sleep 0.2
   done
 }
-# Why the newest container of this component ended, as the host knows it.
+# log_of PID: prints the log of the container with this process: the newest log of its pod.
+log_of() {
+  folder=$(folder_of "$component" "$1")
+  [ -z "$folder" ] || echo "$folder/$(ls "$folder" | grep -x '[0-9]*\.log' | sort -n | tail -n 1)"
+}
+# ended_log: prints the log of the newest container of the present manifest that has ended, or of the running container if none has ended. The log
+# of a container that is being created is empty.
+ended_log() {
+  runs=$(log_of "$(own_process "$component")")
+  for log in $(ls -t $(new_logs) /dev/null | grep -vx /dev/null); do
+    [ ! -s "$log" ] || [ "$log" = "$runs" ] || { echo "$log"; return 0; }
+  done
+  [ ! -s "$runs" ] || echo "$runs"
+}
+# Prints why the newest ended container of this component ended, from the pod's status, the kubelet's log and the container's log.
 evidence() {
-  log=$(ls -t /var/log/pods/kube-system_$component-*/$component/*.log 2>/dev/null | head -n 1)
-  # One that was started anew by now does not say why the one before it ended.
-  if pgrep -x "$comm" >/dev/null && [ -n "$log" ]; then
-    before=$(ls -t "${log%/*}"/*.log | sed -n 2p)
-    log=${before:-$log}
-  fi
+  log=$(ended_log)
   why=$(journalctl -u kubelet -n 400 --no-pager -o cat 2>/dev/null | grep -E "$component" | grep -E 'ErrImage|ImagePull|CrashLoop|[Ee]rror' | tail -n 1 | cut -c1-400)
   pod=${log%/*/*}
   pod=${pod##*/kube-system_}
@@ -192,44 +176,96 @@ evidence() {
   [ -z "$why" ] || echo "the kubelet says: $why"
   [ -z "$log" ] || { echo "last lines of its log:"; tail -n 12 "$log" | cut -c1-400; }
 }
-# Puts the previous manifest back and sees it serve. $1: anything where somebody else said why.
+# note_etcd: before etcd is swapped for another image, writes down its minor version and the URLs of the members that know the cluster version.
+note_etcd() {
+  rm -f $state/etcd.before
+  [ "$component" = etcd ] && [ "$(image_of $dir/etcd.yaml)" != "$(image_of $state/etcd.new)" ] || return 0
+  members=$(client_urls)
+  tag=$(image_of $dir/etcd.yaml)
+  printf '%s\n%s\n' "$(minor_of "${tag##*:}")" "$members" >$state/etcd.before
+}
+# has_no_way_back: succeeds, and prints why, if the previous etcd would refuse to start with the present data.
+has_no_way_back() {
+  [ "$component" = etcd ] && [ -s $state/etcd.before ] && [ -e $dir/etcd.yaml ] || return 1
+  was=$(sed -n 1p $state/etcd.before)
+  now=$(minor_of "$(image_of $dir/etcd.yaml | sed 's/.*://')")
+  { [ -n "$was" ] && [ -n "$now" ] && is_older "$was" "$now"; } || return 1
+  cluster=$(cluster_minor https://127.0.0.1:2379 $(sed 1d $state/etcd.before))
+  # If no member answers and the new etcd has served, the cluster version counts as raised: a single member raises it within seconds.
+  [ -n "$cluster" ] || [ -z "$served" ] || cluster=$now
+  [ -n "$cluster" ] && is_older "$was" "$cluster" || return 1
+  echo "etcd went from $was to $now and the cluster version is $cluster: etcd $was would refuse to start (invalid downgrade), so the new manifest of etcd stays in place"
+  echo "the way back is the snapshot of etcd that was saved on the operator's machine before the upgrade: restore it with etcdutl snapshot restore"
+}
+# Puts the previous manifest back and waits until it serves. $1: not empty if the cause has been printed already.
 revert() {
   if [ -z "${1:-}" ]; then evidence; fi >$state/$component.why
   known='' etcd_url=
-  case $component in kube-apiserver) fence -I ;; etcd) relieve ;; esac
-  gone=$(pgrep -xo "$comm" || :)
-  exchange $state/$component.old "$gone" || :
-  if wait_new "${gone:-none}" 120; then said='is back and serves'; else said='is back and does not serve yet'; fi
+  if has_no_way_back; then
+    cat $state/$component.why
+    accept_again
+    forget_old "$component"
+    rm -f $state/$component.new $state/$component.why $state/etcd.before
+    return 0
+  fi
+  old_is_whole "$component" || { cat $state/$component.why; echo "no whole copy of the previous manifest of $component is on this host; the new one stays"; return 0; }
+  case $component in kube-apiserver) refuse_balancers ;; etcd) relieve ;; esac
+  gone=$(own_process "$component")
+  exchange $state/$component.old "$gone" || restore "$component" || :
+  if ! cmp -s $state/$component.old $dir/$component.yaml; then
+    unfence
+    cat $state/$component.why
+    echo "the previous manifest of $component could not be put back (no space on the disk?); a copy is $state/$component.old"
+    return 0
+  fi
+  if wait_new "${gone:-none}" "$limit"; then said='is back and serves'; else said='is back and does not serve yet'; fi
   [ "$component" != etcd ] || rejoined
   unfence
   cat $state/$component.why
   echo "the previous manifest of $component $said"
-  rm -f $state/$component.old $state/$component.new $state/$component.why
-  # What speaks to this API server alone is never newer than it.
+  forget_old "$component"
+  rm -f $state/$component.new $state/$component.why $state/etcd.before
+  # The scheduler and the controller manager use this API server alone, and must not be newer than it.
   [ "$component" = kube-apiserver ] || return 0
   for other in kube-scheduler kube-controller-manager; do
-    while systemctl is-active -q "clusterctl-static-pod-$other"; do sleep 0.3; done
+    # A transaction of that component ends within four minutes, or never.
+    tries=0
+    while systemctl is-active -q "clusterctl-static-pod-$other" && [ $tries -lt 800 ]; do
+      tries=$((tries + 1))
+      sleep 0.3
+    done
     systemctl stop -q "clusterctl-watch-$other" 2>/dev/null || :
-    [ -e $state/$other.old ] || continue
-    place $state/$other.old $other
-    rm -f $state/$other.old
-    echo "the previous manifest of $other is back with it"
+    old_is_whole $other || continue
+    if stage $state/$other.old $other && place $other; then
+      forget_old $other
+      echo "the previous manifest of $other is back with it"
+    else
+      echo "the previous manifest of $other could not be put back; a copy is $state/$other.old"
+    fi
   done
 }
-# Of an etcd that goes along with its API server, the two are one transaction, and the API server's part is the outer one.
+# When etcd and the API server are swapped in one transaction, the part of the API server removes the rules for both.
+unfence() { [ -n "$api_is_out" ] || accept_again; }
 api_is_out=${api_is_out:-}
 api=
 case $do in
-  restore) restore; exit 0 ;;
-  unfence) [ ! -e $boot ] || restore; unfence; exit 0 ;;
+  restore) restore "$component"; exit ;;
+  unfence|ended)
+    [ ! -e "$(boot_of "$component")" ] || restore "$component"
+    unfence
+    [ "$do" = unfence ] || rm -f $state/$component.new "$dir/.$component.swap"
+    exit 0 ;;
 esac
 if [ "$do" = watch ]; then
-  # It serves now; one that goes down again before it is so old is not good enough to take the next host with.
-  pid=$(pgrep -xo "$comm" || :)
+  # The new process serves. If it ends before it is $watch seconds old, the previous manifest comes back and the run stops before the next host.
+  served=yes
+  pid=$(own_process "$component")
+  # The logs of the replaced pod may still be there.
+  known=$(logs | grep -vF "$(folder_of "$component" "$pid")/" || :)
   least=$(($(date +%s) + 2))
   bad=0
   while [ "$(ps -o etimes= -p "${pid:-0}" || echo 0)" -lt "$watch" ] || [ "$(date +%s)" -lt $least ] || [ $bad -gt 0 ]; do
-    if [ "$(pgrep -xo "$comm" || :)" != "$pid" ]; then bad=9; elif serves; then bad=0; else bad=$((bad + 1)); fi
+    if [ "$(own_process "$component")" != "$pid" ]; then bad=9; elif serves; then bad=0; else bad=$((bad + 1)); fi
     if [ $bad -ge 9 ]; then
       { echo "$component served at first, and was down again before it was $watch s old"; revert; } >$state/.$component.failed 2>&1
       mv -f $state/.$component.failed "$state/$component.failed.$run"
@@ -237,48 +273,82 @@ if [ "$do" = watch ]; then
     fi
     sleep 0.5
   done
-  # Its previous manifest stays until the whole host is seen to stay up: see wait_settled.sh.
+  # The previous manifest is kept until all new static pods of the host have been watched: see wait_settled.sh.
   exit 0
 fi
+case $do in swap|restart|remove) ;; *) echo "swap.sh cannot do '$do'" >&2; exit 2 ;; esac
 trap unfence EXIT
-old=$(pgrep -xo "$comm" || :)
-if [ ! -s $state/$component.new ]; then
-  rm -f $dir/$component.yaml $state/$component.new
-  if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then fence -I; end_drained "$old" & fi
+old=$(own_process "$component")
+# A run that has lost its lock must stop before its first effect. An etcd that is swapped together with an API server is not the first effect.
+[ -n "$api_is_out" ] || still_ours
+if [ "$do" = remove ]; then
+  # Whatever could put the manifest back is removed before the manifest.
+  forget_old "$component"
+  back_in_place "$component"
+  rm -f $dir/$component.yaml
+  sync $dir
+  if [ "$component" = kube-apiserver ] && [ -n "$old" ]; then refuse_balancers; end_drained "$old" & fi
   end=$(($(date +%s) + limit))
-  while pgrep -x "$comm" >/dev/null; do
+  while [ -n "$(own_process "$component")" ]; do
     [ "$(date +%s)" -lt $end ] || { echo "$component still runs $limit s after its manifest was removed" >&2; exit 1; }
     sleep 0.2
   done
   exit 0
 fi
+[ -s $state/$component.new ] || { echo "the new manifest of $component is empty; nothing was changed" >&2; exit 1; }
 if cmp -s $state/$component.new $dir/$component.yaml; then
-  # It is in place already (an earlier run was interrupted): only see it serve.
+  if [ "$do" = restart ] && [ -n "$old" ]; then
+    rm -f $state/$component.new
+    known=$(logs)
+    end_process "$old"
+    wait_new "$old" "$limit" && exit 0
+    echo "$component was ended so that it reads its changed kubeconfig, and did not serve at $url again within $limit s" >&2
+    if [ -e $state/$component.old ]; then revert >&2; else evidence >&2; fi
+    exit 1
+  fi
+  # The manifest is in place already, because an earlier run was interrupted: only wait until it serves.
   rm -f $state/$component.new
-  # A kubelet that once refused a pod never looks at it again; starting anew, it does, and running pods do not notice.
+  # A kubelet that has refused a static pod looks at it again only after a restart, which running pods do not notice.
   wait_new none 15 || { systemctl restart kubelet; wait_new none "$limit"; } && exit 0
   echo "$component does not serve at $url" >&2
   [ ! -e $state/$component.old ] || revert >&2
   exit 1
 fi
 for c in ${etcd_url:+etcd} $component; do
-  image=$(sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' $state/$c.new | head -n 1)
+  image=$(image_of $state/$c.new)
   if [ -n "$image" ] && command -v ctr >/dev/null && ! ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "$image"; then
     echo "image $image is not on this host any more; nothing was changed" >&2
-    rm -f ${etcd_url:+$state/etcd.new} $state/$component.new
     exit 1
   fi
 done
-[ -e $dir/$component.yaml ] && cp $dir/$component.yaml $state/$component.old || rm -f $state/$component.old
+# The quorum is checked here again, because minutes may have passed since the run checked it. A swap of an API server together with etcd takes the
+# member away, too.
+case $component$etcd_url in
+  kube-apiserver) ;;
+  etcd|kube-apiserver?*)
+    wait_quorum 60 || { echo "nothing was changed" >&2; exit 1; }
+    [ -n "$api_is_out" ] || still_ours ;;
+esac
+# If an interrupted run has kept a copy of the previous manifest, and the manifest that it placed does not serve, that copy stays the way back.
+if ! old_is_whole "$component" || serves; then
+  keep_old "$component" || { echo "the manifest of $component cannot be kept in $state (no space?); nothing was changed" >&2; exit 1; }
+fi
+note_etcd
 case $component in
   etcd) relieve; [ -n "$api_is_out" ] || hand_over ;;
-  # Leadership moves at a quiet moment: what is under way then can be lost, and a program that starts would draw the moment out.
-  kube-apiserver) fence -I; [ -z "$etcd_url" ] || hand_over ;;
+  # The leadership of etcd is handed over while this API server gets no new requests: a request that is under way can be lost in that moment, and
+  # a starting program would make the moment longer.
+  kube-apiserver) refuse_balancers; [ -z "$etcd_url" ] || hand_over ;;
 esac
-known=$(logs)
+known=$(logs) served=
 exchange $state/$component.new "$old" && etcd_along && went=0 || went=$?
+if [ $went = 3 ]; then
+  echo "the new manifest of $component cannot be written to $dir (no space?); nothing was changed" >&2
+  ! cmp -s $state/$component.old $dir/$component.yaml || forget_old "$component"
+  exit 1
+fi
 if [ $went != 0 ]; then
-  # Of an etcd that did not come up, its own part has told.
+  # If etcd did not come up, its own part of the transaction has printed the cause.
   told=quietly
   [ $went = 2 ] || { echo "the kubelet did not end $component within $limit s" >&2; told=; }
   rm -f ${etcd_url:+$state/etcd.new}
@@ -290,7 +360,8 @@ if wait_new "${old:-none}" "$limit"; then
   rm -f $state/$component.new
   if [ -e $state/$component.old ] && [ "$watch" -gt 0 ]; then
     systemctl reset-failed "clusterctl-watch-$component" 2>/dev/null || :
-    systemd-run --quiet --collect --unit "clusterctl-watch-$component" /bin/sh $state/swap-$component.sh watch "$component" "$url" "$limit" "$watch" "$balancers" "$run"
+    systemd-run --quiet --collect "--setenv=CLUSTERCTL_PATIENCE=$patience" --unit "clusterctl-watch-$component" -p "ExecStopPost=-/bin/sh $state/swap-$component.sh unfence $component" \
+      /bin/sh $state/swap-$component.sh watch "$component" "$url" "$limit" "$watch" "$balancers" "$run"
   fi
   exit 0
 fi

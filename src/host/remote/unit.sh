@@ -1,58 +1,54 @@
-# Enables a unit and (re)starts it with its present files, then remembers with which. $1: unit. $2: digest. $3: restart or reload.
-# $4: port where it must listen, or nothing. $5: seconds for which etcd is watched. $6: etcd_service.sh. $7: seconds until etcd must serve.
+# Enables a unit, restarts or reloads it with its present files, and stores the digest of these files. $1: unit. $2: digest. $3: `restart` or `reload`.
+# $4: port on which the unit must listen, or nothing. $5: seconds for which etcd is watched. $6: the text of etcd_service.sh. $7: seconds until etcd
+# must serve; other units have a share of that time.
 unit=$1 digest=$2 how=$3 port=$4
-# A script whose run was killed may still be at it: one at a time.
 exec 8>"/run/clusterctl-unit-$unit.lock"
-flock 8
-# Each of these has systemd read all of its units again, part of a second each: only where there is something to it.
-# A mask that an interrupted installation left.
+take_turn 8 60 "$unit.service"
+still_ours
+# fail WORD...: says why, and what the unit itself says.
+fail() {
+  printf '%s\n' "$*" >&2
+  journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
+  exit 1
+}
+# Each of these commands makes systemd read all units again, which takes part of a second, so each is run only if it is needed.
+# An interrupted installation of packages may have left a mask.
 [ ! -L "/run/systemd/system/$unit.service" ] || systemctl unmask -q --runtime "$unit"
 [ "$(systemctl show -p NeedDaemonReload --value "$unit")" = no ] || systemctl daemon-reload
 [ "$(systemctl is-enabled "$unit" 2>/dev/null)" = enabled ] || systemctl enable -q "$unit"
+[ "$unit" != etcd ] || { wait_quorum 60 || exit 1; still_ours; }
 if [ "$unit" = etcd ] && [ -d /var/lib/clusterctl/spare ]; then
   printf '%s' "$6" >/var/lib/clusterctl/spare/service.sh
-  # In a unit of its own, so that it ends well even if nobody watches any more.
+  # The change runs in a unit of its own, so that it is finished even if the run has ended.
   exec systemd-run --quiet --wait --pipe --collect --unit clusterctl-unit-etcd \
     /bin/sh /var/lib/clusterctl/spare/service.sh "$digest" "$7" "$5" >&2
 fi
 [ "$unit" != etcd ] || hand_over
-[ "$how" = reload ] && how=reload-or-restart
-if ! out=$(systemctl "$how" "$unit" 2>&1); then
-  echo "$out" >&2
-  journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
-  exit 1
-fi
-tries=0
-until systemctl is-active -q "$unit"; do
-  tries=$((tries + 1))
-  if [ $tries -gt 150 ]; then
-    journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
-    exit 1
-  fi
-  sleep 0.2
-done
+[ "$how" != reload ] || how=reload-or-restart
+# A stop and a start, each of which systemd gives up after 90 s.
+out=$(within 190 systemctl "$how" "$unit" 2>&1) || fail "$out"
+# `is-active` also succeeds while the unit is still reloading, and a reload that fails is seen only after it.
+active() { state=$(systemctl show -p ActiveState --value "$unit") && [ "$state" = active ]; }
+comes $(($7 / 2)) active || fail "$unit is not active after $(($7 / 2)) s: it is $state"
 if [ "$unit" = containerd ]; then
-  # Active is not yet serving.
-  tries=0
-  until ctr version >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ $tries -lt 150 ] || { echo "containerd does not answer on its socket" >&2; exit 1; }
-    sleep 0.1
-  done
+  # An active unit may not serve yet.
+  answers() { within 5 ctr version >/dev/null 2>&1; }
+  comes $(($7 / 4)) answers || fail "containerd does not answer on its socket"
 fi
-listens() { [ -z "$port" ] || ss -Hltn "sport = :$port" | grep -q .; }
-tries=0
-until listens; do
-  tries=$((tries + 1))
-  # A program may refuse in a reload what it takes at a start.
-  [ $tries != 15 ] || systemctl restart "$unit"
-  if [ $tries -gt 50 ]; then
-    echo "$unit does not listen on port $port" >&2
-    journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
-    exit 1
-  fi
-  sleep 0.2
-done
+# The listener must be a process of this unit: another program may hold the port, and a unit that was refused the port in a reload is active
+# all the same.
+listens() {
+  [ -n "$port" ] || return 0
+  for pid in $(ss -Hltnp "sport = :$port" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
+    ! grep -q "/$unit\.service" "/proc/$pid/cgroup" 2>/dev/null || return 0
+  done
+  return 1
+}
+if ! comes $(($7 / 20)) listens; then
+  # A program may refuse in a reload a configuration that it accepts at a start.
+  out=$(within 190 systemctl restart "$unit" 2>&1) || fail "$out"
+  comes $(($7 / 8)) listens || fail "$unit does not listen on port $port"
+fi
 mkdir -p /var/lib/clusterctl/units
 printf '%s\n' "$digest" >"/var/lib/clusterctl/units/.$unit"
 mv -f "/var/lib/clusterctl/units/.$unit" "/var/lib/clusterctl/units/$unit"

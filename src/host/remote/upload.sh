@@ -1,5 +1,5 @@
-# Takes in the rest of a file, checks the whole, and puts it into place. $1 to $4: as for upload_check.sh. $5: size of the whole. $6: what is there.
-# Whatever arrived of a broken upload stays, to be gone on with.
+# Receives the rest of a file, checks the whole file, and puts it into place. $1 to $4: as for upload_check.sh. $5: size of the whole file. $6: how many
+# bytes are there already. The part that has arrived of an interrupted upload stays, so that the next run can resume it.
 path=$1 sum=$2 mode=$3 part=$4 size=$5 offset=$6
 umask 077
 [ "$offset" != 0 ] || : >"$part"
@@ -14,5 +14,7 @@ if [ "$(sha256sum <"$part")" != "$sum  -" ]; then
 fi
 chmod "$mode" "$part"
 sync "$part"
+# The lock may have been lost during the transfer.
+still_ours
 mv -f "$part" "$path"
 sync "${path%/*}"

@@ -1,5 +1,5 @@
-# Says how much of an upload is there. $1: path. $2: sha256. $3: mode. $4: where it grows.
-# Prints `done`, or the size of what has arrived so far. What is left of uploads of other contents goes.
+# Prints how much of an upload has arrived: `done`, or a size in bytes. $1: path. $2: sha256. $3: mode. $4: path of the file that is being uploaded.
+# Removes what is left of uploads of other contents.
 path=$1 sum=$2 mode=$3 part=$4
 for other in "$path".*.part; do
   [ "$other" = "$part" ] || rm -f "$other"

@@ -4,7 +4,7 @@ end=$(($(date +%s) + limit))
 said=
 while [ "$(date +%s)" -lt $end ]; do
   # What the host has put back meanwhile never comes to that version.
-  put_back "$run" || exit 1
+  report_rollbacks "$run" || exit 1
   code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
   if [ "$code" = 200 ]; then
     now=$(curl -sk -m 3 "https://$address:6443/version" | grep gitVersion | cut -d'"' -f4)
@@ -17,7 +17,8 @@ while [ "$(date +%s)" -lt $end ]; do
 done
 echo "the API server at $address:6443 is not ready at $version after $limit s: $said" >&2
 for c in etcd kube-apiserver; do
-  log=$(ls -t /var/log/pods/kube-system_$c-*/$c/*.log 2>/dev/null | head -n 1)
+  # The log of a container that is being created is empty.
+  log=$(for folder in $(own_logs $c); do for f in "$folder"/*.log; do [ ! -s "$f" ] || echo "$f"; done; done | xargs -r ls -t | head -n 1)
   [ -n "$log" ] && { echo "last lines of $c:" >&2; tail -n 8 "$log" >&2; }
 done
 systemctl is-active -q kubelet || echo "the kubelet is not running" >&2

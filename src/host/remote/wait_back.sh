@@ -12,17 +12,17 @@ served() {
 }
 member() {
   [ "$etcd" = etcd ] && [ -x /usr/local/bin/etcdctl ] || return 0
-  health=$(ETCDCTL_API=3 /usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 --cacert $e/ca.crt --cert $e/healthcheck-client.crt \
+  health=$(/usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 --cacert $e/ca.crt --cert $e/healthcheck-client.crt \
     --key $e/healthcheck-client.key --command-timeout 3s --dial-timeout 1s endpoint health 2>&1) ||
     { said="its etcd member: $(printf %s "$health" | tail -n 1 | head -c 300)"; return 1; }
 }
 ready() {
   [ -n "$node" ] || return 0
   [ -r $cert ] || { said="the kubelet has no client certificate"; return 1; }
-  body=$(curl -sS -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $cert --key $cert "$server/api/v1/nodes/$node" 2>&1 | tr -d ' \n') || :
+  node_of "$server" "$node"
   case $body in
-  *'"kind":"Node"'*) [ "$want" = registered ] || heard "$body" ;;
-  *) said=$(printf %s "$body" | head -c 300); return 1 ;;
+  *'"kind":"Node"'*) [ "$want" = registered ] || node_ready "$body" ;;
+  *) said=$(printf %s "$answer" | head -c 300); return 1 ;;
   esac
 }
 while [ "$(date +%s)" -lt $end ]; do

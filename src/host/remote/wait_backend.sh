@@ -3,17 +3,23 @@
 server=$1 limit=$2
 socket=/run/haproxy/admin.sock
 end=$(($(date +%s) + limit))
+# Prints the state that haproxy gives the server; prints nothing where haproxy does not run or does not know the server. Fails where haproxy
+# does not answer, or ends its answer early.
 state() {
-  perl -MIO::Socket::UNIX -e '
-    my $s = IO::Socket::UNIX->new($ARGV[0]) or exit 1;
+  within 5 perl -MIO::Socket::UNIX -e '
+    my $s = IO::Socket::UNIX->new($ARGV[0]) or exit;
     print $s "show stat\n";
-    while (<$s>) { my @f = split /,/; print "$f[17]\n" if $f[1] eq $ARGV[1]; }' "$socket" "$server" 2>/dev/null | head -n 1
+    while (<$s>) { $whole ||= /^# pxname,/; my @f = split /,/; $is //= $f[17] if $f[1] eq $ARGV[1]; }
+    $whole or die "it ends its answer early\n";
+    print $is // "";' "$socket" "$server" 2>/dev/null
 }
 [ -S $socket ] && command -v perl >/dev/null || exit 0
 while :; do
-  now=$(state)
-  # A balancer that does not know the server has nothing to wait for.
-  case $now in UP*|'no check'|'') exit 0 ;; esac
+  if now=$(state); then
+    case $now in UP*|'no check'|'') exit 0 ;; esac
+  else
+    now="not known: it does not answer at $socket"
+  fi
   [ "$(date +%s)" -lt $end ] || break
   sleep 0.2
 done

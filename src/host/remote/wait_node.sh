@@ -5,13 +5,13 @@ end=$(($(date +%s) + limit))
 said="the kubelet has no client certificate yet"
 while [ "$(date +%s)" -lt $end ]; do
   if [ -r $cert ]; then
-    body=$(curl -sS -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $cert --key $cert "$server/api/v1/nodes/$node" 2>&1 | tr -d ' \n') || :
+    node_of "$server" "$node"
     case $body in
     *'"kubeletVersion":"'"$version"'"'*)
       [ "$want" = registered ] && exit 0
-      heard "$body" && exit 0 ;;
+      node_ready "$body" && exit 0 ;;
     *'"kind":"Node"'*) said="its kubelet is not at $version" ;;
-    *) said=$(printf %s "$body" | head -c 300) ;;
+    *) said=$(printf %s "$answer" | head -c 300) ;;
     esac
   fi
   sleep 0.2

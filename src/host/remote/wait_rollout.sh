@@ -1,12 +1,10 @@
-# Waits until a workload is rolled out. $1: API server address. $2: kind/name. $3: namespace. $4: seconds without any progress.
-# $5: `whole`, or `first` for the first new pod of a DaemonSet.
-# Node by node takes its time on many nodes: what goes on is waited for, what stands still is not.
-# Until its group is bound, from 1.29 on, admin.conf may do nothing.
-conf=/etc/kubernetes/super-admin.conf
-[ -r $conf ] || conf=/etc/kubernetes/admin.conf
-address=$1 what=$2 namespace=$3 limit=$4 part=$5
-k() { /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir /run/clusterctl-kubectl -n "$namespace" "$@"; }
-# One after another: a second pod is replaced once the first is available, and between them all are.
+# Waits until a workload is rolled out. kubectl.sh, which is read before this file, takes the address of the API server off the arguments;
+# those that are left are $1: kind/name. $2: namespace. $3: seconds without any progress after which the rollout is given up. $4: seconds
+# after which it is given up in any case. $5: `whole`, or `first` for the first new pod of a DaemonSet.
+# A rollout over many nodes takes long. A rollout that makes progress is waited for; a rollout that makes no progress is given up.
+what=$1 namespace=$2 patience=$3 limit=$4 part=$5
+k() { once -n "$namespace" "$@"; }
+# A DaemonSet replaces one pod after another: a second one is replaced only once the first is available, and so is the only one.
 begun() {
   k get "$what" -o 'jsonpath={.metadata.generation}|{.status.observedGeneration}|{.status.desiredNumberScheduled}|{.status.updatedNumberScheduled}|{.status.numberAvailable}|' 2>/dev/null | {
     IFS='|' read -r generation seen all new available || [ -n "$generation" ] || return 1
@@ -14,20 +12,30 @@ begun() {
     [ "${new:-0}" -gt 1 ] || { [ "${new:-0}" = 1 ] && [ "${available:-0}" = "$all" ]; }
   }
 }
-if [ "$part" = first ]; then
-  end=$(($(date +%s) + limit))
-  while [ "$(date +%s)" -lt $end ]; do
-    ! begun || exit 0
-    sleep 0.5
-  done
-fi
-before=
-while [ "$part" = whole ]; do
-  k rollout status "$what" --timeout "${limit}s" >/dev/null 2>&1 && exit 0
-  now=$(k get "$what" -o 'jsonpath={.status.observedGeneration} {.status.updatedNumberScheduled}{.status.updatedReplicas} {.status.numberAvailable}{.status.availableReplicas}' 2>&1)
-  [ "$now" != "$before" ] || break
-  before=$now
+# kubectl watches for up to 5 s and returns as soon as the rollout is complete; --request-timeout would end the watch early.
+complete() { ask -n "$namespace" rollout status "$what" --timeout 5s >/dev/null 2>&1; }
+arrived() { if [ "$part" = first ]; then begun; else complete; fi; }
+# How far the rollout is; empty while the API server does not answer.
+progress() {
+  k get "$what" -o 'jsonpath={.status.observedGeneration} {.status.updatedNumberScheduled}{.status.updatedReplicas} {.status.numberAvailable}{.status.availableReplicas}' 2>/dev/null || :
+}
+evidence() {
+  k get "$what" -o wide || :
+  labels=$(k get "$what" -o 'jsonpath={.spec.selector.matchLabels}' | tr -d '{}" ' | tr : =) || :
+  [ -z "$labels" ] || k get pods -l "$labels" -o 'jsonpath={range .items[*]}{.metadata.name}{" on "}{.spec.nodeName}{": "}{.status.phase}{range .status.conditions[?(@.status=="False")]}{" "}{.message}{end}{range .status.containerStatuses[*]}{" "}{.state.waiting.reason}{" "}{.state.waiting.message}{.lastState.terminated.message}{end}{"\n"}{end}' | cut -c1-400 | head -n 12
+  k get events --sort-by .lastTimestamp | tail -n 8 || :
+}
+now=$(date +%s)
+end=$((now + limit)) still=$((now + patience)) before=unknown
+until arrived; do
+  now=$(date +%s)
+  at=$(progress)
+  if [ "$at" != "$before" ]; then before=$at still=$((now + patience)); fi
+  if [ "$now" -ge $still ] || [ "$now" -ge $end ]; then
+    if [ "$now" -ge $end ]; then said="is not complete after $limit s"; else said="has made no progress for $patience s"; fi
+    echo "the rollout of $what in namespace $namespace $said:" >&2
+    evidence >&2 2>&1
+    exit 1
+  fi
+  sleep 0.5
 done
-k get "$what" >&2
-k get events --sort-by .lastTimestamp 2>/dev/null | tail -n 8 >&2
-exit 1

@@ -28,6 +28,8 @@ const HANDSHAKES: usize = 5;
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A host that refuses a session, while none of ours is open, is asked again for this long.
 const REFUSED_SESSION_LIMIT: Duration = Duration::from_secs(10);
+/// A connection on which the host opens no further session, while some of ours are open, is called full after this long.
+const FULL_LIMIT: Duration = Duration::from_secs(2);
 
 /// A logged-in connection.
 pub struct Connection {
@@ -75,6 +77,8 @@ impl Drop for SessionChannel {
 pub enum SessionFault {
     /// The connection is gone; nothing was started.
     Gone,
+    /// The host opens no further session while those of ours are open; nothing was started.
+    Full,
     Refused(String),
 }
 
@@ -106,17 +110,19 @@ impl Connection {
         self.ended.reason()
     }
 
-    /// Opens a session as soon as one of ours is free.
-    pub async fn session(self: &Arc<Self>) -> Result<SessionChannel, SessionFault> {
+    /// Opens a session as soon as one of ours is free. Where the host allows fewer than we do, it is waited for until one of ours has ended,
+    /// or, unless `patient`, for a moment.
+    pub async fn session(self: &Arc<Self>, patient: bool) -> Result<SessionChannel, SessionFault> {
         let connection = Arc::clone(self);
         // In a task of its own: a channel whose opening is given up half-way could never be closed.
-        tokio::spawn(async move { connection.open_session().await }).await.unwrap_or(Err(SessionFault::Gone))
+        tokio::spawn(async move { connection.open_session(patient).await }).await.unwrap_or(Err(SessionFault::Gone))
     }
 
-    async fn open_session(&self) -> Result<SessionChannel, SessionFault> {
+    async fn open_session(&self, patient: bool) -> Result<SessionChannel, SessionFault> {
         let permit = Arc::clone(&self.sessions).acquire_owned().await.map_err(|_| SessionFault::Gone)?;
         let mut pause = Duration::from_millis(50);
         let mut alone_since = None;
+        let began = Instant::now();
         loop {
             let refusal = match self.handle.channel_open_session().await {
                 Ok(channel) => return Ok(SessionChannel::new(channel, permit)),
@@ -128,6 +134,9 @@ impl Connection {
             let since: Instant = *alone_since.get_or_insert_with(Instant::now);
             if !alone {
                 alone_since = None;
+                if !patient && began.elapsed() > FULL_LIMIT {
+                    return Err(SessionFault::Full);
+                }
             } else if since.elapsed() > REFUSED_SESSION_LIMIT || refusal == ChannelOpenFailure::AdministrativelyProhibited {
                 return Err(SessionFault::Refused(format!("the host refuses to open a session: {refusal:?}")));
             }

@@ -73,7 +73,7 @@ impl Expectation {
         }
     }
 
-    /// Accepts what the host shows, or says why not.
+    /// CheckFlags what the host shows, or says why not.
     pub fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), HostError> {
         match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(key.key_data()),

@@ -11,7 +11,7 @@ use super::config::Endpoint;
 use super::connect::{Connection, SessionChannel, SessionFault, unreachable};
 use super::connector::Connector;
 use super::exec::{self, Ended, ExecFault};
-use super::sudo::{Mode, Refused, line, refusal};
+use super::sudo::{Mode, Refusal, Refused, line, refusal};
 use super::{Sudo, Target};
 use crate::host::{Cmd, Host, HostError, HostName, Output};
 
@@ -25,6 +25,8 @@ pub struct SshHost {
     sudo: Sudo,
     endpoint: Endpoint,
     connection: Mutex<Arc<Connection>>,
+    /// A second connection, for a host on whose first one a command that lasts, such as the lock, takes the only session.
+    second: Mutex<Option<Arc<Connection>>>,
     connector: Connector,
 }
 
@@ -36,7 +38,7 @@ impl Host for SshHost {
 
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
         let mode = Mode::of(&cmd, self.sudo, &self.endpoint.user);
-        let line = line(&cmd.argv, mode)?;
+        let line = line(&cmd, mode)?;
         // The password comes before a session is taken: the operator may need time.
         let mut lease = match mode {
             Mode::Password => Some(self.connector.password().lease().await.map_err(|e| self.no_password(e))?),
@@ -59,10 +61,9 @@ impl Host for SshHost {
         }
         let Some(status) = ended.status.filter(|_| ended.closed) else { return Err(self.lost(&connection)) };
         if !ended.started {
-            let reason = refusal(mode, status, &said);
-            return Err(match mode {
-                Mode::Plain => self.unreachable(&reason),
-                _ => self.no_root(reason),
+            return Err(match refusal(status, ended.prompts > 0, &said) {
+                Refusal::Shell(reason) => self.unreachable(&reason),
+                Refusal::Root(reason) => self.no_root(reason),
             });
         }
         Ok(Output { status, stdout: ended.stdout, stderr: ended.stderr })
@@ -76,24 +77,51 @@ fn wrong_password(ended: &Ended, said: &str) -> bool {
 
 impl SshHost {
     pub(super) fn new(target: Target, endpoint: Endpoint, connection: Arc<Connection>, connector: Connector) -> Self {
-        SshHost { name: target.name, sudo: target.options.sudo, endpoint, connection: Mutex::new(connection), connector }
+        let (connection, second) = (Mutex::new(connection), Mutex::new(None));
+        SshHost { name: target.name, sudo: target.options.sudo, endpoint, connection, second, connector }
     }
 
     /// Requests the command on a new session, on a new connection if need be: up to here nothing has happened on the host.
     async fn start(&self, line: &str) -> Result<(Arc<Connection>, SessionChannel), HostError> {
         let mut reconnects = 0;
         loop {
+            // Once the first connection was full, the next commands need not find out again.
+            if self.second.lock().await.is_some()
+                && let Some(started) = self.start_beside(line).await?
+            {
+                return Ok(started);
+            }
             let connection = Arc::clone(&*self.connection.lock().await);
-            match connection.session().await {
+            match connection.session(false).await {
                 Ok(session) => {
                     if session.write.exec(true, line).await.is_ok() {
                         return Ok((connection, session));
                     }
                 }
                 Err(SessionFault::Gone) => {}
+                Err(SessionFault::Full) => match self.start_beside(line).await? {
+                    Some(started) => return Ok(started),
+                    None => continue,
+                },
                 Err(SessionFault::Refused(why)) => return Err(self.unreachable(&why)),
             }
             self.reconnect(&connection, &mut reconnects).await?;
+        }
+    }
+
+    /// Requests the command on the second connection, which is made on first need; `None` where that one broke before.
+    async fn start_beside(&self, line: &str) -> Result<Option<(Arc<Connection>, SessionChannel)>, HostError> {
+        let connection = {
+            let mut second = self.second.lock().await;
+            match second.as_ref().filter(|c| c.is_alive()) {
+                Some(connection) => Arc::clone(connection),
+                None => Arc::clone(second.insert(self.connector.open(&self.endpoint).await?)),
+            }
+        };
+        match connection.session(true).await {
+            Ok(session) if session.write.exec(true, line).await.is_ok() => Ok(Some((connection, session))),
+            Err(SessionFault::Refused(why)) => Err(self.unreachable(&why)),
+            _ => Ok(None),
         }
     }
 

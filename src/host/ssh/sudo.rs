@@ -15,6 +15,9 @@ pub const MARK: &[u8] = b"\x1eclusterctl\x1e";
 /// How sudo is told to ask.
 pub const PROMPT: &str = "\x1eclusterctl password\x1e";
 
+/// What become.sh says on a line of its own, right before it starts sudo.
+const SUDO: &str = "clusterctl: sudo";
+
 /// Linux takes no longer single argument (MAX_ARG_STRLEN), and the host's log-in shell gets the line as one.
 const LONGEST: usize = 128 * 1024 - 1;
 
@@ -49,12 +52,13 @@ impl Mode {
 }
 
 /// The line for the host's log-in shell.
-pub fn line(argv: &[String], mode: Mode) -> Result<String, HostError> {
+pub fn line(cmd: &Cmd, mode: Mode) -> Result<String, HostError> {
+    let argv = &cmd.argv;
     match argv.first() {
         Some(program) if !program.is_empty() && !program.starts_with('-') => {}
         _ => return Err(HostError::Local { what: "a command needs a program".into(), source: None }),
     }
-    let head = ["/bin/sh", "-c", BECOME, "clusterctl", mode.word(), START, PROMPT];
+    let head = ["/bin/sh", "-c", BECOME, "clusterctl", mode.word(), START, PROMPT, if cmd.proxies { "proxies" } else { "direct" }];
     let all: Vec<&str> = head.into_iter().chain(argv.iter().map(String::as_str)).collect();
     let line = format!("exec {}", quote(&all)?);
     if line.len() > LONGEST {
@@ -63,12 +67,30 @@ pub fn line(argv: &[String], mode: Mode) -> Result<String, HostError> {
     Ok(line)
 }
 
-/// Why the command did not start, from what was said before the mark.
-pub fn refusal(mode: Mode, status: i32, said: &str) -> String {
+/// Why a command did not start.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The log-in shell did not run the line, as nologin and csh do not.
+    Shell(String),
+    /// The user does not become root.
+    Root(String),
+}
+
+/// Why the command did not start, from what was said before the mark, and after sudo's question where there was one.
+pub fn refusal(status: i32, asked: bool, said: &str) -> Refusal {
     let has = |text: &str| said.contains(text);
     // Whole lines: sudo repeats our scripts, which have these words, when it refuses to run them.
     let ours = |text: &str| said.lines().any(|line| line == text);
-    if ours("clusterctl: not root") {
+    let sudo = asked || ours(SUDO);
+    let after = said.split_once(&format!("{SUDO}\n")).map_or(said, |(_, after)| after).replace(PROMPT, "");
+    let first = after.lines().map(str::trim).find(|l| !l.is_empty()).unwrap_or("nothing");
+    let ended = format!("ended with status {status} and said: {}", first.chars().take(200).collect::<String>());
+    if !sudo && !ours("clusterctl: not root") && !ours("clusterctl: no sudo") {
+        let shells =
+            "clusterctl needs a log-in shell that takes `exec /bin/sh -c`, such as bash, dash or zsh (`usermod --shell /bin/bash USER`)";
+        return Refusal::Shell(format!("the log-in shell {ended}; {shells}"));
+    }
+    Refusal::Root(if ours("clusterctl: not root") {
         "the user is not root, and sudo is not to be used".into()
     } else if ours("clusterctl: no sudo") {
         "sudo is not installed".into()
@@ -81,18 +103,8 @@ pub fn refusal(mode: Mode, status: i32, said: &str) -> String {
     } else if has("is not allowed to execute") || has("is not allowed to run sudo") {
         "sudoers does not allow this user to run `/bin/sh` as root".into()
     } else {
-        let first = said
-            .replace(PROMPT, "")
-            .lines()
-            .map(str::trim)
-            .find(|l| !l.is_empty())
-            .unwrap_or("nothing")
-            .chars()
-            .take(200)
-            .collect::<String>();
-        let who = if mode == Mode::Plain { "the log-in shell" } else { "sudo" };
-        format!("{who} ended with status {status} and said: {first}")
-    }
+        format!("sudo {ended}")
+    })
 }
 
 /// The password of the run. It is tried on one host first; a wrong one is never tried on a second, so it locks nobody out.
@@ -183,11 +195,21 @@ mod tests {
             ("sudo: sorry, you must have a tty to run sudo\n", "requiretty"),
             ("ops is not in the sudoers file.\n", "not in sudoers"),
             ("Sorry, user ops is not allowed to execute '/bin/sh -c x' as root on a.\n", "does not allow"),
-            ("clusterctl: no sudo\n", "not installed"),
-            ("\n  This account is currently not available.\n", "said: This account is currently not available."),
+            ("Account expired\n", "sudo ended with status 1 and said: Account expired"),
         ] {
-            let reason = refusal(Mode::Auto, 1, said);
+            let Refusal::Root(reason) = refusal(1, false, &format!("Welcome\n\nclusterctl: sudo\n{said}")) else { panic!("{said}") };
             assert!(reason.contains(expected), "{said} -> {reason}");
+        }
+        assert!(matches!(refusal(1, true, "\nSorry, try again.\n"), Refusal::Root(reason) if reason.contains("sudo ended")));
+        assert_eq!(refusal(127, false, "clusterctl: no sudo\n"), Refusal::Root("sudo is not installed".into()));
+    }
+
+    #[test]
+    fn a_log_in_shell_that_runs_nothing_is_not_called_sudo() {
+        for said in ["\n  This account is currently not available.\n", "Unmatched '.\n", ""] {
+            let Refusal::Shell(reason) = refusal(1, false, said) else { panic!("{said}") };
+            let words = if said.is_empty() { "nothing" } else { said.trim() };
+            assert!(reason.starts_with(&format!("the log-in shell ended with status 1 and said: {words}; clusterctl needs")), "{reason}");
         }
     }
 

@@ -9,6 +9,7 @@ use super::super::words::quoted;
 use super::owned::{self, Owned};
 use super::review::Review;
 use super::shape::is_flag;
+use crate::layout;
 
 pub(super) fn check(review: &mut Review) {
     let inventory = review.inventory;
@@ -27,6 +28,29 @@ pub(super) fn check(review: &mut Review) {
     ];
     for (path, args, who, table) in components {
         check_args(review, &path, args, who, table);
+    }
+    let api_server = at!["controlPlane", "apiServer", "extraArgs"];
+    check_anonymous(review, &api_server, &plane.api_server.extra_args);
+    let certificates = [&[layout::PKI_DIR], &CA_FOLDERS[..]].concat();
+    check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &certificates);
+    let manager = [&certificates[..], &[layout::CONTROLLER_MANAGER_CONF, layout::FLEXVOLUME_DIR]].concat();
+    check_files(
+        review,
+        &at!["controlPlane", "controllerManager", "extraArgs"],
+        &plane.controller_manager.extra_args,
+        owned::CONTROLLER_MANAGER,
+        &manager,
+    );
+    check_files(
+        review,
+        &at!["controlPlane", "scheduler", "extraArgs"],
+        &plane.scheduler.extra_args,
+        owned::SCHEDULER,
+        &[layout::SCHEDULER_CONF],
+    );
+    if inventory.etcd_is_stacked() {
+        let data = [layout::ETCD_DATA_DIR, layout::ETCD_PKI_DIR];
+        check_files(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args, owned::ETCD, &data);
     }
     check_words(review, &at!["kubelet", "extraArgs"], &inventory.kubelet.extra_args);
     check_config(review, &at!["kubelet", "config"], &inventory.kubelet.config, owned::KUBELET_CONFIG);
@@ -63,6 +87,37 @@ fn check_args(review: &mut Review, path: &Path, args: &BTreeMap<String, String>,
         } else if value.len() > MAX_VALUE {
             review.fault(path, format!("the value of the flag {shown} has {} bytes; a flag may have {MAX_VALUE}", value.len()), "");
         }
+    }
+}
+
+/// Folders of trusted certificates, which the static pods that need them mount where they exist.
+const CA_FOLDERS: [&str; 6] = [
+    "/etc/ssl/certs",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/etc/ssl/cert.pem",
+    "/usr/share/ca-certificates",
+    "/usr/local/share/ca-certificates",
+];
+
+/// A static pod sees only what its manifest mounts: a flag that names another file ends the program.
+fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, table: Owned, mounted: &[&str]) {
+    let names_a_file = |flag: &str| flag.ends_with("-file") || flag.ends_with("-config") || flag.ends_with("kubeconfig");
+    let is_mounted = |file: &str| mounted.iter().any(|m| file.strip_prefix(m).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+    let is_owned = |flag: &str| table.iter().any(|(name, _)| *name == flag);
+    let unseen = |flag: &str, value: &str| names_a_file(flag) && !is_owned(flag) && value.starts_with('/') && !is_mounted(value);
+    for (flag, value) in args.iter().filter(|(flag, value)| unseen(flag, value)) {
+        let message = format!("the flag {} names the file {}, which the static pod does not see", quoted(flag), quoted(value));
+        review.fault(path.join(flag), message, format!("the pod sees only {}: put the file there on every host", mounted.join(", ")));
+    }
+}
+
+/// Load balancers, the kubelet's probes and clusterctl ask the API server whether it is ready without a certificate.
+fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
+    if args.get("anonymous-auth").is_some_and(|v| v.eq_ignore_ascii_case("false")) {
+        let message = "without anonymous requests nobody can ask the API server whether it is ready";
+        let hint = "leave the flag out: anonymous requests may only read /healthz, /livez, /readyz and /version, unless a role binding says otherwise";
+        review.fault(path.join("anonymous-auth"), message, hint);
     }
 }
 

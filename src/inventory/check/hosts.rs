@@ -44,8 +44,15 @@ pub(super) fn check(review: &mut Review) {
     }
 }
 
+/// Longest value of the label kubernetes.io/hostname, which every Node carries with its own name.
+const MAX_NAME: usize = 63;
+
 fn check_name(review: &mut Review, i: usize, host: &HostEntry) {
     if is_subdomain(&host.name) {
+        if host.name.len() > MAX_NAME {
+            let message = format!("the host name has {} characters, and the API takes {MAX_NAME} at most", host.name.len());
+            review.fault(at!["hosts", i, "name"], message, "choose a shorter name, such as the part before the first dot");
+        }
         return;
     }
     let hint = match as_subdomain(&host.name) {

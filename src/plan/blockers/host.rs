@@ -4,6 +4,9 @@ use super::Blocker;
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
+use crate::pki;
+use crate::plan::cluster::mark_field;
+use crate::render::kernel::sysctls;
 
 /// Kubernetes' own minimum for a control-plane host (kubeadm: 1700 MB), and for any node enough for kubelet, runtime and one pod.
 const MEMORY_CONTROL_PLANE_KIB: u64 = 1_700_000;
@@ -11,6 +14,13 @@ const MEMORY_NODE_KIB: u64 = 700_000;
 
 /// Images, binaries and a first etcd snapshot of a control plane fit in this.
 const DISK_BYTES: u64 = 3 << 30;
+
+/// The check whose refusal concerns only a host that the run may change.
+pub const KUBELET_STATE: &str = "kubelet-state";
+
+/// The kubelet's managers that keep a state with their policy: name, field, flag, and the default of Kubernetes.
+const POLICIES: [(&str, &str, &str, &str); 2] =
+    [("cpu", "cpuManagerPolicy", "cpu-manager-policy", "none"), ("memory", "memoryManagerPolicy", "memory-manager-policy", "None")];
 
 /// What is wrong with one host.
 pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) -> Vec<Blocker> {
@@ -44,7 +54,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     }
     if inv.runs_balancer(host) {
         let (_, port) = inv.endpoint();
-        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !ours(&l.process)) {
+        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !is_balancer(&l.process)) {
             block("port", format!("port {port}, which the load balancer needs, is held by {}", l.process), "stop that program");
         }
     }
@@ -60,10 +70,20 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let fix = "if nobody needs it any more, take it away with `clusterctl reset --limit HOST`";
         block("leftovers", format!("it is in no cluster and has leftovers of one: {}{more}", some.join(", ")), fix);
     }
-    for (port, what) in ports(inv, host) {
-        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !ours(&l.process)) {
+    // Under another name the kubelet would join as another node, and the pods of the present one would end.
+    if let Some(node) = f.resolved(layout::KUBELET_CLIENT_CURRENT).and_then(pki::node_of).filter(|node| *node != host.name) {
+        let fix = format!("write `name: {node}`, or remove the host under that name first and join it anew");
+        block("node-name", format!("its kubelet is node {node}, and the inventory calls the host {}", host.name), &fix);
+    }
+    for (port, what, program) in ports(inv, host) {
+        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !l.process.starts_with(program)) {
             block("port", format!("port {port}, which {what} needs, is held by {}", l.process), "stop that program");
         }
+    }
+    // Without the program `ip` no address is known.
+    if !f.addresses.is_empty() && !f.addresses.contains_key(&host.node_address()) {
+        let message = format!("none of its interfaces has the address {}, so nothing of the cluster can listen there", host.node_address());
+        block("address", message, "write the address that the host itself has as `privateAddress`");
     }
     if !host.is_node() {
         return out;
@@ -75,6 +95,33 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
             "`swapoff -a` and remove it from /etc/fstab, or set `kubelet.config.failSwapOn: false`",
         );
     }
+    for (key, want) in sysctls(inv) {
+        if let Some((value, file)) = f.boot_sysctls.get(key).filter(|(value, _)| value != want) {
+            let message = format!(
+                "{file} sets {key} = {value}; at the next boot it is read after {}, and pods lose their network",
+                layout::SYSCTL_CONF
+            );
+            block("sysctl-at-boot", message, "take that line out of the file, or set the value to 1 there");
+        }
+    }
+    for (manager, field, flag, default) in POLICIES {
+        let kubelet = inv.kubelet_for(host);
+        let by_field = kubelet.config.get(field).and_then(serde_json::Value::as_str).unwrap_or(default);
+        let want = kubelet.extra_args.get(flag).map_or(by_field, String::as_str);
+        // The kubelet of an adopted host keeps a configuration that the inventory may not know.
+        let kept = f.kubelet_policies.get(manager).filter(|now| *now != want && !now.is_empty());
+        if let Some(now) = kept.filter(|_| !f.files.contains_key(layout::ADOPTED)) {
+            let state = format!("/var/lib/kubelet/{manager}_manager_state");
+            block(
+                KUBELET_STATE,
+                format!("{field} changes from {now} to {want}, and a kubelet does not start with the state of another policy ({state})"),
+                &format!(
+                    "for each node, run `clusterctl drain NODE`, `clusterctl exec --root --limit NODE -- rm {state}`, `clusterctl apply --limit NODE` \
+                     and `clusterctl uncordon NODE`; or set {field} back"
+                ),
+            );
+        }
+    }
     let (need, what) =
         if host.has(Role::ControlPlane) { (MEMORY_CONTROL_PLANE_KIB, "a control-plane host") } else { (MEMORY_NODE_KIB, "a node") };
     if f.memory_kib < need {
@@ -85,40 +132,54 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
             block("disk", format!("{folder} has {} MiB free; {} are needed", free >> 20, DISK_BYTES >> 20), "make room");
         }
     }
+    out.extend(crate::plan::upgrade::cgroup::blocker(inv, host, f));
     out
 }
 
 /// Whose cluster the host is in, and whether that is ours; `None` for a host in no cluster.
 pub(in crate::plan) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
     if let Some(mark) = f.text(layout::OWNERSHIP) {
-        let field = |key: &str| mark.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("").trim().to_string();
-        let (cluster, ca) = (field("cluster:"), field("ca:"));
-        return Some((format!("it belongs to cluster {cluster} (CA sha256:{})", ca.get(..12).unwrap_or(&ca)), cluster == inv.cluster.name));
+        let (cluster, ca) = (mark_field(mark, "cluster:"), mark_field(mark, "ca:"));
+        return Some((format!("it belongs to cluster {cluster} (CA sha256:{})", ca.get(..12).unwrap_or(ca)), cluster == inv.cluster.name));
     }
     let signs = [layout::ADMIN_CONF, layout::KUBELET_CONF, layout::KUBELET_CONFIG];
     let found: Vec<&str> = signs.into_iter().filter(|p| f.files.contains_key(*p)).collect();
     (!found.is_empty()).then(|| (format!("it is in a cluster that clusterctl did not make ({})", found.join(", ")), false))
 }
 
-fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str)> {
+/// Every port that a host's components need, with the component for people and how the name of its program begins. The kernel cuts names
+/// at 15 characters.
+fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str, &'static str)> {
     let mut ports = Vec::new();
     if host.is_node() {
-        ports.push((layout::KUBELET_PORT, "the kubelet"));
+        ports.push((layout::KUBELET_PORT, "the kubelet", "kubelet"));
+        if !inv.kubelet_for(host).config.contains_key("healthzPort") {
+            ports.push((layout::KUBELET_HEALTHZ_PORT, "the kubelet", "kubelet"));
+        }
+        let proxy = &inv.addons.kube_proxy;
+        for (port, field) in
+            [(layout::KUBE_PROXY_METRICS_PORT, "metricsBindAddress"), (layout::KUBE_PROXY_HEALTHZ_PORT, "healthzBindAddress")]
+        {
+            if proxy.enabled && !proxy.config.contains_key(field) {
+                ports.push((port, "kube-proxy", "kube-proxy"));
+            }
+        }
     }
     if inv.runs_etcd(host) {
-        ports.extend([(layout::ETCD_CLIENT_PORT, "etcd"), (layout::ETCD_PEER_PORT, "etcd")]);
+        let etcd = [layout::ETCD_CLIENT_PORT, layout::ETCD_PEER_PORT, layout::ETCD_METRICS_PORT];
+        ports.extend(etcd.map(|port| (port, "etcd", "etcd")));
     }
     if host.has(Role::ControlPlane) {
         ports.extend([
-            (layout::API_SERVER_PORT, "the API server"),
-            (layout::CONTROLLER_MANAGER_PORT, "the controller manager"),
-            (layout::SCHEDULER_PORT, "the scheduler"),
+            (layout::API_SERVER_PORT, "the API server", "kube-apiserver"),
+            (layout::CONTROLLER_MANAGER_PORT, "the controller manager", "kube-controller"),
+            (layout::SCHEDULER_PORT, "the scheduler", "kube-scheduler"),
         ]);
     }
     ports
 }
 
-/// The programs that hold those ports on a host of ours.
-fn ours(process: &str) -> bool {
-    ["kubelet", "kube-apiserver", "etcd", "kube-controller", "kube-scheduler", "haproxy", "nginx"].iter().any(|p| process.starts_with(p))
+/// Whether a program is one that clusterctl sets up as load balancer.
+fn is_balancer(process: &str) -> bool {
+    ["haproxy", "nginx"].iter().any(|p| process.starts_with(p))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Plan;
 use super::cluster::established;
 use super::cluster::etcd::peer_url;
-use super::upgrade::{NoWay, Running};
+use super::upgrade::{Running, UpgradeRefusal};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -13,8 +13,11 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 
 mod host;
+pub mod leaving;
+mod quorum;
 mod removed;
 
+pub use host::KUBELET_STATE;
 use host::host_blockers;
 pub(super) use host::owner;
 
@@ -63,7 +66,7 @@ impl Blocker {
     }
 
     /// An upgrade that no rule of the skew policy leads to.
-    pub fn no_way(no: &NoWay) -> Self {
+    pub fn no_way(no: &UpgradeRefusal) -> Self {
         Blocker::new("", no.rule(), no.to_string(), no.fix())
     }
 
@@ -75,7 +78,7 @@ impl Blocker {
 }
 
 /// Something that a host cannot get, where the plan says that it must.
-pub fn not_to_be_had(host: &str, missing: &Missing) -> Blocker {
+pub fn unavailable(host: &str, missing: &Missing) -> Blocker {
     let (name, fix) = match missing.kind {
         Kind::Binary => ("binary", "check `cluster.version` and `artifacts.binaries`, and the host's way there"),
         Kind::Image => {
@@ -94,6 +97,8 @@ pub enum Purpose {
     Keep,
     /// It comes to another version; what that needs is judged in `plan::upgrade`.
     Upgrade,
+    /// Control planes whose API servers do not serve are restored as they were.
+    Repair,
 }
 
 /// Every blocker of a converging run.
@@ -103,16 +108,13 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     for host in &inv.hosts {
         match facts.hosts.get(&host.name) {
             Some(f) => out.extend(host_blockers(inv, host, f, fresh)),
-            None if fresh && (host.has(Role::ControlPlane) || host.has(Role::Etcd)) => out.push(Blocker::new(
-                &host.name,
-                UNREACHABLE_MASTER,
-                "a cluster is founded by all its control-plane and etcd hosts together, and this one does not answer",
-                "make it reachable, or take it out of the inventory and let it join later",
-            )),
+            None if fresh && (host.has(Role::ControlPlane) || host.has(Role::Etcd)) => out.push(silent(&host.name, purpose)),
             None => {}
         }
     }
-    if fresh && purpose != Purpose::Found {
+    // A host that does not answer may be the one that knows of the cluster.
+    let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
+    if fresh && purpose != Purpose::Found && all_answer {
         out.push(Blocker::new(
             "",
             "no-cluster",
@@ -123,14 +125,34 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     out.extend(not_yet(inv));
     out.extend(removed::of(inv));
     out.extend(joining(inv, facts, fresh));
-    if purpose != Purpose::Upgrade {
+    if !matches!(purpose, Purpose::Upgrade | Purpose::Repair) {
         out.extend(version_change(inv, facts, fresh));
     }
     out.extend(mixed(inv, facts));
     out.extend(clocks(facts));
+    if !fresh {
+        out.extend(quorum::lost(inv, facts));
+    }
     out.extend(duplicates(facts));
-    out.extend(api_away(inv, facts, fresh));
+    if purpose != Purpose::Repair {
+        out.extend(api_away(inv, facts, fresh));
+    }
     out
+}
+
+/// A control-plane or etcd host that does not answer, where no host that answers knows of a finished cluster.
+fn silent(host: &str, purpose: Purpose) -> Blocker {
+    let (message, fix) = match purpose {
+        Purpose::Found => (
+            "a cluster is founded by all its control-plane and etcd hosts together, and this one does not answer",
+            "make it reachable, or take it out of the inventory and let it join later",
+        ),
+        _ => (
+            "it does not answer, and no other host knows of a finished cluster, so nothing can be said about the cluster",
+            "make it reachable, and run the same command again",
+        ),
+    };
+    Blocker::new(host, UNREACHABLE_MASTER, message, fix)
 }
 
 /// Hosts that a reset must not touch: they belong to somebody else.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::facts::evictions::{Answer, PodName};
-use crate::step::drain::How;
+use crate::step::drain::DrainOptions;
 
 mod budget;
 mod select;
@@ -22,7 +22,7 @@ pub struct Inputs<'a> {
     pub at_once: usize,
     /// Whether a node takes pods again before the next one goes; otherwise all stay out of service.
     pub returns: bool,
-    pub how: &'a How,
+    pub how: &'a DrainOptions,
     /// All nodes of the cluster, by name.
     pub nodes: &'a BTreeMap<String, Value>,
     /// All pods: a list as the API gives it.

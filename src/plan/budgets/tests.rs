@@ -1,6 +1,8 @@
 //! What is found, over a table of pods, budgets and nodes.
 
 use super::*;
+use crate::facts::evictions::ALL_PODS;
+use crate::facts::project::projected;
 use serde_json::json;
 
 /// A running, ready pod of a ReplicaSet with the label `app`.
@@ -49,16 +51,17 @@ struct World {
     order: &'static [&'static str],
     at_once: usize,
     returns: bool,
-    how: How,
+    how: DrainOptions,
     evictions: BTreeMap<PodName, Answer>,
 }
 
 fn world(pods: &[Value], budgets: &[Value]) -> World {
-    let mut how = How::leaving(std::time::Duration::from_secs(60));
+    let mut how = DrainOptions::leaving(std::time::Duration::from_secs(60));
     (how.force, how.delete_emptydir_data) = (false, false);
     World { pods: pods.to_vec(), budgets: budgets.to_vec(), order: &["w1"], at_once: 1, returns: true, how, evictions: BTreeMap::new() }
 }
 
+/// The findings, from the fields of the pods that an observation keeps.
 fn found(w: &World) -> Vec<Finding> {
     let order: Vec<String> = w.order.iter().map(ToString::to_string).collect();
     findings(&Inputs {
@@ -67,7 +70,7 @@ fn found(w: &World) -> Vec<Finding> {
         returns: w.returns,
         how: &w.how,
         nodes: &nodes(),
-        pods: &json!({"items": w.pods}),
+        pods: &projected(ALL_PODS, json!({"items": w.pods})),
         budgets: &json!({"apiVersion": "policy/v1", "items": w.budgets}),
         evictions: &w.evictions,
     })

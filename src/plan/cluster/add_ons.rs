@@ -1,4 +1,4 @@
-//! The page's part of add-ons: when each is seen to run.
+//! When the rollout of each add-on is waited for.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use crate::inventory::CniKind;
 use crate::step::{Ids, Step, TokensGone, Wait};
 
 impl Parts<'_> {
-    /// kube-proxy on every node, or its first new pod.
+    /// The wait for kube-proxy: on every node, or with `first` for its first new pod.
     pub(super) fn proxy(&self, address: IpAddr, first: bool) -> Option<Step> {
         let object = add_on("DaemonSet", "kube-proxy");
         self.i.inv.addons.kube_proxy.enabled.then(|| Wait::Rollout { address, object, first }.into())
     }
 
-    /// What a page ends with.
+    /// The last steps of a page.
     pub(super) fn settle(&self, address: IpAddr) -> Vec<Step> {
         let (dns, roll) = (&self.i.inv.addons.core_dns, &self.i.roll);
-        // Node by node it takes longest of all. Kubelets that come later do not depend on it, and see it to its end.
+        // The rollout of kube-proxy takes the longest. If kubelets are changed next, their page waits for it before it drains a node.
         let later = roll.next.is_some() && roll.later.is_empty();
         let mut steps: Vec<Step> = if later { vec![] } else { self.proxy(address, !roll.held.is_empty()).into_iter().collect() };
         if dns.enabled && dns.wait && self.i.inv.network.cni.kind != CniKind::None {

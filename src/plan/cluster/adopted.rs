@@ -27,7 +27,7 @@ impl Parts<'_> {
         // Files are written in order, these first: from here on it is on its way to be ours.
         let begun = f.text(layout::KUBELET_UNIT) == Some(&render::kubelet::kubelet_unit())
             || f.text(layout::KUBELET_DROP_IN) == Some(&render::kubelet::kubelet_drop_in());
-        if !runs || begun || mark != mark_of(&self.kubelet_version(h).to_string()) {
+        if !runs || begun || !self.keeps_identity(h) || mark != mark_of(&self.kubelet_version(h).to_string()) {
             return false;
         }
         let (ctx, node) = (self.kubelet_ctx(h), self.node(h));

@@ -1,4 +1,4 @@
-//! The page's part of one load balancer: on a host of its own, or on the loopback address of a worker.
+//! The steps for one load balancer, on a host of its own or on the loopback address of a worker.
 
 use std::net::IpAddr;
 
@@ -9,11 +9,11 @@ use crate::render::lb::{self, Holder, Listen};
 use crate::step::file::Check;
 use crate::step::{self, File, Step, Stopped, Unit, Wait};
 
-/// Debian's interface name where a host's own is not known; such a host is refused before anything is done.
+/// Debian's interface name, for hosts whose interface is not known. Such hosts are refused before anything is changed.
 const UNKNOWN_INTERFACE: &str = "eth0";
 
 impl Parts<'_> {
-    /// Packages of the host's balancer.
+    /// The packages that the host's load balancer needs.
     pub(super) fn balancer_packages(&self, h: &HostEntry) -> Vec<&'static str> {
         let mut names = match self.i.inv.load_balancer.kind {
             _ if !self.i.inv.runs_balancer(h) => return Vec::new(),
@@ -24,7 +24,7 @@ impl Parts<'_> {
         names
     }
 
-    /// A host with the role runs exactly what the inventory names: one kind of balancer, keepalived with a virtual address only.
+    /// A host with the role runs exactly what the inventory names: one kind of load balancer, and keepalived only with a virtual address.
     pub(super) fn balancer(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let (_, port) = inv.endpoint();
@@ -38,7 +38,7 @@ impl Parts<'_> {
         };
         let digest = step::digest(config.as_bytes());
         let mut steps: Vec<Step> = vec![vec![self.ownership(), File::text(path, config).unit(name).check(check)].into()];
-        // What else runs on a worker is its owner's affair.
+        // Other programs on a worker are not stopped.
         let own_host = h.has(Role::LoadBalancer);
         if own_host {
             steps.push(Stopped { name: other }.into());
@@ -52,7 +52,7 @@ impl Parts<'_> {
         steps
     }
 
-    /// A balancer of the operator's own has to lead to the API from every node; without that no worker can join.
+    /// The operator's own load balancer must reach the API from every node; otherwise no worker can join.
     pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = Track<Step>> {
         let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
         let hosts = self.i.inv.nodes().filter(move |_| external);
@@ -69,7 +69,7 @@ impl Parts<'_> {
         let config = lb::keepalived(inv, &holder, port);
         let script = lb::keepalived_check();
         let digest = step::digest(format!("{config}{script}").as_bytes());
-        // The script first: keepalived's check of its configuration wants to see it.
+        // The script is written first, because keepalived looks for it when it checks its configuration.
         let script = File::text(layout::KEEPALIVED_CHECK, script).mode(0o755).unit("keepalived");
         let config = File::text(layout::KEEPALIVED_CONFIG, config).unit("keepalived").check(Check::Keepalived);
         [vec![script].into(), vec![config].into(), Unit { reload: true, ..Unit::new("keepalived", digest) }.into()]

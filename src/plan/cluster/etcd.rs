@@ -1,4 +1,4 @@
-//! The page's part of etcd's members: who founds the cluster, who joins it, and the service on hosts of its own.
+//! The steps for etcd members: which members start the cluster, which join it, and the service on hosts of its own.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -9,9 +9,10 @@ use crate::facts::{Facts, MemberFact};
 use crate::inventory::HostEntry;
 use crate::layout;
 use crate::render::{self, Component};
-use crate::step::{self, File, Member, Snapshot, Standing, Step, Unit};
+use crate::step::{self, File, Member, MemberState, Snapshot, Step, Unit};
 
-/// Each time leadership moves, reads that are under way may fail: it moves once when its holder changes last, after all who could take it.
+/// The hosts with the etcd leader last. Each time the leadership moves, requests in flight can fail. If the leader is changed last, the
+/// leadership moves exactly once, to a member that has been changed already.
 pub(super) fn leader_last<'a>(mut hosts: Vec<&'a HostEntry>, facts: &Facts) -> Vec<&'a HostEntry> {
     let leader = facts.members().and_then(|all| all.iter().find(|m| m.leader));
     hosts.sort_by_key(|h| leader.is_some_and(|m| m.name == h.name));
@@ -19,7 +20,7 @@ pub(super) fn leader_last<'a>(mut hosts: Vec<&'a HostEntry>, facts: &Facts) -> V
 }
 
 impl Parts<'_> {
-    /// A member on a host of its own: etcd as a service.
+    /// The steps for a host with the role `etcd`, on which etcd is a systemd service.
     pub(super) fn etcd_host(&self, h: &HostEntry) -> Vec<Step> {
         let (ctx, node) = (self.ctx(), self.node(h));
         let (members, existing) = self.initial_cluster(h);
@@ -27,7 +28,7 @@ impl Parts<'_> {
         let unit = render::etcd::unit();
         let digest = step::digest(format!("{env}{unit}{}", self.image(Component::Etcd)).as_bytes());
         let mut files: Vec<File> = vec![self.ownership()];
-        files.extend(self.i.pki.get(&h.name).map(|files| pki_files(files, self.i.facts, &h.name)).unwrap_or_default());
+        files.extend(self.i.pki.get(&h.name).map(|files| pki_files(files)).unwrap_or_default());
         files.extend([
             File::folder(layout::ETCD_DATA_DIR, 0o700),
             File::text(layout::ETCD_ENV, env).unit("etcd"),
@@ -36,29 +37,29 @@ impl Parts<'_> {
         let unit: Step = Unit { watch: watch(h, &self.etcd_hosts), ..Unit::new("etcd", digest) }.into();
         let program = self.etcd_binary("etcd", false);
         match self.joins_etcd(h) {
-            true => vec![files.into(), program, self.member(h, Standing::Learner), unit, self.member(h, Standing::Voter)],
+            true => vec![files.into(), program, self.member(h, MemberState::Learner), unit, self.member(h, MemberState::Voter)],
             false => vec![files.into(), program, unit],
         }
     }
 
-    /// A snapshot by a member that answers.
+    /// The snapshot of etcd, taken by a member that answers.
     pub(super) fn snapshot(&self, to: PathBuf) -> Option<Track<Step>> {
         let members = self.i.inv.etcd_hosts();
         let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first())?;
         Some(super::track(member, vec![Snapshot { to, before_version: self.i.inv.cluster.version.to_string() }.into()]))
     }
 
-    /// Whether the host's member is a static pod beside the API server.
+    /// Whether the host's etcd member is a static pod beside its API server.
     pub(super) fn runs_etcd_pod(&self, h: &HostEntry) -> bool {
         self.i.inv.etcd_is_stacked() && self.i.inv.runs_etcd(h)
     }
 
-    /// Whether the host's member is a service, because etcd has hosts of its own.
+    /// Whether the host's etcd member is a systemd service.
     pub(super) fn runs_etcd_service(&self, h: &HostEntry) -> bool {
         !self.i.inv.etcd_is_stacked() && self.i.inv.runs_etcd(h)
     }
 
-    /// Where the API server of this host finds etcd.
+    /// The etcd endpoints of this host's API server.
     pub(super) fn etcd_clients_see(&self, h: &HostEntry) -> Vec<String> {
         match &self.i.inv.etcd.external {
             Some(external) => external.endpoints.clone(),
@@ -67,22 +68,23 @@ impl Parts<'_> {
         }
     }
 
-    /// Whether the host's member of etcd has yet to come into a cluster that stands.
+    /// Whether the host's etcd member has yet to join an existing cluster.
     pub(super) fn joins_etcd(&self, h: &HostEntry) -> bool {
         let f = self.i.facts.host(&h.name);
         let votes = |list: &[MemberFact]| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)) && !m.learner);
-        // While no member answers, a host with data is one that has only to be started again.
+        // While no member answers, a member with data needs only to be started again.
         let known = self.i.facts.members().is_none_or(votes);
         established(self.i.facts) && !(f.files.contains_key(layout::ETCD_MEMBER_DIR) && known)
     }
 
-    pub(super) fn member(&self, h: &HostEntry, want: Standing) -> Step {
+    pub(super) fn member(&self, h: &HostEntry, want: MemberState) -> Step {
         let members = self.i.inv.etcd_hosts().into_iter().filter(|m| m.name != h.name && !self.joins_etcd(m));
         let through = members.map(client_url).collect();
         Member { name: h.name.clone(), peer_url: peer_url(h), through, want }.into()
     }
 
-    /// Who founds the cluster with this member, or whom it finds there. What a running member was started with stays: etcd reads it only once.
+    /// The value of `--initial-cluster` for this member. A member that was started before keeps its value, because etcd reads it only at
+    /// its first start.
     pub(super) fn initial_cluster(&self, h: &HostEntry) -> (Vec<(String, IpAddr)>, bool) {
         let hosts = self.i.inv.etcd_hosts();
         let all = || hosts.iter().copied();
@@ -96,7 +98,7 @@ impl Parts<'_> {
         if !established(self.i.facts) {
             return (all().map(|m| (m.name.clone(), m.node_address())).collect(), false);
         }
-        // Members join one after another, in the inventory's order: those after this one are not in the list yet.
+        // Members join one after another in the order of the inventory, so the members after this one are not in the list yet.
         let listed = |m: &&HostEntry| self.i.facts.members().into_iter().flatten().any(|l| l.peer_urls.contains(&peer_url(m)));
         let position = all().position(|m| m.name == h.name).unwrap_or(0);
         let here = all().enumerate().filter(|(at, m)| *at <= position || listed(m)).map(|(_, m)| (m.name.clone(), m.node_address()));
@@ -110,12 +112,12 @@ impl Parts<'_> {
     }
 }
 
-/// Where a host's member listens for the others.
+/// The peer URL of a host's etcd member.
 pub fn peer_url(h: &HostEntry) -> String {
     format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_PEER_PORT))
 }
 
-/// Where a host's member listens for clients.
+/// The client URL of a host's etcd member.
 pub fn client_url(h: &HostEntry) -> String {
     format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_CLIENT_PORT))
 }
@@ -124,7 +126,7 @@ fn address_of(url: &str) -> Option<IpAddr> {
     url.strip_prefix("https://")?.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok()
 }
 
-/// `--initial-cluster` of an etcd manifest, and whether it joined an existing cluster.
+/// The value of `--initial-cluster` in an etcd manifest or environment file, and whether the member joined an existing cluster.
 fn founders(manifest: &str) -> Option<(Vec<(String, IpAddr)>, bool)> {
     // A line of a manifest, or one of an environment file.
     let flag = |name: &str| {

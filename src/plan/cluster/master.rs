@@ -1,25 +1,25 @@
-//! The page's part of one control-plane host: its PKI, its static pods, its kubelet.
+//! The steps for one control-plane host: its PKI, its static pods and its kubelet.
 
 use std::time::Duration;
 
-use super::{PageError, Parts, bracketed, established};
-use crate::facts::{Facts, FileKind};
+use super::{PageError, Parts, established};
 use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::layout;
 use crate::pki::FileOut;
 use crate::render;
-use crate::step::static_pod::Care;
-use crate::step::{ApiWithEtcd, Content, File, Standing, StaticPod, Step, Wait};
+use crate::step::static_pod::SwapPolicy;
+use crate::step::{ApiWithEtcd, Content, File, MemberState, StaticPod, Step, Wait};
 
-/// Older than a process gets that starts, serves, and dies of what it then finds (20 s were seen).
+/// How long the first host is watched. A broken process was seen to serve for up to 20 s before it crashed.
 const WATCH_FIRST: Duration = Duration::from_secs(23);
-/// What the first host has shown to be good is watched for crashes of this host's own, which come at its start.
+/// How long the other hosts are watched. The change itself has proven good on the first host; a fault of this host alone shows at the start
+/// of its processes.
 const WATCH: Duration = Duration::from_secs(5);
-/// Others depend on these two at once.
+/// Other components depend on these two immediately.
 const COUNTED_ON: [&str; 2] = ["etcd", "kube-apiserver"];
 
-/// How long a host of a change watches what others count on; `order`: who changes, in turn. The first shows whether the change is good, the
-/// others follow sooner.
+/// How long a host watches its new API server and etcd. `order` is the order in which the hosts change: the first host shows whether the
+/// change is good, and the others are watched for a shorter time.
 pub(super) fn watch(h: &HostEntry, order: &[&HostEntry]) -> Duration {
     if order.first().is_some_and(|first| first.name == h.name) { WATCH_FIRST } else { WATCH }
 }
@@ -27,7 +27,7 @@ pub(super) fn watch(h: &HostEntry, order: &[&HostEntry]) -> Duration {
 impl Parts<'_> {
     pub(super) fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PageError> {
         let (ctx, node) = (self.ctx(), self.node(h));
-        let mut files: Vec<File> = self.i.pki.get(&h.name).map(|files| pki_files(files, self.i.facts, &h.name)).unwrap_or_default();
+        let mut files: Vec<File> = self.i.pki.get(&h.name).map(|files| pki_files(files)).unwrap_or_default();
         let mut units = Vec::new();
         if !self.is_held(h) {
             let kubelet = self.kubelet_files(h);
@@ -46,21 +46,21 @@ impl Parts<'_> {
         if member {
             let (members, existing) = self.initial_cluster(h);
             let manifest = render::manifests::etcd(&ctx, &node, &members, existing);
-            // A learner refuses to say that it is healthy; that it votes is waited for by name.
+            // A learner does not answer health checks, so the run waits until it has its vote.
             let says = if joins { "metrics" } else { "health" };
             let probe = format!("http://127.0.0.1:{}/{says}", layout::ETCD_METRICS_PORT);
             let etcd = self.static_pod(h, "etcd", manifest, probe)?;
             if joins {
-                steps.push(self.member(h, Standing::Learner));
+                steps.push(self.member(h, MemberState::Learner));
                 steps.push(etcd.into());
                 steps.extend(units.clone());
-                steps.push(self.member(h, Standing::Voter));
+                steps.push(self.member(h, MemberState::Voter));
             } else {
                 along = Some(etcd);
             }
         }
         let etcd = self.etcd_clients_see(h);
-        let api = format!("https://{}:{}", bracketed(address), layout::API_SERVER_PORT);
+        let api = format!("https://{}", layout::join_host_port(address, layout::API_SERVER_PORT));
         let manifest = render::manifests::kube_apiserver(&ctx, &node, &etcd);
         steps.push(ApiWithEtcd { etcd: along, api: Some(self.static_pod(h, "kube-apiserver", manifest, format!("{api}/readyz"))?) }.into());
         let probe = format!("https://127.0.0.1:{}/healthz", layout::SCHEDULER_PORT);
@@ -85,8 +85,8 @@ impl Parts<'_> {
         Ok(steps)
     }
 
-    /// Balancers send nobody to an API server that goes, or that loses its etcd.
-    fn care(&self, h: &HostEntry, component: &str) -> Care {
+    /// Load balancers send no requests to an API server that is replaced or whose etcd is replaced.
+    fn care(&self, h: &HostEntry, component: &str) -> SwapPolicy {
         let inv = self.i.inv;
         let addresses =
             |hosts: &mut dyn Iterator<Item = &HostEntry>| hosts.map(|b| b.node_address().to_string()).collect::<Vec<_>>().join(",");
@@ -99,20 +99,20 @@ impl Parts<'_> {
         let first = self.masters.first().is_some_and(|m| m.name == h.name);
         let watch = match COUNTED_ON.contains(&component) {
             true => watch(h, &self.masters),
-            // Others stand in for these; the first host has the time to see how they do.
+            // Other hosts take over for these components, so only the first host watches them.
             false if first => WATCH,
             false => Duration::ZERO,
         };
-        Care { balancers, watch }
+        SwapPolicy { balancers, watch }
     }
 
-    /// Each balancer that asks API servers for their health has this one back before the next one goes.
+    /// Every load balancer with health checks must send requests to this API server again before the next one is replaced.
     fn taken_back(&self, h: &HostEntry) -> impl Iterator<Item = Step> {
         let inv = self.i.inv;
         let asks = matches!(inv.load_balancer.kind, LoadBalancerKind::Haproxy | LoadBalancerKind::Local);
-        // They all ask at the same pace: of many, some are enough.
+        // All load balancers use the same check interval, so waiting for three of them is enough.
         let some = inv.hosts.iter().filter(move |b| asks && inv.runs_balancer(b) && self.i.facts.hosts.contains_key(&b.name)).take(3);
-        // Three good checks bring it back.
+        // An API server gets requests again after three successful checks.
         let limit = inv.load_balancer.check_interval * 4 + Duration::from_secs(30);
         some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
@@ -122,7 +122,7 @@ impl Parts<'_> {
         pod.map_err(|source| PageError::Manifest { host: h.name.clone(), component, source })
     }
 
-    /// Apart from the others: on a fresh cluster it starts only once every node has its pod subnet, or it would hand out its own.
+    /// The controller manager of a new cluster starts only after every node has its pod subnet; otherwise it would assign other subnets.
     pub(super) fn controller_manager(&self, h: &HostEntry) -> Result<Step, PageError> {
         let probe = format!("https://127.0.0.1:{}/healthz", layout::CONTROLLER_MANAGER_PORT);
         let manifest = render::manifests::kube_controller_manager(&self.ctx(), &self.node(h));
@@ -130,22 +130,14 @@ impl Parts<'_> {
     }
 }
 
-/// The minted or kept files of a host. The kubelet's current certificate is a link that the kubelet moves when it rotates: once it has, the first one is its own affair.
-pub(super) fn pki_files(files: &[FileOut], facts: &Facts, host: &str) -> Vec<File> {
-    let f = facts.host(host);
+/// The PKI files and kubeconfigs of a host, new or kept. The first client certificate of the kubelet is among them only if the kubelet has
+/// no valid one; then the link that the kubelet moves at each rotation leads to it again.
+pub(super) fn pki_files(files: &[FileOut]) -> Vec<File> {
     let first = layout::KUBELET_CLIENT_INITIAL;
-    let rotated = f.resolved(layout::KUBELET_CLIENT_CURRENT).is_some()
-        && !matches!(f.files.get(layout::KUBELET_CLIENT_CURRENT).map(|l| &l.kind), Some(FileKind::Link(to)) if to.ends_with(layout::basename(first)));
-    let mut out: Vec<File> = files
-        .iter()
-        .filter(|f| !(rotated && f.path == first))
-        .map(|f| {
-            let unit = (f.path == layout::KUBELET_CONF || f.path == first).then_some("kubelet");
-            File { path: f.path.clone(), content: Content::Bytes(f.content.clone()), mode: f.mode, secret: f.secret, unit, check: None }
-        })
-        .collect();
-    if !rotated && files.iter().any(|f| f.path == first) {
-        out.push(File::link(layout::KUBELET_CLIENT_CURRENT, first).unit("kubelet"));
-    }
-    out
+    let file = |f: &FileOut| {
+        let unit = (f.path == layout::KUBELET_CONF || f.path == first).then_some("kubelet");
+        File { path: f.path.clone(), content: Content::Bytes(f.content.clone()), mode: f.mode, secret: f.secret, unit, check: None }
+    };
+    let link = files.iter().any(|f| f.path == first).then(|| File::link(layout::KUBELET_CLIENT_CURRENT, first).unit("kubelet"));
+    files.iter().map(file).chain(link).collect()
 }

@@ -1,10 +1,10 @@
-//! The page's part of one node: the kubelet's files and units, and how a worker joins.
+//! The steps for one node: the kubelet's files and units, and how a worker joins.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{PageError, Parts, bracketed};
+use super::{PageError, Parts};
 use crate::host::Secret;
 use crate::inventory::{CniKind, HostEntry, Role};
 use crate::layout;
@@ -84,13 +84,13 @@ impl Parts<'_> {
         steps.push(self.node_ready(h));
         steps.extend(self.hooks(h, true));
         steps.extend(self.uncordon(h));
-        steps.push(Absent { paths: vec![layout::BOOTSTRAP_KUBELET_CONF.into()], locked: false }.into());
+        steps.push(Absent { paths: vec![layout::BOOTSTRAP_KUBELET_CONF.into()], locked: false, why: String::new() }.into());
         Ok(steps)
     }
 
     pub(super) fn node_ready(&self, h: &HostEntry) -> Step {
         let server = match h.has(Role::ControlPlane) {
-            true => format!("https://{}:{}", bracketed(h.node_address()), layout::API_SERVER_PORT),
+            true => format!("https://{}", layout::join_host_port(h.node_address(), layout::API_SERVER_PORT)),
             false => format!("https://{}", self.endpoint),
         };
         let ready = self.i.inv.network.cni.kind != CniKind::None;

@@ -1,4 +1,4 @@
-//! The page's first part: what every host needs before anything of Kubernetes runs on it.
+//! The first steps of a page: what every host needs before Kubernetes runs on it.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use crate::render::{self, Component, Ctx};
 use crate::step::{self, Binary, File, Image, Kernel, Package, Step, Unit, binary};
 use crate::versions;
 
-/// Packages of a Debian host that runs pods.
+/// The Debian packages of a host that runs pods.
 pub const NODE_PACKAGES: [&str; 8] =
     ["containerd", "runc", "containernetworking-plugins", "conntrack", "socat", "ethtool", "iptables", "curl"];
 
-/// Those of one that runs etcd alone.
+/// The Debian packages of a host that runs only etcd.
 const ETCD_PACKAGES: [&str; 3] = ["containerd", "runc", "curl"];
 
-/// Where Debian's package puts the CNI plugins, and which of them pods need where CNI_BIN_DIR is read.
+/// The folder of the CNI plugins in Debian's package, and the plugins that are linked into CNI_BIN_DIR.
 const CNI_PLUGINS_FROM: &str = "/usr/lib/cni";
 const CNI_PLUGINS: [&str; 7] = ["bridge", "host-local", "loopback", "portmap", "bandwidth", "firewall", "tuning"];
 
@@ -44,7 +44,7 @@ impl Parts<'_> {
         steps
     }
 
-    /// etcd comes out of its image, like everywhere: one source, one version.
+    /// etcd is taken from its image, so that all hosts have the same version from the same source.
     fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if !h.is_node() {
@@ -62,7 +62,7 @@ impl Parts<'_> {
         Binary { path, source, staged }.into()
     }
 
-    /// Where the runtime looks for images first.
+    /// The mirrors that containerd uses before a registry.
     fn mirrors(&self) -> Vec<File> {
         let mirrors = self.i.inv.artifacts.registry_mirrors.iter();
         mirrors
@@ -83,11 +83,7 @@ impl Parts<'_> {
         if inv.artifacts.packages && !self.adopted(h) {
             files.extend(CNI_PLUGINS.map(|p| File::link(format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}"))));
         }
-        let mut sysctls =
-            vec![("net.ipv4.ip_forward".to_string(), "1".to_string()), ("net.bridge.bridge-nf-call-iptables".into(), "1".into())];
-        if inv.network.pod_cidr.network().is_ipv6() {
-            sysctls = vec![("net.ipv6.conf.all.forwarding".into(), "1".into()), ("net.bridge.bridge-nf-call-ip6tables".into(), "1".into())];
-        }
+        let sysctls = render::kernel::sysctls(inv).map(|(key, value)| (key.into(), value.into())).into();
         let mut steps: Vec<Step> = vec![files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()];
         let later = self.runs_pods(h);
         if !later {
@@ -109,7 +105,7 @@ impl Parts<'_> {
         steps
     }
 
-    /// Every image that the host runs at this page's version, and later on the way.
+    /// All images that the host runs at this page's version and at the versions of later pages.
     fn images(&self, h: &HostEntry) -> Image {
         let mut components: Vec<Component> = Vec::new();
         if h.is_node() {
@@ -141,12 +137,12 @@ impl Parts<'_> {
         Image { references }
     }
 
-    /// The sandbox of pods that this node's kubelet has made.
+    /// The sandbox image of this node's pods.
     fn pause(&self, h: &HostEntry) -> String {
         render::image(&self.kubelet_ctx(h), Component::Pause)
     }
 
-    /// The container runtime with its configuration: in time before the first pod, and after the last one where some run.
+    /// The container runtime with its configuration. It is changed before the first pod starts, or after the node was drained.
     pub(super) fn runtime(&self, h: &HostEntry) -> Vec<Step> {
         if self.adopted(h) {
             return Vec::new();
@@ -160,8 +156,8 @@ impl Parts<'_> {
         self.binary(h, "kubelet", version, staged)
     }
 
-    /// The cluster's kubectl, which our own scripts use, too. One that is there already changes with the API server it belongs to: after one that
-    /// was put back, nothing newer is left.
+    /// The kubectl of a control-plane host, which the scripts of clusterctl use, too. An existing kubectl changes together with its API
+    /// server, so that after a rollback nothing newer remains.
     pub(super) fn kubectl(&self, h: &HostEntry, staged: bool) -> Step {
         self.binary(h, "kubectl", &self.i.inv.cluster.version, staged)
     }
@@ -176,7 +172,7 @@ impl Parts<'_> {
         Binary { path: format!("{}/{name}", layout::BIN_DIR), source: binary::Source::Url(url), staged }.into()
     }
 
-    /// The architecture by the download site's names.
+    /// The architecture as the download site names it.
     fn arch(&self, h: &HostEntry) -> &'static str {
         match self.i.facts.host(&h.name).machine.as_str() {
             "aarch64" => "arm64",

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{Leg, Running};
+use super::{Running, UpgradeStage, announced, etcd_way};
 use crate::facts::Facts;
 use crate::facts::upgrade::DeprecatedApi;
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
+use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::plan::blockers::{Blocker, UNREACHABLE_MASTER};
 use crate::plan::cluster::etcd::peer_url;
 use crate::step::wait::is_ready;
-use crate::versions;
 
 /// Refusals that the operator may set aside by name (`--allow`), because only a person can know that they do no harm.
 pub const MAY_BE_ALLOWED: [&str; 3] = ["removed-api", "disruption-budget", "disk"];
@@ -19,15 +18,12 @@ pub const MAY_BE_ALLOWED: [&str; 3] = ["removed-api", "disruption-budget", "disk
 /// Images and binaries of one version, and a snapshot on its way.
 const DISK_BYTES: u64 = 3 << 29;
 
-/// etcd's own advice: members older than this may bring members back from the dead when they go to 3.6.
-const ETCD_BEFORE_36: (u64, u64, u64) = (3, 5, 20);
-
 /// What an upgrade is judged by.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
     pub running: &'a Running,
-    pub legs: &'a [Leg],
+    pub stages: &'a [UpgradeStage],
     /// The hosts that may change.
     pub selected: &'a [HostName],
     pub deprecated: &'a BTreeSet<DeprecatedApi>,
@@ -39,8 +35,8 @@ pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
     out.extend(members(i));
     out.extend(limit(i));
     out.extend(i.inv.hosts.iter().filter_map(|h| disk(i, h)));
-    out.extend(etcd_way(i));
-    let last = i.legs.last().map_or(0, |l| l.version().minor());
+    out.extend(etcd_way::of(i));
+    let last = i.stages.last().map_or(0, |l| l.version().minor());
     out.extend(i.deprecated.iter().filter(|a| a.removed_in <= last).map(|a| {
         let message = format!("{} of {} is still asked for, and v1.{} has it no more", a.resource, a.group_version, a.removed_in);
         let fix = "find who asks for it in the API server's audit log or by its owners and move them on; if it does not matter, `--allow removed-api`";
@@ -65,6 +61,8 @@ pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     for h in i.inv.nodes().filter(|h| !i.facts.hosts.contains_key(&h.name) && !h.has(Role::ControlPlane)) {
         out.push((h.name.clone(), "it does not answer and stays as it is; run the same command again once it does".into()));
     }
+    out.extend(etcd_way::held_back(i));
+    out.extend(announced::warnings(i));
     out
 }
 
@@ -124,11 +122,11 @@ fn members(i: &Inputs<'_>) -> Option<Blocker> {
 
 /// Kubelets never go before the control plane, whatever part of the hosts is named.
 fn limit(i: &Inputs<'_>) -> Option<Blocker> {
-    let to = i.legs.last()?.version();
+    let to = i.stages.last()?.version();
     let behind: Vec<&str> =
         i.running.api_servers.iter().filter(|(h, v)| *v < to && !i.selected.contains(h)).map(|(h, _)| h.as_str()).collect();
     let others = i.inv.nodes().any(|h| !h.has(Role::ControlPlane) && i.selected.contains(&h.name));
-    (!behind.is_empty() && (others || i.legs.len() > 2)).then(|| {
+    (!behind.is_empty() && (others || i.stages.len() > 2)).then(|| {
         let message = format!(
             "`--limit` leaves out control-plane hosts that are behind {to}: {}; a kubelet is never ahead of its API server",
             behind.join(", ")
@@ -140,63 +138,11 @@ fn limit(i: &Inputs<'_>) -> Option<Blocker> {
 
 fn disk(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     let f = i.facts.hosts.get(&h.name).filter(|_| h.is_node() && i.selected.contains(&h.name))?;
-    let to = i.legs.last()?.version();
+    let to = i.stages.last()?.version();
     if i.running.kubelets.get(&h.name) == Some(to) {
         return None;
     }
     let (folder, free) = f.disk_free.iter().find(|(_, free)| **free < DISK_BYTES)?;
     let message = format!("{folder} has {} MiB free; {} are needed for what the upgrade brings", free >> 20, DISK_BYTES >> 20);
     Some(Blocker::new(&h.name, "disk", message, "make room"))
-}
-
-/// etcd goes up one minor at a time and never down, leg by leg.
-fn etcd_way(i: &Inputs<'_>) -> Option<Blocker> {
-    if i.inv.etcd.external.is_some() {
-        return None;
-    }
-    let image = |h: &&HostEntry| {
-        let f = i.facts.host(&h.name);
-        f.pods.get("etcd").map(|p| p.image.clone()).or_else(|| f.binaries.get(&format!("{}/etcd", layout::BIN_DIR)).cloned())
-    };
-    let hosts = i.inv.etcd_hosts();
-    let runs = hosts.iter().filter_map(image).filter_map(|image| tag(image.rsplit_once(':')?.1)).min()?;
-    let mut now = runs;
-    for leg in i.legs {
-        let Leg::ControlPlane(version) = leg else { continue };
-        let Some(next) = wanted(i.inv, version) else { continue };
-        let step = |(a, b, c): (u64, u64, u64)| format!("{a}.{b}.{c}");
-        let (message, fix) = if next < now {
-            (
-                format!("etcd runs {} and would go back to {}; its data may not be readable then", step(now), step(next)),
-                "take `etcd.imageTag` out of the inventory, or name a newer one",
-            )
-        } else if next.1 > now.1 + 1 || next.0 != now.0 {
-            (
-                format!("etcd would go from {} to {}; it goes up one minor version at a time", step(now), step(next)),
-                "set `etcd.imageTag` to a version between and `clusterctl apply` first",
-            )
-        } else if (now.0, now.1) == (3, 5) && now < ETCD_BEFORE_36 && next >= (3, 6, 0) {
-            (
-                format!("etcd runs {}, and 3.6 wants to come from {} or later", step(now), step(ETCD_BEFORE_36)),
-                "set `etcd.imageTag` to the newest 3.5 and `clusterctl apply` first",
-            )
-        } else {
-            now = next;
-            continue;
-        };
-        return Some(Blocker::new("", "etcd-path", message, fix));
-    }
-    None
-}
-
-fn wanted(inv: &Inventory, version: &KubeVersion) -> Option<(u64, u64, u64)> {
-    let own = inv.etcd.image_tag.as_deref();
-    tag(own.or_else(|| versions::of(version).map(|v| v.images.etcd))?)
-}
-
-/// `3.5.24-0` as numbers.
-fn tag(text: &str) -> Option<(u64, u64, u64)> {
-    let text = text.trim_start_matches('v');
-    let mut numbers = text.split(['.', '-']).map(|n| n.parse().ok());
-    Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }

@@ -1,4 +1,5 @@
-//! Which way an upgrade goes: control planes one minor at a time, kubelets only as often as the skew policy demands, and never down.
+//! The stages of an upgrade: control planes by one minor version at a time, kubelets only as often as the version skew policy demands, and no
+//! downgrade.
 //!
 //! Source of the rules: kubernetes.io, "Version Skew Policy", and kubeadm's `cmd/kubeadm/app/phases/upgrade/policy.go`.
 
@@ -9,29 +10,32 @@ use crate::host::HostName;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::{layout, versions};
 
+mod announced;
 pub mod blockers;
+pub mod cgroup;
+mod etcd_way;
 
-/// One part of the way: what comes to which version.
+/// One stage of an upgrade, with the version that it brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leg {
-    /// etcd, API servers, controller managers, schedulers and cluster objects, host by host. Kubelets stay as they are.
+pub enum UpgradeStage {
+    /// etcd, API servers, controller managers, schedulers and cluster objects, host by host. Kubelets are not changed.
     ControlPlane(KubeVersion),
     /// Kubelets, node by node.
     Kubelets(KubeVersion),
 }
 
-impl Leg {
-    /// The version it brings.
+impl UpgradeStage {
+    /// The version after the stage.
     pub fn version(&self) -> &KubeVersion {
         match self {
-            Leg::ControlPlane(v) | Leg::Kubelets(v) => v,
+            UpgradeStage::ControlPlane(v) | UpgradeStage::Kubelets(v) => v,
         }
     }
 }
 
-/// Why there is no way. Each is a rule by name.
+/// Why the version cannot be reached; each reason is a rule with a name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoWay {
+pub enum UpgradeRefusal {
     #[error("Kubernetes never goes back to an older version: the API servers run {from}, and {to} is older")]
     Downgrade { from: KubeVersion, to: KubeVersion },
     #[error("v1.{0} is not supported, and a control plane goes through every minor version on its way")]
@@ -44,53 +48,56 @@ pub enum NoWay {
     ApiServersApart { from: KubeVersion, newest: KubeVersion },
 }
 
-impl NoWay {
+impl UpgradeRefusal {
     /// Stable name of the rule.
     pub fn rule(&self) -> &'static str {
         match self {
-            NoWay::Downgrade { .. } => "downgrade",
-            NoWay::Unsupported(_) => "unsupported-version",
-            NoWay::Through(_) => "minor-by-minor",
-            NoWay::KubeletAhead { .. } => "kubelet-ahead",
-            NoWay::ApiServersApart { .. } => "api-servers-apart",
+            UpgradeRefusal::Downgrade { .. } => "downgrade",
+            UpgradeRefusal::Unsupported(_) => "unsupported-version",
+            UpgradeRefusal::Through(_) => "minor-by-minor",
+            UpgradeRefusal::KubeletAhead { .. } => "kubelet-ahead",
+            UpgradeRefusal::ApiServersApart { .. } => "api-servers-apart",
         }
     }
 
     /// What to do about it.
     pub fn fix(&self) -> String {
         match self {
-            NoWay::Downgrade { from, .. } => {
+            UpgradeRefusal::Downgrade { from, .. } => {
                 format!("name {from} or a later version; what etcd holds already may not be readable by an older one")
             }
-            NoWay::Unsupported(_) => format!("choose one of {}", versions::supported()),
-            NoWay::Through(minor) => format!(
+            UpgradeRefusal::Unsupported(minor) if *minor > versions::newest() => {
+                format!("use a newer clusterctl; this one knows {}", versions::supported())
+            }
+            UpgradeRefusal::Unsupported(_) => format!("choose one of {}", versions::supported()),
+            UpgradeRefusal::Through(minor) => format!(
                 "name the versions between with `--through v1.{minor}.N`, or serve release/stable-1.{minor}.txt beside the binaries"
             ),
-            NoWay::KubeletAhead { version, .. } => format!("upgrade to {version} or later"),
-            NoWay::ApiServersApart { from, newest } => {
+            UpgradeRefusal::KubeletAhead { version, .. } => format!("upgrade to {version} or later"),
+            UpgradeRefusal::ApiServersApart { from, newest } => {
                 format!("bring the older API servers ({from}) up one minor version at a time until all run {newest}")
             }
         }
     }
 }
 
-/// What runs now.
+/// The versions that run now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
     /// API servers by host.
     pub api_servers: BTreeMap<HostName, KubeVersion>,
     /// Kubelets by node.
     pub kubelets: BTreeMap<String, KubeVersion>,
-    /// Nodes that we cordoned and that still are.
+    /// Nodes that clusterctl cordoned and that are still cordoned.
     pub cordoned: BTreeSet<String>,
-    /// The newest version that some component of the control plane has come to.
+    /// The newest version of any control-plane component.
     pub reached: Option<KubeVersion>,
-    /// Whether something of the control plane is behind that: an upgrade was interrupted there.
+    /// Whether some control-plane component has an older version, because an upgrade was interrupted.
     pub unfinished: bool,
 }
 
 impl Running {
-    /// As it was observed.
+    /// The versions in the observed facts.
     pub fn of(inv: &Inventory, facts: &Facts) -> Running {
         let version = |text: &str| text.parse::<KubeVersion>().ok();
         let masters = || inv.control_planes().map(|m| (&m.name, facts.host(&m.name)));
@@ -109,13 +116,13 @@ impl Running {
         Running { api_servers, kubelets, cordoned, reached, unfinished }
     }
 
-    /// Kubernetes' own word for the version of a cluster: that of its oldest API server.
+    /// The version of the cluster: that of its oldest API server.
     pub fn oldest(&self) -> Option<&KubeVersion> {
         self.api_servers.values().min()
     }
 }
 
-/// The version that the cluster itself records, after its control plane has come to it.
+/// The version that the cluster records in `kubeadm-config` after its control plane was upgraded.
 fn recorded(facts: &Facts) -> Option<KubeVersion> {
     let config =
         ObjectRef { group: String::new(), kind: "ConfigMap".into(), namespace: "kube-system".into(), name: "kubeadm-config".into() };
@@ -124,34 +131,34 @@ fn recorded(facts: &Facts) -> Option<KubeVersion> {
     line.trim().trim_matches(['"', '\'']).parse().ok()
 }
 
-/// The minors between which patch versions have to be chosen on the way to `to`: all but the last.
+/// The minor versions on the way to `to` for which a patch version must be chosen: all but the last.
 pub fn between(running: &Running, to: &KubeVersion) -> Vec<u64> {
     running.oldest().map(|from| (from.minor() + 1..to.minor()).collect()).unwrap_or_default()
 }
 
-/// The way from what runs to `to`. `through` are the patch versions to use of the minors between.
-pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVersion>) -> Result<Vec<Leg>, NoWay> {
+/// The stages from the running versions to `to`. `through` has the patch versions of the minor versions in between.
+pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVersion>) -> Result<Vec<UpgradeStage>, UpgradeRefusal> {
     let (Some(from), Some(newest)) = (running.oldest(), running.reached.as_ref()) else { return Ok(vec![]) };
     if newest > to {
-        return Err(NoWay::Downgrade { from: newest.clone(), to: to.clone() });
+        return Err(UpgradeRefusal::Downgrade { from: newest.clone(), to: to.clone() });
     }
     if newest.minor() > from.minor() + 1 {
-        return Err(NoWay::ApiServersApart { from: from.clone(), newest: newest.clone() });
+        return Err(UpgradeRefusal::ApiServersApart { from: from.clone(), newest: newest.clone() });
     }
     if let Some((node, version)) = running.kubelets.iter().find(|(_, v)| v > &to) {
-        return Err(NoWay::KubeletAhead { node: node.clone(), version: version.clone(), to: to.clone() });
+        return Err(UpgradeRefusal::KubeletAhead { node: node.clone(), version: version.clone(), to: to.clone() });
     }
     let mut oldest = running.kubelets.values().min().map_or(from.minor(), KubeVersion::minor);
     let mut now = from.clone();
-    let mut legs = Vec::new();
-    // What an interrupted upgrade left half-way in a minor is finished before the next one begins.
+    let mut stages = Vec::new();
+    // A minor version that an interrupted upgrade has begun is finished before the next one begins.
     if running.unfinished && newest < to {
-        legs.push(Leg::ControlPlane(newest.clone()));
+        stages.push(UpgradeStage::ControlPlane(newest.clone()));
         now = newest.clone();
     }
-    // So is a roll of kubelets that stopped between a new kubelet and its node's uncordoning.
+    // The same holds for kubelets, if a run stopped between a new kubelet and the uncordoning of its node.
     if now < *to && running.cordoned.iter().any(|node| running.kubelets.get(node) == Some(&now)) {
-        legs.push(Leg::Kubelets(now.clone()));
+        stages.push(UpgradeStage::Kubelets(now.clone()));
         oldest = now.minor();
     }
     let minors = if now.minor() == to.minor() { to.minor()..=to.minor() } else { now.minor() + 1..=to.minor() };
@@ -159,20 +166,20 @@ pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVers
         let next = if minor == to.minor() {
             to.clone()
         } else {
-            let chosen = through.get(&minor).ok_or(NoWay::Through(minor))?;
-            // API servers that are there already do not go back to it.
+            let chosen = through.get(&minor).ok_or(UpgradeRefusal::Through(minor))?;
+            // API servers that already have a newer version are not downgraded to this one.
             if newest.minor() == minor { chosen.max(newest).clone() } else { chosen.clone() }
         };
-        let facts = versions::of(&next).ok_or(NoWay::Unsupported(minor))?;
+        let facts = versions::of(&next).ok_or(UpgradeRefusal::Unsupported(minor))?;
         if oldest < facts.oldest_kubelet {
-            legs.push(Leg::Kubelets(now.clone()));
+            stages.push(UpgradeStage::Kubelets(now.clone()));
             oldest = now.minor();
         }
-        legs.push(Leg::ControlPlane(next.clone()));
+        stages.push(UpgradeStage::ControlPlane(next.clone()));
         now = next;
     }
-    legs.push(Leg::Kubelets(to.clone()));
-    Ok(legs)
+    stages.push(UpgradeStage::Kubelets(to.clone()));
+    Ok(stages)
 }
 
 #[cfg(test)]

@@ -16,12 +16,12 @@ fn running(api: &[&str], kubelets: &[&str]) -> Running {
 
 fn said(running: &Running, to: &str) -> String {
     let through = (21..40).map(|minor| (minor, v(&format!("v1.{minor}.9")))).collect();
-    let leg = |l: &Leg| match l {
-        Leg::ControlPlane(v) => format!("control plane {v}"),
-        Leg::Kubelets(v) => format!("kubelets {v}"),
+    let stage = |l: &UpgradeStage| match l {
+        UpgradeStage::ControlPlane(v) => format!("control plane {v}"),
+        UpgradeStage::Kubelets(v) => format!("kubelets {v}"),
     };
     match way(running, &v(to), &through) {
-        Ok(legs) => legs.iter().map(leg).collect::<Vec<_>>().join(", "),
+        Ok(stages) => stages.iter().map(stage).collect::<Vec<_>>().join(", "),
         Err(no) => no.rule().to_string(),
     }
 }
@@ -38,13 +38,20 @@ fn every_pair_of_from_and_to() {
         ("v1.34.5", "v1.34.5", "v1.35.1", "control plane v1.35.1, kubelets v1.35.1"),
         ("v1.20.2", "v1.20.2", "v1.21.14", "control plane v1.21.14, kubelets v1.21.14"),
         ("v1.20.2", "v1.20.2", "v1.28.1", "unsupported-version"),
-        ("v1.36.0", "v1.36.0", "v1.37.0", "unsupported-version"),
+        ("v1.36.0", "v1.36.0", "v1.37.0", "control plane v1.37.0, kubelets v1.37.0"),
+        ("v1.37.0", "v1.37.0", "v1.38.0", "unsupported-version"),
         ("v1.33.4", "v1.33.4", "v1.36.2", "control plane v1.34.9, control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2"),
         (
             "v1.32.4",
             "v1.32.4",
             "v1.36.2",
             "control plane v1.33.9, control plane v1.34.9, control plane v1.35.9, kubelets v1.35.9, control plane v1.36.2, kubelets v1.36.2",
+        ),
+        (
+            "v1.33.4",
+            "v1.33.4",
+            "v1.37.1",
+            "control plane v1.34.9, control plane v1.35.9, control plane v1.36.9, kubelets v1.36.9, control plane v1.37.1, kubelets v1.37.1",
         ),
         // A kubelet that is three behind already has to come first.
         ("v1.34.4", "v1.31.1", "v1.36.2", "kubelets v1.34.4, control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2"),
@@ -75,22 +82,29 @@ fn an_interrupted_upgrade_goes_on() {
     assert_eq!(said(&running(&["v1.36.0", "v1.34.0"], &[]), "v1.36.2"), "api-servers-apart");
 }
 
+#[test]
+fn a_minor_that_is_too_new_asks_for_a_newer_clusterctl() {
+    assert!(UpgradeRefusal::Unsupported(versions::newest() + 1).fix().starts_with("use a newer clusterctl"));
+    assert!(UpgradeRefusal::Unsupported(27).fix().starts_with("choose one of"));
+}
+
 /// Over every pair of minors in the table: kubelets never ahead, never further behind than they may be, one minor at a time.
 #[test]
 fn no_way_ever_breaks_the_skew_policy() {
-    for from in 28..=36 {
+    let newest = versions::newest();
+    for from in 28..=newest {
         for kubelet in (from - 3).max(28)..=from {
-            for to in from..=36 {
+            for to in from..=newest {
                 let start = running(&[&format!("v1.{from}.0")], &[&format!("v1.{kubelet}.0")]);
-                let through = (28..37).map(|m| (m, v(&format!("v1.{m}.5")))).collect();
+                let through = (28..=newest).map(|m| (m, v(&format!("v1.{m}.5")))).collect();
                 let (mut cp, mut kubelets) = (from, kubelet);
-                for leg in way(&start, &v(&format!("v1.{to}.7")), &through).expect("there is a way") {
-                    match leg {
-                        Leg::ControlPlane(next) => {
+                for stage in way(&start, &v(&format!("v1.{to}.7")), &through).expect("there is a way") {
+                    match stage {
+                        UpgradeStage::ControlPlane(next) => {
                             assert!(next.minor() <= cp + 1, "{from} to {to}: {next} after v1.{cp}");
                             cp = next.minor();
                         }
-                        Leg::Kubelets(next) => kubelets = next.minor(),
+                        UpgradeStage::Kubelets(next) => kubelets = next.minor(),
                     }
                     let oldest = versions::of(&v(&format!("v1.{cp}.0"))).expect("supported").oldest_kubelet;
                     assert!(kubelets <= cp && kubelets >= oldest, "{from} to {to}: kubelets v1.{kubelets} beside v1.{cp}");

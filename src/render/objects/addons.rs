@@ -32,6 +32,9 @@ fn kube_proxy_config(ctx: &Ctx<'_>) -> Value {
         "clientConnection": { "kubeconfig": "/var/lib/kube-proxy/kubeconfig.conf" },
         "clusterCIDR": pods.to_string(),
     });
+    if let Some(mode) = ctx.v.proxy.mode {
+        config["mode"] = mode.into();
+    }
     kubelet::merge(&mut config, &ctx.inv.addons.kube_proxy.config);
     let account = "/var/run/secrets/kubernetes.io/serviceaccount";
     let kubeconfig = json!({

@@ -1,9 +1,10 @@
 # reset.sh: takes a kubeadm cluster off a lab host and leaves packages, binaries and images. Runs on the host as root.
+# Arguments: PHASES-TO-SKIP CRI-SOCKET
 # shellcheck shell=bash
 set -euo pipefail
 
 # The whole cluster goes: asking etcd to drop members one by one would only wait for a lost quorum. It asks an API that may be gone already, and then for ever.
-timeout 30 kubeadm reset -f --skip-phases=update-cluster-status,remove-etcd-member --cri-socket /run/containerd/containerd.sock >/var/log/kubeadm-reset.log 2>&1 || true
+timeout 30 kubeadm reset -f --skip-phases="$1" --cri-socket "$2" >/var/log/kubeadm-reset.log 2>&1 || true
 systemctl stop kubelet
 # Without crictl kubeadm leaves the containers: end them, then let containerd forget them on its restart.
 ctr -n k8s.io tasks ls -q | xargs -r -n1 ctr -n k8s.io tasks kill -s SIGKILL >/dev/null 2>&1 || true

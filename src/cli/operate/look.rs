@@ -1,0 +1,104 @@
+//! A look at all hosts that waits for what ends by itself: the swap of an interrupted run, and a control plane that is just starting.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::super::session::{Observed, Session};
+use crate::facts::{Facts, HostFacts, ObjectRef};
+use crate::inventory::Inventory;
+use crate::layout;
+use crate::plan::RunInputs;
+use crate::plan::cluster::{self, established};
+use crate::plan::goal::Goal;
+use crate::versions;
+
+/// How much longer than for what starts a look waits for hosts that end the swap of a static pod, or start their control plane, by themselves.
+const MARGIN: Duration = Duration::from_secs(60);
+
+/// Observes all hosts and the API for this goal, with further lists by their API paths. The look is repeated while a host is in a state that
+/// passes by itself, for a minute longer than `--wait-timeout` at most.
+pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists: &[String]) -> Observed {
+    let inv = &session.inventory;
+    // An upgrade goes by several versions, and the names of some objects have one in them.
+    let minors: Vec<&'static versions::Minor> = match goal.upgrade() {
+        Some(u) => versions::up_to(u.to.minor()).collect(),
+        None => versions::of(&inv.cluster.version).into_iter().collect(),
+    };
+    let mut objects: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+    for v in minors {
+        let all = cluster::all_objects(inv, v, "", &run_inputs.manifests);
+        objects.extend(all.into_iter().map(|o| (ObjectRef::of(&o), o)));
+    }
+    let objects: Vec<Value> = objects.into_values().collect();
+    let begun = Instant::now();
+    let mut told = String::new();
+    loop {
+        let observed = session.observe(&objects, lists).await;
+        let swapping: Vec<&str> = observed.facts.hosts.iter().filter(|(_, f)| f.swapping).map(|(name, _)| name.as_str()).collect();
+        let starting = starting(inv, &observed.facts, session.wait_timeout);
+        // What a host ends as is not known before: a plan made now would be about a moment that is over.
+        let why = match (swapping.is_empty(), starting.is_empty()) {
+            (false, _) => format!("{} still ends what an interrupted run began there; looking again", swapping.join(", ")),
+            (_, false) => format!("no API server answers yet, and the kubelet of {} has just started; looking again", starting.join(", ")),
+            _ => return observed,
+        };
+        if begun.elapsed() > session.wait_timeout + MARGIN {
+            return observed;
+        }
+        if told != why {
+            session.report.note(&why);
+            told = why;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// The control-plane hosts of a cluster without any API server that answers, whose kubelets have started only now: one that has run for longer
+/// than `wait_timeout` has started its static pods, or cannot. None while an API server answers.
+fn starting<'a>(inv: &'a Inventory, facts: &Facts, wait_timeout: Duration) -> Vec<&'a str> {
+    let serves = inv.control_planes().any(|h| facts.host(&h.name).api_version.is_some());
+    if facts.cluster.is_some() || serves || !established(facts) {
+        return Vec::new();
+    }
+    let manifest = format!("{}/kube-apiserver.yaml", layout::MANIFESTS_DIR);
+    let comes_up = |f: &HostFacts| f.files.contains_key(&manifest) && f.kubelet_age.is_some_and(|age| age < wait_timeout.as_secs());
+    inv.control_planes().map(|h| h.name.as_str()).filter(|name| comes_up(facts.host(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{ClusterFacts, FileFact, FileKind};
+    use crate::host::WAIT_TIMEOUT;
+    use crate::inventory;
+
+    #[test]
+    fn a_control_plane_is_starting_while_its_kubelets_are_young_and_no_api_server_answers() {
+        let text = "
+cluster: {name: prod, version: v1.36.2}
+hosts:
+- {name: m1, address: 192.0.2.11, roles: [control-plane]}
+- {name: w1, address: 192.0.2.21, roles: [worker]}
+";
+        let inv = inventory::parse(text, "prod.yaml", &|_| Ok(())).expect("it is valid").inventory;
+        let mut facts = Facts::default();
+        facts.host_mut("m1").kubelet_age = Some(20);
+        facts.host_mut("w1").kubelet_age = Some(20);
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), [""; 0], "a founding is not waited for");
+        let file = || FileFact { kind: FileKind::File("prod".into()), mode: 0o600, uid: 0, gid: 0 };
+        facts.host_mut("m1").files.insert(layout::ESTABLISHED.into(), file());
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), [""; 0], "without a manifest nothing starts by itself");
+        facts.host_mut("m1").files.insert("/etc/kubernetes/manifests/kube-apiserver.yaml".into(), file());
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), ["m1"]);
+        facts.host_mut("m1").kubelet_age = Some(WAIT_TIMEOUT.as_secs());
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), [""; 0], "it has had its time");
+        facts.host_mut("m1").kubelet_age = Some(20);
+        facts.host_mut("m1").api_version = Some("v1.36.2".into());
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), [""; 0], "one that serves and was not heard has another trouble");
+        facts.host_mut("m1").api_version = None;
+        facts.cluster = Some(ClusterFacts::default());
+        assert_eq!(starting(&inv, &facts, WAIT_TIMEOUT), [""; 0]);
+    }
+}

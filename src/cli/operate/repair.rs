@@ -1,0 +1,39 @@
+//! Brings back control planes whose API servers do not serve, before a verb goes on with what needs an API.
+
+use super::{Observed, Session, carry_out, defect, planning, refuse, worst};
+use crate::cli::Call;
+use crate::error::Exit;
+use crate::facts::Facts;
+use crate::plan::goal::Goal;
+use crate::plan::{RunInputs, WholeRun, repair_run};
+
+/// What restores control planes, and why it may not be done. `None` where the verb needs no repair, or where nothing on the hosts would help.
+pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<Option<WholeRun>, Exit> {
+    repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
+}
+
+/// Restores control planes whose API servers do not serve. `None`: they do now, and the verb goes on.
+pub(super) async fn carried_out(
+    session: &Session,
+    call: &Call,
+    shows_only: bool,
+    repair: &WholeRun,
+    observed: &Observed,
+) -> Result<Option<Exit>, Exit> {
+    let (report, plan) = (&session.report, &repair.plan);
+    if !repair.refusals.is_empty() {
+        report.failures(&observed.failures);
+        refuse(session, &repair.refusals);
+        return Err(Exit::Refused);
+    }
+    report.note("control planes whose API servers do not serve are restored first; what else differs is known once they serve");
+    if shows_only || call.global.dry_run {
+        report.failures(&observed.failures);
+        report.result(&serde_json::json!({"plan": plan}), plan);
+        let done = if shows_only { Exit::ChangesRemain } else { Exit::Done };
+        return Ok(Some(if observed.failures.is_empty() { done } else { worst(&observed.failures) }));
+    }
+    let failures = carry_out(session, call, plan, &observed.facts).await?;
+    report.failures(&failures);
+    Ok((!failures.is_empty()).then(|| worst(&failures)))
+}

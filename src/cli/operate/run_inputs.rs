@@ -1,0 +1,28 @@
+//! What a run takes along besides the facts: its token, and what the operator gave.
+
+use jiff::Timestamp;
+
+use super::{Session, random_text};
+use crate::cli::{Call, operator_files};
+use crate::error::{Exit, chain};
+use crate::pki;
+use crate::plan::RunInputs;
+use crate::plan::cluster::JoinToken;
+use crate::step::token;
+
+/// Reads what the operator gave, and makes the run's token.
+pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunInputs, Exit> {
+    let inv = &session.inventory;
+    let expires = Timestamp::now() + token::LIFE;
+    let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
+    let token = JoinToken { id: random_text(6, alphabet), secret: random_text(16, alphabet).into(), expires: format!("{expires:.0}") };
+    let told = |e: operator_files::FileFault| {
+        session.report.error(chain(&e), Some("mend the file or its path in the inventory"));
+        Exit::Inventory
+    };
+    let file = &call.global.inventory;
+    let given = operator_files::pki(inv, file).map_err(told)?;
+    let external_etcd = operator_files::external_etcd(inv, file).map_err(told)?;
+    let manifests = operator_files::manifests(inv, file).await.map_err(told)?;
+    Ok(RunInputs { token, given, manifests, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
+}

@@ -1,0 +1,71 @@
+//! Leaves out of the API's answers what nobody reads, page by page: a large cluster has a hundred times more of that than of the rest.
+
+use serde_json::Value;
+
+use super::evictions::ALL_PODS;
+
+/// What drains are judged by; see `plan::budgets`.
+const POD_SPEC: [&str; 5] = ["nodeName", "nodeSelector", "affinity", "tolerations", "volumes"];
+const POD_STATUS: [&str; 2] = ["phase", "conditions"];
+/// The long fields of a node.
+const NODE_STATUS: [&str; 3] = ["images", "volumesAttached", "volumesInUse"];
+
+/// A page or an object, without what is not read.
+pub fn projected(path: &str, mut value: Value) -> Value {
+    let pods = path.split('?').next() == Some(ALL_PODS);
+    match value.get_mut("items").and_then(Value::as_array_mut) {
+        Some(items) => items.iter_mut().for_each(|item| reduce(item, pods)),
+        None => reduce(&mut value, false),
+    }
+    value
+}
+
+fn reduce(object: &mut Value, pod: bool) {
+    retain(object.pointer_mut("/metadata"), |name| name != "managedFields");
+    if pod {
+        retain(object.pointer_mut("/spec"), |name| POD_SPEC.contains(&name));
+        retain(object.pointer_mut("/status"), |name| POD_STATUS.contains(&name));
+        let volumes = object.pointer_mut("/spec/volumes").and_then(Value::as_array_mut);
+        volumes.into_iter().flatten().for_each(|v| retain(Some(v), |name| name == "emptyDir"));
+    } else {
+        retain(object.pointer_mut("/status"), |name| !NODE_STATUS.contains(&name));
+    }
+}
+
+fn retain(object: Option<&mut Value>, keep: impl Fn(&str) -> bool) {
+    if let Some(map) = object.and_then(Value::as_object_mut) {
+        map.retain(|name, _| keep(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn pods_keep_what_drains_are_judged_by() {
+        let pod = |spec: Value, status: Value| json!({"items": [{"metadata": {"name": "a", "labels": {"managedFields": "x"}}, "spec": spec, "status": status}]});
+        let mut whole = pod(
+            json!({"nodeName": "w1", "containers": [{"name": "c"}], "tolerations": [{"operator": "Exists"}],
+                "volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {}}]}),
+            json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}),
+        );
+        whole["items"][0]["metadata"]["managedFields"] = json!([{"manager": "kubelet"}]);
+        let wanted = pod(
+            json!({"nodeName": "w1", "tolerations": [{"operator": "Exists"}], "volumes": [{"emptyDir": {}}, {}]}),
+            json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}),
+        );
+        assert_eq!(projected("/api/v1/pods?fieldSelector=spec.nodeName%3Dw1", whole.clone()), wanted);
+        whole["items"][0]["metadata"] = wanted["items"][0]["metadata"].clone();
+        assert_eq!(projected("/api/v1/nodes", whole.clone()), whole, "of others only what is long is left out");
+    }
+
+    #[test]
+    fn nothing_is_added() {
+        for value in [json!({"metadata": {"name": "a"}, "data": {"images": "x"}}), json!({"items": [{}, 7, null]}), json!([]), json!(null)]
+        {
+            assert_eq!(projected(ALL_PODS, value.clone()), value);
+        }
+    }
+}

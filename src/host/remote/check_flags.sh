@@ -1,0 +1,54 @@
+# Lets programs read their command lines before anybody depends on them; starts none of them. Input: a line per word, groups of
+# IMAGE PROGRAM FLAG..., each ended by an empty line. With --help at its end a command line is read whole, and that is all.
+take_input
+fail=$(mktemp /run/clusterctl.XXXXXX)
+trap 'rm -f "$fail"' EXIT
+c() { within 60 ctr -n k8s.io "$@"; }
+# asks IMAGE PROGRAM FLAG...: the program's answer in $said. Fails with its status, or with 1 where the image is not there.
+asks() {
+  image=$1
+  shift
+  mount=$(mktemp -d /run/clusterctl.XXXXXX)
+  status=0
+  if said=$(c images mount "$image" "$mount" 2>&1); then
+    said=$(timeout -k 5 20 chroot "$mount" "$@" --help 2>&1 </dev/null) || status=$?
+    [ $status != 124 ] || said="error: it does not answer --help within 20 s"
+    c images unmount --rm "$mount" >/dev/null 2>&1 || :
+  else
+    status=1 said="error: the image cannot be mounted on this host: $(printf '%s' "$said" | tail -n 1)"
+  fi
+  rmdir "$mount" 2>/dev/null || :
+  return $status
+}
+# A program that cannot be executed or dies by a signal was cut short on the disk, as by a power cut soon after its image was pulled.
+damaged() { case $1 in 126|127|132|134|135|139) true ;; *) false ;; esac; }
+reads() {
+  status=0
+  asks "$@" || status=$?
+  if damaged $status; then
+    c images rm --sync "$1" >/dev/null 2>&1 || :
+    if ! pulled=$(within 200 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" 2>&1) || ! sync -f /var/lib/containerd; then
+      echo "the program $2 of image $1 does not run (status $status), so the image was removed from this host, and it cannot be pulled anew: $(printf '%s' "$pulled" | tail -n 1)" >>"$fail"
+      return 0
+    fi
+    status=0
+    asks "$@" || status=$?
+    if damaged $status; then
+      echo "the program $2 of image $1 does not run on this host (status $status), although the image was pulled anew" >>"$fail"
+      return 0
+    fi
+  fi
+  [ $status != 0 ] || return 0
+  echo "$2 of $1 does not take its flags:" >>"$fail"
+  printf '%s\n' "$said" | grep -iE 'unknown|invalid|error|not defined|unrecognized' | head -n 3 | cut -c1-300 >>"$fail" || :
+}
+set --
+while IFS= read -r word; do
+  if [ -n "$word" ]; then
+    set -- "$@" "$word"
+  else
+    reads "$@"
+    set --
+  fi
+done
+[ ! -s "$fail" ] || { cat "$fail" >&2; exit 1; }

@@ -1,0 +1,20 @@
+# Part of the head of every script that changes a host. `take_input` is called by a script that has input, before its first effect. The whole
+# input is read into memory and compared with the digest at its end, because the end of input alone says nothing: sshd ends the input of a
+# script whose sender has died. Afterwards the standard input is the content without the digest.
+# The input ends with a line of 64 hexadecimal digits, the SHA-256 of everything before that line.
+take_input() {
+  received=$(mktemp /run/clusterctl.XXXXXX)
+  # The content may be secret: the file has mode 0600, lies in memory, and has no name any more before the first byte arrives.
+  exec 3>"$received" 4<"$received"
+  rm -f "$received"
+  cat >&3 || { echo "the input of this step cannot be kept in /run; nothing was changed" >&2; exit 1; }
+  exec 3>&-
+  length=$(($(stat -Lc %s /dev/fd/4) - 65))
+  if [ $length -lt 0 ] || [ "$(tail -c 65 /dev/fd/4)" != "$(head -c $length /dev/fd/4 | sha256sum | cut -c1-64)" ]; then
+    echo "the input of this step ended early; nothing was changed; run the same command again" >&2
+    exit 1
+  fi
+  truncate -s $length /dev/fd/4
+  exec <&4 4<&-
+  still_ours
+}

@@ -1,0 +1,53 @@
+# Which processes of this host belong to its own static pods. A name alone does not tell: a tenant's control plane (vcluster, Kamaji) has
+# processes of the same names on the same host.
+# own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens; a
+# pod that was created through the API has a UID with hyphens.
+own_logs() (
+  for folder in /var/log/pods/kube-system_"$1"-*_*/"$1"; do
+    pod=${folder%/*}
+    case ${pod##*_} in *-*) ;; *) [ ! -d "$folder" ] || echo "$folder" ;; esac
+  done
+)
+# folder_of COMPONENT PID: prints the log folder of the static pod of the component in whose cgroup the process is; nothing where it is in none.
+folder_of() (
+  group=
+  while read -r line; do group="$group $line"; done 2>/dev/null <"/proc/${2:-none}/cgroup" || exit 0
+  for folder in $(own_logs "$1"); do
+    pod=${folder%/*}
+    case $group in *"pod${pod##*_}"*) echo "$folder"; exit 0 ;; esac
+  done
+)
+# own_processes COMPONENT: prints the processes of that name whose cgroup is that of such a pod, the oldest first. A swap asks for them several
+# times a second, so only pgrep is started for it.
+own_processes() (
+  found=
+  for pid in $(pgrep -x "$(printf %.15s "$1")"); do
+    [ -n "$(folder_of "$1" "$pid")" ] || continue
+    # The fields after the name in parentheses; the 20th of them is the start time.
+    stat=
+    read -r stat 2>/dev/null <"/proc/$pid/stat" || :
+    began=$(set -- ${stat##*) }; [ $# -lt 20 ] || shift 19; echo "${1:-0}")
+    found="$found$began $pid
+"
+  done
+  case $found in
+    '') ;;
+    *"
+"?*) printf %s "$found" | sort -n | cut -d' ' -f2 ;;
+    *) found=${found#* } && printf %s "$found" ;;
+  esac
+)
+# own_process COMPONENT: prints the oldest of these processes.
+own_process() (
+  all=$(own_processes "$1")
+  echo "${all%%
+*}"
+)
+# is_own COMPONENT PID: succeeds if the process belongs to a static pod of the component.
+is_own() (
+  case "
+$(own_processes "$1")
+" in *"
+$2
+"*) ;; *) exit 1 ;; esac
+)

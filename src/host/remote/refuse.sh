@@ -1,0 +1,62 @@
+# Inserts rules that reject connections for a while. Each rule is recorded on the host before it is inserted, and stays recorded until it is removed.
+# A client whose connection is rejected goes to another API server at once. Without the rule, the connection would wait in the kernel's queue and be
+# reset when the program ends.
+mark='-m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset'
+# refuse TOOL CHAIN_AND_MATCHES: succeeds also on a host where the rule cannot be inserted.
+refuse() {
+  echo "$1 $2" >>"$state/$component.rules" || return 0
+  "$1" -w 2 -I $2 $mark 2>/dev/null || :
+}
+# removed TOOL CHAIN_AND_MATCHES: status 4 of iptables means that another program holds the xtables lock; any other failure means that no such rule
+# exists.
+removed() {
+  attempts=0
+  while :; do
+    "$1" -w 2 -D $2 $mark 2>/dev/null && return 0 || [ $? = 4 ] || return 0
+    attempts=$((attempts + 1))
+    [ $attempts -lt 8 ] || return 1
+    sleep 0.3
+  done
+}
+# accept_again: removes the recorded rules of this component.
+accept_again() {
+  [ -e "$state/$component.rules" ] || return 0
+  left=
+  while read -r tool connections; do
+    removed "$tool" "$connections" || left="$left$tool $connections
+"
+  done <"$state/$component.rules"
+  if [ -z "$left" ]; then rm -f "$state/$component.rules"; return 0; fi
+  echo "the xtables lock is held by another program: these rules still reject connections, and the next run removes them:" >&2
+  printf %s "$left" >&2
+  # If the new record cannot be written whole, the old record stays: a rule that has been removed does no harm in it.
+  printf %s "$left" >"$state/.$component.rules" && mv -f "$state/.$component.rules" "$state/$component.rules" || :
+}
+# Before an API server or its etcd ends, new connections from load balancers are rejected. Connections from this host, and connections that exist
+# already, are not.
+refuse_balancers() {
+  for from in $(echo "$balancers" | tr , ' '); do
+    tools=iptables
+    case $from in all) from=; tools='iptables ip6tables' ;; *:*) tools=ip6tables ;; esac
+    for tool in $tools; do
+      refuse $tool "INPUT -p tcp --dport 6443 --syn ${from:+-s $from} ! -i lo"
+    done
+  done
+}
+# Before the kubelet starts a static pod it asks the API about that pod, and it waits 30 s and longer if it is connected to the API server on this
+# host while that one has no etcd. So the present connections of the kubelet are reset with its next request, and new ones lead to another API
+# server. A kubelet of 1.22 or later that knows no other API server gets its new connections rejected: it then starts the pod without an answer.
+refuse_kubelet() {
+  at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
+  to=${at##*:}
+  at=${at%:*}
+  case $to in ''|*[!0-9]*) to=6443 ;; esac
+  case $at in \[*) at=${at#[} at=${at%]} tool=ip6tables ;; *) tool=iptables ;; esac
+  if [ "$to" = 6443 ] && [ -n "$(ip -o addr show to "${at:-none}" 2>/dev/null)" ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+    refuse $tool "OUTPUT -p tcp -d $at --dport $to --syn"
+  fi
+  ss -Htnp state established "( dport = :$to )" | grep '"kubelet"' | while read -r _ _ from _; do
+    case $from in \[*) tool=ip6tables ;; *) tool=iptables ;; esac
+    refuse $tool "OUTPUT -p tcp --sport ${from##*:}"
+  done
+}

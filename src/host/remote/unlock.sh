@@ -1,0 +1,60 @@
+# Frees the lock of this host if no run uses it any more. $1: `look` changes nothing. Prints `free`; `busy HOLDER...` if the run that holds the lock is
+# at work; or, if that run gave no sign of life, `silent HOLDER...` (with `look`) or `freed HOLDER...`.
+# A run that is at work sends a tick every 5 s (see lock.sh). The clock is not used, because it may have been set back, which is one way in which
+# the lock of a run that is gone can last.
+set -eu
+export LC_ALL=C
+dir=/var/lib/clusterctl
+if ! [ -e $dir/lock.flock ]; then
+  echo free
+  exit
+fi
+exec 9<$dir/lock.flock
+is_free() { flock -n 9; }
+holder() { head -n 1 $dir/lock 2>/dev/null || echo unknown; }
+if is_free; then
+  echo free
+  exit
+fi
+ticked() { stat -c %y $dir/lock 2>/dev/null || :; }
+first=$(ticked)
+looks=0
+while [ $looks -lt 30 ]; do
+  sleep 0.5
+  looks=$((looks + 1))
+  if is_free; then
+    echo free
+    exit
+  fi
+  if [ "$(ticked)" != "$first" ]; then
+    echo "busy $(holder)"
+    exit
+  fi
+done
+if [ "$1" = look ]; then
+  echo "silent $(holder)"
+  exit
+fi
+# Prints the processes that have the file of the lock open: the lock is held as long as one of them lives.
+holders() {
+  for link in /proc/[0-9]*/fd/9; do
+    [ "$(readlink "$link" 2>/dev/null)" = $dir/lock.flock ] || continue
+    pid=${link#/proc/}
+    pid=${pid%%/*}
+    [ "$pid" = $$ ] || echo "$pid"
+  done
+}
+for signal in TERM KILL; do
+  for pid in $(holders); do kill -s $signal "$pid" 2>/dev/null || :; done
+  looks=0
+  while [ $looks -lt 10 ]; do
+    if is_free; then
+      echo "freed $(holder)"
+      exit
+    fi
+    sleep 0.2
+    looks=$((looks + 1))
+  done
+done
+echo "the lock is still held by process $(holders | paste -sd' ' -), which does not end" >&2
+exit 1

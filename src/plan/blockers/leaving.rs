@@ -1,0 +1,70 @@
+//! Refusals for hosts that are to be taken out of a cluster or emptied: whose they are, what is mounted on them, and what etcd needs.
+
+use super::{Blocker, foreign, mixed};
+use crate::facts::{Facts, MemberFact};
+use crate::host::HostName;
+use crate::inventory::{HostEntry, Inventory, Role};
+use crate::layout;
+use crate::plan::cluster::established;
+use crate::plan::cluster::etcd::peer_url;
+
+/// The entry of a host's member in etcd's list: by its peer URL, or by its name. `None` also while no member answers.
+pub fn member_of<'a>(h: &HostEntry, facts: &'a Facts) -> Option<&'a MemberFact> {
+    facts.members()?.iter().find(|m| m.peer_urls.contains(&peer_url(h)) || m.name == h.name)
+}
+
+/// Whether a host has a member of etcd: by the member list, whatever role the inventory gives the host now. While no member answers, the
+/// role or data of a member on the host counts.
+pub fn has_member(inv: &Inventory, h: &HostEntry, facts: &Facts) -> bool {
+    match facts.members() {
+        Some(_) => member_of(h, facts).is_some(),
+        None => inv.runs_etcd(h) || facts.host(&h.name).files.contains_key(layout::ETCD_MEMBER_DIR),
+    }
+}
+
+/// Every reason not to reset hosts. `selected` are the hosts that the operator means; `leaving` those of them that answer.
+pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: &[HostName]) -> Vec<Blocker> {
+    let mut out = not_ours(inv, facts, leaving);
+    out.extend(mounts(facts, leaving));
+    // The whole cluster goes when every host goes that it cannot do without.
+    let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
+    let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name));
+    if !goes_on || !established(facts) {
+        return out;
+    }
+    let members = facts.members().map_or_else(|| inv.etcd_hosts().len(), <[_]>::len);
+    for h in inv.hosts.iter().filter(|h| leaving.contains(&h.name)) {
+        if has_member(inv, h, facts) {
+            out.push(Blocker::member_stays(&h.name, members));
+        } else if h.has(Role::ControlPlane) {
+            let fix = format!("take it out with `clusterctl remove {}`, or reset the whole cluster", h.name);
+            out.push(Blocker::new(&h.name, "control-plane", "it is a control-plane host of a cluster that goes on", fix));
+        }
+    }
+    out
+}
+
+/// Hosts that belong to another cluster, by its name or, where two clusters have one name, by its CA.
+fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
+    let mut out = foreign(inv, facts, leaving);
+    let other_ca = mixed(inv, facts).into_iter().filter(|b| leaving.contains(&b.host));
+    for mut blocker in other_ca.filter(|b| out.iter().all(|known| known.host != b.host)).collect::<Vec<_>>() {
+        blocker.fix =
+            "use the inventory of the cluster that it belongs to; a host that is left over from an earlier cluster of this name is reset \
+                       with an inventory that lists only this host"
+                .into();
+        out.push(blocker);
+    }
+    out
+}
+
+/// What is mounted inside a folder that is to be removed would be emptied with it.
+pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
+    let mounted = leaving.iter().filter(|h| !facts.host(h).mounts.is_empty());
+    mounted
+        .map(|h| {
+            let message = format!("inside folders that are to be removed these are mounted: {}", facts.host(h).mounts.join(", "));
+            Blocker::new(h, "mount", message, "unmount them, for good also in /etc/fstab, then run the same command again")
+        })
+        .collect()
+}

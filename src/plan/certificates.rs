@@ -1,0 +1,57 @@
+//! The certificates of a plan, over all hosts that hold some.
+
+use std::collections::BTreeMap;
+
+use super::blockers::Blocker;
+use super::cluster;
+use super::planning::Planning;
+use crate::facts::Facts;
+use crate::host::HostName;
+use crate::inventory::{HostEntry, Inventory, Role};
+use crate::pki;
+use crate::versions::Minor;
+
+/// The PKI of a cluster, by control-plane host.
+pub(super) struct Certificates {
+    pub ca_pem: String,
+    pub external_ca: bool,
+    pub files: BTreeMap<HostName, Vec<pki::FileOut>>,
+}
+
+/// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
+pub(super) fn certificates(
+    inv: &Inventory,
+    v: &'static Minor,
+    planning: &Planning<'_>,
+    facts: &Facts,
+) -> Result<Certificates, Vec<Blocker>> {
+    let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
+    let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
+    let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
+    let allow_new = !cluster::established(facts);
+    let opts = pki::Opts { pki: &inv.pki, allow_new, keys: &planning.inputs.keys, external_etcd: planning.inputs.external_etcd.clone() };
+    let to_blockers = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Blocker::pki(&f.to_string())).collect::<Vec<_>>();
+    let auth = pki::authorities(&observed, &planning.inputs.given, &opts, planning.now).map_err(to_blockers)?;
+    let endpoint = inv.endpoint_authority();
+    let first = inv.control_planes().next().map(|h| &h.name);
+    let none = pki::Observed::new();
+    let request = |h: &&'_ HostEntry| pki::Wants {
+        control_plane: h.has(Role::ControlPlane),
+        worker: false,
+        etcd_member: inv.runs_etcd(h),
+        super_admin: Some(&h.name) == first && v.identity.super_admin,
+    };
+    let requests: Vec<pki::HostRequest<'_>> = holders
+        .iter()
+        .map(|h| pki::HostRequest {
+            name: &h.name,
+            address: h.node_address(),
+            wants: request(h),
+            observed: observed.get(&h.name).unwrap_or(&none),
+        })
+        .collect();
+    let cluster = pki::Cluster { inv, v, endpoint: &endpoint };
+    let files = pki::fleet_files(&auth, cluster, &requests, &opts, planning.now).map_err(to_blockers)?;
+    let files = holders.iter().map(|h| h.name.clone()).zip(files).collect();
+    Ok(Certificates { ca_pem: auth.ca_pem(), external_ca: auth.is_external(), files })
+}

@@ -1,0 +1,203 @@
+//! What the operator wants of a run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::blockers::Purpose;
+use super::cluster::Hook;
+use super::{Parallelism, Part, Phase, Plan, Planned};
+use crate::host::HostName;
+use crate::inventory::KubeVersion;
+use crate::step::drain::DrainOptions;
+
+/// What a run is to reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// `init`: a cluster that does not exist yet, or one whose `init` has not finished.
+    Found,
+    /// `apply` and `plan`: an existing cluster becomes as the inventory says.
+    Keep,
+    /// `join`: these hosts join an existing cluster; without names, all hosts of the inventory.
+    Join(Vec<HostName>),
+    /// `remove`: hosts are removed from a running cluster.
+    Remove(Leaving),
+    /// `replace`: a host joins, and another one is removed.
+    Replace(Leaving, HostName),
+    /// `upgrade`: an existing cluster is changed to another version.
+    Upgrade(Box<Upgrade>),
+}
+
+impl Goal {
+    /// The hosts that were named on the command line.
+    pub fn named(&self) -> Vec<HostName> {
+        match self {
+            Goal::Join(hosts) => hosts.clone(),
+            Goal::Remove(leaving) => leaving.hosts.clone(),
+            Goal::Replace(leaving, new) => leaving.hosts.iter().chain([new]).cloned().collect(),
+            _ => vec![],
+        }
+    }
+
+    /// The hosts that are removed, and how; `None`: no host is removed.
+    pub fn leaving(&self) -> Option<&Leaving> {
+        match self {
+            Goal::Remove(leaving) | Goal::Replace(leaving, _) => Some(leaving),
+            _ => None,
+        }
+    }
+
+    /// What was asked of an upgrade; `None`: the version stays.
+    pub fn upgrade(&self) -> Option<&Upgrade> {
+        match self {
+            Goal::Upgrade(upgrade) => Some(upgrade),
+            _ => None,
+        }
+    }
+
+    /// What refusals are judged by.
+    pub fn purpose(&self) -> Purpose {
+        match self {
+            Goal::Found => Purpose::Found,
+            Goal::Upgrade(_) => Purpose::Upgrade,
+            _ => Purpose::Keep,
+        }
+    }
+}
+
+/// Hosts that are removed, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    pub hosts: Vec<HostName>,
+    /// Whether their machines are gone for good.
+    pub dead: bool,
+    /// How long a drain may take; `None`: the nodes are not drained.
+    pub drain: Option<Duration>,
+}
+
+impl Leaving {
+    /// The question that the operator has to confirm.
+    pub fn question(&self, cluster: &str) -> String {
+        let data = if self.dead { "it is never to come back" } else { "what is on it is lost" };
+        format!("remove {} from cluster {cluster}? After that {data}", self.hosts.join(", "))
+    }
+}
+
+/// Where an upgrade stops for the operator to look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// Once images and programs are on the hosts, before anything that runs is touched.
+    Artifacts,
+    /// Before the first kubelet comes to its new version.
+    ControlPlane,
+    /// After this node.
+    Host(HostName),
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    pub to: KubeVersion,
+    /// Patch versions of the minors between, by minor.
+    pub through: BTreeMap<u64, KubeVersion>,
+    /// `None`: pods are not asked to move.
+    pub drain: Option<DrainOptions>,
+    pub at_once: Parallelism,
+    pub pause_after: Option<Pause>,
+    pub hooks: Vec<Hook>,
+    /// Where the snapshot of etcd goes; `None`: none is taken.
+    pub snapshot: Option<PathBuf>,
+    /// Refusals that the operator set aside.
+    pub allow: Vec<String>,
+}
+
+impl Upgrade {
+    /// The part of a stage's plan that comes before the pause, and whether the pause is reached with it.
+    pub fn before_pause(&self, kubelets: bool, mut plan: Plan) -> (Plan, bool) {
+        match &self.pause_after {
+            Some(Pause::Artifacts) => {
+                plan.phases.retain(|p| p.part == Part::Prepare);
+                (plan, true)
+            }
+            Some(Pause::ControlPlane) if kubelets => (Plan::default(), true),
+            Some(Pause::Host(host)) if kubelets => {
+                // Its turn is where nodes change; what is seen through it at the end is not about it.
+                let turn = |p: &Phase<Planned>| p.part == Part::Nodes && p.tracks.iter().any(|t| t.host == *host);
+                let Some(at) = plan.phases.iter().position(turn) else { return (Plan::default(), true) };
+                plan.phases.truncate(at + 1);
+                let last = plan.phases[at].tracks.iter().position(|t| t.host == *host).map_or(0, |t| t + 1);
+                plan.phases[at].tracks.truncate(last);
+                (plan, true)
+            }
+            _ => (plan, false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Track, Width};
+    use crate::step::{Step, Wait};
+
+    fn phase(part: Part, name: &'static str, hosts: &[&str]) -> Phase<Planned> {
+        let planned = || Planned { step: Step::from(Wait::Quorum), title: name.into(), diff: String::new() };
+        let tracks = hosts.iter().map(|h| Track { host: h.to_string(), prelude: vec![], steps: vec![planned()] });
+        Phase { part, name, width: Width::One, tracks: tracks.collect() }
+    }
+
+    fn pausing_after(pause: Pause) -> Upgrade {
+        Upgrade {
+            to: "v1.36.2".parse().expect("a version"),
+            through: BTreeMap::new(),
+            drain: None,
+            at_once: Parallelism::Count(1),
+            pause_after: Some(pause),
+            hooks: vec![],
+            snapshot: None,
+            allow: vec![],
+        }
+    }
+
+    fn left(host: &str, phases: &[Phase<Planned>]) -> Vec<(&'static str, Vec<String>)> {
+        before(Pause::Host(host.into()), true, phases)
+    }
+
+    fn before(pause: Pause, kubelets: bool, phases: &[Phase<Planned>]) -> Vec<(&'static str, Vec<String>)> {
+        let plan = Plan { phases: phases.to_vec() };
+        let (plan, paused) = pausing_after(pause).before_pause(kubelets, plan);
+        assert!(paused);
+        plan.phases.into_iter().map(|p| (p.name, p.tracks.into_iter().map(|t| t.host).collect())).collect()
+    }
+
+    #[test]
+    fn a_pause_comes_after_the_turn_of_its_host() {
+        let all = [
+            phase(Part::Nodes, "control-plane nodes", &["m1", "m2"]),
+            phase(Part::Nodes, "workers", &["w1", "w2"]),
+            phase(Part::Other, "settle", &["m1"]),
+        ];
+        assert_eq!(left("m1", &all), [("control-plane nodes", vec!["m1".to_string()])]);
+        assert_eq!(left("w1", &all)[1], ("workers", vec!["w1".to_string()]));
+    }
+
+    #[test]
+    fn what_the_hosts_need_comes_before_anything_that_runs_is_touched() {
+        let all = [
+            phase(Part::Prepare, "prepare members", &["m1"]),
+            phase(Part::Prepare, "prepare hosts", &["w1"]),
+            phase(Part::Other, "snapshot", &["m1"]),
+            phase(Part::ControlPlane, "control plane", &["m1"]),
+        ];
+        assert_eq!(
+            before(Pause::Artifacts, false, &all),
+            [("prepare members", vec!["m1".to_string()]), ("prepare hosts", vec!["w1".to_string()])]
+        );
+        assert!(before(Pause::Artifacts, true, &all[2..]).is_empty());
+    }
+
+    #[test]
+    fn it_is_reached_once_that_turn_is_over() {
+        assert!(left("m1", &[phase(Part::Nodes, "workers", &["w1"]), phase(Part::Other, "settle", &["m1"])]).is_empty());
+    }
+}

@@ -1,0 +1,41 @@
+//! What plans of whole runs are made from, besides the goal and the facts.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::cluster::JoinToken;
+use crate::facts::Facts;
+use crate::host::{HostName, Secret};
+use crate::inventory::Inventory;
+use crate::pki;
+
+/// What a run takes along besides the inventory and the facts; the same for every planning in it.
+pub struct RunInputs {
+    pub token: JoinToken,
+    /// PKI files that the operator gave, by path below the PKI folder.
+    pub given: BTreeMap<String, Secret>,
+    /// CNI and add-on manifests that the operator gave, in order.
+    pub manifests: Vec<Value>,
+    /// The client of an etcd that someone else runs.
+    pub external_etcd: Option<pki::ExternalEtcdFiles>,
+    pub keys: pki::Keys,
+}
+
+/// What a planning needs besides the goal and the facts.
+pub struct Planning<'a> {
+    pub inv: &'a Inventory,
+    /// The hosts that the run may change: those of `--limit`, or all.
+    pub selected: &'a [HostName],
+    pub inputs: &'a RunInputs,
+    /// The time by which certificates are judged and made.
+    pub now: Timestamp,
+}
+
+impl Planning<'_> {
+    /// The selected hosts that answered.
+    pub(super) fn touchable(&self, facts: &Facts) -> Vec<HostName> {
+        self.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect()
+    }
+}

@@ -1,0 +1,128 @@
+//! The plan of a whole run: all its stages, each over what the stage before leaves behind, or the reasons why the run is refused.
+
+use super::blockers::{self, Blocker, Purpose};
+use super::certificates::certificates;
+use super::cluster::{self, Inputs, PageError, established};
+use super::goal::Goal;
+use super::planning::Planning;
+use super::stages::{self, Stage};
+use super::upgrade::UpgradeRefusal;
+use super::{Page, Plan, remove, repair};
+use crate::facts::Facts;
+use crate::versions;
+
+/// What a run would do.
+#[derive(Default)]
+pub struct WholeRun {
+    /// Every reason why the run must not begin. If there is one, the plan is incomplete.
+    pub refusals: Vec<Blocker>,
+    pub plan: Plan,
+    /// The facts after the plan has run on every host.
+    pub after: Facts,
+}
+
+/// Plans all stages of a run. An error is a defect of clusterctl.
+pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<WholeRun, PageError> {
+    let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
+    let touchable = planning.touchable(facts);
+    let stages = match stages::of(goal, planning.inv, facts, planning.selected) {
+        Ok(stages) => stages,
+        Err(no) => {
+            run.refusals.push(Blocker::no_way(&no));
+            return Ok(run);
+        }
+    };
+    for stage in stages {
+        let concerns = |b: &Blocker| b.name != blockers::KUBELET_STATE || touchable.contains(&b.host);
+        run.refusals.extend(stage.blockers(&run.after, goal.purpose()).into_iter().filter(concerns));
+        if !run.refusals.is_empty() {
+            break;
+        }
+        let page = match page_of(&stage, &run.after, planning)? {
+            Ok(page) => page,
+            Err(refusals) => {
+                run.refusals = refusals;
+                break;
+            }
+        };
+        let (next, after) = Plan::of(&page, &run.after);
+        let next = next.limited(&touchable);
+        let (next, paused) = match goal.upgrade() {
+            Some(upgrade) => upgrade.before_pause(stage.changes_kubelets(), next),
+            None => (next, false),
+        };
+        run.plan.phases.extend(next.phases);
+        if paused {
+            break;
+        }
+        run.after = after;
+    }
+    Ok(run)
+}
+
+/// Plans what restores control planes whose API servers do not serve. `None` if the goal needs no repair, or if nothing on the hosts would
+/// help. An error is a defect of clusterctl.
+///
+/// Without a change of the version, control planes are repaired only where no API server answers: beside one that does, everything is restored
+/// in the usual order. An upgrade changes one control plane after another, so each must serve first; it restores each at the version that its
+/// host tells.
+pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<Option<WholeRun>, PageError> {
+    let (inv, upgrades) = (planning.inv, goal.upgrade().is_some());
+    let away = repair::away(inv, facts);
+    let wanted = upgrades || (*goal == Goal::Keep && facts.cluster.is_none());
+    if !established(facts) || away.is_empty() || !wanted {
+        return Ok(None);
+    }
+    let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
+    if !upgrades && let Some(refusal) = repair::other_version(inv, facts) {
+        run.refusals.push(refusal);
+        return Ok(Some(run));
+    }
+    for (version, hosts) in repair::by_version(&away, facts, &inv.cluster.version) {
+        let stage = stages::repair(inv, facts, &version, !upgrades);
+        run.refusals.extend(stage.blockers(facts, Purpose::Repair));
+        if !run.refusals.is_empty() {
+            break;
+        }
+        let page = match page_of(&stage, facts, planning)? {
+            Ok(page) => repair::of(page, facts),
+            Err(refusals) => {
+                run.refusals = refusals;
+                break;
+            }
+        };
+        let hosts = if upgrades { hosts } else { planning.touchable(facts) };
+        let (next, after) = Plan::of(&page, facts);
+        run.plan.phases.extend(next.limited(&hosts).phases);
+        run.after = after;
+    }
+    Ok((!run.refusals.is_empty() || repair::mends(&run.plan, facts)).then_some(run))
+}
+
+/// The page of a stage, or the refusals of its certificates and version.
+fn page_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<Page, Vec<Blocker>>, PageError> {
+    let version = &stage.inv.cluster.version;
+    let Some(v) = versions::of(version) else {
+        return Ok(Err(vec![Blocker::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));
+    };
+    let certificates = match certificates(&stage.inv, v, planning, facts) {
+        Ok(certificates) => certificates,
+        Err(refusals) => return Ok(Err(refusals)),
+    };
+    let inputs = Inputs {
+        inv: &stage.inv,
+        facts,
+        v,
+        ca_pem: &certificates.ca_pem,
+        external_ca: certificates.external_ca,
+        pki: &certificates.files,
+        token: &planning.inputs.token,
+        manifests: &planning.inputs.manifests,
+        roll: &stage.kubelet_policy(facts),
+    };
+    let page = cluster::page(&inputs)?;
+    Ok(Ok(match stage.leave(facts) {
+        Some(leaving) => remove::spliced(&leaving, page),
+        None => page,
+    }))
+}

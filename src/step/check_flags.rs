@@ -1,0 +1,62 @@
+//! Whether the programs of static pods take the flags they are to be started with: asked of the programs themselves, before anything changes.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Answers, StaticPod, Step, StepError, carry_out, fenced};
+use crate::facts::{Facts, PodFact};
+use crate::host::{Cmd, Host, HostName};
+
+/// The programs of one host, by component.
+#[derive(Clone, Debug)]
+pub struct CheckFlags {
+    pub programs: Vec<(&'static str, PodFact)>,
+}
+
+impl CheckFlags {
+    /// Of these static pods; none where there are none.
+    pub fn of<'a>(pods: impl Iterator<Item = &'a StaticPod>) -> Option<Self> {
+        let programs: Vec<_> = pods.map(|p| (p.component, p.runs.clone())).collect();
+        (!programs.is_empty()).then_some(CheckFlags { programs })
+    }
+}
+
+impl From<CheckFlags> for Step {
+    fn from(step: CheckFlags) -> Self {
+        Step::CheckFlags(step)
+    }
+}
+
+#[async_trait]
+impl Answers for CheckFlags {
+    fn title(&self) -> String {
+        let names: Vec<&str> = self.programs.iter().map(|(component, _)| *component).collect();
+        format!("see that {} take their flags", names.join(", "))
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        let f = facts.host(host);
+        let new = |(component, runs): &&(&'static str, PodFact)| {
+            let known = f.pods.get(*component).is_some_and(|now| f.runs_same(now, runs));
+            !known && f.accepted.get(*component) != Some(runs)
+        };
+        let programs: Vec<_> = self.programs.iter().filter(new).cloned().collect();
+        (!programs.is_empty()).then_some(CheckFlags { programs })
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        let accepted = self.programs.iter().map(|(component, runs)| (component.to_string(), runs.clone()));
+        facts.host_mut(host).accepted.extend(accepted);
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let mut input = String::new();
+        for (_, runs) in &self.programs {
+            let words = [&runs.image].into_iter().chain(&runs.argv);
+            input.extend(words.map(|w| format!("{}\n", w.replace('\n', " "))));
+            input.push('\n');
+        }
+        carry_out(host, Cmd::script(fenced!("check_flags.sh"), [run]).stdin(input).timeout(Duration::from_secs(600)).with_proxies()).await
+    }
+}

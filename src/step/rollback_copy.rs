@@ -1,0 +1,41 @@
+//! What a service runs as now, kept aside before it changes, so that the host can put it back by itself.
+
+use async_trait::async_trait;
+
+use super::{Answers, Step, StepError, carry_out, earlier, fenced};
+use crate::facts::Facts;
+use crate::host::{Cmd, Host, HostName};
+
+/// The program and the files of etcd's service, where it serves with them. Nothing on the host tells whether that is still to be done: it
+/// is done whenever the service is about to change.
+#[derive(Clone, Debug)]
+pub struct RollbackCopy;
+
+/// What the facts call it.
+const KEPT: &str = "spare";
+
+impl From<RollbackCopy> for Step {
+    fn from(step: RollbackCopy) -> Self {
+        Step::RollbackCopy(step)
+    }
+}
+
+#[async_trait]
+impl Answers for RollbackCopy {
+    fn title(&self) -> String {
+        "keep etcd's program and files as they are, to be put back".into()
+    }
+
+    fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
+        (!facts.host(host).done_once.contains(KEPT)).then_some(RollbackCopy)
+    }
+
+    fn predict(&self, host: &HostName, facts: &mut Facts) {
+        facts.host_mut(host).done_once.insert(KEPT.into());
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        let seconds = (host.wait_timeout() * 5 / 4).as_secs().to_string();
+        carry_out(host, Cmd::script(fenced!("rollback_copy.sh"), [run, &seconds]).timeout(earlier(host))).await
+    }
+}

@@ -1,0 +1,188 @@
+//! The rows of the table of minor versions. The newest minor is written in full; an older one states how it differs from the next newer one.
+//!
+//! CoreDNS and pause are what `kubeadm config images list` prints for the newest patch release of a minor. etcd is at least that, and it is
+//! also new enough for the way to the next minor: etcd goes to 3.6 from 3.5.26 or later and to 3.7 from 3.6.11 or later
+//! (<https://etcd.io/docs/v3.6/upgrades/upgrade_3_6/>, <https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/>; the rule itself is in `etcd.rs`).
+//! registry.k8s.io could not be asked when this was written, so the newest tags were taken that are promoted there and that public
+//! deployments name as well:
+//!
+//! - `3.5.31-0` (kubernetes/k8s.io#9558). 3.5.32 and 3.5.33 are promoted (kubernetes/k8s.io#9672, #9771), but nobody was seen to use their `-0` tags.
+//! - `3.6.11-0` (kubernetes/k8s.io#9429), which kubeadm 1.37 deploys for 1.34 to 1.36 (kubernetes/kubernetes#138746).
+//! - `3.7.0-0`, which kubeadm 1.37.1 lists.
+
+use super::{ConfigApi, CoreDns, Etcd, Identity, Images, Kubelet, Minor, NodeMarks, Pods, Proxy};
+
+const K8S_GCR: &str = "k8s.gcr.io";
+const REGISTRY: &str = "registry.k8s.io";
+const MASTERS: &str = "system:masters";
+const ADMINS: &str = "kubeadm:cluster-admins";
+
+pub(super) const ETCD_34: Etcd = Etcd { flags: &[], liveness: "/health", readiness: None, startup: "/health", ..ETCD_HEALTH };
+/// Probes of the etcd pod before kubeadm 1.31, which has `/livez` and `/readyz`.
+pub(super) const ETCD_HEALTH: Etcd = Etcd {
+    flags: &[("experimental-initial-corrupt-check", "true"), ("experimental-watch-progress-notify-interval", "5s")],
+    liveness: "/health?exclude=NOSPACE&serializable=true",
+    readiness: None,
+    startup: "/health?serializable=false",
+    ephemeral_storage: false,
+    learner: true,
+};
+pub(super) const ETCD_35: Etcd = Etcd { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz", ..ETCD_HEALTH };
+/// The flags lost their prefix `experimental-` in 3.6. 3.7 adds none of its own.
+pub(super) const ETCD_36: Etcd =
+    Etcd { flags: &[("feature-gates", "InitialCorruptCheck=true"), ("watch-progress-notify-interval", "5s")], ..ETCD_35 };
+
+const V37: Minor = Minor {
+    minor: 37,
+    images: images("3.7.0-0", "v1.14.6", "3.10.2"),
+    config_api: ConfigApi::V1Beta4,
+    cluster_status: false,
+    kubelet_config: "kubelet-config",
+    node: NodeMarks {
+        labels: &["node-role.kubernetes.io/control-plane", "node.kubernetes.io/exclude-from-external-load-balancers"],
+        taint: "node-role.kubernetes.io/control-plane",
+        cri_socket_annotation: None,
+        instance_config: true,
+    },
+    identity: Identity {
+        admin_group: ADMINS,
+        super_admin: true,
+        kubelet_client_group: None,
+        kubelet_client_binding: true,
+        etcd_client_group: None,
+    },
+    etcd: ETCD_36,
+    pods: Pods { insecure_port_flags: false, scheduler_readyz: true, seccomp: true, priority: true, named_ports: true, flexvolume: false },
+    kubelet: Kubelet { runtime_flag: false, endpoint_flag: false, pause_flag: false, local_server: true, cgroup_v1: false },
+    core_dns: CoreDns {
+        named_ports: true,
+        endpoint_slices: true,
+        anti_affinity: true,
+        cache_outside_only: true,
+        drop: "ALL",
+        service_name: "CoreDNS",
+    },
+    proxy: Proxy { critical_toleration: false, mode: Some("iptables") },
+    oldest_kubelet: 34,
+};
+const V36: Minor = Minor {
+    minor: 36,
+    images: images("3.6.11-0", "v1.14.2", "3.10.2"),
+    proxy: Proxy { mode: None, ..V37.proxy },
+    oldest_kubelet: 33,
+    ..V37
+};
+const V35: Minor = Minor {
+    minor: 35,
+    images: images("3.6.11-0", "v1.13.1", "3.10.1"),
+    pods: Pods { flexvolume: true, ..V36.pods },
+    oldest_kubelet: 32,
+    ..V36
+};
+const V34: Minor = Minor {
+    minor: 34,
+    images: images("3.6.11-0", "v1.12.1", "3.10.1"),
+    kubelet: Kubelet { pause_flag: true, cgroup_v1: true, ..V35.kubelet },
+    oldest_kubelet: 31,
+    ..V35
+};
+const V33: Minor = Minor {
+    minor: 33,
+    images: images("3.5.31-0", "v1.12.0", "3.10"),
+    node: NodeMarks { cri_socket_annotation: Some("unix://"), instance_config: false, ..V34.node },
+    etcd: ETCD_35,
+    pods: Pods { named_ports: false, ..V34.pods },
+    kubelet: Kubelet { endpoint_flag: true, ..V34.kubelet },
+    core_dns: CoreDns { named_ports: false, ..V34.core_dns },
+    oldest_kubelet: 30,
+    ..V34
+};
+/// The last minor whose kubeadm makes apiserver-kubelet-client an administrator in every patch release: 1.33.12, 1.34.8, 1.35.5 and 1.36.1
+/// bind it to `system:kubelet-api-admin` instead. That ClusterRole is built in, so the binding is safe beside every patch release of 1.33 to 1.35.
+const V32: Minor = Minor {
+    minor: 32,
+    identity: Identity { kubelet_client_group: Some(ADMINS), kubelet_client_binding: false, ..V33.identity },
+    images: images("3.5.31-0", "v1.11.3", "3.10"),
+    kubelet: Kubelet { local_server: false, ..V33.kubelet },
+    oldest_kubelet: 29,
+    ..V33
+};
+const V31: Minor = Minor {
+    minor: 31,
+    pods: Pods { scheduler_readyz: false, ..V32.pods },
+    core_dns: CoreDns { cache_outside_only: false, ..V32.core_dns },
+    oldest_kubelet: 28,
+    ..V32
+};
+const V30: Minor = Minor {
+    minor: 30,
+    images: images("3.5.31-0", "v1.11.3", "3.9"),
+    config_api: ConfigApi::V1Beta3,
+    etcd: ETCD_HEALTH,
+    oldest_kubelet: 27,
+    ..V31
+};
+const V29: Minor = Minor { minor: 29, images: images("3.5.31-0", "v1.11.1", "3.9"), oldest_kubelet: 26, ..V30 };
+/// Skew of three minors between kubelet and control plane began with 1.28.
+const V28: Minor = Minor {
+    minor: 28,
+    images: images("3.5.31-0", "v1.10.1", "3.9"),
+    identity: Identity {
+        admin_group: MASTERS,
+        super_admin: false,
+        kubelet_client_group: Some(MASTERS),
+        kubelet_client_binding: false,
+        etcd_client_group: Some(MASTERS),
+    },
+    oldest_kubelet: 25,
+    ..V29
+};
+const V20: Minor = Minor {
+    minor: 20,
+    images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns", core_dns: "1.7.0", pause: "3.2" },
+    config_api: ConfigApi::V1Beta2,
+    cluster_status: true,
+    kubelet_config: "kubelet-config-1.20",
+    node: NodeMarks {
+        labels: &["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"],
+        taint: "node-role.kubernetes.io/master",
+        cri_socket_annotation: Some(""),
+        instance_config: false,
+    },
+    etcd: Etcd { ephemeral_storage: true, learner: false, ..ETCD_34 },
+    pods: Pods {
+        insecure_port_flags: true,
+        scheduler_readyz: false,
+        seccomp: false,
+        priority: false,
+        named_ports: false,
+        flexvolume: true,
+    },
+    kubelet: Kubelet { runtime_flag: true, endpoint_flag: true, pause_flag: false, local_server: false, cgroup_v1: true },
+    core_dns: CoreDns {
+        named_ports: false,
+        endpoint_slices: false,
+        anti_affinity: false,
+        cache_outside_only: false,
+        drop: "all",
+        service_name: "KubeDNS",
+    },
+    proxy: Proxy { critical_toleration: true, mode: None },
+    oldest_kubelet: 18,
+    ..V28
+};
+
+/// 1.21 changes little: what an upgrade from 1.20 is rehearsed with.
+const V21: Minor = Minor {
+    minor: 21,
+    images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },
+    kubelet_config: "kubelet-config-1.21",
+    oldest_kubelet: 19,
+    ..V20
+};
+
+pub(super) const MINORS: &[Minor] = &[V20, V21, V28, V29, V30, V31, V32, V33, V34, V35, V36, V37];
+
+const fn images(etcd: &'static str, core_dns: &'static str, pause: &'static str) -> Images {
+    Images { repository: REGISTRY, etcd, core_dns_path: "coredns/coredns", core_dns, pause }
+}

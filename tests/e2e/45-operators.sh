@@ -1,0 +1,71 @@
+#!/bin/bash
+# Two operators at once: commands that change the same cluster are started within a second of each other, pair by pair. One of them works, the
+# other one ends with exit code 7 and names the first one; two members of etcd are never away at the same time.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+. "$(dirname "$0")/lib.sh"
+needs_cluster
+
+# away_begin: notes every moment in which two members of etcd, or more, did not answer
+away_begin() {
+    local urls; mapfile -t urls < <(member_urls)
+    python3 "$E2E/away.py" "$(etcd_client)" "$WORK" "${urls[@]}" & AWAY=$!
+}
+# differs HOST...: changes the configuration of the kubelet by hand; the repair restarts the kubelet, so the repair takes a while
+differs() { local h; for h in "$@"; do on "$h" sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'; done; }
+# pair DELAY A -- B: runs both, B begun DELAY seconds after A; words of a verb are separated by blanks
+pair() {
+    local delay=$1 a=$2 b=$4 one two first second
+    ctl $a >"$WORK/first.log" 2>&1 & first=$!
+    sleep "$delay"
+    ctl $b >"$WORK/second.log" 2>&1 & second=$!
+    wait $first; one=$?
+    wait $second; two=$?
+    case $one/$two in
+        0/7) says_who second || return ;;
+        7/0) says_who first || return ;;
+        *) fail "$a, and $b after $delay s: exits $one and $two"; said "$(cat "$WORK/first.log")"; said "$(cat "$WORK/second.log")"; return ;;
+    esac
+    pass "$a, and $b after $delay s: exits $one and $two"
+}
+# says_who WHICH: the run that ended with 7 names the other one: who, from where, what, since when
+says_who() {
+    grep -qE 'is locked by run|was changed by run' "$WORK/$1.log" && return
+    fail "the run that had to stop does not name the other one"
+    said "$(cat "$WORK/$1.log")"
+    return 1
+}
+# mended: a later apply does what the run with exit code 7 could not do, and then nothing is left
+mended() { expect "nothing is left after it" 0 sh -c 'ctl apply >/dev/null 2>&1; ctl plan'; }
+
+away_begin
+for delay in 0 0.7; do
+    differs m2 m3
+    pair $delay "apply --limit m2" -- "apply --limit m3"
+    mended
+    differs m1
+    pair $delay "apply" -- "maintenance m2 -- sleep 2"
+    mended
+    differs m3
+    pair $delay "maintenance m2 -- sleep 2" -- "apply --limit m3"
+    mended
+    pair $delay "maintenance m1 -- sleep 4" -- "maintenance m3 -- sleep 4"
+    pair $delay "maintenance m2 m3 -- sleep 2" -- "maintenance m3 m2 -- sleep 2"
+    differs w1
+    pair $delay "apply" -- "apply"
+    mended
+    differs w1
+    pair $delay "maintenance w1 -- sleep 3" -- "apply --limit w1"
+    mended
+    pair $delay "maintenance w1 -- sleep 4" -- "maintenance w1 -- sleep 4"
+    pair $delay "maintenance w2 -- sleep 5" -- "remove w2 --yes"
+    ctl remove w2 --yes >/dev/null 2>&1
+    pair $delay "join w2" -- "join w2"
+    expect "nothing is left after it" 0 sh -c 'ctl join w2 >/dev/null 2>&1; ctl plan'
+done
+kill "$AWAY"; wait "$AWAY"
+check "two members of etcd were never away at once" grep -q '^moments 0 ' "$WORK/away.out"
+cat "$WORK/away.out"
+check "three voting members" test "$(members m2)" = "m1 m2 m3"
+check "five nodes are Ready" nodes_ready 5
+check "no node is cordoned" test -z "$(kubectl get nodes --no-headers | grep SchedulingDisabled)"
+finish

@@ -1,0 +1,38 @@
+#!/bin/bash
+# An apply that replaces every API server is killed (SIGKILL) after one step more each time; hosts end what was begun by themselves.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+. "$(dirname "$0")/lib.sh"
+# killed_after N: runs the apply and kills it after N steps that are progress; prints the last step, or nothing where it ended by itself
+killed_after() {
+    local line at='' pid n=0
+    rm -f "$NOTES/fifo"; mkfifo "$NOTES/fifo"
+    ctl apply >"$NOTES/fifo" 2>&1 & pid=$!
+    while read -r line; do
+        case $line in
+            *' ... still running'*|*'has its quorum'*) ;;
+            *': '*' ... '*) n=$((n + 1)); [ $n -lt "$1" ] || { kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break; } ;;
+        esac
+    done <"$NOTES/fifo"
+    wait "$pid" 2>/dev/null
+    echo "$at"
+}
+
+fault 1 "SIGKILL of clusterctl at step boundaries of an apply"
+change
+kills=0
+for n in $(seq "${KILLS:-5}"); do
+    check "I8: the lock of a run that was killed is let go" until_true 45 unlocked
+    at=$(killed_after "$n")
+    [ -n "$at" ] || break
+    kills=$((kills + 1))
+    note_files
+    say "killed after: $(cut -c1-100 <<<"$at")"
+    check "the hosts end what was begun without clusterctl" until_true 240 settled
+    check "every API server serves" until_true 60 all_serve
+    note_files
+done
+check "it was killed three times or more ($kills)" test "$kills" -ge 3
+recovers
+changed_everywhere
+holds
+finish

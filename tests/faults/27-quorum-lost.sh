@@ -1,0 +1,42 @@
+#!/bin/bash
+# Two of three masters are gone: every command that would change the cluster is refused or changes nothing, and all goes on when they are back.
+# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+. "$(dirname "$0")/lib.sh"
+fault 27 "etcd has lost its quorum"
+# The fault itself takes two members away, so that is not counted as something that clusterctl did.
+check "the members are watched" until_true 20 test -e "$NOTES/away.log"
+kill "$AWAY"; wait "$AWAY"; AWAY=''
+change
+lab kill m2
+lab kill m3
+# answers VERB...: the command ends with a failure, which says what to do next
+answers() {
+    # shellcheck disable=SC2086
+    timeout 300 "$WORK/bin/ctl" $1 >"$WORK/tried.log" 2>&1; status=$?
+    check "$1 fails (exit $status)" test $status != 0
+    check "I9: $1: what to do" grep -q '^hint: ' "$WORK/tried.log"
+    check "$1: nothing was changed on m1" unchanged m1
+}
+for verb in "remove w2 --yes" "remove m2 --dead --yes" "reset --limit m1 --yes"; do
+    answers "$verb"
+    check "$verb is refused" test $status = 4
+done
+for verb in apply "upgrade --version $VERSION" "join w2"; do
+    answers "$verb"
+    check "$verb is refused" test $status = 4
+    check "I9: $verb: the members that are missing are named" refuses - etcd-quorum
+done
+for verb in "drain w2 --timeout 5s" "maintenance m1 -- true"; do
+    answers "$verb"
+    known "verbs of nodes say that no API server answers, and exit with 1" "$verb is refused" test $status = 4
+done
+check "nothing was changed on m1" unchanged m1
+lab start m2
+lab start m3
+check "the members are back" until_true 180 all_vote
+check "every API server serves" until_true 120 all_serve
+check "five nodes are Ready again" until_true 120 nodes_ready 5
+recovers
+changed_everywhere
+holds
+finish

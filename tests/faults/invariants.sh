@@ -1,0 +1,131 @@
+# invariants.sh: "nothing is lost": what must hold after every fault, as faults are defined by I1 to I9. Sourced by lib.sh.
+# shellcheck shell=bash
+
+# recovers [ARGUMENT...]: I5 and I8: the lock is let go, the same command ends the work without a step by hand, and once more it does nothing
+recovers() {
+    [ $# -gt 0 ] || set -- apply
+    check "I8: no host is locked any more" until_true 45 unlocked
+    expect "I5: the same command ends the work ($*)" 0 tried "$@"
+    check "I5: once more it has nothing to do" says 'nothing to do' ctl "$@"
+}
+
+# holds: every invariant but I5 and I9, which the scenario itself asks for; then the fault's row of the table
+holds() {
+    kill "$LEDGER" ${AWAY:+"$AWAY"} 2>/dev/null
+    wait "$LEDGER" ${AWAY:+"$AWAY"}
+    LEDGER='' AWAY=''
+    local m h
+    say "ledger: $(tail -n 1 "$NOTES/ledger.out")"
+    check "all members of etcd vote" until_true 60 all_vote
+    for m in "${MASTERS[@]}"; do check "I1: every acknowledged write is in the member of $m" acknowledged_on "$m"; done
+    check "I1: the members have the same data at the same revision" until_true 30 same_data
+    check "I2: no authority and no key of service accounts has changed" identities_kept
+    check "I3: two members of etcd were never away at once" grep -q '^moments 0 ' "$NOTES/away.out"
+    check "I6: labels, taints and cordons of others are as they were" others_kept
+    for h in "${HOSTS[@]}"; do check "I7: no half-written file on $h" no_partial "$h"; done
+    files >"$NOTES/files.after"
+    check "I7: no final path ever had other content than that of before or after" whole_files
+    check "I8: no host is locked" until_true 45 unlocked
+    check "no rule of a packet filter is left" no_rules
+    check "no bootstrap token is left" no_tokens
+    check "five nodes are Ready" until_true 90 nodes_ready 5
+    others_clear
+    kubectl delete --raw '/api/v1/namespaces/default/configmaps?labelSelector=ledger' >/dev/null
+    printf '%s\t%d\t%d\t%d\t%d\t%s\n' "$NUMBER" $((SECONDS - BEGUN)) $((PASSED - BEFORE[0])) $((FAILED - BEFORE[1])) \
+        $((KNOWN - BEFORE[2])) "$NAME" >>"$ROWS"
+}
+
+# I1: acknowledged_on HOST: each entry of the ledger is a key of etcd with exactly the revision that the API server acknowledged
+acknowledged_on() {
+    etcdctl_on "$1" get --prefix /registry/configmaps/default/ledger- --keys-only -w json |
+        python3 "$FAULTS/ledger.py" compare "$NOTES/ledger"
+}
+same_data() {
+    local revision
+    revision=$(etcdctl_on m1 endpoint status --cluster -w json |
+        python3 -c 'import json, sys; print(min(s["Status"]["header"]["revision"] for s in json.load(sys.stdin)))') || return 1
+    etcdctl_on m1 endpoint hashkv --cluster --rev "$revision" -w json |
+        python3 -c 'import json, sys; h = {s["HashKV"]["hash"] for s in json.load(sys.stdin)}; print(h); sys.exit(len(h) != 1)'
+}
+# I2: identities: digests of what makes the cluster this cluster
+identities() {
+    local m
+    for m in "${MASTERS[@]}"; do
+        on "$m" sh -c 'cd /etc/kubernetes/pki && sha256sum ca.* sa.* front-proxy-ca.* etcd/ca.*' | sed "s/^/$m /"
+    done
+}
+identities_kept() { [ "$(wc -l <"$NOTES/identities")" = 24 ] && identities | diff "$NOTES/identities" -; }
+# I6
+others_mark() {
+    kubectl label node w1 somebody=else --overwrite >/dev/null
+    kubectl taint node w1 somebody=else:PreferNoSchedule --overwrite >/dev/null
+    kubectl annotate node m2 somebody=else --overwrite >/dev/null
+    [ -z "$CORDONED" ] || kubectl cordon "$CORDONED" >/dev/null
+}
+others_kept() {
+    [ "$(kubectl get node w1 -o jsonpath='{.metadata.labels.somebody}')" = else ] &&
+        kubectl get node w1 -o jsonpath='{.spec.taints}' | grep -q somebody &&
+        [ "$(kubectl get node m2 -o jsonpath='{.metadata.annotations.somebody}')" = else ] &&
+        [ "$(kubectl get nodes --no-headers | awk '/SchedulingDisabled/ { print $1 }' | xargs)" = "$CORDONED" ]
+}
+others_clear() {
+    kubectl label node w1 somebody- >/dev/null
+    kubectl taint node w1 somebody- >/dev/null
+    kubectl annotate node m2 somebody- >/dev/null
+    [ -z "$CORDONED" ] || kubectl uncordon "$CORDONED" >/dev/null
+}
+# I7: no_partial HOST: neither a temporary file nor the copy of a transaction is left, and no manifest, certificate or key is empty
+no_partial() {
+    on "$1" sh -c '! {
+        find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name "*.clusterctl-new" -o -name "*.part" -o -name "*.part.of" \
+            -o -name ".*.swap" -o -name ".*.aside" -o -name ".*.new" -o -name ".90-clusterctl*" \)
+        find /var/lib/clusterctl/static-pods \( -name "*.new" -o -name "*.old" -o -name "*.rules" \)
+        find /etc/kubernetes -type f -empty
+        find /var/lib/clusterctl -name "snapshot.*"
+    } 2>/dev/null | grep .'
+}
+# files: a line `HOST DIGEST PATH` for each file that clusterctl writes, but for the bootstrap kubeconfig, which is there during a join alone;
+# note_files: what is there in the middle of a fault
+files() {
+    local h
+    for h in "${HOSTS[@]}"; do
+        on "$h" sh -c 'find /etc/kubernetes /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/systemd/system/kubelet.service* \
+            /var/lib/kubelet/config.yaml -type f ! -name ".*" ! -name bootstrap-kubelet.conf 2>/dev/null | xargs -r sha256sum' 2>/dev/null |
+            sed "s/^/$h /"
+    done
+}
+note_files() { files >>"$NOTES/files.middle"; }
+whole_files() {
+    [ -e "$NOTES/files.middle" ] || return 0
+    ! sort -u "$NOTES/files.middle" | grep -vxFf "$NOTES/files.before" | grep -vxFf "$NOTES/files.after"
+}
+# I8: a lock is held as long as a process holds the file
+unlocked() {
+    local h
+    for h in "${HOSTS[@]}"; do
+        on "$h" sh -c '[ ! -e /var/lib/clusterctl/lock.flock ] || flock -n /var/lib/clusterctl/lock.flock true' || { echo "$h is locked"; return 1; }
+    done
+}
+no_rules() {
+    local h
+    for h in "${HOSTS[@]}"; do
+        ! on "$h" sh -c 'iptables-save; ip6tables-save' 2>/dev/null | grep -e clusterctl-swap -e '-j DROP$' | grep -v KUBE || return 1
+    done
+}
+no_tokens() { [ -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)" ]; }
+
+# I9: explains HOST CAUSE: the words of what was tried name this host with a step, this cause, and what to do next
+explains() {
+    if grep -qE "^error: ([a-z0-9]+, )*$1(, [a-z0-9]+)*: ." "$WORK/tried.log" && grep -qE -- "$2" "$WORK/tried.log" &&
+        grep -qE '^hint: .' "$WORK/tried.log"; then return; fi
+    tail -n 20 "$WORK/tried.log"
+    return 1
+}
+# refuses HOST CHECK: a refusal names this host (`-` where it is about the cluster), the name of the check, and what to do next
+refuses() {
+    local host="$1: "
+    [ "$1" != - ] || host=
+    if grep -qE "^refused: $host.*\[$2\]" "$WORK/tried.log" && grep -qE '^hint: .' "$WORK/tried.log"; then return; fi
+    tail -n 20 "$WORK/tried.log"
+    return 1
+}

@@ -1,0 +1,12 @@
+//! The count of failed requests on which scenarios rely, by its own test beside it.
+
+use std::process::Command;
+
+use crate::needs::needs;
+
+#[test]
+fn every_failed_request_counts() {
+    needs!(Python);
+    let ended = Command::new("python3").args(["-B", "tests/e2e/count_test.py"]).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}

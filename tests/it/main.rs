@@ -1,0 +1,12 @@
+//! All integration tests, in one binary: eleven binaries would each be linked with the whole program.
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod cli;
+mod counting;
+mod inventory;
+mod needs;
+mod pki;
+mod plans;
+mod render;
+mod ssh;
+mod tidy;

@@ -1,0 +1,86 @@
+//! Refusals of a reset: members of etcd, hosts of another cluster, and what is mounted inside folders that are removed.
+
+use clusterctl::facts::{Facts, FileFact, FileKind};
+use clusterctl::host::Secret;
+use clusterctl::inventory::Inventory;
+use clusterctl::plan::blockers::leaving;
+
+use super::world;
+
+/// Host and name of every refusal to reset these hosts of a finished cluster.
+fn refusals(inv: &Inventory, facts: &Facts, limit: &[&str]) -> Vec<(String, &'static str)> {
+    let selected: Vec<String> = match limit {
+        [] => inv.hosts.iter().map(|h| h.name.clone()).collect(),
+        names => names.iter().map(ToString::to_string).collect(),
+    };
+    leaving::of_reset(inv, facts, &selected, &selected).into_iter().map(|b| (b.host, b.name)).collect()
+}
+
+fn on(hosts: &[&str], name: &'static str) -> Vec<(String, &'static str)> {
+    hosts.iter().map(|h| (h.to_string(), name)).collect()
+}
+
+#[test]
+fn a_member_of_etcd_is_not_reset_while_the_cluster_goes_on() {
+    let stacked = world::inventory("v1.34.2");
+    let facts = world::finished(&stacked);
+    assert_eq!(refusals(&stacked, &facts, &["m1"]), on(&["m1"], "etcd-member"));
+    assert_eq!(refusals(&stacked, &facts, &["w1"]), []);
+    assert_eq!(refusals(&stacked, &facts, &[]), []);
+
+    let external = world::external("v1.34.2", 3);
+    let facts = world::finished(&external);
+    assert_eq!(refusals(&external, &facts, &["e1", "e2"]), on(&["e1", "e2"], "etcd-member"));
+    assert_eq!(refusals(&external, &facts, &["e1", "e2", "e3"]), on(&["e1", "e2", "e3"], "etcd-member"), "the API servers need them");
+    assert_eq!(refusals(&external, &facts, &["m1", "m2", "w1"]), on(&["m1", "m2"], "control-plane"));
+}
+
+#[test]
+fn a_member_counts_by_the_list_of_etcd_and_not_by_its_role() {
+    let facts = world::finished(&world::external("v1.34.2", 3));
+    let mut inv = world::external("v1.34.2", 2);
+    let third = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("e3", 43, "worker"), ("lb1", 31, "load-balancer")]);
+    inv.hosts.extend(third.hosts.into_iter().filter(|h| h.name == "e3"));
+    assert_eq!(refusals(&inv, &facts, &["e3"]), on(&["e3"], "etcd-member"));
+    // Nobody can be asked: the data of a member counts.
+    let mut away = facts.clone();
+    away.hosts.values_mut().for_each(|h| h.members = None);
+    assert_eq!(refusals(&inv, &away, &["e3"]), on(&["e3"], "etcd-member"));
+    // One that has left the list may be emptied.
+    let mut left = facts;
+    left.hosts.values_mut().for_each(|h| h.members.iter_mut().for_each(|list| list.retain(|m| m.name != "e3")));
+    assert_eq!(refusals(&inv, &left, &["e3"]), []);
+}
+
+#[test]
+fn a_host_of_another_cluster_of_the_same_name_is_not_reset() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    let mark = FileKind::File(Secret::from("cluster: ha\nca: 0123456789abcdef\n"));
+    facts.host_mut("w2").files.insert("/var/lib/clusterctl/cluster".into(), FileFact { kind: mark, mode: 0o600, uid: 0, gid: 0 });
+    assert_eq!(refusals(&inv, &facts, &["w2"]), on(&["w2"], "foreign-cluster"));
+    assert_eq!(refusals(&inv, &facts, &[]), on(&["w2"], "foreign-cluster"));
+    assert_eq!(refusals(&inv, &facts, &["w1"]), []);
+}
+
+#[test]
+fn what_is_mounted_inside_a_folder_that_is_removed_is_named() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    facts.host_mut("m2").mounts = vec!["/var/lib/etcd/backup".into()];
+    assert_eq!(refusals(&inv, &facts, &[]), on(&["m2"], "mount"));
+    assert_eq!(refusals(&inv, &facts, &["w1"]), []);
+}
+
+#[test]
+fn docker_keeps_its_containerd() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    let stops = |facts: &Facts| {
+        let plan = world::reset(&inv, facts).0;
+        plan.steps().filter(|(_, host, s)| *host == "w1" && s.title == "stop containerd").count()
+    };
+    assert_eq!(stops(&facts), 1);
+    facts.host_mut("w1").packages.insert("containerd.io".into());
+    assert_eq!(stops(&facts), 0);
+}

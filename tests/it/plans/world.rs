@@ -1,0 +1,223 @@
+//! Inventories and facts to plan over: bare hosts, and what they become.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
+use clusterctl::host::Secret;
+use clusterctl::inventory::{Inventory, KeyAlgorithm};
+use clusterctl::pki::Keys;
+use clusterctl::plan::cluster::{AT_ONCE, JoinToken, established};
+use clusterctl::plan::goal::{Leaving, Upgrade};
+use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, repair_run, reset, whole_run};
+use clusterctl::step::drain::DrainOptions;
+use clusterctl::{layout, versions};
+use jiff::Timestamp;
+
+/// A text that stands for every secret; it must never be seen.
+pub const CANARY: &str = "CANARY-4f1c9a";
+
+/// Three masters, two workers, one balancer.
+pub fn inventory(version: &str) -> Inventory {
+    hosts(
+        version,
+        &[
+            ("m1", 11, "control-plane"),
+            ("m2", 12, "control-plane"),
+            ("m3", 13, "control-plane"),
+            ("w1", 21, "worker"),
+            ("w2", 22, "worker"),
+            ("lb1", 31, "load-balancer"),
+        ],
+    )
+}
+
+/// The same with etcd on hosts of its own.
+pub fn external(version: &str, members: u8) -> Inventory {
+    let list = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")];
+    let etcds = ["e1", "e2", "e3", "e4"].into_iter().zip(41..).take(members.into()).map(|(name, last)| (name, last, "etcd"));
+    hosts(version, &list.into_iter().chain(etcds).collect::<Vec<_>>())
+}
+
+/// An inventory of these hosts: name, last part of the address, role.
+pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
+    balanced(version, "endpoint: \"172.30.0.31:6443\"", "kind: haproxy", list)
+}
+
+/// The same with another endpoint and load balancer.
+pub fn balanced(version: &str, endpoint: &str, balancer: &str, list: &[(&str, u8, &str)]) -> Inventory {
+    let mut text = format!("cluster: {{name: ha, version: {version}, {endpoint}}}\nloadBalancer: {{{balancer}}}\nhosts:\n");
+    for (name, last, role) in list {
+        text += &format!("- {{name: {name}, address: 172.30.0.{last}, roles: [{role}]}}\n");
+    }
+    serde_yaml::from_str(&text).expect("the test's inventory is valid")
+}
+
+/// Every shape of a cluster without a balancer on hosts of its own: the numbers are control planes and workers.
+pub fn shapes(version: &str) -> Vec<(&'static str, Inventory)> {
+    let both = "control-plane, worker";
+    let masters = |role| [("m1", 11, role), ("m2", 12, role), ("m3", 13, role)];
+    let workers = [("w1", 21, "worker"), ("w2", 22, "worker")];
+    let plain = |list: &[(&str, u8, &str)]| balanced(version, "", "kind: none", list);
+    let reached = |list: &[(&str, u8, &str)]| balanced(version, "endpoint: \"k8s.example.org:6443\"", "kind: external", list);
+    vec![
+        ("single node", plain(&[("m1", 11, both)])),
+        ("1+0", plain(&[("m1", 11, "control-plane")])),
+        ("1+1", plain(&[("m1", 11, "control-plane"), workers[0]])),
+        ("3+0", reached(&masters("control-plane"))),
+        ("3 that are workers, too", reached(&masters(both))),
+        ("3+2", reached(&[&masters("control-plane")[..], &workers].concat())),
+    ]
+}
+
+/// Hosts that have never seen Kubernetes.
+pub fn bare(inv: &Inventory) -> Facts {
+    let host = |name: &str, address: IpAddr| HostFacts {
+        addresses: BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "lo".into()), (address, "eth0".into())]),
+        os_id: "debian".into(),
+        os_name: "Debian GNU/Linux 12 (bookworm)".into(),
+        machine: "x86_64".into(),
+        hostname: name.into(),
+        machine_id: format!("id-of-{name}"),
+        memory_kib: 4_000_000,
+        cpus: 2,
+        clock: NOW.as_second() as f64,
+        ..HostFacts::default()
+    };
+    Facts {
+        hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name, h.node_address()))).collect(),
+        cluster: None,
+        snapshot_taken: false,
+    }
+}
+
+/// 2026-11-21: the time at which the worlds are planned, and the clock of their hosts.
+pub const NOW: Timestamp = Timestamp::constant(1_795_219_200, 0);
+
+/// What the runs of all worlds take along, with PKI files that the operator gives. The private keys are of the algorithm that is made fastest.
+fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
+    RunInputs {
+        token: JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() },
+        given,
+        manifests: vec![],
+        external_etcd: None,
+        keys: Keys::new(KeyAlgorithm::EcdsaP256),
+    }
+}
+
+/// What a run over all hosts would do.
+pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
+    let (selected, inputs) = (names(inv), inputs(authorities()));
+    whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
+}
+
+/// The same where the operator gives no PKI.
+pub fn without_authorities(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
+    let (selected, inputs) = (names(inv), inputs(BTreeMap::new()));
+    whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
+}
+
+/// What would restore control planes before a run over all hosts.
+pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
+    let (selected, inputs) = (names(inv), inputs(authorities()));
+    repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
+}
+
+/// The authorities of all worlds. They are given, because a founding that begins again before a host has an authority makes another one.
+pub fn authorities() -> BTreeMap<String, Secret> {
+    static MADE: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
+    let make = || {
+        let inv = hosts("v1.36.2", &[("m1", 11, "control-plane"), ("lb1", 31, "load-balancer")]);
+        let facts = without_authorities(&Goal::Found, &inv, &bare(&inv)).after;
+        let files = facts.host("m1").contents();
+        let file = |path: &str| (path.to_string(), files[&format!("{}/{path}", layout::PKI_DIR)].clone());
+        let pairs = ["ca.crt", "ca.key", "etcd/ca.crt", "etcd/ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.pub", "sa.key"];
+        pairs.map(file).into()
+    };
+    MADE.get_or_init(make).clone()
+}
+
+fn names(inv: &Inventory) -> Vec<String> {
+    inv.hosts.iter().map(|h| h.name.clone()).collect()
+}
+
+/// What a run over all hosts that is not refused would do, and what the facts become.
+pub fn run(goal: &Goal, inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    let run = whole(goal, inv, facts);
+    assert_eq!(run.refusals, [], "{goal:?}");
+    (run.plan, run.after)
+}
+
+/// What `init` would do or, where the cluster stands, `apply`; and what the facts become.
+pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    run(if established(facts) { &Goal::Keep } else { &Goal::Found }, inv, facts)
+}
+
+/// An upgrade to the inventory's version, with a drain of every node.
+pub fn upgrade(inv: &Inventory) -> Upgrade {
+    Upgrade {
+        to: inv.cluster.version.clone(),
+        through: (29..=versions::newest()).map(|minor| (minor, format!("v1.{minor}.9").parse().expect("a version"))).collect(),
+        drain: Some(DrainOptions {
+            timeout: Duration::from_secs(900),
+            force: false,
+            delete_emptydir_data: false,
+            grace_period: -1,
+            disable_eviction: false,
+        }),
+        at_once: AT_ONCE,
+        pause_after: None,
+        hooks: vec![],
+        snapshot: Some("ha-etcd.db".into()),
+        allow: vec![],
+    }
+}
+
+/// What is left of an upgrade to the inventory's version, and what the facts become.
+pub fn upgraded(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    run(&Goal::Upgrade(Box::new(upgrade(inv))), inv, facts)
+}
+
+/// Facts of a finished cluster of this inventory.
+pub fn finished(inv: &Inventory) -> Facts {
+    let mut facts = plan(inv, &bare(inv)).1;
+    let members: Vec<MemberFact> = inv.etcd_hosts().into_iter().map(|m| member(&m.name, &m.address)).collect();
+    for m in inv.etcd_hosts() {
+        facts.host_mut(&m.name).members = Some(members.clone());
+    }
+    // The locks of the run that made it.
+    let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
+    facts.hosts.values_mut().for_each(|h| drop(h.files.insert("/var/lib/clusterctl".into(), folder.clone())));
+    facts
+}
+
+/// What is left of a reset of all hosts, and what the facts become.
+pub fn reset(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
+    let leaving = names(inv);
+    Plan::of(&reset::page(&reset::Inputs { inv, facts, leaving: &leaving, keep_software: false }), facts)
+}
+
+/// A voting member as etcd lists it.
+fn member(name: &str, address: &str) -> MemberFact {
+    let leader = name.ends_with('1');
+    MemberFact { id: format!("id-{name}"), name: name.into(), peer_urls: vec![format!("https://{address}:2380")], learner: false, leader }
+}
+
+/// A finished cluster of the first inventory, with bare machines of the second beside it.
+pub fn growing(small: &Inventory, grown: &Inventory) -> Facts {
+    let mut facts = finished(small);
+    facts.hosts.extend(bare(grown).hosts.into_iter().filter(|(name, _)| small.host(name).is_none()));
+    facts
+}
+
+/// Hosts that are removed after a drain of at most five minutes.
+pub fn leaving(hosts: &[&str], dead: bool) -> Leaving {
+    Leaving { hosts: hosts.iter().map(ToString::to_string).collect(), dead, drain: Some(Duration::from_secs(300)) }
+}
+
+/// What is left of taking hosts out of a cluster, and what the facts become.
+pub fn removal(inv: &Inventory, facts: &Facts, hosts: &[&str], dead: bool) -> (Plan, Facts) {
+    run(&Goal::Remove(leaving(hosts, dead)), inv, facts)
+}

@@ -1,0 +1,93 @@
+//! The scripts of `src/host/remote/` against their failures: each table sets up a state of a host, injects one failure, and says which state
+//! must come of it. The program's own steps make the commands, so that exactly their scripts and input are run, by `sh` below a temporary root.
+//!
+//! `cargo test --test scripts [PART_OF_A_NAME]`; `CLUSTERCTL_KEEP=1` keeps the temporary roots,
+//! `CLUSTERCTL_ROWS=TEXT` runs only the rows whose names contain the text, and
+//! `CLUSTERCTL_SWEEP=every` kills a transaction of two static pods at each of its effects in place of some.
+
+#![allow(clippy::print_stdout)]
+
+mod scripts {
+    pub mod binary;
+    pub mod cluster;
+    pub mod drain;
+    pub mod etcd_service;
+    pub mod etcd_versions;
+    pub mod fence;
+    pub mod files;
+    pub mod hand_over;
+    pub mod identity;
+    pub mod images;
+    pub mod kernel;
+    pub mod kills;
+    pub mod known_failures;
+    pub mod law;
+    pub mod lock;
+    pub mod objects;
+    pub mod observe;
+    pub mod pods;
+    pub mod power_cut;
+    pub mod quorum;
+    pub mod refuse;
+    pub mod removal;
+    pub mod rewrite;
+    pub mod rollback_copy;
+    pub mod sandbox;
+    pub mod settled;
+    pub mod snapshot;
+    pub mod software;
+    pub mod sources;
+    pub mod static_pod;
+    pub mod status;
+    pub mod stubs;
+    pub mod table;
+    pub mod turns;
+    pub mod unit;
+    pub mod upload;
+    pub mod waits;
+}
+
+use scripts::table::{Entry, run};
+
+/// The tables, each with the scripts that it is about; see `scripts::law`.
+const TABLES: [Entry; 31] = [
+    ("law", scripts::law::table, &[]),
+    ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
+    ("files", scripts::files::table, &["files.sh", "input.sh"]),
+    ("static_pod", scripts::static_pod::table, &["static_pod.sh", "swap.sh", "manifest.sh", "report_rollbacks.sh", "wait_settled.sh"]),
+    ("snapshot", scripts::snapshot::table, &["snapshot.sh"]),
+    ("status", scripts::status::table, &["status.sh"]),
+    ("kills", scripts::kills::table, &["static_pod.sh", "swap.sh", "manifest.sh"]),
+    ("identity", scripts::identity::table, &["process.sh"]),
+    ("quorum", scripts::quorum::table, &["quorum.sh", "wait_quorum.sh", "reboot.sh", "command.sh", "swap.sh", "unit.sh"]),
+    ("refuse", scripts::refuse::table, &["refuse.sh"]),
+    ("power_cut", scripts::power_cut::table, &[]),
+    ("etcd_service", scripts::etcd_service::table, &["unit.sh", "etcd_service.sh"]),
+    ("removal", scripts::removal::table, &["clean.sh", "absent.sh", "mounts.sh"]),
+    ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
+    ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
+    ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
+    ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),
+    ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),
+    ("drain", scripts::drain::table, &["drain.sh", "cordon.sh"]),
+    ("upload", scripts::upload::table, &["upload.sh", "upload_check.sh"]),
+    ("images", scripts::images::table, &["images.sh", "check_flags.sh"]),
+    ("binary", scripts::binary::table, &["binary.sh"]),
+    ("unit", scripts::unit::table, &["unit.sh", "unit_stop.sh"]),
+    ("objects", scripts::objects::table, &["kubectl.sh", "objects.sh", "node_meta.sh", "delete_node.sh", "delete_tokens.sh"]),
+    ("observe", scripts::observe::table, &["observe.sh"]),
+    ("settled", scripts::settled::table, &["wait_settled.sh", "report_rollbacks.sh"]),
+    ("lock", scripts::lock::table, &["lock.sh", "unlock.sh"]),
+    ("turns", scripts::turns::table, &["within.sh", "files.sh", "unit.sh", "binary.sh", "static_pod.sh"]),
+    (
+        "waits",
+        scripts::waits::table,
+        &["wait_api.sh", "wait_node.sh", "wait_back.sh", "wait_endpoint.sh", "wait_backend.sh", "wait_rollout.sh", "node_ready.sh"],
+    ),
+    ("cluster", scripts::cluster::table, &["admin.sh", "cluster.sh"]),
+    ("sources", scripts::sources::table, &["sources.sh"]),
+];
+
+fn main() -> std::process::ExitCode {
+    run(&TABLES)
+}

@@ -1,0 +1,260 @@
+//! `drain.sh` and `cordon.sh`: a node that was drained is out of service, one that could not be drained is as it was, and all else is named.
+
+use std::time::Duration;
+
+use clusterctl::step::drain::{DrainExtras, DrainOptions};
+use clusterctl::step::{Cordon, Drain, Step, Uncordon};
+
+use super::pods::{all, ended, same};
+use super::sandbox::{Fault, Sandbox};
+use super::table::Table;
+
+/// The Node, as far as the scripts ask for it: `node` has two lines, whether it is cordoned and by which word of ours; `node-pods` one per pod.
+const NODE: &str = r#"
+{ read -r cordoned; read -r word; } <"$STUB/node"
+case " $* " in
+  *' patch node '*)
+    case "$*" in *'"clusterctl/cordoned":null'*) word= ;; *'"clusterctl/cordoned":"drain"'*) word=drain ;; esac
+    case "$*" in *'"unschedulable":true'*) cordoned=true ;; *'"unschedulable":null'*) cordoned= ;; esac
+    printf '%s\n%s\n' "$cordoned" "$word" >"$STUB/node" ;;
+  *' get node '*'status.conditions'*) [ ! -e "$STUB/ready" ] || /bin/cat "$STUB/ready" ;;
+  *' get node '*'metadata.name'*) [ ! -e "$STUB/node-is-gone" ] || exit 0; printf 'w1 %s %s.' "$cordoned" "$word" ;;
+  *' get node '*) printf '%s' "$word" ;;
+  *' drain '*)
+    [ ! -e "$STUB/on-drain" ] || . "$STUB/on-drain"
+    [ ! -s "$STUB/refusal" ] || { /bin/cat "$STUB/refusal" >&2; exit 1; }
+    [ "$cordoned" = true ] || { echo "drained while it takes pods" >>"$STUB/wrong"; }
+    : >"$STUB/node-pods" ;;
+  *' get pods '*) /bin/cat "$STUB/node-pods" ;;
+esac
+"#;
+
+const BUDGET: &str = "error when evicting pods/\"web-1\" -n \"shop\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget.\n";
+
+fn host(cordoned: &str, word: &str) -> Sandbox {
+    let host = Sandbox::new();
+    host.stub("kubectl.script", NODE);
+    host.stub("node", &format!("{cordoned}\n{word}\n"));
+    host.stub("ready", "True");
+    host.stub("node-pods", "ReplicaSet shop/web-1\n");
+    host
+}
+
+fn drain(seconds: u64, stays: bool) -> Drain {
+    Drain {
+        via: "m1".into(),
+        address: [10, 0, 0, 1].into(),
+        node: "w1".into(),
+        how: DrainOptions::leaving(Duration::from_secs(seconds)),
+        until_version: None,
+        by_hand: DrainExtras { stays, ..DrainExtras::default() },
+    }
+}
+
+fn uncordon(whoever: bool) -> Uncordon {
+    Uncordon { via: "m1".into(), address: [10, 0, 0, 1].into(), node: "w1".into(), whoever }
+}
+
+fn cordon() -> Cordon {
+    Cordon { via: "m1".into(), address: [10, 0, 0, 1].into(), node: "w1".into() }
+}
+
+/// The node is cordoned or not, by this word; and nothing went wrong with it before.
+fn node(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
+    same(host.read("/stub/node").unwrap_or_default(), format!("{cordoned}\n{word}\n"), "the node")?;
+    same(host.read("/stub/wrong"), None, "what went wrong")
+}
+
+fn drained(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
+    node(host, cordoned, word)?;
+    same(host.read("/stub/node-pods").unwrap_or_default(), String::new(), "pods")
+}
+
+pub fn table(t: &mut Table) {
+    drains(t);
+    troubles(t);
+    cordons(t);
+}
+
+fn drains(t: &mut Table) {
+    for (before, word, stays, after) in [
+        ("", "", false, "drain"),
+        ("", "", true, ""),
+        ("true", "", false, ""),
+        ("true", "drain", false, "drain"),
+        ("true", "drain", true, ""),
+    ] {
+        t.row(format!("drain: cordoned {before:?} by {word:?}, it stays: {stays} -> no pods, cordoned by {after:?}"), || {
+            let host = host(before, word);
+            let end = host.apply(drain(60, stays));
+            all(&host, [ended(&end, "done"), drained(&host, "true", after)])
+        });
+    }
+    t.row("drain: the node is gone -> there is nothing to do", || {
+        let host = host("", "");
+        host.stub("node-is-gone", "");
+        let end = host.apply(drain(60, false));
+        all(&host, [ended(&end, "done"), node(&host, "", "")])
+    });
+    for (before, word, after, said) in
+        [("", "", "", "takes pods again"), ("true", "", "true", "stays cordoned, as it was"), ("true", "drain", "", "takes pods again")]
+    {
+        t.row(
+            format!("drain: a budget holds it up, cordoned {before:?} by {word:?} -> the budget is named, and the node is {after:?}"),
+            || {
+                let host = host(before, word);
+                host.stub("refusal", BUDGET);
+                let end = host.apply(drain(60, false));
+                all(
+                    &host,
+                    [
+                        ended(&end, "did not all leave within 60 s"),
+                        ended(&end, "shop/web-1: Cannot evict pod"),
+                        ended(&end, "still there: shop/web-1"),
+                        ended(&end, said),
+                        node(&host, after, ""),
+                    ],
+                )
+            },
+        );
+    }
+    t.row("drain: a pod that the flags do not allow -> it fails at once", || {
+        let host = host("", "");
+        host.stub("refusal", "error: cannot delete Pods that declare no controller: shop/alone\n");
+        let end = host.apply(drain(0, false));
+        let rounds = host.log().matches(" drain w1").count();
+        all(&host, [ended(&end, "may not go"), ended(&end, "shop/alone"), same(rounds, 1, "rounds"), node(&host, "", "")])
+    });
+    t.row("drain: without a limit, and the node's machine is dead -> it ends with that", || {
+        let host = host("", "");
+        host.stub("refusal", BUDGET);
+        host.stub("ready", "Unknown");
+        let end = host.apply(drain(0, false));
+        all(&host, [ended(&end, "its kubelet says nothing any more"), node(&host, "", "")])
+    });
+    t.row("drain: a budget that lets it go in the third round -> done", || {
+        let host = host("", "");
+        host.stub("refusal", BUDGET);
+        host.stub("on-drain", "echo x >>\"$STUB/rounds\"; [ \"$(wc -l <\"$STUB/rounds\")\" -lt 3 ] || : >\"$STUB/refusal\"\n");
+        let end = host.apply(drain(0, false));
+        all(&host, [ended(&end, "done"), drained(&host, "true", "drain")])
+    });
+}
+
+fn troubles(t: &mut Table) {
+    t.row("drain: the lock is lost between two rounds -> no pod is evicted any more, and the node is the other run's", || {
+        let host = host("", "");
+        host.stub("refusal", BUDGET);
+        host.stub("on-drain", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"\n");
+        let end = host.apply(drain(0, false));
+        let rounds = host.log().matches(" drain w1").count();
+        all(&host, [ended(&end, "fenced"), same(rounds, 1, "rounds"), node(&host, "true", "drain")])
+    });
+    t.row("drain: the lock is lost in the last round -> the node is not given back", || {
+        let host = host("", "");
+        host.stub("refusal", "error: cannot delete Pods that declare no controller: shop/alone\n");
+        host.stub("on-drain", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"\n");
+        let end = host.apply(drain(0, false));
+        all(&host, [ended(&end, "fenced"), node(&host, "true", "drain")])
+    });
+    for what in ["*get node*", "*patch node*"] {
+        t.row(format!("drain: kubectl {what} fails at first -> no pod is evicted"), || {
+            let host = host("", "");
+            host.inject(Fault::CallFails("kubectl", what));
+            let end = host.apply(drain(60, false));
+            all(&host, [ended(&end, "kubectl: it fails"), same(host.log().contains(" drain w1"), false, "drained"), node(&host, "", "")])
+        });
+        t.row(format!("drain: kubectl {what} hangs -> the step ends and names the API server"), || {
+            let host = host("", "");
+            host.inject(Fault::Hangs("kubectl", what));
+            let end = host.apply(drain(60, false));
+            all(&host, [ended(&end, "the API server at 10.0.0.1:6443 does not answer"), node(&host, "", "")])
+        });
+    }
+    t.row("drain: kubectl drain hangs -> the step ends within its limit, names it, and gives the node back", || {
+        let host = host("", "");
+        host.inject(Fault::Hangs("kubectl", "* drain w1*"));
+        let end = host.apply(drain(60, false));
+        all(&host, [ended(&end, "kubectl did not end within"), node(&host, "", "")])
+    });
+    t.row(
+        "drain: the API server hangs from the second call on -> the step ends within its limit, and says that the node stays cordoned",
+        || {
+            let host = host("true", "drain");
+            host.stub("on-drain", "echo '*' >\"$STUB/hang-kubectl\"; exit 1\n");
+            host.stub("refusal", BUDGET);
+            let end = host.apply(drain(60, false));
+            let took = host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default() - 1_000_000_000;
+            all(
+                &host,
+                [
+                    ended(&end, "does not answer"),
+                    ended(&end, "cannot be given back"),
+                    same(took < 360_000, true, "within the limit of the command"),
+                    node(&host, "true", "drain"),
+                ],
+            )
+        },
+    );
+    for stays in [false, true] {
+        t.sweep(format!("drain: killed at a call, it stays: {stays} -> the next run ends the work"), 1, |n| {
+            let host = host("", "");
+            host.inject(Fault::KilledAtCall(n));
+            host.apply(drain(60, stays));
+            host.was_killed().then(|| {
+                // Nobody would give back a node that is cordoned without a word.
+                let now = host.read("/stub/node").unwrap_or_default();
+                same(["\n\n", "true\ndrain\n"].contains(&now.as_str()), true, &format!("{now:?} can be given back"))?;
+                host.inject(Fault::None);
+                let end = host.apply(drain(60, stays));
+                all(&host, [ended(&end, "done"), drained(&host, "true", if stays { "" } else { "drain" })])
+            })
+        });
+    }
+}
+
+fn cordons(t: &mut Table) {
+    type Make = fn() -> Step;
+    let steps: [(&str, Make); 3] =
+        [("cordon", || cordon().into()), ("uncordon", || uncordon(true).into()), ("uncordon ours", || uncordon(false).into())];
+    let states = [("", ""), ("true", ""), ("true", "drain")];
+    for (name, step) in steps {
+        for (before, word) in states {
+            let (after, kept) = match (name, word) {
+                ("cordon", _) => ("true", ""),
+                ("uncordon ours", "") => (before, word),
+                _ => ("", ""),
+            };
+            t.row(format!("{name}: cordoned {before:?} by {word:?} -> {after:?}"), || {
+                let host = host(before, word);
+                let end = host.apply(step());
+                all(&host, [ended(&end, "done"), node(&host, after, kept)])
+            });
+        }
+        let calls: &[&str] = if name == "uncordon ours" { &["*get node*", "*patch node*"] } else { &["*patch node*"] };
+        for what in calls {
+            t.row(format!("{name}: kubectl {what} fails -> the step fails"), || {
+                let host = host("true", "drain");
+                host.inject(Fault::CallFails("kubectl", what));
+                let end = host.apply(step());
+                all(&host, [ended(&end, "kubectl: it fails"), node(&host, "true", "drain")])
+            });
+            t.row(format!("{name}: kubectl {what} hangs -> the step ends and names the API server"), || {
+                let host = host("true", "drain");
+                host.inject(Fault::Hangs("kubectl", what));
+                let end = host.apply(step());
+                all(&host, [ended(&end, "the API server at 10.0.0.1:6443 does not answer"), node(&host, "true", "drain")])
+            });
+        }
+        t.sweep(format!("{name}: killed at a call -> the next run ends the work"), 1, |n| {
+            let host = host("true", "drain");
+            host.inject(Fault::KilledAtCall(n));
+            host.apply(step());
+            host.was_killed().then(|| {
+                host.inject(Fault::None);
+                let end = host.apply(step());
+                all(&host, [ended(&end, "done"), node(&host, if name == "cordon" { "true" } else { "" }, "")])
+            })
+        });
+    }
+}

@@ -1,0 +1,54 @@
+//! An etcd that crossed a minor version: its previous manifest is put back only as long as the previous program would start.
+
+use clusterctl::step::Wait;
+
+use super::pods::{all, clean, ended, in_place, manifest, pod, standing};
+use super::sandbox::Sandbox;
+use super::table::Table;
+
+const ETCD: &str = "etcd";
+
+/// An etcd that runs at the tag, with a member list of its own.
+fn at(tag: &str) -> Sandbox {
+    let host = standing(&[ETCD]);
+    host.write("/etc/kubernetes/manifests/etcd.yaml", &manifest(ETCD, tag, ""));
+    host.tick();
+    host.tick();
+    host.stub("etcdctl.member-list", "1, started, m1, https://10.0.0.1:2380, https://10.0.0.1:2379, false\n2, started, m2, https://10.0.0.2:2380, https://10.0.0.2:2379, false\n");
+    host
+}
+
+pub fn table(t: &mut Table) {
+    let new = "does not serve";
+    let rows = [
+        ("3.5.1", "3.5.2", r#"{"etcdserver":"3.5.2","etcdcluster":"3.5.0"}"#, "the previous manifest of etcd is back", "3.5.1"),
+        ("3.5.1", "3.6.1", r#"{"etcdserver":"3.6.1","etcdcluster":"3.5.0"}"#, "the previous manifest of etcd is back", "3.5.1"),
+        ("3.5.1", "3.6.1", r#"{"etcdserver":"3.6.1","etcdcluster":"3.6.0"}"#, "invalid downgrade", "3.6.1"),
+        ("3.5.1", "3.6.1", r#"{"etcdserver":"3.6.1","etcdcluster":"3.6.0","storage":"3.6.0"}"#, "etcdutl snapshot restore", "3.6.1"),
+        ("3.5.1", "3.6.1", "", "the previous manifest of etcd is back", "3.5.1"),
+        ("3.4.1", "3.5.1", r#"{"etcdserver":"3.5.1","etcdcluster":"not_decided"}"#, "the previous manifest of etcd is back", "3.4.1"),
+    ];
+    for (from, to, answer, wanted, stays) in rows {
+        t.row(format!("from {from} to {to}, which {new}; the members answer {answer:?} -> {stays} is in place"), || {
+            let host = at(from);
+            if !answer.is_empty() {
+                // Another member answers, whatever this host's own does.
+                host.stub("serves-etcd-version", "200\n");
+                host.stub("answer-version", answer);
+            }
+            let end = host.apply(pod(ETCD, manifest(ETCD, to, "# does not serve\n"), 0));
+            let mark = if stays == to { "# does not serve\n" } else { "" };
+            all(&host, [ended(&end, wanted), in_place(&host, ETCD, &[&manifest(ETCD, stays, mark)]), clean(&host)])
+        });
+    }
+    t.row("from 3.5.1 to 3.6.1, which served and ended, and no member answers -> 3.6.1 is in place", || {
+        let host = at("3.5.1");
+        host.stub("on-sleep", "[ ! -e \"$STUB/units/clusterctl-watch-etcd\" ] || echo 000 >\"$STUB/serves-etcd\"");
+        let end = host.apply(pod(ETCD, manifest(ETCD, "3.6.1", ""), 60));
+        let told = host.apply(Wait::Settled);
+        all(
+            &host,
+            [ended(&end, "done"), ended(&told, "invalid downgrade"), in_place(&host, ETCD, &[&manifest(ETCD, "3.6.1", "")]), clean(&host)],
+        )
+    });
+}

@@ -1,0 +1,193 @@
+//! `images.sh` and `check_flags.sh`: an image that is said to be there was pulled and is on the disk; a program is judged by what it says itself.
+
+use clusterctl::facts::PodFact;
+use clusterctl::step::{CheckFlags, Image};
+
+use super::pods::{all, ended, last_call, same};
+use super::sandbox::{Fault, Sandbox};
+use super::table::Table;
+
+/// A runtime that lists what it has pulled.
+const RUNTIME: &str =
+    "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;; esac\n";
+
+fn host() -> Sandbox {
+    let host = Sandbox::new();
+    host.stub("ctr.script", RUNTIME);
+    host.write("/var/lib/containerd/meta.db", "");
+    host
+}
+
+fn four() -> Image {
+    Image { references: (1..=4).map(|n| format!("site/image:{n}")).collect() }
+}
+
+fn pulled(host: &Sandbox) -> Result<(), String> {
+    let mut images: Vec<String> = host.read("/stub/images").unwrap_or_default().lines().map(String::from).collect();
+    images.sort();
+    images.dedup();
+    same(images, four().references, "images")?;
+    let log = host.log();
+    let last = last_call(&log, &[" images pull "]);
+    let synced = last_call(&log, &[" sync -f "]);
+    same(last < synced, true, "the disk is synced after the last pull")
+}
+
+fn accepts() -> CheckFlags {
+    let pod = |tag: &str| PodFact { image: format!("site/{tag}:1"), argv: vec![tag.into(), "--flag=a b".into()] };
+    CheckFlags { programs: vec![("etcd", pod("etcd")), ("kube-apiserver", pod("kube-apiserver"))] }
+}
+
+fn no_mount_left(host: &Sandbox) -> Result<(), String> {
+    let log = host.log();
+    same(log.matches(" images mount ").count(), log.matches(" images unmount ").count(), "mounts and unmounts")?;
+    same(host.list("/run"), Vec::<String>::new(), "left in /run")
+}
+
+pub fn table(t: &mut Table) {
+    pulls(t);
+    flags(t);
+}
+
+fn pulls(t: &mut Table) {
+    t.row("pull: four images -> all of them are there, and on the disk", || {
+        let host = host();
+        let end = host.apply(four());
+        all(&host, [ended(&end, "done"), pulled(&host), no_mount_left(&host)])
+    });
+    for n in [1, 3, 4] {
+        let reference = ["", "*image:1", "", "*image:3", "*image:4"][n];
+        t.row(format!("pull: image {n} of four cannot be pulled -> the step fails and names it, and the next run ends the work"), || {
+            let host = host();
+            host.inject(Fault::CallFails("ctr", reference));
+            let end = host.apply(four());
+            host.inject(Fault::None);
+            let next = host.apply(four());
+            all(&host, [ended(&end, &format!("site/image:{n}: ctr: it fails")), ended(&next, "done"), pulled(&host)])
+        });
+        t.row(format!("pull: the registry of image {n} answers nothing more -> the step ends and names it"), || {
+            let host = host();
+            host.inject(Fault::Hangs("ctr", reference));
+            let end = host.apply(four());
+            all(&host, [ended(&end, &format!("site/image:{n}: ctr did not end within"))])
+        });
+        t.row(format!("pull: the pull of image {n} is killed, without a word -> the step fails"), || {
+            let host = host();
+            // The parent of `within` is the part of the script that pulls it; the kernel may kill it where memory is short.
+            host.stub(
+                "ctr.script",
+                &format!("case \"$*\" in *image:{n}) kill -KILL $(/bin/ps -o ppid= -p $PPID); exit 1 ;; esac\n{RUNTIME}"),
+            );
+            let end = host.apply(four());
+            all(&host, [ended(&end, "not all pulled")])
+        });
+    }
+    t.row("pull: the disk does not take the images -> the step fails", || {
+        let host = host();
+        host.inject(Fault::ToolFails("sync", "*"));
+        let end = host.apply(four());
+        all(&host, [ended(&end, "cannot be written to the disk")])
+    });
+    t.row("pull: /run takes no file -> the step fails, and nothing is pulled", || {
+        let host = host();
+        host.inject(Fault::ToolFails("mktemp", "*"));
+        let end = host.apply(four());
+        all(&host, [ended(&end, "No space left"), same(host.log().contains("images pull"), false, "pulled")])
+    });
+    t.sweep("pull: killed at a call -> the next run ends the work", 1, |n| {
+        let host = host();
+        host.inject(Fault::KilledAtCall(n));
+        host.apply(four());
+        host.was_killed().then(|| {
+            host.inject(Fault::None);
+            let end = host.apply(four());
+            all(&host, [ended(&end, "done"), pulled(&host)])
+        })
+    });
+}
+
+fn flags(t: &mut Table) {
+    t.row("flags: both programs take theirs -> done, word by word, and no mount is left", || {
+        let host = host();
+        host.stub("chroot.script", "for w; do printf '%s|' \"$w\"; done >>\"$STUB/asked\"\n");
+        let end = host.apply(accepts());
+        let asked = host.read("/stub/asked").unwrap_or_default();
+        all(&host, [ended(&end, "done"), same(asked.contains("etcd|--flag=a b|--help|"), true, &asked), no_mount_left(&host)])
+    });
+    t.row("flags: a program does not know one -> the step fails in its words", || {
+        let host = host();
+        host.stub("chroot.script", "case \"$*\" in *kube-apiserver*) echo 'Error: unknown flag: --flag' >&2; exit 1 ;; esac\n");
+        let end = host.apply(accepts());
+        all(
+            &host,
+            [ended(&end, "kube-apiserver of site/kube-apiserver:1 does not take its flags:\nError: unknown flag"), no_mount_left(&host)],
+        )
+    });
+    t.row("flags: a program ends by a signal -> its image is removed and pulled anew, and it is asked again", || {
+        let host = host();
+        host.stub("chroot.script", "grep -q etcd \"$STUB/images\" || case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+        let end = host.apply(accepts());
+        all(&host, [ended(&end, "done"), same(host.log().contains("images rm --sync site/etcd:1"), true, "removed"), no_mount_left(&host)])
+    });
+    for status in [126, 139] {
+        t.row(
+            format!("flags: a program ends with status {status}, also when its image was pulled anew -> the step fails with that"),
+            || {
+                let host = host();
+                host.stub("chroot.script", &format!("case \"$*\" in *' etcd '*) exit {status} ;; esac\n"));
+                let end = host.apply(accepts());
+                all(
+                    &host,
+                    [
+                        ended(&end, &format!("does not run on this host (status {status}), although the image was pulled anew")),
+                        no_mount_left(&host),
+                    ],
+                )
+            },
+        );
+    }
+    for (call, wanted) in
+        [("*images pull*", "cannot be pulled anew"), ("*images mount*", "the image cannot be mounted on this host: ctr: it fails")]
+    {
+        t.row(format!("flags: ctr {call} fails -> the step fails with that"), || {
+            let host = host();
+            host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+            host.inject(Fault::CallFails("ctr", call));
+            let end = host.apply(accepts());
+            all(&host, [ended(&end, wanted)])
+        });
+        t.row(format!("flags: ctr {call} hangs -> the step ends and names it"), || {
+            let host = host();
+            host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+            host.inject(Fault::Hangs("ctr", call));
+            let end = host.apply(accepts());
+            all(&host, [ended(&end, "ctr did not end within")])
+        });
+    }
+    t.row("flags: a program does not end -> the step ends and names it, and no mount is left", || {
+        let host = host();
+        host.inject(Fault::Hangs("chroot", "* kube-apiserver *"));
+        let end = host.apply(accepts());
+        all(
+            &host,
+            [
+                ended(
+                    &end,
+                    "kube-apiserver of site/kube-apiserver:1 does not take its flags:\nerror: it does not answer --help within 20 s",
+                ),
+                no_mount_left(&host),
+            ],
+        )
+    });
+    let whole = host();
+    whole.apply(accepts());
+    let length = whole.input_length();
+    for n in [0, 1, length / 2, length - 66, length - 65, length - 1] {
+        t.row(format!("flags: the input ends after {n} bytes -> no program is asked"), || {
+            let host = host();
+            host.inject(Fault::InputEnds(n));
+            let end = host.apply(accepts());
+            all(&host, [ended(&end, "nothing was changed"), same(host.log().contains("- ctr"), false, "asked")])
+        });
+    }
+}

@@ -1,0 +1,161 @@
+//! `kernel.sh`, `command.sh`, `reboot.sh` and `start.sh`: what is asked of the host itself either holds afterwards, or is named.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clusterctl::host::Cmd;
+use clusterctl::step::command::{Place, When};
+use clusterctl::step::{Command, Kernel, Reboot};
+
+use super::pods::{all, ended, same};
+use super::sandbox::{End, Fault, Sandbox};
+use super::table::Table;
+
+fn kernel() -> Kernel {
+    let sysctls = vec![("net.ipv4.ip_forward".into(), "1".into()), ("vm.overcommit_memory".into(), "1".into())];
+    Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }
+}
+
+/// A host whose modules bring their features when they are loaded.
+fn host() -> Sandbox {
+    let host = Sandbox::new();
+    host.write("/proc/filesystems", "nodev\tproc\n");
+    host.stub(
+        "modprobe.script",
+        "case $1 in overlay) echo 'nodev overlay' >>\"$ROOT/proc/filesystems\" ;;\n\
+         br_netfilter) /bin/mkdir -p \"$ROOT/proc/sys/net/bridge\"; echo 1 >\"$ROOT/proc/sys/net/bridge/bridge-nf-call-iptables\" ;; esac\n",
+    );
+    host
+}
+
+fn is_set(host: &Sandbox) -> Result<(), String> {
+    let set = ["net.ipv4.ip_forward=1", "vm.overcommit_memory=1"].iter().all(|s| host.log().contains(&format!("sysctl -qw {s}")));
+    same(set, true, "both settings are made")
+}
+
+fn command(argv: &[&str]) -> Command {
+    let argv = argv.iter().map(ToString::to_string).collect();
+    Command { label: String::new(), argv, timeout: Duration::from_secs(60), place: Place::Host, when: When::Always }
+}
+
+/// A host that boots again when it is told to.
+fn boots() -> Sandbox {
+    let host = Sandbox::new();
+    host.write("/proc/sys/kernel/random/boot_id", "one\n");
+    host.write("/proc/1/stat", "1 (init) S 0 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 7 0 0\n");
+    host.stub("on-reboot", "echo two >\"$ROOT/proc/sys/kernel/random/boot_id\"");
+    host
+}
+
+pub fn table(t: &mut Table) {
+    t.row("kernel: modules that can be loaded -> they are, and the settings are made", || {
+        let host = host();
+        let end = host.apply(kernel());
+        all(&host, [ended(&end, "done"), is_set(&host)])
+    });
+    t.row("kernel: features that are built in, without modules -> the settings are made", || {
+        let host = host();
+        host.write("/proc/filesystems", "nodev overlay\n");
+        host.write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1\n");
+        host.inject(Fault::CallFails("modprobe", "*"));
+        let end = host.apply(kernel());
+        all(&host, [ended(&end, "done"), is_set(&host)])
+    });
+    for (module, wanted) in [("overlay", "the kernel has no overlay file system"), ("br_netfilter", "the kernel has no br_netfilter")] {
+        t.row(format!("kernel: {module} cannot be loaded -> the step fails and names it"), || {
+            let host = host();
+            host.inject(Fault::CallFails("modprobe", module));
+            let end = host.apply(kernel());
+            all(&host, [ended(&end, wanted)])
+        });
+    }
+    for setting in ["net.ipv4.ip_forward=1", "vm.overcommit_memory=1"] {
+        t.row(format!("kernel: {setting} is refused -> the step fails, and the next run ends the work"), || {
+            let host = host();
+            host.inject(Fault::CallFails("sysctl", if setting.starts_with("net") { "*ip_forward*" } else { "*overcommit*" }));
+            let end = host.apply(kernel());
+            host.inject(Fault::None);
+            let next = host.apply(kernel());
+            all(&host, [ended(&end, "sysctl: it fails"), ended(&next, "done"), is_set(&host)])
+        });
+    }
+    t.sweep("kernel: killed at a call -> the next run ends the work", 1, |n| {
+        let host = host();
+        host.inject(Fault::KilledAtCall(n));
+        host.apply(kernel());
+        host.was_killed().then(|| {
+            host.inject(Fault::None);
+            let end = host.apply(kernel());
+            all(&host, [ended(&end, "done"), is_set(&host)])
+        })
+    });
+    t.row("kernel: sysctl hangs on a slow host -> the step fails after twice the time", || {
+        let host = host();
+        host.patience.store(2, Ordering::SeqCst);
+        host.inject(Fault::Hangs("sysctl", "*"));
+        let end = host.apply(kernel());
+        all(&host, [ended(&end, "sysctl did not end within 10 s")])
+    });
+    for tool in ["modprobe", "sysctl"] {
+        t.row(format!("kernel: {tool} hangs -> the step fails and names it"), || {
+            let host = host();
+            host.inject(Fault::Hangs(tool, "*"));
+            let end = host.apply(kernel());
+            all(&host, [ended(&end, &format!("{tool} did not end within"))])
+        });
+    }
+    t.row("command: it sees nothing of the script around it, and its status is told", || {
+        let host = Sandbox::new();
+        let end =
+            host.apply(command(&["/bin/sh", "-c", "cat; echo \"run ${run-none} holder ${holder-none} LC_ALL ${LC_ALL-none}\"; exit 75"]));
+        all(&host, [ended(&end, "it ended with status 75"), ended(&end, "run none holder none LC_ALL none")])
+    });
+    t.row("command: the lock belongs to another run -> it is not run", || {
+        let host = Sandbox::new();
+        host.write("/var/lib/clusterctl/lock", "run2 other\n");
+        let end = host.apply(command(&["touch", &host.at("/etc/touched")]));
+        all(&host, [ended(&end, "fenced"), same(host.path("/etc/touched").exists(), false, "it was run")])
+    });
+    t.row("reboot: the host boots again -> done", || {
+        let host = boots();
+        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
+        all(&host, [ended(&end, "done")])
+    });
+    t.row("reboot: systemd refuses it -> the step fails at once, in its words", || {
+        let host = boots();
+        host.inject(Fault::CallFails("systemctl", "reboot*"));
+        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
+        all(&host, [ended(&end, "systemctl: it fails")])
+    });
+    t.row("reboot: systemd does not answer -> the step fails and names it", || {
+        let host = boots();
+        host.inject(Fault::Hangs("systemctl", "reboot*"));
+        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
+        all(&host, [ended(&end, "systemctl did not end within")])
+    });
+    t.row("reboot: the lock belongs to another run -> the host stays up", || {
+        let host = boots();
+        host.write("/var/lib/clusterctl/lock", "run2 other\n");
+        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
+        all(&host, [ended(&end, "fenced"), same(host.log().contains("systemctl reboot"), false, "it was told to reboot")])
+    });
+    for (who, status, said, runs) in [("0", 0, "\u{1e}clusterctl\u{1e}", true), ("1000", 126, "clusterctl: not root\n", false)] {
+        t.row(format!("start: the user is {who} -> status {status}"), || {
+            let host = Sandbox::new();
+            host.stub("id", &format!("{who}\n"));
+            let out = host.output(Cmd::script(
+                include_str!("../../src/host/remote/start.sh"),
+                ["direct", "/bin/sh", "-c", "echo \"$LC_ALL $1\"", "x", "a b"],
+            ));
+            let wanted = if runs { "\u{1e}clusterctl\u{1e}C a b\n" } else { "" };
+            let is = (out.status, String::from_utf8_lossy(&out.stderr) == said, String::from_utf8_lossy(&out.stdout) == wanted);
+            all(&host, [same(is, (status, true, true), &format!("{out:?}"))])
+        });
+    }
+    t.row("start: the command fails -> its status is that of the whole", || {
+        let host = Sandbox::new();
+        host.stub("id", "0\n");
+        let out = host.output(Cmd::script(include_str!("../../src/host/remote/start.sh"), ["direct", "/bin/sh", "-c", "exit 3"]));
+        same(out.status, 3, "status").and(same(End::Done, End::Done, ""))
+    });
+}

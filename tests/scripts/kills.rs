@@ -1,0 +1,66 @@
+//! `swap.sh` killed, or without power, at every effect: the whole old or the whole new manifest is in place, and the next run ends the work.
+
+use super::pods::{all, both, clean, ended, in_place, manifest, path, pod, standing};
+use super::sandbox::{End, Fault};
+use super::table::Table;
+
+const API: &str = "kube-apiserver";
+
+type At = fn(usize) -> Fault;
+const KINDS: [(&str, At); 3] =
+    [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside), ("without power from", Fault::PowerCutAt)];
+
+pub fn table(t: &mut Table) {
+    for (how, fault) in KINDS {
+        // A pair takes more than a hundred effects: every one of them is for a run of its own.
+        t.sweep(format!("a good pair, {how} an effect"), 7, |n| pair(fault(n), ""));
+        t.sweep(format!("a pair whose API server crashes, {how} an effect"), 11, |n| pair(fault(n), "# crashes\n"));
+    }
+    t.row("the copy of the old manifest is in pieces and the power failed -> the host still has a whole manifest", || {
+        for pieces in ["", "apiVersion: v"] {
+            let mut n = 0;
+            let host = loop {
+                n += 1;
+                let host = standing(&[API]);
+                host.inject(Fault::PowerCutAt(n));
+                host.apply(pod(API, manifest(API, "new", ""), 0));
+                if !host.was_killed() {
+                    return Err("the manifest is never set aside".into());
+                }
+                if !host.path(&path(API)).exists() {
+                    break host;
+                }
+            };
+            host.write("/var/lib/clusterctl/static-pods/kube-apiserver.old", pieces);
+            host.boot();
+            all(&host, [in_place(&host, API, &[&manifest(API, "old", "")])])?;
+        }
+        Ok(())
+    });
+}
+
+/// etcd and its API server go together; `mark` is the API server's. `None` where the fault was not reached.
+fn pair(fault: Fault, mark: &str) -> Option<Result<(), String>> {
+    let host = standing(&["etcd", API]);
+    let (etcd, api) = (manifest("etcd", "new", ""), manifest(API, "new", mark));
+    host.inject(fault);
+    host.apply(both(&etcd, &api));
+    host.was_killed().then(|| {
+        if matches!(fault, Fault::PowerCutAt(_)) {
+            host.boot()
+        } else {
+            host.inject(Fault::None)
+        }
+        host.tick();
+        let whole =
+            [in_place(&host, "etcd", &[&manifest("etcd", "old", ""), &etcd]), in_place(&host, API, &[&manifest(API, "old", ""), &api])];
+        all(&host, whole)?;
+        // The first word of the next run may be about what the host has put back.
+        let (etcd, api) = (manifest("etcd", "next", ""), manifest(API, "next", ""));
+        let mut next = host.apply(both(&etcd, &api));
+        if next != End::Done {
+            next = host.apply(both(&etcd, &api));
+        }
+        all(&host, [ended(&next, "done"), in_place(&host, "etcd", &[&etcd]), in_place(&host, API, &[&api]), clean(&host)])
+    })
+}

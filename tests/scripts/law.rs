@@ -1,0 +1,64 @@
+//! The law of the tables: every script that changes something on a host is run by a table that names it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
+
+use super::table::Table;
+
+/// Scripts that only look, and have no table: no state of a host comes of them. A script that is new belongs into a table, or here.
+const ONLY_LOOK: [&str; 6] = ["become.sh", "boot.sh", "deprecated.sh", "evictions.sh", "releases.sh", "status.sh"];
+
+/// Every script and its text.
+fn scripts() -> &'static [(String, String)] {
+    static ALL: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/host/remote");
+        let entries = std::fs::read_dir(folder).expect("the folder of the scripts is readable").flatten();
+        let read = |e: std::fs::DirEntry| {
+            let text = std::fs::read_to_string(e.path()).expect("a script is readable");
+            (e.file_name().to_string_lossy().into_owned(), text)
+        };
+        entries.map(read).collect()
+    })
+}
+
+thread_local! {
+    /// The scripts that the table of this thread has run.
+    static RAN: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
+}
+
+/// Notes which scripts a command runs.
+pub fn note(argv: &[String]) {
+    let texts = argv.iter().filter(|a| a.starts_with('#'));
+    RAN.with_borrow_mut(|ran| {
+        for text in texts {
+            ran.extend(
+                scripts()
+                    .iter()
+                    .filter(|(name, script)| !ran.contains(name.as_str()) && text.contains(script))
+                    .map(|(name, _)| name.as_str())
+                    .collect::<Vec<_>>(),
+            );
+        }
+    });
+}
+
+/// Those of `named` that were not run on this thread since it was asked last.
+pub fn not_run<'a>(named: &[&'a str]) -> Vec<&'a str> {
+    let ran = RAN.take();
+    named.iter().filter(|name| !ran.contains(**name)).copied().collect()
+}
+
+pub fn table(t: &mut Table) {
+    let named: BTreeSet<&str> = crate::TABLES.iter().flat_map(|(_, _, scripts)| scripts.iter().copied()).collect();
+    let there: BTreeSet<&str> = scripts().iter().map(|(name, _)| name.as_str()).collect();
+    t.row("every script that changes something is named by a table", || {
+        let without: Vec<_> = there.iter().filter(|s| !named.contains(**s) && !ONLY_LOOK.contains(*s)).collect();
+        if without.is_empty() { Ok(()) } else { Err(format!("without a table: {without:?}")) }
+    });
+    t.row("every script that is named exists", || {
+        let gone: Vec<_> = named.iter().chain(&ONLY_LOOK).filter(|s| !there.contains(**s)).collect();
+        if gone.is_empty() { Ok(()) } else { Err(format!("not in src/host/remote: {gone:?}")) }
+    });
+}

@@ -1,0 +1,167 @@
+//! `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, with their head `kubectl.sh`: what the API was not told is not done.
+
+use clusterctl::step::token::Purpose;
+use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, Step, Token, TokensGone};
+use serde_json::json;
+
+use super::pods::{all, ended, same};
+use super::sandbox::{Fault, Sandbox};
+use super::table::Table;
+
+const ADDRESS: [u8; 4] = [10, 0, 0, 1];
+const MOVED: &str = "Error from server: etcdserver: leader changed";
+
+fn object() -> Step {
+    let map =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "kube-system"}, "data": {"k": "v'$(x)"}});
+    Object { address: ADDRESS.into(), objects: vec![map] }.into()
+}
+
+fn token() -> Step {
+    let object = json!({"kind": "Secret", "metadata": {"name": "bootstrap-token-abcdef"}}).to_string();
+    Token { address: ADDRESS.into(), id: "abcdef".into(), object: object.into(), purpose: Purpose::Operator }.into()
+}
+
+fn meta() -> Step {
+    NodeMeta {
+        address: ADDRESS.into(),
+        node: "w1".into(),
+        labels: [("a".to_string(), "b".to_string())].into(),
+        annotations: [].into(),
+        taints: vec!["dedicated=x:NoSchedule".into()],
+        pod_cidr: None,
+        capacity: [].into(),
+    }
+    .into()
+}
+
+fn node_gone() -> Step {
+    NodeGone { address: ADDRESS.into(), node: "w1".into() }.into()
+}
+
+fn tokens_gone() -> Step {
+    TokensGone { address: ADDRESS.into(), ids: Ids::These(vec!["abcdef".into(), "ghijkl".into()]) }.into()
+}
+
+type Make = fn() -> Step;
+/// A step, and what kubectl is asked for it, from word to word.
+const STEPS: [(&str, Make, &[&str]); 5] = [
+    ("objects", object, &[" apply --server-side --force-conflicts --field-manager clusterctl -f -"]),
+    ("token", token, &[" apply --server-side --force-conflicts --field-manager clusterctl -f -"]),
+    (
+        "node",
+        meta,
+        &[" apply --server-side --force-conflicts --field-manager clusterctl -f -", " taint node w1 --overwrite dedicated=x:NoSchedule"],
+    ),
+    ("node gone", node_gone, &[" delete node w1 --ignore-not-found --wait=false"]),
+    ("tokens gone", tokens_gone, &[" -n kube-system delete secret --ignore-not-found bootstrap-token-abcdef bootstrap-token-ghijkl"]),
+];
+
+fn asked(host: &Sandbox, wanted: &[&str]) -> Result<(), String> {
+    let log = host.log();
+    let all = wanted.iter().all(|w| log.lines().any(|l| l.starts_with("- kubectl") && l.ends_with(w)));
+    same(all, true, &format!("kubectl was asked {wanted:?}"))
+}
+
+fn not_asked(host: &Sandbox) -> Result<(), String> {
+    same(host.log().contains("- kubectl"), false, "kubectl was asked")
+}
+
+pub fn table(t: &mut Table) {
+    for (name, step, calls) in STEPS {
+        t.row(format!("{name}: the API takes it -> done, by exactly these calls"), || {
+            let host = Sandbox::new();
+            let end = host.apply(step());
+            let count = host.log().matches("- kubectl").count();
+            all(&host, [ended(&end, "done"), asked(&host, calls), same(count, calls.len(), "calls")])
+        });
+        for (n, call) in calls.iter().enumerate() {
+            let pattern = format!("*{call}*");
+            let pattern: &'static str = pattern.leak();
+            t.row(format!("{name}: call {n} fails -> the step fails in kubectl's words, after one attempt"), || {
+                let host = Sandbox::new();
+                host.inject(Fault::CallFails("kubectl", pattern));
+                let end = host.apply(step());
+                all(&host, [ended(&end, "kubectl: it fails"), same(host.log().matches("- kubectl").count(), n + 1, "calls")])
+            });
+            t.row(format!("{name}: call {n} is not answered -> the step ends and names the API server"), || {
+                let host = Sandbox::new();
+                host.inject(Fault::Hangs("kubectl", pattern));
+                let end = host.apply(step());
+                all(
+                    &host,
+                    [ended(&end, "kubectl did not end within 40 s"), ended(&end, "the API server at 10.0.0.1:6443 does not answer it")],
+                )
+            });
+        }
+        t.row(format!("{name}: etcd's leader changes twice -> it is asked again, and done"), || {
+            let host = Sandbox::new();
+            host.stub(
+                "kubectl.script",
+                &format!("echo x >>\"$STUB/tries\"; [ \"$(wc -l <\"$STUB/tries\")\" -gt 2 ] || {{ echo '{MOVED}' >&2; exit 1; }}\n"),
+            );
+            let end = host.apply(step());
+            all(&host, [ended(&end, "done"), asked(&host, calls), same(host.log().matches("- kubectl").count(), calls.len() + 2, "calls")])
+        });
+        t.row(format!("{name}: etcd's leader changes for ever -> the step ends with that after half a minute"), || {
+            let host = Sandbox::new();
+            host.stub("kubectl.script", &format!("echo '{MOVED}' >&2; exit 1\n"));
+            let end = host.apply(step());
+            let took = host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default() - 1_000_000_000;
+            all(&host, [ended(&end, MOVED), same((25_000..40_000).contains(&took), true, &format!("it took {took} ms"))])
+        });
+        t.row(format!("{name}: the lock is lost while it is asked again -> it is not asked any more"), || {
+            let host = Sandbox::new();
+            host.stub("kubectl.script", &format!("echo '{MOVED}' >&2; exit 1\n"));
+            host.stub("on-sleep", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"");
+            let end = host.apply(step());
+            all(&host, [ended(&end, "fenced"), same(host.log().matches("- kubectl").count(), 1, "calls")])
+        });
+        t.row(format!("{name}: the lock belongs to another run -> nothing is asked"), || {
+            let host = Sandbox::new();
+            host.write("/var/lib/clusterctl/lock", "run2 other\n");
+            let end = host.apply(step());
+            all(&host, [ended(&end, "fenced"), not_asked(&host)])
+        });
+        t.sweep(format!("{name}: killed at a call -> the next run ends the work"), 1, |n| {
+            let host = Sandbox::new();
+            host.inject(Fault::KilledAtCall(n));
+            host.apply(step());
+            host.was_killed().then(|| {
+                host.inject(Fault::None);
+                let end = host.apply(step());
+                all(&host, [ended(&end, "done"), asked(&host, calls)])
+            })
+        });
+    }
+    for (name, step, calls) in STEPS.into_iter().filter(|(_, _, calls)| calls[0].contains(" apply ")) {
+        let whole = Sandbox::new();
+        whole.apply(step());
+        let length = whole.input_length();
+        t.row(format!("{name}: the objects reach the API as they are, and never the command line"), || {
+            let applied = whole.read("/stub/applied").unwrap_or_default();
+            let secret = whole.log().contains("v'$(x)") || whole.log().contains("\"Secret\"");
+            all(&whole, [same(applied.len() + 64, length, &applied), same(secret, false, "on the command line"), asked(&whole, calls)])
+        });
+        for n in [0, 1, length / 2, length - 66, length - 65, length - 1] {
+            t.row(format!("{name}: the input ends after {n} bytes -> nothing is asked"), || {
+                let host = Sandbox::new();
+                host.inject(Fault::InputEnds(n));
+                let end = host.apply(step());
+                all(&host, [ended(&end, "nothing was changed"), not_asked(&host)])
+            });
+        }
+        t.row(format!("{name}: the lock is lost while the input arrives -> nothing is asked"), || {
+            let host = Sandbox::new();
+            host.inject(Fault::LockLostInInput(length / 2));
+            let end = host.apply(step());
+            all(&host, [ended(&end, "fenced"), not_asked(&host)])
+        });
+        t.row(format!("{name}: /run is full -> nothing is asked"), || {
+            let host = Sandbox::new();
+            host.inject(Fault::DiskFull("cat", "*"));
+            let end = host.apply(step());
+            all(&host, [ended(&end, "cannot be kept in /run"), not_asked(&host)])
+        });
+    }
+}

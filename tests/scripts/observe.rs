@@ -1,0 +1,163 @@
+//! `observe.sh`: what a look at a host brings along, and what stays there.
+
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, UNIX_EPOCH};
+
+use clusterctl::facts::host::{parse, request};
+use clusterctl::facts::{FileKind, HostFacts};
+
+use super::pods::{all, same};
+use super::sandbox::Sandbox;
+use super::table::Table;
+
+const PKI: &str = "/var/lib/kubelet/pki";
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nTUlJ\nQg==\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n";
+
+/// A host whose kubelet has renewed its certificate once, with this file.
+fn host(pem: &str) -> Sandbox {
+    let host = Sandbox::new();
+    host.write(&format!("{PKI}/kubelet-client-2026.pem"), pem);
+    host.write(&format!("{PKI}/kubelet-client-2025.pem"), "an old certificate and its key");
+    host.write(&format!("{PKI}/kubelet.key"), "the key of the kubelet's server");
+    let link = host.path(&format!("{PKI}/kubelet-client-current.pem"));
+    std::os::unix::fs::symlink(host.path(&format!("{PKI}/kubelet-client-2026.pem")), link).expect("a link can be made");
+    host
+}
+
+/// What a look brings along, as text and read.
+fn look(host: &Sandbox, control_plane: bool) -> Result<(String, HostFacts), String> {
+    let out = host.output(request([10, 0, 0, 1].into(), control_plane, None));
+    let facts = parse(&out.stdout, 7.0)?;
+    Ok((String::from_utf8_lossy(&out.stdout).into_owned(), facts))
+}
+
+/// What stands behind the link to the kubelet's client certificate.
+fn certificate(host: &Sandbox, facts: &HostFacts) -> Option<String> {
+    let bytes = facts.resolved(&host.at(&format!("{PKI}/kubelet-client-current.pem")))?;
+    Some(String::from_utf8_lossy(bytes).into_owned())
+}
+
+pub fn table(t: &mut Table) {
+    let damaged = format!("-----BEGIN CERTIFICATE-----\nTUlJ\n{KEY}");
+    for (what, pem, seen) in [
+        ("certificate and key", format!("{CERTIFICATE}{KEY}"), CERTIFICATE.to_string()),
+        ("key and certificate", format!("{KEY}{CERTIFICATE}"), CERTIFICATE.to_string()),
+        ("two certificates and a key", format!("{CERTIFICATE}{CERTIFICATE}{KEY}"), CERTIFICATE.repeat(2)),
+        ("a certificate without its end and a key", damaged, "-----BEGIN CERTIFICATE-----\nTUlJ\n".to_string()),
+        ("nothing", String::new(), String::new()),
+    ] {
+        t.row(format!("a worker whose kubelet's file holds {what} -> the certificates alone are seen, and no key"), || {
+            let host = host(&pem);
+            let (text, facts) = look(&host, false)?;
+            let key = ["PRIVATE KEY", "c2VjcmV0", "its key", "the key"].into_iter().find(|k| text.contains(k));
+            let found = certificate(&host, &facts).map(|c| c.trim_end().to_string());
+            all(&host, [same(found, Some(seen.trim_end().to_string()), "certificates"), same(key, None, "keys")])
+        });
+    }
+    t.row("a control-plane host -> the kubelet's certificate with its key is seen, and none of those before it", || {
+        let host = host(&format!("{CERTIFICATE}{KEY}"));
+        let (text, facts) = look(&host, true)?;
+        let old = text.contains("an old certificate") || text.contains("the key of the kubelet's server");
+        let link = facts.files.get(&host.at(&format!("{PKI}/kubelet-client-current.pem"))).map(|f| matches!(f.kind, FileKind::Link(_)));
+        all(
+            &host,
+            [
+                same(certificate(&host, &facts), Some(format!("{CERTIFICATE}{KEY}")), "certificate"),
+                same(link, Some(true), "link"),
+                same(old, false, "others"),
+            ],
+        )
+    });
+    t.row("a host without a kubelet -> it has no certificate, and its own clock is told", || {
+        let host = Sandbox::new();
+        let (_, facts) = look(&host, false)?;
+        all(&host, [same(certificate(&host, &facts), None, "certificate"), same(facts.clock > 1e9, true, "clock")])
+    });
+    outdated(t);
+    read_at_boot(t);
+    policies(t);
+}
+
+/// The policy that a kubelet's manager has stored.
+fn policies(t: &mut Table) {
+    t.row("a kubelet that pins containers to processors -> its stored policy is seen, and none for memory", || {
+        let host = Sandbox::new();
+        host.write("/var/lib/kubelet/cpu_manager_state", r#"{"policyName":"static","defaultCpuSet":"0-3","checksum":14}"#);
+        let (_, facts) = look(&host, false)?;
+        let seen: Vec<(&str, &str)> = facts.kubelet_policies.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        all(&host, [same(seen, vec![("cpu", "static")], "policies")])
+    });
+}
+
+/// What files set that systemd reads at boot after ours.
+fn read_at_boot(t: &mut Table) {
+    let forward = |path: &str, value: &str| (path.to_string(), format!("# a comment\n net/ipv4/ip_forward = {value} \nvm.swappiness=1\n"));
+    for (what, files, seen) in [
+        ("nothing", vec![], None),
+        ("a file before ours", vec![forward("/etc/sysctl.d/10-router.conf", "0")], None),
+        ("the file of sysctl.conf", vec![forward("/etc/sysctl.d/99-sysctl.conf", "0")], Some(("0", "/etc/sysctl.d/99-sysctl.conf"))),
+        (
+            "two files after ours",
+            vec![forward("/etc/sysctl.d/95-a.conf", "0"), forward("/run/sysctl.d/96-b.conf", "1")],
+            Some(("1", "/run/sysctl.d/96-b.conf")),
+        ),
+        (
+            "a file that another one of its name hides",
+            vec![forward("/etc/sysctl.d/95-a.conf", "1"), forward("/run/sysctl.d/95-a.conf", "0")],
+            Some(("1", "/etc/sysctl.d/95-a.conf")),
+        ),
+        (
+            "the same setting by its other name",
+            vec![("/etc/sysctl.d/99-x.conf".into(), "-net.ipv4.conf.all.forwarding=0\n".into())],
+            Some(("0", "/etc/sysctl.d/99-x.conf")),
+        ),
+    ] {
+        t.row(format!("{what} sets forwarding at boot -> what comes last is seen"), || {
+            let host = Sandbox::new();
+            files.iter().for_each(|(path, text)| host.write(path, text));
+            let (_, facts) = look(&host, false)?;
+            let wanted = seen.map(|(value, path)| (value.to_string(), host.at(path)));
+            all(&host, [same(facts.boot_sysctls.get("net.ipv4.ip_forward").cloned(), wanted, "what comes last")])
+        });
+    }
+}
+
+/// A control-plane host that runs this component in a container, started at second `started`, with a kubeconfig of second `written`.
+fn running(component: &str, started: u64, written: u64) -> (Sandbox, UnixListener) {
+    let host = Sandbox::new();
+    let id = "0123456789abcdef".repeat(4);
+    let put = |path: &str, text: &str, second: u64| {
+        host.write(path, text);
+        let file = std::fs::File::options().write(true).open(host.path(path)).expect("the file is there");
+        file.set_modified(UNIX_EPOCH + Duration::from_secs(second)).expect("its time can be set");
+    };
+    let spec = r#"{"io.kubernetes.cri.image-name":"site/x:1","io.kubernetes.cri.sandbox-namespace":"kube-system"}"#;
+    put(&format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{id}/config.json"), spec, started);
+    put(&format!("/etc/kubernetes/{}.conf", component.trim_start_matches("kube-")), "a kubeconfig", written);
+    host.write("/proc/77/comm", &format!("{component:.15}\n"));
+    host.write("/proc/77/cgroup", &format!("0::/kubepods.slice/cri-containerd-{id}.scope\n"));
+    host.write("/proc/77/cmdline", &format!("{component}\0--leader-elect=true\0"));
+    let socket = UnixListener::bind(host.path("/run/containerd/containerd.sock")).expect("a socket can be made");
+    (host, socket)
+}
+
+fn outdated(t: &mut Table) {
+    // The clock of a case stands at second 1000000.
+    for (what, component, started, written, wanted) in [
+        ("before its container", "kube-scheduler", 500, 400, None),
+        ("after its container", "kube-scheduler", 500, 600, Some("kube-scheduler")),
+        ("after its container", "kube-controller-manager", 500, 600, Some("kube-controller-manager")),
+        ("in the same second as its container", "kube-scheduler", 500, 500, None),
+        ("at a time that is still to come", "kube-scheduler", 500, 1_000_060, None),
+        ("after its container", "kube-apiserver", 500, 600, None),
+    ] {
+        t.row(format!("the kubeconfig of {component} was written {what} -> outdated: {wanted:?}"), || {
+            let (host, _socket) = running(component, started, written);
+            let (_, facts) = look(&host, true)?;
+            let runs = facts.pods.contains_key(component);
+            let found = facts.outdated.iter().next().map(String::as_str);
+            all(&host, [same(runs, true, "it runs"), same(found, wanted, "outdated"), same(facts.outdated.len() < 2, true, "others")])
+        });
+    }
+}

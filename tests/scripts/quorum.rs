@@ -1,0 +1,157 @@
+//! `quorum.sh`: the guard opens when the others are enough without this host's member, or when that member does not run; and every script that
+//! takes the member away asks it directly before.
+
+use std::time::Duration;
+
+use clusterctl::step::command::{Place, When};
+use clusterctl::step::{Command, Reboot, Step, Unit, Wait};
+
+use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
+use super::sandbox::{Fault, Sandbox};
+use super::table::Table;
+
+const OTHERS: &str = r#"  *"https://10.0.0.2:2379,https://10.0.0.3:2379"*) printf '[{"endpoint":"https://10.0.0.2:2379","health":%s},{"endpoint":"https://10.0.0.3:2379","health":%s}]' "$second" "$third" ;;"#;
+
+/// A host whose member is one of three; the others are healthy or not.
+fn three(second: bool, third: bool) -> Sandbox {
+    let host = standing(&["etcd", "kube-apiserver"]);
+    let member = |n: u8| format!("{n}, started, m{n}, https://10.0.0.{n}:2380, https://10.0.0.{n}:2379, false\n");
+    host.stub("etcdctl.member-list", &(1..=3).map(member).collect::<String>());
+    let only_each =
+        format!("second={second} third={third}\ncase \"$*\" in\n{OTHERS}\nesac\ncase \"$*\" in *'endpoint health'*) exit 0 ;; esac\n");
+    host.stub("etcdctl.script", &only_each);
+    host
+}
+
+fn check(host: &Sandbox, wanted: &str) -> Result<(), String> {
+    let end = host.apply(Wait::Quorum);
+    all(host, [ended(&end, wanted)])
+}
+
+pub fn table(t: &mut Table) {
+    for (second, third, wanted) in
+        [(true, true, "done"), (true, false, "1 would be left healthy"), (false, false, "0 would be left healthy")]
+    {
+        t.row(format!("three members, the others healthy: {second} and {third} -> {wanted}"), || check(&three(second, third), wanted));
+    }
+    t.row("the leader died a moment ago and reads fail -> the guard stays closed", || {
+        let host = three(true, false);
+        host.stub("etcdctl.script", "case \"$*\" in *'endpoint status'*) ;; *) echo 'context deadline exceeded' >&2; exit 1 ;; esac\n");
+        check(&host, "cannot be read")
+    });
+    t.row("the leader died a moment ago and a new one is elected -> the guard opens then", || {
+        let host = three(true, true);
+        let script = host.read("/stub/etcdctl.script").unwrap_or_default();
+        host.stub("etcdctl.healthy", &script);
+        host.stub("etcdctl.script", "case \"$*\" in *'endpoint status'*) ;; *) exit 1 ;; esac\n");
+        host.stub("on-sleep", "[ \"$now\" -lt 1000020000 ] || /bin/cp \"$STUB/etcdctl.healthy\" \"$STUB/etcdctl.script\"");
+        check(&host, "done")
+    });
+    for (what, file) in [("status", "etcdctl.endpoint-status"), ("member list", "etcdctl.member-list")] {
+        t.row(format!("the own member runs and its {what} is empty -> the guard stays closed, and says so"), || {
+            let host = three(true, true);
+            host.stub(file, "");
+            check(&host, if what == "status" { "does not answer" } else { "cannot be read" })
+        });
+    }
+    t.row("etcdctl warns on standard error -> nothing of that is parsed", || {
+        let host = three(true, true);
+        let warning = "9, started, warning, https://10.0.0.9:2380, https://10.0.0.9:2379, false";
+        host.stub("etcdctl.script", &format!("echo '{warning}' >&2\n{}", host.read("/stub/etcdctl.script").unwrap_or_default()));
+        check(&host, "done")?;
+        if host.log().contains("ETCDCTL_API") { Err("ETCDCTL_API is set".into()) } else { Ok(()) }
+    });
+    t.row("the own member does not run -> there is nothing to lose", || {
+        let host = three(false, false);
+        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
+        host.tick();
+        check(&host, "done")
+    });
+    t.row("the own member is a service that runs, and the others are not enough -> the guard stays closed", || {
+        let host = three(true, false);
+        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
+        host.tick();
+        host.stub("units/etcd.MainPID", "77\n");
+        check(&host, "1 would be left healthy")
+    });
+    t.row("systemd does not say whether the own member runs, and the others are not enough -> the guard stays closed", || {
+        let host = three(true, false);
+        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
+        host.tick();
+        host.inject(Fault::CallFails("systemctl", "*"));
+        check(&host, "1 would be left healthy")
+    });
+    t.row("the host is still coming in -> nobody counts on its member", || {
+        let host = three(false, false);
+        let _ = std::fs::remove_file(host.path("/var/lib/clusterctl/established"));
+        check(&host, "done")
+    });
+    t.row("the own member runs and etcdctl is missing -> the guard stays closed", || {
+        let host = three(true, true);
+        let _ = std::fs::remove_file(host.path("/usr/local/bin/etcdctl"));
+        check(&host, "cannot be asked")
+    });
+    t.row("the client certificate is lost -> the members are asked with another one", || {
+        let host = three(true, true);
+        let _ = std::fs::remove_file(host.path("/etc/kubernetes/pki/etcd/healthcheck-client.key"));
+        check(&host, "done")
+    });
+    t.row("every client certificate is lost -> the guard stays closed", || {
+        let host = three(true, true);
+        let _ = std::fs::remove_dir_all(host.path("/etc/kubernetes/pki/etcd"));
+        check(&host, "cannot be asked")
+    });
+    t.row("the own member hangs -> the guard stays closed, and says so", || {
+        let host = three(true, true);
+        host.inject(Fault::Hangs("etcdctl", "*"));
+        check(&host, "runs and does not answer")
+    });
+    t.row("a single member -> the guard opens", || {
+        let host = three(true, true);
+        host.stub("etcdctl.member-list", "1, started, m1, https://10.0.0.1:2380, https://10.0.0.1:2379, false\n");
+        check(&host, "done")
+    });
+    for (what, step) in acts() {
+        t.row(format!("{what}: the others cannot do without this host's member -> it stays, and nothing was done"), || {
+            let host = three(true, false);
+            let end = host.apply(step.clone());
+            let done =
+                host.log().lines().any(|l| l.contains("systemctl re") || l.contains("move-leader")) || host.path("/etc/touched").exists();
+            all(
+                &host,
+                [
+                    ended(&end, "1 would be left healthy"),
+                    in_place(&host, "etcd", &[&manifest("etcd", "old", "")]),
+                    in_place(&host, "kube-apiserver", &[&manifest("kube-apiserver", "old", "")]),
+                    same(done, false, "something was done"),
+                ],
+            )
+        });
+        t.row(format!("{what}: another run takes the lock while the quorum is waited for -> nothing was done"), || {
+            let host = three(true, false);
+            host.stub("on-sleep", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"; echo 'second=true third=true' | /bin/cat - \"$STUB/each\" >\"$STUB/etcdctl.script\"");
+            host.stub("each", host.read("/stub/etcdctl.script").unwrap_or_default().split_once('\n').map_or("", |(_, rest)| rest));
+            let end = host.apply(step.clone());
+            let done = host.log().lines().any(|l| l.contains("systemctl re") || l.contains("move-leader")) || host.path("/etc/touched").exists();
+            all(&host, [same(matches!(end, super::sandbox::End::Done), false, "it is done"), same(done, false, "something was done")])
+        });
+    }
+}
+
+/// What takes this host's member of etcd away.
+fn acts() -> [(&'static str, Step); 5] {
+    let touches = Command {
+        label: String::new(),
+        argv: ["/bin/sh", "-c", "touch \"$ROOT/etc/touched\""].map(String::from).into(),
+        timeout: Duration::from_secs(90),
+        place: Place::Host,
+        when: When::Always,
+    };
+    [
+        ("a swap of etcd", pod("etcd", manifest("etcd", "new", ""), 0).into()),
+        ("a swap of etcd with its API server", both(&manifest("etcd", "new", ""), &manifest("kube-apiserver", "new", "")).into()),
+        ("a restart of etcd's service", Unit::new("etcd", "digest".into()).into()),
+        ("a reboot", Reboot { timeout: Duration::from_secs(5) }.into()),
+        ("a command of the operator's", touches.into()),
+    ]
+}

@@ -1,0 +1,139 @@
+//! `clean.sh` and `absent.sh`: a removal deletes what is Kubernetes' own and no longer runs, and nothing else.
+
+use clusterctl::step::{Absent, Clean};
+
+use super::sandbox::{End, Sandbox};
+use super::table::Table;
+
+const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
+
+/// A host that was a node: with data of etcd, a volume's folder, and a link of its own beside those of the pod network.
+fn node() -> Sandbox {
+    let host = Sandbox::new();
+    host.write("/proc/self/mountinfo", MOUNTINFO);
+    host.write("/var/lib/etcd/member/wal", "data");
+    host.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration");
+    host.write("/var/log/pods/kube-system_etcd-m1_uid/etcd/0.log", "log");
+    for link in ["cni0/brif/veth1", "veth1/x", "veth-vpn/x"] {
+        host.write(&format!("/sys/class/net/{link}"), "");
+    }
+    host.stub("ip.script", "case \"$1 $2\" in 'link delete') /bin/rm -r \"$ROOT/sys/class/net/$3\" ;; esac\n");
+    host
+}
+
+/// Mounts something at a path of the host, as the kernel's list tells.
+fn mount(host: &Sandbox, path: &str) {
+    host.write(&format!("{path}/precious"), "precious");
+    host.write("/proc/self/mountinfo", &format!("{MOUNTINFO}40 22 0:50 / {} rw - nfs4 server:/share rw\n", host.at(path)));
+}
+
+/// Lets the process beside a container of this containerd namespace run.
+fn container_runs(host: &Sandbox, namespace: &str) {
+    host.write("/proc/77/comm", "containerd-shim\n");
+    host.write("/proc/77/stat", "77 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0\n");
+    host.write("/proc/77/cmdline", &format!("/usr/bin/containerd-shim-runc-v2\0-namespace\0{namespace}\0-id\0abc\0"));
+}
+
+fn clean() -> Clean {
+    Clean { images: false, found: vec!["data in /var/lib/etcd".into()] }
+}
+
+/// The step ends with these words, and the path is still there.
+fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), String> {
+    let is = matches!(end, End::Refused(_)) && end.said().contains(words) && host.path(kept).exists();
+    if is { Ok(()) } else { Err(format!("{end:?}, {kept} is there: {}\n{}", host.path(kept).exists(), host.log())) }
+}
+
+pub fn table(t: &mut Table) {
+    t.row("a node without containers -> its data is deleted, a link that is not of pods stays", || {
+        let host = node();
+        let end = host.apply(clean());
+        let links = host.list("/sys/class/net");
+        let is =
+            end == End::Done && host.list("/var/lib/etcd").is_empty() && host.list("/var/log/pods").is_empty() && links == ["veth-vpn"];
+        if is { Ok(()) } else { Err(format!("{end:?} {links:?}\n{}", host.log())) }
+    });
+    for share in ["/var/lib/etcd/backup", "/etc/kubernetes/backup", "/var/lib/kubelet/pods", "/var/log/pods/share"] {
+        t.row(format!("something is mounted at {share} -> nothing is changed, and the mount is named"), || {
+            let host = node();
+            mount(&host, share);
+            let end = host.apply(clean());
+            refused(&host, &end, &host.at(share), &format!("{share}/precious"))?;
+            refused(&host, &end, "nothing was changed", "/var/lib/etcd/member/wal")
+        });
+    }
+    t.row("the volume of a pod cannot be unmounted -> nothing is deleted", || {
+        let host = node();
+        let volume = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
+        mount(&host, volume);
+        host.stub("umount.script", "exit 32\n");
+        let end = host.apply(clean());
+        refused(&host, &end, "cannot be unmounted", &format!("{volume}/precious"))?;
+        refused(&host, &end, volume, "/var/lib/etcd/member/wal")
+    });
+    t.row("the volume of a pod is mounted -> it is unmounted before anything is deleted", || {
+        let host = node();
+        let volume = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
+        mount(&host, volume);
+        host.stub("umount.script", "/bin/rm \"$2/precious\"; head -n 1 \"$ROOT/proc/self/mountinfo\" >\"$ROOT/stub/m\"; /bin/mv \"$ROOT/stub/m\" \"$ROOT/proc/self/mountinfo\"\n");
+        let end = host.apply(clean());
+        if end == End::Done && host.list("/var/lib/kubelet").is_empty() { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
+    });
+    t.row("containerd does not answer and containers run -> nothing is deleted", || {
+        let host = node();
+        host.write("/run/containerd/io.containerd.runtime.v2.task/k8s.io/abc/config.json", "{}");
+        host.stub("no-runtime", "");
+        let end = host.apply(clean());
+        refused(&host, &end, "containerd does not answer", "/var/lib/etcd/member/wal")
+    });
+    t.row("containerd is down and can be started -> it is started, and stopped again after the work", || {
+        let host = node();
+        host.stub("no-runtime", "");
+        host.stub("on-start", "/bin/rm -f \"$STUB/no-runtime\"\n");
+        let end = host.apply(clean());
+        let is = end == End::Done && host.list("/var/lib/etcd").is_empty() && host.log().contains("systemctl stop containerd");
+        if is { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
+    });
+    t.row("containerd fails to list its containers -> nothing is deleted", || {
+        let host = node();
+        host.stub("ctr.script", "case \"$*\" in *'containers ls'*) exit 1 ;; esac\n");
+        let end = host.apply(clean());
+        refused(&host, &end, "does not list its containers", "/var/lib/etcd/member/wal")
+    });
+    t.row("containerd lists no container and one still runs -> no data is deleted", || {
+        let host = node();
+        container_runs(&host, "k8s.io");
+        let end = host.apply(clean());
+        refused(&host, &end, "containers still run", "/var/lib/etcd/member/wal")
+    });
+    t.row("a container of another namespace runs -> it is none of ours", || {
+        let host = node();
+        container_runs(&host, "moby");
+        let end = host.apply(clean());
+        if end == End::Done { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
+    });
+    t.row("a folder is a link to a data disk -> nothing is deleted through it", || {
+        let host = node();
+        let _ = std::fs::rename(host.path("/var/lib/etcd"), host.path("/data"));
+        let _ = std::os::unix::fs::symlink(host.path("/data"), host.path("/var/lib/etcd"));
+        let end = host.apply(clean());
+        refused(&host, &end, "is a link to", "/data/member/wal")
+    });
+    t.row("rules of others stand beside those of Kubernetes -> only the latter are deleted, one by one", || {
+        let host = node();
+        host.stub("iptables-save.script", "cat <<'E'\n*nat\n:POSTROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n:DOCKER - [0:0]\n-A POSTROUTING -j KUBE-SERVICES\n-A POSTROUTING -s 10.9.0.0/16 -j DOCKER\n-A KUBE-SERVICES -j RETURN\nCOMMIT\nE\n");
+        host.stub("iptables-restore.script", "/bin/cat >\"$STUB/restored\"\n");
+        let end = host.apply(clean());
+        let restored = host.read("/stub/restored").unwrap_or_default();
+        let is = end == End::Done
+            && host.log().contains("iptables-restore -w 10 --noflush")
+            && restored == "*nat\n-D POSTROUTING -j KUBE-SERVICES\n-F KUBE-SERVICES\n-X KUBE-SERVICES\nCOMMIT\n";
+        if is { Ok(()) } else { Err(format!("{end:?}\n{restored}\n{}", host.log())) }
+    });
+    t.row("a path to remove has something mounted below -> it stays", || {
+        let host = node();
+        mount(&host, "/opt/cni/bin/share");
+        let end = host.apply(Absent { paths: vec![host.at("/opt/cni/bin")], locked: false, why: String::new() });
+        refused(&host, &end, &host.at("/opt/cni/bin/share"), "/opt/cni/bin/share/precious")
+    });
+}

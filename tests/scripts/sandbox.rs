@@ -1,0 +1,388 @@
+//! A host below a temporary folder: runs the commands of the program's steps there, with stubs for the tools that would leave it.
+
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use clusterctl::host::{Cmd, Host, HostError, HostName, Output, Stdin};
+use clusterctl::step::{Step, StepError};
+
+use super::law::note;
+use super::rewrite::rewrite;
+use super::stubs;
+
+/// The run that holds the lock of a sandbox.
+pub const RUN: &str = "run1";
+
+/// No script of a case takes longer in real time: its clock is moved by the stub of `sleep`.
+const LIMIT: Duration = Duration::from_secs(60);
+/// The same where a tool hangs: a script that does not end then never will.
+const HUNG: Duration = Duration::from_secs(10);
+
+/// Where a sandbox has its links to stubs.
+const TOOLS: &str = "/stub/tools";
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// The input ends after so many bytes.
+    InputEnds(usize),
+    /// After so many bytes of the input another run takes the host's lock; then the rest arrives.
+    LockLostInInput(usize),
+    /// The script is killed at its N-th effect, and systemd ends its transient units as it does: only the one with the effect is hit.
+    KilledAt(usize),
+    /// As before, in the middle of the N-th copy.
+    KilledInside(usize),
+    /// The power fails at the N-th effect: everything on the host ends.
+    PowerCutAt(usize),
+    /// The tool fails where its last argument matches the pattern.
+    ToolFails(&'static str, &'static str),
+    /// The same, after it has written half.
+    DiskFull(&'static str, &'static str),
+    /// A file whose path matches the pattern cannot be read.
+    ReadFails(&'static str),
+    /// A tool that asks somebody else fails where the arguments of its call match the pattern; see `stubs/trouble`.
+    CallFails(&'static str, &'static str),
+    /// Such a call is not answered: it ends with its own limit, or when `timeout` ends it.
+    Hangs(&'static str, &'static str),
+    /// The script is killed at the N-th call of a tool that asks somebody else.
+    KilledAtCall(usize),
+}
+
+/// How a step ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Done,
+    Refused(String),
+    Fenced(String),
+    /// The script was killed by the injected fault.
+    Killed,
+}
+
+impl End {
+    /// What it said.
+    pub fn said(&self) -> &str {
+        match self {
+            End::Refused(said) | End::Fenced(said) => said,
+            End::Done | End::Killed => "",
+        }
+    }
+}
+
+/// One host.
+pub struct Sandbox {
+    name: HostName,
+    root: PathBuf,
+    fault: Mutex<Fault>,
+    /// Length of the last command's input.
+    input: AtomicUsize,
+    /// How many times as long as usual everything may take.
+    pub patience: AtomicU32,
+}
+
+impl Sandbox {
+    /// A host that the run [`RUN`] has locked, with an active kubelet of 1.30 and no static pods.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("clusterctl-scripts.").tempdir().expect("a temporary folder can be made");
+        let sandbox = Sandbox {
+            name: "m1".into(),
+            root: folder.keep(),
+            fault: Mutex::new(Fault::None),
+            input: AtomicUsize::new(0),
+            patience: AtomicU32::new(1),
+        };
+        for folder in [
+            "/run",
+            "/proc",
+            "/sys/fs/cgroup",
+            "/var/log/pods",
+            "/etc/kubernetes/manifests",
+            "/etc/systemd/system",
+            "/stub/units",
+            "/stub/pods",
+        ] {
+            std::fs::create_dir_all(sandbox.path(folder)).expect("a folder can be made");
+        }
+        stubs::link_into(&sandbox.path(TOOLS)).expect("links can be made");
+        for tool in ["etcdctl", "kubectl"] {
+            sandbox.link(&format!("/usr/local/bin/{tool}"), &stubs::folder().join(tool));
+        }
+        sandbox.write("/var/lib/clusterctl/lock", &format!("{RUN} me\n"));
+        for (file, text) in [("clock", "1000000000\n"), ("effects", "0\n"), ("groups", ""), ("log", ""), ("rules", ""), ("images", "")] {
+            sandbox.stub(file, text);
+        }
+        sandbox.kubelet("active");
+        sandbox.kubelet_version("v1.30.4");
+        sandbox
+    }
+
+    /// Where a path of the host is.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    /// The same as text, for steps whose paths are data.
+    pub fn at(&self, path: &str) -> String {
+        self.path(path).display().to_string()
+    }
+
+    /// Puts a file there.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+        std::fs::write(path, text).expect("a file can be written");
+    }
+
+    /// Makes a link, with its folders.
+    pub fn link_at(&self, path: &str, target: &str) {
+        let at = self.path(path);
+        std::fs::create_dir_all(at.parent().expect("a path of a host has a folder")).expect("the sandbox is writable");
+        std::os::unix::fs::symlink(target, at).expect("the sandbox is writable");
+    }
+
+    /// Its text, if it is there.
+    pub fn read(&self, path: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(path)).ok()
+    }
+
+    /// The names of everything in a folder, hidden files included, in order.
+    pub fn list(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
+        let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    /// Sets what a stub reads; see `stubs/`.
+    pub fn stub(&self, file: &str, text: &str) {
+        self.write(&format!("/stub/{file}"), text);
+    }
+
+    /// What the tools were asked, a line per call.
+    pub fn log(&self) -> String {
+        self.read("/stub/log").unwrap_or_default()
+    }
+
+    /// The state of the kubelet's unit.
+    pub fn kubelet(&self, state: &str) {
+        self.stub("units/kubelet", &format!("{state}\n"));
+    }
+
+    /// Which kubelet runs.
+    pub fn kubelet_version(&self, version: &str) {
+        self.stub("units/kubelet.MainPID", "4242\n");
+        self.program("/proc/4242/exe", &format!("#!/bin/sh\necho 'Kubernetes {version}'\n"));
+    }
+
+    /// Puts an executable file there.
+    pub fn program(&self, path: &str, text: &str) {
+        self.write(path, text);
+        std::fs::set_permissions(self.path(path), std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
+    }
+
+    fn link(&self, path: &str, target: &Path) {
+        let path = self.path(path);
+        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
+        std::os::unix::fs::symlink(target, path).expect("a link can be made");
+    }
+
+    /// What goes wrong from now on.
+    pub fn inject(&self, fault: Fault) {
+        *self.fault.lock().expect("no case panics") = fault;
+        for file in std::fs::read_dir(self.path("/stub")).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with("fail-")
+                || name.starts_with("hang-")
+                || name.starts_with("kill")
+                || matches!(name.as_str(), "copies" | "calls")
+            {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
+        self.stub("effects", "0\n");
+        match fault {
+            Fault::KilledAt(n) => self.stub("kill-at", &format!("{n} unit whole\n")),
+            Fault::KilledInside(n) => self.stub("kill-at", &format!("{n} unit half\n")),
+            Fault::PowerCutAt(n) => self.stub("kill-at", &format!("{n} power whole\n")),
+            Fault::ToolFails(tool, pattern) => self.stub(&format!("fail-{tool}"), &format!("{pattern} whole\n")),
+            Fault::DiskFull(tool, pattern) => self.stub(&format!("fail-{tool}"), &format!("{pattern} full\n")),
+            Fault::ReadFails(pattern) => self.stub("fail-read", &format!("{pattern}\n")),
+            Fault::CallFails(tool, pattern) => self.stub(&format!("fail-{tool}"), &format!("{pattern}\n")),
+            Fault::Hangs(tool, pattern) => self.stub(&format!("hang-{tool}"), &format!("{pattern}\n")),
+            Fault::KilledAtCall(n) => self.stub("kill-at-call", &format!("{n}\n")),
+            Fault::None | Fault::InputEnds(_) | Fault::LockLostInInput(_) => {}
+        }
+    }
+
+    /// How many bytes of input the last command had.
+    pub fn input_length(&self) -> usize {
+        self.input.load(Ordering::SeqCst)
+    }
+
+    /// Whether the injected end was reached.
+    pub fn was_killed(&self) -> bool {
+        self.path("/stub/killed").exists()
+    }
+
+    /// Carries a step out as the program does, and waits until every unit that it left behind has ended.
+    pub fn apply(&self, step: impl Into<Step>) -> End {
+        let end = self.apply_alone(step);
+        self.settle();
+        end
+    }
+
+    /// The same, beside units of the case that do not end.
+    pub fn apply_alone(&self, step: impl Into<Step>) -> End {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
+        match runtime.block_on(step.into().apply(self, RUN)) {
+            Ok(()) => End::Done,
+            Err(StepError::Refused { status: 137, .. }) => End::Killed,
+            Err(StepError::Refused { said, .. }) => End::Refused(said),
+            Err(StepError::Fenced { said }) => End::Fenced(said),
+            Err(StepError::Host(e)) => End::Refused(format!("{e}")),
+        }
+    }
+
+    /// Runs one command to its end.
+    pub fn output(&self, cmd: Cmd) -> Output {
+        self.carry_out(cmd).expect("the command can be run")
+    }
+
+    /// Waits until no unit runs but the kubelet.
+    pub fn settle(&self) {
+        let begun = Instant::now();
+        let busy = || self.list("/stub/units").iter().any(|u| u.starts_with("clusterctl-"));
+        while busy() && begun.elapsed() < LIMIT && !(self.was_killed() && self.power_was_cut()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn power_was_cut(&self) -> bool {
+        matches!(*self.fault.lock().expect("no case panics"), Fault::PowerCutAt(_))
+    }
+
+    /// Lets the kubelet of the case look at the manifests, as time would.
+    pub fn tick(&self) {
+        self.tool("kubelet");
+    }
+
+    /// The host starts again: nothing runs, memory is empty, and systemd starts the kubelet with what its drop-ins say.
+    pub fn boot(&self) {
+        self.inject(Fault::None);
+        self.end_processes();
+        for folder in ["/run", "/stub/units", "/stub/pods", "/proc", "/sys/fs/cgroup/kubepods"] {
+            let _ = std::fs::remove_dir_all(self.path(folder));
+        }
+        let _ = std::fs::remove_dir_all(self.path("/stub/kubelet.busy"));
+        for folder in ["/run", "/proc", "/stub/units", "/stub/pods"] {
+            std::fs::create_dir_all(self.path(folder)).expect("a folder can be made");
+        }
+        self.stub("rules", "");
+        self.stub("groups", "");
+        self.kubelet_version("v1.30.4");
+        for drop_in in self.list("/etc/systemd/system/kubelet.service.d") {
+            let text = self.read(&format!("/etc/systemd/system/kubelet.service.d/{drop_in}")).unwrap_or_default();
+            for line in text.lines().filter_map(|l| l.strip_prefix("ExecStartPre=-")) {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let _ = self.command(words[0]).args(&words[1..]).status();
+            }
+        }
+        self.kubelet("active");
+        self.tick();
+    }
+
+    fn tool(&self, name: &str) {
+        let _ = self.command(stubs::folder().join(name)).status();
+    }
+
+    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        let path = format!("{}:{}:/usr/sbin:/usr/bin:/sbin:/bin", self.at(TOOLS), stubs::folder().display());
+        command.env_clear().env("PATH", path).env("STUB", self.path("/stub")).env("ROOT", &self.root).process_group(0);
+        command
+    }
+
+    fn end_processes(&self) {
+        for group in self.read("/stub/groups").unwrap_or_default().split_whitespace() {
+            let _ = Command::new("/bin/kill").args(["-KILL", "--", &format!("-{group}")]).stderr(Stdio::null()).status();
+        }
+    }
+
+    fn carry_out(&self, cmd: Cmd) -> std::io::Result<Output> {
+        let root = self.root.display().to_string();
+        note(&cmd.argv);
+        let argv: Vec<String> = cmd.argv.iter().map(|a| rewrite(a, &root)).collect();
+        let fault = *self.fault.lock().expect("no case panics");
+        let input = match cmd.stdin {
+            Stdin::Bytes(bytes) => bytes.expose().to_vec(),
+            Stdin::File { path, offset } => std::fs::read(path)?.split_off(usize::try_from(offset).unwrap_or(usize::MAX)),
+            _ => vec![],
+        };
+        self.input.store(input.len(), Ordering::SeqCst);
+        let (out, err) = (self.path("/stub/stdout"), self.path("/stub/stderr"));
+        let mut command = self.command(&argv[0]);
+        command.args(&argv[1..]).stdin(Stdio::piped()).stdout(std::fs::File::create(&out)?).stderr(std::fs::File::create(&err)?);
+        let mut child = command.spawn()?;
+        writeln!(std::fs::OpenOptions::new().append(true).open(self.path("/stub/groups"))?, "{}", child.id())?;
+        let mut stdin = child.stdin.take().expect("standard input is a pipe");
+        // A script that ends before it has read everything is no fault of the case.
+        match fault {
+            Fault::InputEnds(n) => drop(stdin.write_all(&input[..n.min(input.len())])),
+            Fault::LockLostInInput(n) => {
+                let n = n.min(input.len());
+                let _ = stdin.write_all(&input[..n]);
+                let _ = stdin.flush();
+                // Its first tool is called after its head: it waits for the rest of its input then.
+                let begun = Instant::now();
+                while self.read("/stub/effects").is_none_or(|n| n == "0\n") && begun.elapsed() < LIMIT && child.try_wait()?.is_none() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                self.write("/var/lib/clusterctl/lock", "run2 other\n");
+                let _ = stdin.write_all(&input[n..]);
+            }
+            _ => drop(stdin.write_all(&input)),
+        }
+        drop(stdin);
+        let limit = if matches!(fault, Fault::Hangs(..)) { HUNG } else { LIMIT };
+        let begun = Instant::now();
+        let status = loop {
+            match child.try_wait()? {
+                Some(status) => break status,
+                None if begun.elapsed() > limit => {
+                    self.end_processes();
+                    return Err(std::io::Error::other("the script does not end"));
+                }
+                None => std::thread::sleep(Duration::from_millis(2)),
+            }
+        };
+        let status = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        Ok(Output { status, stdout: std::fs::read(out)?, stderr: std::fs::read(err)? })
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.end_processes();
+        if std::env::var_os("CLUSTERCTL_KEEP").is_none() {
+            let _ = std::fs::remove_dir_all(&self.root);
+        }
+    }
+}
+
+#[async_trait]
+impl Host for Sandbox {
+    fn name(&self) -> &HostName {
+        &self.name
+    }
+
+    async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
+        self.carry_out(cmd.patient(self.patience.load(Ordering::SeqCst))).map_err(|e| HostError::local("the sandbox", e))
+    }
+}

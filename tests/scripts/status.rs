@@ -1,0 +1,25 @@
+//! `status.sh`: what a component answers is told after it had three seconds for a good answer.
+
+use clusterctl::host::Cmd;
+
+use super::pods::{manifest, same};
+use super::sandbox::Sandbox;
+use super::table::Table;
+
+pub fn table(t: &mut Table) {
+    for (what, on_sleep, wanted) in [
+        ("answers 503 once and then 200", "echo 200 >\"$STUB/serves-etcd\"\n", "check etcd 200\n"),
+        ("goes on to answer 503", "", "check etcd 503\n"),
+    ] {
+        t.row(format!("a member of etcd {what} -> {}", wanted.trim_end()), || {
+            let host = Sandbox::new();
+            host.write("/etc/kubernetes/manifests/etcd.yaml", &manifest("etcd", "old", ""));
+            host.tick();
+            host.stub("serves-etcd", "503\n");
+            host.stub("on-sleep", on_sleep);
+            let script = include_str!("../../src/host/remote/status.sh");
+            let out = host.output(Cmd::script(script, ["etcd", "http://127.0.0.1:2381/health"]));
+            same(String::from_utf8_lossy(&out.stdout).as_ref(), wanted, "what it prints")
+        });
+    }
+}

@@ -1,0 +1,204 @@
+//! `unit.sh` and `unit_stop.sh`: a unit that is said to run is enabled, active and listens itself; what hinders it is named.
+
+use clusterctl::step::{Stopped, Unit};
+
+use super::pods::{all, ended, same};
+use super::sandbox::{End, Fault, Sandbox};
+use super::table::Table;
+
+/// A host whose haproxy comes up and listens when it is started or restarted.
+fn host() -> Sandbox {
+    let host = Sandbox::new();
+    host.stub("units/haproxy", "inactive\n");
+    host.stub("units/haproxy.UnitFileState", "disabled\n");
+    host.stub("units/haproxy.NeedDaemonReload", "yes\n");
+    let starts = "for u in $names; do echo active >\"$STUB/units/$u\"; done; echo 'LISTEN 0 9 *:6443 *:* users:((\"haproxy\",pid=88,fd=7))' >\"$STUB/listens\"\n";
+    for how in ["restart", "reload-or-restart"] {
+        host.stub(&format!("on-{how}"), starts);
+    }
+    host.stub("ss.script", "[ ! -e \"$STUB/listens\" ] || /bin/cat \"$STUB/listens\"\n");
+    process(&host, 88, "haproxy.service");
+    host
+}
+
+/// A process in the cgroup of a unit.
+fn process(host: &Sandbox, pid: u32, unit: &str) {
+    host.write(&format!("/proc/{pid}/cgroup"), &format!("0::/system.slice/{unit}\n"));
+    host.write(&format!("/proc/{pid}/comm"), "haproxy\n");
+}
+
+fn haproxy(reload: bool) -> Unit {
+    Unit { port: Some(6443), reload, ..Unit::new("haproxy", "digest".into()) }
+}
+
+fn stamp(host: &Sandbox) -> Option<String> {
+    host.read("/var/lib/clusterctl/units/haproxy")
+}
+
+fn runs(host: &Sandbox) -> Result<(), String> {
+    same(host.read("/stub/units/haproxy"), Some("active\n".into()), "its state")?;
+    same(host.read("/stub/units/haproxy.UnitFileState"), Some("enabled\n".into()), "at boot")?;
+    same(stamp(host), Some("digest\n".into()), "its stamp")
+}
+
+/// It ended so, and a later plan sees that the unit was not started with its files.
+fn failed(host: &Sandbox, end: &End, words: &str) -> Result<(), String> {
+    all(host, [ended(end, words), same(stamp(host), None, "its stamp")])
+}
+
+pub fn table(t: &mut Table) {
+    starts(t);
+    stops(t);
+}
+
+fn starts(t: &mut Table) {
+    for reload in [false, true] {
+        t.row(format!("start, reload is enough: {reload} -> it is enabled, active and listens, and systemd has read its file"), || {
+            let host = host();
+            let end = host.apply(haproxy(reload));
+            let read = host.log().contains("systemctl daemon-reload");
+            all(&host, [ended(&end, "done"), runs(&host), same(read, true, "daemon-reload")])
+        });
+    }
+    for what in ["daemon-reload*", "enable*", "restart*"] {
+        t.row(format!("start: systemctl {what} fails -> the step fails in its words, and the next run ends the work"), || {
+            let host = host();
+            host.inject(Fault::CallFails("systemctl", what));
+            let end = host.apply(haproxy(false));
+            failed(&host, &end, "systemctl: it fails")?;
+            host.inject(Fault::None);
+            let next = host.apply(haproxy(false));
+            all(&host, [ended(&next, "done"), runs(&host)])
+        });
+    }
+    t.row("start: systemctl restart hangs -> the step ends and names it", || {
+        let host = host();
+        host.inject(Fault::Hangs("systemctl", "restart*"));
+        let end = host.apply(haproxy(false));
+        failed(&host, &end, "systemctl did not end within 190 s")
+    });
+    t.row("start: it does not come up, and its journal is silent -> the step says in which state it is", || {
+        let host = host();
+        host.stub("on-restart", "echo activating >\"$STUB/units/haproxy\"");
+        let end = host.apply(haproxy(false));
+        failed(&host, &end, "haproxy is not active after 30 s: it is activating")
+    });
+    t.row("start: it listens nowhere -> it is restarted once more, and the step fails", || {
+        let host = host();
+        host.stub("ss.script", "");
+        let end = host.apply(haproxy(true));
+        all(&host, [same(host.log().contains("systemctl restart haproxy"), true, "restarted")])?;
+        failed(&host, &end, "haproxy does not listen on port 6443")
+    });
+    t.row("start: a reload is refused what a start is given -> it is restarted, and runs", || {
+        let host = host();
+        host.stub("on-reload-or-restart", "echo active >\"$STUB/units/haproxy\"");
+        let end = host.apply(haproxy(true));
+        all(&host, [ended(&end, "done"), runs(&host)])
+    });
+    for (what, unit) in [("a process of the same name, which is not the unit's", "docker-1234.scope"), ("another unit", "nginx.service")] {
+        t.row(format!("start: {what} listens on its port -> the step fails"), || {
+            let host = host();
+            process(&host, 88, unit);
+            let end = host.apply(haproxy(true));
+            failed(&host, &end, "haproxy does not listen on port 6443")
+        });
+    }
+    for (what, wanted) in
+        [("does not answer", "containerd does not answer on its socket"), ("hangs", "containerd does not answer on its socket")]
+    {
+        t.row(format!("start: containerd is active and {what} -> the step fails"), || {
+            let host = host();
+            host.stub("on-restart", "echo active >\"$STUB/units/containerd\"");
+            host.inject(if what == "hangs" { Fault::Hangs("ctr", "*") } else { Fault::CallFails("ctr", "*") });
+            let end = host.apply(Unit::new("containerd", "digest".into()));
+            all(&host, [ended(&end, wanted), same(host.read("/var/lib/clusterctl/units/containerd"), None, "its stamp")])
+        });
+    }
+    t.row("start: an installation that was interrupted left a mask -> it is taken away first", || {
+        let host = host();
+        std::fs::create_dir_all(host.path("/run/systemd/system")).map_err(|e| e.to_string())?;
+        let _ = std::os::unix::fs::symlink("/dev/null", host.path("/run/systemd/system/haproxy.service"));
+        let end = host.apply(haproxy(false));
+        let log = host.log();
+        let at = |what: &str| log.lines().position(|l| l.contains(what));
+        let first = at("systemctl unmask -q --runtime haproxy").is_some_and(|u| Some(u) < at("systemctl restart"));
+        all(&host, [ended(&end, "done"), same(first, true, "unmasked first")])
+    });
+    type At = fn(usize) -> Fault;
+    let kinds: [(&str, At); 2] = [("an effect", Fault::KilledAt), ("a call", Fault::KilledAtCall)];
+    for (what, fault) in kinds {
+        t.sweep(format!("start: killed at {what} -> no stamp without a start, and the next run ends the work"), 1, |n| {
+            let host = host();
+            host.inject(fault(n));
+            host.apply(haproxy(false));
+            host.was_killed().then(|| {
+                let started = host.log().contains("systemctl restart");
+                same(started || stamp(&host).is_none(), true, "no stamp without a start")?;
+                host.inject(Fault::None);
+                let end = host.apply(haproxy(false));
+                all(&host, [ended(&end, "done"), runs(&host)])
+            })
+        });
+    }
+    t.row("start: the disk is full for the stamp -> the step fails", || {
+        let host = host();
+        host.inject(Fault::ToolFails("mv", "*/units/haproxy"));
+        let end = host.apply(haproxy(false));
+        failed(&host, &end, "No space left")
+    });
+}
+
+/// A host whose haproxy runs, by us.
+fn running() -> Sandbox {
+    let host = host();
+    host.stub("units/haproxy", "active\n");
+    host.stub("units/haproxy.UnitFileState", "enabled\n");
+    host.write("/var/lib/clusterctl/units/haproxy", "digest\n");
+    host
+}
+
+fn stops(t: &mut Table) {
+    let stopped = |host: &Sandbox| {
+        same(host.read("/stub/units/haproxy.UnitFileState"), Some("disabled\n".into()), "at boot")?;
+        same(host.log().contains("systemctl disable -q --now haproxy"), true, "stopped")?;
+        same(stamp(host), None, "its stamp")
+    };
+    t.row("stop -> it is stopped, does not start at boot, and its stamp is gone", || {
+        let host = running();
+        let end = host.apply(Stopped { name: "haproxy" });
+        all(&host, [ended(&end, "done"), stopped(&host)])
+    });
+    t.row("stop: its file is gone, so that it cannot be disabled -> it is stopped", || {
+        let host = running();
+        host.stub("units/haproxy.UnitFileState", "\n");
+        host.inject(Fault::CallFails("systemctl", "disable*"));
+        let end = host.apply(Stopped { name: "haproxy" });
+        all(
+            &host,
+            [ended(&end, "done"), same(host.log().contains("systemctl stop haproxy"), true, "stopped"), same(stamp(&host), None, "stamp")],
+        )
+    });
+    t.row("stop: it can be stopped and not disabled -> the step fails and says so", || {
+        let host = running();
+        host.inject(Fault::CallFails("systemctl", "disable*"));
+        let end = host.apply(Stopped { name: "haproxy" });
+        all(&host, [ended(&end, "it would start at the next boot"), same(stamp(&host).is_some(), true, "its stamp stays")])
+    });
+    t.row("stop: systemctl hangs -> the step ends and names it", || {
+        let host = running();
+        host.inject(Fault::Hangs("systemctl", "*haproxy"));
+        let end = host.apply(Stopped { name: "haproxy" });
+        all(&host, [ended(&end, "systemctl did not end within"), same(stamp(&host).is_some(), true, "its stamp stays")])
+    });
+    t.sweep("stop: killed at a call -> the next run ends the work", 1, |n| {
+        let host = running();
+        host.inject(Fault::KilledAtCall(n));
+        host.apply(Stopped { name: "haproxy" });
+        host.was_killed().then(|| {
+            host.inject(Fault::None);
+            let end = host.apply(Stopped { name: "haproxy" });
+            all(&host, [ended(&end, "done"), stopped(&host)])
+        })
+    });
+}
