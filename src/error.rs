@@ -17,6 +17,24 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The exit code of a run with these failures: the one that all of them have in common, or `Failed` if they differ. Without failures it is `Done`.
+    pub fn of(failures: &[Failure]) -> Exit {
+        let mut exits = failures.iter().map(Failure::exit);
+        let Some(first) = exits.next() else { return Exit::Done };
+        if exits.all(|e| e == first) { first } else { Exit::Failed }
+    }
+
+    /// The exit code of a run that has changed hosts and failed on some. A host that was lost meanwhile is a failure of the run, because the other
+    /// hosts are changed.
+    pub fn after_changes(failures: &[Failure]) -> Exit {
+        match Exit::of(failures) {
+            Exit::Unreachable => Exit::Failed,
+            other => other,
+        }
+    }
+}
+
 /// One failure: host, phase and step say where, the source says why, the hint what to do next.
 #[derive(Debug, thiserror::Error)]
 #[error("{host}: {step}")]
@@ -113,4 +131,24 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = e.source();
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(source: StepError) -> Failure {
+        Failure { host: "m1".into(), phase: "hosts".into(), step: "write files".into(), place: None, source }
+    }
+
+    #[test]
+    fn failures_give_the_exit_code_that_they_have_in_common() {
+        let away = || failure(StepError::Host(HostError::Timeout { limit: std::time::Duration::from_secs(20) }));
+        let refused = || failure(StepError::Refused { status: 1, said: "no".into() });
+        assert_eq!(Exit::of(&[]), Exit::Done);
+        assert_eq!(Exit::of(&[away(), away()]), Exit::Unreachable);
+        assert_eq!(Exit::of(&[away(), refused()]), Exit::Failed);
+        assert_eq!(Exit::after_changes(&[away()]), Exit::Failed);
+        assert_eq!(Exit::after_changes(&[failure(StepError::Fenced { said: "run b holds the lock".into() })]), Exit::Locked);
+    }
 }

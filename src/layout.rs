@@ -8,6 +8,8 @@ pub const KUBERNETES_DIR: &str = "/etc/kubernetes";
 pub const PKI_DIR: &str = "/etc/kubernetes/pki";
 pub const ETCD_PKI_DIR: &str = "/etc/kubernetes/pki/etcd";
 pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
+/// Static pods of a control plane besides etcd; the manifest of each is `<name>.yaml` in that folder.
+pub const CONTROL_PLANE_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 pub const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
 pub const CONTROLLER_MANAGER_CONF: &str = "/etc/kubernetes/controller-manager.conf";

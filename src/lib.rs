@@ -2,7 +2,7 @@
 //!
 //! A cluster is one ordered page of steps ([`plan::cluster`]). Every converging verb observes all hosts ([`facts`]), lays the page against
 //! the facts and drops what holds ([`plan::Plan::of`]), shows the rest, runs exactly that ([`run`]), and observes again: done means that the
-//! next plan is empty. The flow stands in `cli/operate.rs`.
+//! next plan is empty. The flow is in `cli/operation.rs`.
 //!
 //! Code map, in reading order:
 //! - [`inventory`]: the operator's file; types, parsing with positions, every fault at once.

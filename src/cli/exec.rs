@@ -87,10 +87,10 @@ async fn everywhere(session: &Session, args: &Args) -> Exit {
         report.result(&json!({"results": results}), "");
     }
     report.failures(&failures);
-    match failures.iter().map(Failure::exit).max() {
-        Some(Exit::Unreachable) => Exit::Unreachable,
-        Some(_) => Exit::Failed,
-        None => exit,
+    match (exit, Exit::of(&failures)) {
+        (commands, Exit::Done) => commands,
+        (Exit::Done, hosts) => hosts,
+        _ => Exit::Failed,
     }
 }
 

@@ -1,7 +1,7 @@
 //! `clusterctl init`.
 
 use super::Call;
-use super::operate::converge;
+use super::converge::converge;
 use crate::error::Exit;
 use crate::plan::Goal;
 

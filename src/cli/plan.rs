@@ -1,7 +1,7 @@
 //! `clusterctl plan`.
 
 use super::Call;
-use super::operate::preview;
+use super::converge::preview;
 use crate::error::Exit;
 use crate::plan::Goal;
 

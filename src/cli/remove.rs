@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Call;
 use super::args::duration;
-use super::operate::converge;
+use super::converge::converge;
 use crate::error::Exit;
 use crate::plan::goal::{Goal, Leaving};
 

@@ -1,10 +1,12 @@
 //! `clusterctl reset`.
 
+use serde_json::json;
+
 use super::Call;
-use super::operate::{carry_out, refuse, shown};
+use super::operation::{self, Operation, Proposal};
 use super::report::plural;
 use super::session::{Reach, Session};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::plan::blockers::leaving;
@@ -25,59 +27,62 @@ pub struct Args {
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Exit {
-    let session = match Session::open(call, Reach::Everyone).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    match flow(&session, call, args).await {
-        Ok(exit) | Err(exit) => exit,
+    operation::run(&Reset { keep_software: args.keep_software }, call, Reach::Everyone).await
+}
+
+struct Reset {
+    keep_software: bool,
+}
+
+impl Operation for Reset {
+    /// The hosts that are reset: those of `--limit` that answer.
+    type Aim = Vec<HostName>;
+
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Exit> {
+        let observed = session.observe(&[], &[]).await;
+        let facts = observed.facts;
+        let failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
+        let hosts: Vec<HostName> = session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect();
+        let found = leaving::of_reset(&session.inventory, &facts, &session.selected, &hosts);
+        if !found.is_empty() {
+            session.report.blockers(&found);
+            return Err(Exit::Refused);
+        }
+        Ok(Proposal { plan: self.plan(session, &facts, &hosts), facts, failures, aim: hosts })
+    }
+
+    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Self::Aim>) -> Result<bool, Exit> {
+        let report = &session.report;
+        report.say(&proposal.plan);
+        let (name, hosts) = (&session.inventory.cluster.name, &proposal.aim);
+        if session.selected.len() == session.inventory.hosts.len() {
+            let from = plural(hosts.len(), "host");
+            return report.confirm_by_name(&format!("remove cluster {name} from {from}? All of its data is deleted."), name);
+        }
+        report.confirm(&format!("remove cluster {name} from {}?", hosts.join(", ")))
+    }
+
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        let (report, hosts) = (&session.report, proposal.aim);
+        let failures: Vec<Failure> = proposal.failures.into_iter().chain(broken).collect();
+        if !failures.is_empty() {
+            report.failures(&failures);
+            return Ok(Exit::after_changes(&failures));
+        }
+        let left = self.plan(session, &session.observe(&[], &[]).await.facts, &hosts);
+        if left.is_empty() {
+            report.result(&json!({"result": "clean", "hosts": hosts}), format!("{} host(s) are clean", hosts.len()));
+            return Ok(Exit::Done);
+        }
+        report.note("not everything is gone; what is left:");
+        report.result(&json!({"result": "remains", "plan": &left}), &left);
+        Ok(Exit::Failed)
     }
 }
 
-async fn flow(session: &Session, call: &Call, args: &Args) -> Result<Exit, Exit> {
-    let report = &session.report;
-    let observed = session.observe(&[], &[]).await;
-    let facts = observed.facts;
-    let mut failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
-    let leaving_hosts: Vec<HostName> = session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect();
-    let found = leaving::of_reset(&session.inventory, &facts, &session.selected, &leaving_hosts);
-    if !found.is_empty() {
-        refuse(session, &found);
-        return Err(Exit::Refused);
+impl Reset {
+    fn plan(&self, session: &Session, facts: &Facts, leaving: &[HostName]) -> Plan {
+        let inputs = reset::Inputs { inv: &session.inventory, facts, leaving, keep_software: self.keep_software };
+        Plan::of(&reset::page(&inputs), facts).0
     }
-    let plan = plan_of(session, args, &facts, &leaving_hosts);
-    if let Some(exit) = shown(session, call, &plan, &failures) {
-        return Ok(exit);
-    }
-    report.say(&plan);
-    let (name, hosts) = (&session.inventory.cluster.name, plural(leaving_hosts.len(), "host"));
-    let agreed = if session.selected.len() == session.inventory.hosts.len() {
-        report.confirm_by_name(&format!("remove cluster {name} from {hosts}? All of its data is deleted."), name)
-    } else {
-        report.confirm(&format!("remove cluster {name} from {}?", leaving_hosts.join(", ")))
-    };
-    if !agreed? {
-        report.note("nothing was changed");
-        return Ok(Exit::Interrupted);
-    }
-    failures.extend(carry_out(session, call, &plan, &facts).await?);
-    if !failures.is_empty() {
-        report.failures(&failures);
-        return Ok(Exit::Failed);
-    }
-    let facts = session.observe(&[], &[]).await.facts;
-    let left = plan_of(session, args, &facts, &leaving_hosts);
-    if left.is_empty() {
-        report
-            .result(&serde_json::json!({"result": "clean", "hosts": leaving_hosts}), format!("{} host(s) are clean", leaving_hosts.len()));
-        return Ok(Exit::Done);
-    }
-    report.note("not everything is gone; what is left:");
-    report.result(&serde_json::json!({"result": "remains", "plan": &left}), &left);
-    Ok(Exit::Failed)
-}
-
-fn plan_of(session: &Session, args: &Args, facts: &Facts, leaving: &[HostName]) -> Plan {
-    let inputs = reset::Inputs { inv: &session.inventory, facts, leaving, keep_software: args.keep_software };
-    Plan::of(&reset::page(&inputs), facts).0
 }

@@ -1,16 +1,18 @@
 //! `clusterctl token`: bootstrap tokens, by which machines come into the cluster.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Call;
 use super::args::duration;
-use super::operate::{carry_out, random_text, shown};
-use super::session::{Observed, Reach, Session};
-use crate::error::Exit;
+use super::operation::{self, Operation, Proposal};
+use super::session::{Reach, Session};
+use super::{Call, random};
+use crate::error::{Exit, Failure};
+use crate::facts::Facts;
 use crate::facts::cluster::TOKENS;
 use crate::host::Secret;
 use crate::plan::{Part, Phase, Plan, Track, Width};
@@ -98,84 +100,80 @@ fn id(text: &str) -> Result<String, String> {
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Exit {
-    let result = match &args.verb {
-        Verb::Create(args) => create(call, args).await,
-        Verb::List(_) => list(call).await,
-        Verb::Delete(args) => delete(call, args).await,
-    };
-    match result {
-        Ok(exit) | Err(exit) => exit,
+    match &args.verb {
+        Verb::Create(args) => operation::run(args, call, Reach::Masters).await,
+        Verb::List(_) => list(call).await.unwrap_or_else(|exit| exit),
+        Verb::Delete(args) => operation::run(args, call, Reach::Masters).await,
     }
 }
 
-/// Opens the cluster, which must answer.
-async fn cluster(call: &Call) -> Result<(Session, Observed), Exit> {
-    let session = Session::open(call, Reach::Masters).await?;
-    let observed = session.observe(&[], &[]).await;
-    if observed.facts.cluster.is_some() {
-        return Ok((session, observed));
-    }
-    session.report.failures(&session.unreachable());
-    session.report.failures(&observed.failures);
-    if !observed.api_failed {
-        session.report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
-    }
-    Err(Exit::Failed)
-}
-
-/// Carries out one step through the master that answered.
-async fn one(call: &Call, session: &Session, observed: &Observed, step: impl Fn(std::net::IpAddr) -> Step) -> Result<Option<Exit>, Exit> {
-    let facts = &observed.facts;
+/// The plan of one step on the control plane that answered.
+fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Exit> {
     let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or(Exit::Failed)?;
     let track = Track { host: via.name.clone(), prelude: vec![], steps: vec![step(via.node_address())] };
-    let (plan, _) = Plan::of(&vec![Phase { part: Part::Other, name: "tokens", width: Width::One, tracks: vec![track] }], facts);
-    if let Some(exit) = shown(session, call, &plan, &[]) {
-        return Ok(Some(exit));
-    }
-    let failures = carry_out(session, call, &plan, facts).await?;
-    session.report.failures(&failures);
-    if failures.is_empty() { Ok(None) } else { Err(Exit::Failed) }
+    let page = vec![Phase { part: Part::Other, name: "tokens", width: Width::One, tracks: vec![track] }];
+    let plan = Plan::of(&page, &facts).0;
+    Ok(Proposal { plan, facts, failures: vec![], aim })
 }
 
-async fn create(call: &Call, args: &Create) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call).await?;
-    let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let (id, secret) = (random_text(6, alphabet), random_text(16, alphabet));
-    let expires = if args.ttl.is_zero() { String::new() } else { format!("{:.0}", Timestamp::now() + args.ttl) };
-    let (usages, groups): (Vec<&str>, Vec<&str>) =
-        (args.usages.iter().map(String::as_str).collect(), args.groups.iter().map(String::as_str).collect());
-    let object = bootstrap_token_for(&id, &secret, &expires, &args.description, &usages, &groups);
-    let object: Secret = object.to_string().into();
-    let step = |address| Token { address, id: id.clone(), object: object.clone(), purpose: Purpose::Operator }.into();
-    if let Some(exit) = one(call, &session, &observed, step).await? {
-        return Ok(exit);
+/// A token that is being created.
+struct NewToken {
+    id: String,
+    secret: String,
+    /// When it expires, as RFC 3339; empty: never.
+    expires: String,
+}
+
+impl Operation for Create {
+    type Aim = NewToken;
+
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<NewToken>, Exit> {
+        let observed = operation::observe_api(session, &[]).await?;
+        let (id, secret) = (random::text(6, random::TOKEN), random::text(16, random::TOKEN));
+        let expires = if self.ttl.is_zero() { String::new() } else { format!("{:.0}", Timestamp::now() + self.ttl) };
+        let (usages, groups): (Vec<&str>, Vec<&str>) =
+            (self.usages.iter().map(String::as_str).collect(), self.groups.iter().map(String::as_str).collect());
+        let object = bootstrap_token_for(&id, &secret, &expires, &self.description, &usages, &groups);
+        let object: Secret = object.to_string().into();
+        let step = |address| Token { address, id: id.clone(), object: object.clone(), purpose: Purpose::Operator }.into();
+        one_step(session, observed.facts, NewToken { id: id.clone(), secret, expires }, step)
     }
-    let token = format!("{id}.{secret}");
-    let join = join_command(&session, &observed, &token);
-    let value = json!({"token": token, "id": id, "expires": expires, "joinCommand": join});
-    let text = match (args.raw, args.print_join_command, join) {
-        (false, true, Some(join)) => join,
-        (false, true, None) => {
-            session.report.error("the cluster's CA certificate could not be read on a control-plane host", Some("see `clusterctl plan`"));
-            return Err(Exit::Failed);
+
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<NewToken>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        let report = &session.report;
+        report.failures(&broken);
+        if !broken.is_empty() {
+            return Err(Exit::after_changes(&broken));
         }
-        (true, ..) => token,
-        _ => format!("{token}\n{}", if expires.is_empty() { "good for ever".into() } else { format!("good until {expires}") }),
-    };
-    session.report.result(&value, text);
-    Ok(Exit::Done)
+        let NewToken { id, secret, expires } = proposal.aim;
+        let token = format!("{id}.{secret}");
+        let join = join_command(session, &proposal.facts, &token);
+        let value = json!({"token": token, "id": id, "expires": expires, "joinCommand": join});
+        let text = match (self.raw, self.print_join_command, join) {
+            (false, true, Some(join)) => join,
+            (false, true, None) => {
+                report.error("the cluster's CA certificate could not be read on a control-plane host", Some("see `clusterctl plan`"));
+                return Err(Exit::Failed);
+            }
+            (true, ..) => token,
+            _ => format!("{token}\n{}", if expires.is_empty() { "good for ever".into() } else { format!("good until {expires}") }),
+        };
+        report.result(&value, text);
+        Ok(Exit::Done)
+    }
 }
 
 /// What a worker runs; the pin ties it to this cluster's CA.
-fn join_command(session: &Session, observed: &Observed, token: &str) -> Option<String> {
+fn join_command(session: &Session, facts: &Facts, token: &str) -> Option<String> {
     let path = format!("{}/ca.crt", layout::PKI_DIR);
-    let pem = session.inventory.control_planes().find_map(|m| observed.facts.host(&m.name).content(&path))?;
+    let pem = session.inventory.control_planes().find_map(|m| facts.host(&m.name).content(&path))?;
     let pin = pki::public_key_pin(pem)?;
     Some(format!("kubeadm join {} --token {token} --discovery-token-ca-cert-hash sha256:{pin}", session.inventory.endpoint_authority()))
 }
 
 async fn list(call: &Call) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call).await?;
+    let session = Session::open(call, Reach::Masters).await?;
+    let observed = operation::observe_api(&session, &[]).await?;
     let rows: Vec<Row> =
         observed.lists.get(TOKENS).into_iter().flat_map(|v| v["items"].as_array().into_iter().flatten()).map(Row::of).collect();
     let values: Vec<Value> = rows.iter().map(Row::value).collect();
@@ -214,18 +212,26 @@ impl Row {
     }
 }
 
-async fn delete(call: &Call, args: &Delete) -> Result<Exit, Exit> {
-    let (session, observed) = cluster(call).await?;
-    let known = observed.facts.cluster.iter().flat_map(|c| &c.tokens).collect::<Vec<_>>();
-    let unknown: Vec<&str> = args.ids.iter().filter(|id| !known.contains(id)).map(String::as_str).collect();
-    if !unknown.is_empty() {
-        session.report.error(format!("no such token: {}", unknown.join(", ")), Some("see them with `clusterctl token list`"));
-        return Err(Exit::Failed);
+impl Operation for Delete {
+    type Aim = ();
+
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<()>, Exit> {
+        let facts = operation::observe_api(session, &[]).await?.facts;
+        let known: Vec<&String> = facts.cluster.iter().flat_map(|c| &c.tokens).collect();
+        let unknown: Vec<&str> = self.ids.iter().filter(|id| !known.contains(id)).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            session.report.error(format!("no such token: {}", unknown.join(", ")), Some("see them with `clusterctl token list`"));
+            return Err(Exit::Failed);
+        }
+        one_step(session, facts, (), |address| TokensGone { address, ids: Ids::These(self.ids.clone()) }.into())
     }
-    let step = |address| TokensGone { address, ids: Ids::These(args.ids.clone()) }.into();
-    if let Some(exit) = one(call, &session, &observed, step).await? {
-        return Ok(exit);
+
+    async fn ended(&self, session: &Session, _call: &Call, _proposal: Proposal<()>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        session.report.failures(&broken);
+        if !broken.is_empty() {
+            return Err(Exit::after_changes(&broken));
+        }
+        session.report.result(&json!({"deleted": self.ids}), format!("deleted {}", self.ids.join(", ")));
+        Ok(Exit::Done)
     }
-    session.report.result(&json!({"deleted": args.ids}), format!("deleted {}", args.ids.join(", ")));
-    Ok(Exit::Done)
 }

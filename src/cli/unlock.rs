@@ -49,11 +49,7 @@ async fn everywhere(session: &Session, dry_run: bool) -> Exit {
     }
     session.report.result(&json!({"locks": said}), lines.join("\n"));
     session.report.failures(&failures);
-    match failures.iter().map(Failure::exit).max() {
-        Some(exit) => exit,
-        None if busy => Exit::Locked,
-        None => Exit::Done,
-    }
+    if failures.is_empty() && busy { Exit::Locked } else { Exit::of(&failures) }
 }
 
 /// What the script's answer means.

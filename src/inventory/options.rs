@@ -22,10 +22,10 @@ pub struct ControlPlane {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ApiServer {
-    /// Flags added to or replacing ours, without leading dashes.
+    /// Flags without dashes, values as text. Flags that clusterctl sets itself are refused with the reason.
     #[schemars(example = schema::flags_example())]
     pub extra_args: BTreeMap<String, String>,
-    /// More names and addresses in the serving certificate.
+    /// Additional names and addresses in the serving certificate.
     #[serde(rename = "certSANs")]
     #[schemars(example = schema::list("k8s.example.org"))]
     pub cert_sans: Vec<String>,
@@ -35,77 +35,76 @@ pub struct ApiServer {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Component {
-    /// Flags added to or replacing ours, without leading dashes.
+    /// Flags without dashes, values as text. Flags that clusterctl sets itself are refused with the reason.
     #[schemars(example = schema::flags_example())]
     pub extra_args: BTreeMap<String, String>,
 }
 
-/// Timings of the active-standby election of scheduler and controller-manager.
-/// `leaseDuration > renewDeadline > retryPeriod`. Upstream's defaults are written as no flag at all.
+/// Timings of the leader election of schedulers and controller managers.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LeaderElection {
-    /// How long a standby waits after the leader's last renewal before it takes over.
+    /// How long another instance waits before it takes over; longer than `renewDeadline`.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub lease_duration: Duration,
-    /// How long the leader tries to renew before it gives up leading.
+    /// How long the leader tries to renew; longer than 1.2 × `retryPeriod`.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub renew_deadline: Duration,
-    /// How often leader and standbys try.
+    /// How often all instances try to become or stay the leader.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub retry_period: Duration,
 }
 
-/// etcd: stacked on the control-plane hosts unless hosts have role `etcd` or `external` is given.
+/// etcd. It runs on the control planes, unless hosts have the role `etcd` or `etcd.external` is set.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Etcd {
-    /// Image tag in place of the one that belongs to the Kubernetes version.
+    /// Image tag of etcd; the default belongs to the Kubernetes version.
     #[schemars(example = &"3.6.8-0")]
     pub image_tag: Option<String>,
-    /// Flags added to or replacing ours, without leading dashes.
+    /// Flags without dashes, values as text.
     pub extra_args: BTreeMap<String, String>,
-    /// An etcd that someone else runs.
+    /// An etcd that clusterctl does not manage.
     pub external: Option<ExternalEtcd>,
 }
 
-/// An etcd that someone else runs.
+/// An etcd that clusterctl does not manage.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExternalEtcd {
-    /// `https://host:2379`, one or more.
+    /// URLs of the members.
     #[schemars(length(min = 1), example = schema::list("https://192.0.2.41:2379"))]
     pub endpoints: Vec<String>,
-    /// Certificate authority: a file on the operator's machine, relative to the inventory.
+    /// Certificate authority: a file on this machine, relative to the inventory.
     pub ca_file: String,
-    /// Client certificate: a file on the operator's machine, relative to the inventory.
+    /// Client certificate: a file on this machine, relative to the inventory.
     pub cert_file: String,
-    /// Its key: a file on the operator's machine, relative to the inventory.
+    /// Key of the client certificate: a file on this machine, relative to the inventory.
     pub key_file: String,
 }
 
-/// The kubelet.
+/// Options of all kubelets.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Kubelet {
-    /// KubeletConfiguration fields merged over ours (kubelet.config.k8s.io/v1beta1).
+    /// KubeletConfiguration fields that override those of clusterctl; `null` removes a field.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub config: serde_json::Map<String, serde_json::Value>,
-    /// Command-line flags, without leading dashes.
+    /// Flags without dashes; values have no spaces and quotes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra_args: BTreeMap<String, String>,
 }
 
-/// Add-ons.
+/// What is installed in the cluster besides the control plane.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Addons {
     pub kube_proxy: KubeProxy,
     pub core_dns: CoreDns,
-    /// More manifests: files (relative to the inventory) or http(s) URLs, applied in order after the CNI.
+    /// Additional manifests: files (relative to the inventory) or URLs, applied in order after the CNI.
     pub manifests: Vec<String>,
 }
 
@@ -113,9 +112,9 @@ pub struct Addons {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct KubeProxy {
-    /// Whether kube-proxy is installed; some CNIs take its place.
+    /// Whether kube-proxy is installed; some CNIs replace it.
     pub enabled: bool,
-    /// KubeProxyConfiguration fields merged over ours (kubeproxy.config.k8s.io/v1alpha1).
+    /// KubeProxyConfiguration fields that override those of clusterctl.
     pub config: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -125,9 +124,9 @@ pub struct KubeProxy {
 pub struct CoreDns {
     /// Whether CoreDNS is installed.
     pub enabled: bool,
-    /// Image tag in place of the one that belongs to the Kubernetes version.
+    /// Image tag of CoreDNS; the default belongs to the Kubernetes version.
     pub image_tag: Option<String>,
-    /// Whether `init` waits until its pods are ready.
+    /// Whether a run waits until the pods of CoreDNS are ready.
     pub wait: bool,
 }
 
@@ -135,9 +134,9 @@ pub struct CoreDns {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Containerd {
-    /// `systemd` or `cgroupfs`, for containerd and the kubelet alike.
+    /// Cgroup driver of containerd and the kubelet.
     pub cgroup_driver: CgroupDriver,
-    /// Let containers keep their parent's OOM score where lowering it is not permitted (hosts that are containers themselves).
+    /// Whether the OOM score of containers is limited to that of containerd, which hosts need that are containers themselves.
     pub restrict_oom_score_adj: bool,
 }
 
@@ -153,31 +152,30 @@ pub enum CgroupDriver {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Artifacts {
-    /// Root of the official download site's layout: `<root>/release/vX.Y.Z/bin/linux/<arch>/kubelet` with `.sha256` beside.
-    /// http(s) URL, or a folder on the operator's machine (relative to the inventory): then binaries are uploaded over SSH.
+    /// URL of the download site or of a mirror with its layout, `release/vX.Y.Z/bin/linux/<arch>/kubelet` with `.sha256` beside it.
+    /// `validate` also accepts a folder, which this version does not implement.
     #[schemars(example = &"https://dl.k8s.io", example = &"/srv/mirror")]
     pub binaries: String,
-    /// Registry (and path) of the control-plane images; by default upstream's of that version.
+    /// Registry and path of all Kubernetes images; the default is that of the Kubernetes project.
     #[schemars(example = &"registry.example.org:5000/kubernetes")]
     pub image_repository: Option<String>,
-    /// Registries reached by plain HTTP or through a mirror: registry name to mirror URLs, tried in order.
+    /// For each registry a list of URLs that are tried in order.
     #[schemars(example = schema::mirrors_example())]
     pub registry_mirrors: BTreeMap<String, Vec<String>>,
-    /// Whether packages (containerd, runc, CNI plugins, haproxy, ...) are installed by the host's package manager.
-    /// With false they must be there already.
+    /// Whether packages are installed by apt. If `false`, they must be installed already, with the CNI plugins in `/opt/cni/bin`.
     pub packages: bool,
 }
 
-/// An existing PKI, and lifetimes.
+/// An existing PKI, the algorithm of keys, and the lifetime of certificates.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct PkiOptions {
-    /// Folder on the operator's machine (relative to the inventory) holding any of ca.crt/ca.key, front-proxy-ca.crt/.key,
-    /// etcd/ca.crt/.key, sa.key/.pub.
+    /// Folder on this machine, relative to the inventory, with any of `ca`, `front-proxy-ca`, `etcd/ca` (`.crt` and `.key`) and `sa.key`,
+    /// `sa.pub`.
     pub existing: Option<String>,
-    /// Key algorithm of new keys.
+    /// Algorithm of new keys.
     pub algorithm: KeyAlgorithm,
-    /// Lifetime of leaf certificates.
+    /// Lifetime of new certificates.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub certificate_validity: Duration,
@@ -185,7 +183,7 @@ pub struct PkiOptions {
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub ca_validity: Duration,
-    /// Leaf certificates with less than this left are renewed by any converging verb.
+    /// Certificates that expire within this time are renewed, but not before two thirds of their lifetime are over.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub renew_before: Duration,
@@ -206,33 +204,33 @@ pub enum KeyAlgorithm {
     EcdsaP384,
 }
 
-/// How hosts are reached; each field may be overridden per host. What is absent comes from `~/.ssh/config`, then OpenSSH's defaults.
+/// How hosts are reached. Every field can also be set for a single host. The default of most fields is what ssh_config says.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Ssh {
-    /// Login user.
+    /// User to log in as; the default is that of ssh_config, else `$USER`.
     #[schemars(example = &"admin")]
     pub user: Option<String>,
-    /// sshd's port.
+    /// Port of sshd; the default is that of ssh_config, else 22.
     #[schemars(range(min = 1))]
     pub port: Option<u16>,
-    /// Private key files, `~` allowed, relative to the inventory.
+    /// Private keys, relative to the inventory; the default is that of ssh_config, else `~/.ssh/id_{rsa,ecdsa,ed25519}`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = schema::list("~/.ssh/id_ed25519"))]
     pub identity_files: Vec<String>,
-    /// Whether keys of a running agent are tried.
+    /// Whether the keys of the agent are tried; the default is `true`.
     pub agent: Option<bool>,
-    /// Jump hosts in order, `[user@]host[:port]`. `[none]` on a host: reach it directly although `ssh.jump` says otherwise.
+    /// Jump hosts in order, each `[user@]host[:port]`; the default is that of ssh_config. `[none]` is for a host without a jump host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(example = schema::list("admin@bastion.example.org:22"))]
     pub jump: Vec<String>,
-    /// known_hosts files, `~` allowed, relative to the inventory; by default OpenSSH's.
+    /// known_hosts files, relative to the inventory; the default is that of ssh_config, else OpenSSH's files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub known_hosts: Vec<String>,
-    /// How root is reached: `auto` tries being root, then sudo without a password; `password` asks the operator once (or reads
-    /// `CLUSTERCTL_SUDO_PASSWORD_FILE`); `none` means the user must be root.
+    /// How commands become root; the default is `auto`.
     pub sudo: Option<Sudo>,
-    /// Limit for TCP connect, key exchange and authentication together.
+    /// Time limit for the TCP connection, the key exchange and the authentication together, `1s` to `10m`; the default is that of ssh_config,
+    /// else 10 s.
     #[serde(with = "super::duration::optional")]
     #[schemars(with = "Option<schema::Duration>")]
     pub connect_timeout: Option<Duration>,
@@ -242,7 +240,10 @@ pub struct Ssh {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sudo {
+    /// The user is root, or sudo needs no password.
     Auto,
+    /// sudo with a password, which is asked for once or read from `CLUSTERCTL_SUDO_PASSWORD_FILE`.
     Password,
+    /// The user must be root.
     None,
 }

@@ -7,7 +7,7 @@ use super::path::Path;
 use super::structure::{self, Finding, MAX_FAULTS};
 use super::tree::{Node, Pos};
 use super::yaml::{self, TextFault};
-use super::{Fault, Faults, Inventory, KubeVersion, check, schema};
+use super::{Fault, Faults, Inventory, KubeVersion, check, root_schema};
 
 /// An inventory that can be worked with, and what is doubtful about it.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub fn parse(text: &str, file_name: &str, supported: Supported) -> Result<Parsed
         }
         return Err(in_order(faults));
     };
-    let mut read = structure::check(&root, schema::cached());
+    let mut read = structure::check(&root, root_schema::cached());
     let full = read.findings.len() >= MAX_FAULTS;
     faults.extend(read.findings.into_iter().map(|f| place.of_finding(f, &root)));
     if full {

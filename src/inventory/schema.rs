@@ -1,34 +1,16 @@
-//! The inventory's JSON Schema, for editors and for our own structural check.
+//! What the JSON Schema says of the texts in an inventory: their patterns, descriptions and examples.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
-use super::types::Inventory;
 use super::version::KubeVersion;
 
 /// RFC 1123 label.
 pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// RFC 1123 subdomain: labels with dots between.
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
-
-/// The JSON Schema of an inventory (draft 2020-12).
-pub fn schema() -> Value {
-    cached().clone()
-}
-
-/// The same, made once.
-pub(super) fn cached() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let generator: SchemaGenerator = SchemaSettings::draft2020_12().into_generator();
-        let mut schema = generator.into_root_schema_for::<Inventory>();
-        schema.insert("title".into(), json!("clusterctl inventory"));
-        schema.to_value()
-    })
-}
 
 /// A type of text that has a definition of its own in the schema; the structural check knows it by that name.
 macro_rules! text_type {

@@ -48,33 +48,33 @@ pub struct Inventory {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cluster {
-    /// RFC 1123 label. Written into kubeadm-config as `clusterName` and into kubeconfig contexts.
+    /// Name of the cluster: an RFC 1123 label. It is also the name of the context in kubeconfigs.
     #[schemars(regex(pattern = schema::LABEL), length(max = 63), example = &"production")]
     pub name: String,
-    /// Kubernetes version, `vX.Y.Z`.
+    /// Kubernetes version, `vX.Y.Z`. `clusterctl upgrade` writes it when the cluster has another version.
     pub version: KubeVersion,
-    /// Control-plane endpoint `host:port` (port 6443 if absent): the address every kubelet and kubeconfig uses.
-    /// May be left out with a single control-plane host: then that host's address is used. With `loadBalancer.kind: local` it is
-    /// `127.0.0.1:6443`, each node's own.
+    /// `host[:port]` that every kubelet and kubeconfig uses; the default port is 6443. Required with several control planes or a load
+    /// balancer, except with `loadBalancer.kind: local`; otherwise the default is the address of the control plane. The endpoint is part
+    /// of certificates and cannot be changed later.
     #[serde(default)]
     #[schemars(example = &"k8s.example.org:6443", example = &"192.0.2.10:6443")]
     pub endpoint: Option<String>,
 }
 
-/// Cluster networking.
+/// Addresses of pods and services, and how pods are connected.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Network {
-    /// Pods' addresses, one subnet of `nodeCidrMask` per node.
+    /// Addresses of pods, one subnet of `nodeCidrMask` for each node. They must not overlap with those of services and hosts.
     #[schemars(with = "schema::Cidr")]
     pub pod_cidr: IpNet,
-    /// Services' addresses. The first is `kubernetes`, the tenth is cluster DNS.
+    /// Addresses of services. The first one is `kubernetes`, the tenth one is the cluster DNS.
     #[schemars(with = "schema::Cidr")]
     pub service_cidr: IpNet,
-    /// Cluster DNS domain.
+    /// DNS domain of the cluster.
     #[schemars(regex(pattern = schema::SUBDOMAIN), example = &"cluster.local")]
     pub dns_domain: String,
-    /// Prefix length of a node's pod subnet. 24 for IPv4, 64 for IPv6.
+    /// Prefix length of a node's pod subnet. With an IPv6 `podCidr` the default is 64.
     #[schemars(range(min = 1, max = 126))]
     pub node_cidr_mask: u8,
     /// How pods are connected.
@@ -85,8 +85,9 @@ pub struct Network {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cni {
+    /// How pods of different nodes reach each other.
     pub kind: CniKind,
-    /// With kind `manifests`: files (relative to the inventory) or http(s) URLs, applied in order.
+    /// For the kind `manifests`: files (relative to the inventory) or URLs, applied in order.
     #[serde(default)]
     #[schemars(example = schema::list("calico.yaml"))]
     pub manifests: Vec<String>,
@@ -96,28 +97,29 @@ pub struct Cni {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum CniKind {
-    /// The standard bridge plugin, a pod subnet per node, and routes between hosts. Hosts must share one layer-2 network. Needs no image.
+    /// The bridge plugin of the CNI project and routes between the nodes, without an image. Hosts must share one layer-2 network.
     Bridge,
-    /// The operator's manifests: Calico, Flannel, Cilium and the like.
+    /// Your own manifests, such as those of Calico, Flannel or Cilium.
     Manifests,
-    /// One that is there already, as on a cluster that was adopted: left alone, and a node without it counts as broken.
+    /// A CNI that exists already, as on an adopted cluster. It is not managed, and nodes must become Ready.
     External,
-    /// Nothing: the operator installs one later. Nodes stay NotReady until then.
+    /// No CNI. Nodes stay NotReady until you install one.
     None,
 }
 
-/// The load balancer before the API servers.
+/// The load balancer of the API servers.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct LoadBalancer {
+    /// Which load balancer distributes the requests to the API servers.
     pub kind: LoadBalancerKind,
-    /// Virtual IP held by keepalived when there are two or more load-balancer hosts.
+    /// Virtual IP address that keepalived moves between two or more load balancers: a free address of their network.
     #[schemars(with = "Option<schema::IpAddress>")]
     pub vip: Option<IpAddr>,
-    /// VRRP virtual router id, 1 to 255, unique in the layer-2 network.
+    /// VRRP ID that nobody else uses in the network of the load balancers.
     #[schemars(range(min = 1, max = 255))]
     pub virtual_router_id: u8,
-    /// How often haproxy asks a backend's `/readyz`. nginx asks nothing and learns from connections that fail.
+    /// How often haproxy checks `/readyz` of each API server: `100ms` to `60s`. nginx makes no checks and learns from connections that fail.
     #[serde(with = "super::duration::text")]
     #[schemars(with = "schema::Duration")]
     pub check_interval: Duration,
@@ -127,48 +129,48 @@ pub struct LoadBalancer {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadBalancerKind {
-    /// haproxy on the hosts with role `load-balancer`.
+    /// haproxy on the hosts with the role `load-balancer`.
     Haproxy,
-    /// nginx (stream) on the hosts with role `load-balancer`.
+    /// nginx on the hosts with the role `load-balancer`.
     Nginx,
-    /// haproxy on the loopback address of every node that is no control plane; no extra machines.
+    /// haproxy on the loopback address of every node that is no control plane, without further machines.
     Local,
-    /// The operator's own balancer at the endpoint.
+    /// Your own load balancer at the endpoint.
     External,
-    /// No balancer: one control-plane host, the endpoint is its address.
+    /// No load balancer: there is one control plane, and the endpoint is its address.
     None,
 }
 
-/// One machine.
+/// A machine of the cluster.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HostEntry {
-    /// Name in this inventory and of its Kubernetes Node, RFC 1123.
+    /// Name of the host and of its node: an RFC 1123 subdomain.
     #[schemars(regex(pattern = schema::SUBDOMAIN), length(max = 253), example = &"m1")]
     pub name: String,
-    /// Where SSH connects: IP address or DNS name (a `Host` of `~/.ssh/config` is fine).
+    /// Address for SSH: an IP address, a DNS name, or a `Host` of ssh_config.
     #[schemars(example = &"192.0.2.11", example = &"m1.example.org")]
     pub address: String,
-    /// Address the cluster uses between hosts; `address` if absent (it must be an IP address then). Always present once parsed.
+    /// IP address that the cluster uses between hosts. The default is `address`; required if `address` is a name.
     #[serde(default)]
     #[schemars(with = "Option<schema::IpAddress>")]
     pub private_address: Option<IpAddr>,
     /// One or more of `control-plane` (alias `master`), `worker`, `etcd`, `load-balancer`.
     #[schemars(length(min = 1))]
     pub roles: Vec<Role>,
-    /// Labels of the Node.
+    /// Labels of the node; other labels are not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the Node.
+    /// Annotations of the node; other annotations are not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Taints in place of the role's own. A control-plane host without this gets upstream's NoSchedule taint, unless it is a worker too.
+    /// Taints of the node. The default is by role: a control plane that is not a worker gets the NoSchedule taint of Kubernetes.
     #[serde(default)]
     pub taints: Option<Vec<Taint>>,
-    /// Overrides of the kubelet's options on this host.
+    /// Overrides `kubelet` for this host.
     #[serde(default, skip_serializing_if = "Kubelet::is_default")]
     pub kubelet: Kubelet,
-    /// Overrides of `ssh` for this host.
+    /// Overrides `ssh` for this host.
     #[serde(default, skip_serializing_if = "Ssh::is_default")]
     pub ssh: Ssh,
 }
@@ -178,14 +180,14 @@ pub struct HostEntry {
 #[serde(rename_all = "kebab-case")]
 #[schemars(transform = schema::add_master_alias)]
 pub enum Role {
-    /// Runs the API server, controller-manager and scheduler, and etcd unless that is elsewhere.
+    /// Runs the API server, the controller manager, the scheduler, and etcd unless other hosts do.
     #[serde(alias = "master")]
     ControlPlane,
     /// Runs ordinary pods.
     Worker,
-    /// Runs an etcd member; without any such host the control planes do.
+    /// Runs etcd as a service on a host of its own; then only these hosts have the CA key of etcd.
     Etcd,
-    /// Runs the load balancer before the API servers.
+    /// Runs the load balancer of the API servers.
     LoadBalancer,
 }
 
@@ -193,12 +195,13 @@ pub enum Role {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Taint {
-    /// What it is about.
+    /// Key of the taint.
     #[schemars(example = &"example.org/dedicated")]
     pub key: String,
-    /// A value that a toleration can ask for.
+    /// Value of the taint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// What the taint does.
     pub effect: TaintEffect,
 }
 

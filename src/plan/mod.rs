@@ -13,6 +13,7 @@ pub mod blockers;
 pub mod budgets;
 mod certificates;
 pub mod cluster;
+pub mod copies;
 pub mod goal;
 pub mod nodes;
 mod planning;

@@ -9,6 +9,7 @@ use super::{Page, Part, Phase, Track, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
+use crate::layout;
 use crate::step::drain::{DrainExtras, DrainOptions};
 use crate::step::{Drain, Member, MemberState, NodeGone, StaticPodsGone, Step};
 
@@ -61,7 +62,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
         })
         .collect();
     let pods = |h: &HostEntry| -> Vec<Step> {
-        let components = vec!["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+        let components = layout::CONTROL_PLANE_PODS.to_vec();
         if h.has(Role::ControlPlane) { vec![StaticPodsGone { components }.into()] } else { vec![] }
     };
     let of_members = |want: MemberState| {

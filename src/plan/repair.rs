@@ -10,9 +10,6 @@ use crate::inventory::{HostEntry, Inventory, KubeVersion};
 use crate::layout;
 use crate::step::{ApiWithEtcd, Step};
 
-/// The components whose manifests tell the version of a control plane.
-const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-
 /// The control-plane hosts of a standing cluster that answer, but whose API server does not serve and is not being watched by an earlier swap.
 pub fn away<'a>(inv: &'a Inventory, facts: &Facts) -> Vec<&'a HostEntry> {
     let is_away = |f: &HostFacts| f.files.contains_key(layout::ESTABLISHED) && f.api_version.is_none() && f.unsettled.is_empty();
@@ -27,7 +24,7 @@ pub fn control_plane_version(f: &HostFacts) -> Option<KubeVersion> {
         let image = manifest.lines().find_map(|line| line.trim().strip_prefix("image:"))?;
         image.trim().trim_matches(['"', '\'']).rsplit_once(':')?.1.parse().ok()
     };
-    COMPONENTS.iter().filter_map(tag).max()
+    layout::CONTROL_PLANE_PODS.iter().filter_map(tag).max()
 }
 
 /// The version of the kubelet that clusterctl placed on the host. `None` if the program was changed since, or has no version in its source.

@@ -3,6 +3,7 @@
 mod bad;
 mod good;
 mod hostile;
+mod reference;
 mod size;
 
 use std::path::PathBuf;

@@ -41,7 +41,7 @@ fn program() -> Vec<Source> {
 #[test]
 fn modules_use_only_what_they_may() {
     let program = program();
-    let faults = [layers::faults(&program, true), layers::circles(&program, true)].concat();
+    let faults = [layers::faults(&program, true), layers::circles(&program)].concat();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
@@ -164,10 +164,10 @@ fn circles_below_the_first_level_are_found() {
     let one = parse("src/step/one/mod.rs", "use super::two::X;");
     let two = parse("src/step/two.rs", "use crate::step::three::X;");
     let three = parse("src/step/three.rs", "fn f() { super::one::x() }");
-    assert_eq!(layers::circles(&[one, two], false), Vec::<String>::new());
+    assert_eq!(layers::circles(&[one, two]), Vec::<String>::new());
     let one = parse("src/step/one/mod.rs", "use super::two::X;");
     let two = parse("src/step/two.rs", "use crate::step::three::X;");
-    assert_eq!(layers::circles(&[one, two, three], false).len(), 3);
+    assert_eq!(layers::circles(&[one, two, three]).len(), 3);
 }
 
 #[test]

@@ -14,11 +14,12 @@ mod text;
 mod tests;
 
 use super::Call;
-use super::operate::{carry_out, look, planned, refuse, run_inputs, worst};
+use super::converge::{look, planned, run_inputs};
+use super::operation::{self, Operation, Proposal};
 use super::save::{self, Existing};
 use super::session::Observed;
 use super::session::{self, Reach, Session};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::inventory::{self, Inventory, merge};
 use crate::plan::{Goal, Plan, WholeRun, adopt};
 
@@ -59,11 +60,10 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
         Some(host) => found(call, args, host).await,
         None => Session::open(call, Reach::Everyone).await,
     };
-    let ended = match session {
-        Ok(session) => take_over(&session, call).await,
-        Err(exit) => Err(exit),
-    };
-    ended.unwrap_or_else(|exit| exit)
+    match session {
+        Ok(session) => operation::operate(&Adoption, &session, call).await,
+        Err(exit) => exit,
+    }
 }
 
 /// Reads the cluster, writes its inventory, and connects to all its hosts.
@@ -95,7 +95,7 @@ async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
             "",
             "a cluster is adopted with all its hosts: mend the way to these, or name their addresses under `hosts` in `--with FILE`",
         );
-        return Err(worst(&failures));
+        return Err(Exit::of(&failures));
     }
     let remarks = refine::with_hosts(&mut fields, &session.inventory, found.v, &observed.facts);
     let fields = draft::with_given(fields, &given);
@@ -157,51 +157,75 @@ fn written(call: &Call, text: &str) -> Result<(), Exit> {
     Ok(())
 }
 
-/// Shows what the inventory would change, asks, and marks the hosts.
-async fn take_over(session: &Session, call: &Call) -> Result<Exit, Exit> {
-    let (report, inv) = (&session.report, &session.inventory);
-    let run_inputs = run_inputs::pack(session, call).await?;
-    let Observed { facts, failures, .. } = look(session, &run_inputs, &Goal::Keep, &[]).await;
-    let failures: Vec<_> = failures.into_iter().chain(session.unreachable()).collect();
-    let found = adopt::blockers(inv, &facts);
-    if !found.is_empty() {
-        report.failures(&failures);
-        refuse(session, &found);
-        return Err(if failures.is_empty() { Exit::Refused } else { worst(&failures) });
+/// Marks the hosts of the inventory's cluster, after showing what `apply` would change.
+struct Adoption;
+
+/// What `apply` would change on the adopted cluster, and why.
+struct Rest {
+    plan: Plan,
+    reasons: Vec<explain::Reason>,
+}
+
+impl Operation for Adoption {
+    type Aim = Rest;
+
+    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Rest>, Exit> {
+        let (report, inv) = (&session.report, &session.inventory);
+        let run_inputs = run_inputs::pack(session, call).await?;
+        let Observed { facts, failures, .. } = look(session, &run_inputs, &Goal::Keep, &[]).await;
+        let failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
+        let found = adopt::blockers(inv, &facts);
+        if !found.is_empty() {
+            report.failures(&failures);
+            report.blockers(&found);
+            return Err(if failures.is_empty() { Exit::Refused } else { Exit::of(&failures) });
+        }
+        let (marks, adopted) = Plan::of(&adopt::page(inv, &facts), &facts);
+        let WholeRun { refusals: found, plan, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;
+        if !found.is_empty() {
+            report.blockers(&found);
+            return Err(Exit::Refused);
+        }
+        let reasons = explain::reasons(&plan);
+        Ok(Proposal { plan: marks, facts, failures, aim: Rest { plan, reasons } })
     }
-    let (marks, adopted) = Plan::of(&adopt::page(inv, &facts), &facts);
-    let WholeRun { refusals: found, plan: rest, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;
-    if !found.is_empty() {
-        refuse(session, &found);
-        return Err(Exit::Refused);
-    }
-    let (name, file) = (&inv.cluster.name, call.global.inventory.display().to_string());
-    let reasons = explain::reasons(&rest);
-    if marks.is_empty() {
-        report.result(&json!({"result": "nothing to do", "cluster": name, "plan": &rest}), format!("cluster {name} is adopted already"));
-        report.ending("", &format!("`clusterctl plan -i {file}`"));
-        return Ok(Exit::Done);
-    }
-    if !report.json() {
-        report.say(explain::shown(&marks, &rest, &reasons));
-    }
-    if call.global.dry_run {
-        let value = json!({"result": "dry run", "cluster": name, "marks": &marks, "plan": &rest, "reasons": &reasons});
+
+    fn shown(&self, session: &Session, call: &Call, proposal: &Proposal<Rest>) -> Option<Exit> {
+        let (report, name) = (&session.report, &session.inventory.cluster.name);
+        let Proposal { plan: marks, aim: Rest { plan, reasons }, .. } = proposal;
+        if marks.is_empty() {
+            report.result(&json!({"result": "nothing to do", "cluster": name, "plan": plan}), format!("cluster {name} is adopted already"));
+            report.ending("", &format!("`clusterctl plan -i {}`", call.global.inventory.display()));
+            return Some(Exit::Done);
+        }
+        if !report.json() {
+            report.say(explain::shown(marks, plan, reasons));
+        }
+        if !call.global.dry_run {
+            return None;
+        }
+        let value = json!({"result": "dry run", "cluster": name, "marks": marks, "plan": plan, "reasons": reasons});
         report.result(&value, "dry run: nothing was written, no host was changed");
-        return Ok(Exit::Done);
+        Some(Exit::Done)
     }
-    let question = format!("adopt cluster {name}? Marks are written on {} hosts; nothing is restarted", marks.hosts().len());
-    if !report.confirm(&question).inspect_err(|_| report.ending("", &format!("`clusterctl adopt -i {file} --yes`")))? {
-        report.note("no host was changed");
-        return Ok(Exit::Interrupted);
+
+    fn agreed(&self, session: &Session, call: &Call, proposal: &Proposal<Rest>) -> Result<bool, Exit> {
+        let (report, name, hosts) = (&session.report, &session.inventory.cluster.name, proposal.plan.hosts().len());
+        let next = format!("`clusterctl adopt -i {} --yes`", call.global.inventory.display());
+        let question = format!("adopt cluster {name}? Marks are written on {hosts} hosts; nothing is restarted");
+        report.confirm(&question).inspect_err(|_| report.ending("", &next))
     }
-    let failures = carry_out(session, call, &marks, &facts).await?;
-    if !failures.is_empty() {
-        report.failures(&failures);
-        return Ok(worst(&failures));
+
+    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Rest>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        let (report, name) = (&session.report, &session.inventory.cluster.name);
+        if !broken.is_empty() {
+            report.failures(&broken);
+            return Ok(Exit::after_changes(&broken));
+        }
+        let Rest { plan, reasons } = proposal.aim;
+        let value = json!({"result": "adopted", "cluster": name, "plan": plan, "reasons": reasons});
+        report.result(&value, format!("cluster {name} is adopted; nothing of it was restarted"));
+        report.ending("", &format!("`clusterctl apply -i {}`, which does what is shown above", call.global.inventory.display()));
+        Ok(Exit::Done)
     }
-    let value = json!({"result": "adopted", "cluster": name, "plan": &rest, "reasons": &reasons});
-    report.result(&value, format!("cluster {name} is adopted; nothing of it was restarted"));
-    report.ending("", &format!("`clusterctl apply -i {file}`, which does what is shown above"));
-    Ok(Exit::Done)
 }

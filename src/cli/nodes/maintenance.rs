@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Drains, Flags, Verb};
 use crate::cli::Call;
 use crate::cli::args::duration_or_zero;
+use crate::cli::operation;
 use crate::cli::session::Reach;
 use crate::error::Exit;
 use crate::plan::{Parallelism, nodes};
@@ -63,6 +64,6 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
     };
     let page = |i: &nodes::Inputs<'_>| nodes::maintenance(i, &work);
     let drains = Some(Drains { how, returns: true, labels: args.flags.pod_selector.is_some() });
-    let verb = Verb { name: NAME, done: "done", reach: Reach::Everyone, at_once: args.max_unavailable, drains, page: &page };
-    verb.run(call, &args.hosts).await
+    let verb = Verb { name: NAME, done: "done", named: &args.hosts, at_once: args.max_unavailable, drains, page: &page };
+    operation::run(&verb, call, Reach::Everyone).await
 }

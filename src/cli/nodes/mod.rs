@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::args::duration_or_zero;
-use super::operate::{carry_out, refuse, shown};
+use super::operation::{self, Operation, Proposal};
 use super::session::{Observed, Reach, Session};
 use super::{Call, limit};
 use crate::error::{Exit, Failure};
@@ -108,22 +108,16 @@ impl Flags {
 /// Runs `cordon`.
 pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
     let page = |i: &nodes::Inputs<'_>| nodes::cordon(i);
-    let verb = Verb { name: "cordon", done: "cordoned", reach: Reach::Masters, at_once: Parallelism::Count(1), drains: None, page: &page };
-    verb.run(call, &args.hosts).await
+    let at_once = Parallelism::Count(1);
+    operation::run(&Verb { name: "cordon", done: "cordoned", named: &args.hosts, at_once, drains: None, page: &page }, call, Reach::Masters)
+        .await
 }
 
 /// Runs `uncordon`.
 pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
     let page = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
-    let verb = Verb {
-        name: "uncordon",
-        done: "in service again",
-        reach: Reach::Masters,
-        at_once: Parallelism::Count(1),
-        drains: None,
-        page: &page,
-    };
-    verb.run(call, &args.hosts).await
+    let (done, at_once) = ("in service again", Parallelism::Count(1));
+    operation::run(&Verb { name: "uncordon", done, named: &args.hosts, at_once, drains: None, page: &page }, call, Reach::Masters).await
 }
 
 /// Runs `drain`.
@@ -132,7 +126,8 @@ pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
     let page = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
     let done = "drained, and cordoned until `clusterctl uncordon`";
     let drains = Some(Drains { how, returns: false, labels: args.flags.pod_selector.is_some() });
-    Verb { name: "drain", done, reach: Reach::Masters, at_once: args.max_unavailable, drains, page: &page }.run(call, &args.hosts).await
+    let verb = Verb { name: "drain", done, named: &args.hosts, at_once: args.max_unavailable, drains, page: &page };
+    operation::run(&verb, call, Reach::Masters).await
 }
 
 /// How a verb drains.
@@ -151,59 +146,55 @@ struct Verb<'a> {
     name: &'static str,
     /// What is said of the hosts at the end.
     done: &'static str,
-    reach: Reach,
+    /// The hosts that were named on the command line.
+    named: &'a [HostName],
     at_once: Parallelism,
     drains: Option<Drains>,
     page: &'a (dyn Fn(&nodes::Inputs<'_>) -> Page + Sync),
 }
 
-impl Verb<'_> {
-    async fn run(&self, call: &Call, hosts: &[HostName]) -> Exit {
-        let session = match Session::open(call, self.reach).await {
-            Ok(session) => session,
-            Err(exit) => return exit,
-        };
-        match self.flow(&session, call, hosts).await {
-            Ok(exit) | Err(exit) => exit,
-        }
-    }
+impl Operation for Verb<'_> {
+    /// The named hosts, in the inventory's order.
+    type Aim = Vec<HostName>;
 
-    async fn flow(&self, session: &Session, call: &Call, named: &[HostName]) -> Result<Exit, Exit> {
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Exit> {
         let report = &session.report;
-        let hosts = self.hosts(session, named)?;
+        let hosts = self.hosts(session)?;
         let lists = self.lists(&hosts);
-        let observed = session.observe(&[], &lists).await;
+        let observed = operation::observe_api(session, &lists).await?;
         self.usable(session, &observed, &hosts)?;
         if observed.api_failed {
             report.failures(&observed.failures);
             report.warning("not everything that could keep pods on these nodes is known; their drains wait for it");
         }
-        let facts = &observed.facts;
-        let inputs = nodes::Inputs { inv: &session.inventory, facts, hosts: &hosts, at_once: self.at_once };
-        let plan = Plan::of(&(self.page)(&inputs), facts).0;
+        let inputs = nodes::Inputs { inv: &session.inventory, facts: &observed.facts, hosts: &hosts, at_once: self.at_once };
+        let plan = Plan::of(&(self.page)(&inputs), &observed.facts).0;
         for finding in self.findings(&observed, &lists, &plan) {
             report.warning(finding);
         }
-        if let Some(exit) = shown(session, call, &plan, &[]) {
-            return Ok(exit);
-        }
-        let failures = carry_out(session, call, &plan, facts).await?;
-        if !failures.is_empty() {
-            report.failures(&failures);
-            let left = left_out_of_service(&plan, &failures);
-            if !left.is_empty() {
-                let names = left.join(" ");
-                report.note(format!(
-                    "cordoned until the same command succeeds, or `clusterctl uncordon {names}` gives them back: {}",
-                    left.join(", ")
-                ));
-            }
-            return Ok(failures.iter().map(Failure::exit).max().unwrap_or(Exit::Failed));
-        }
-        report.result(&json!({"result": "done", "verb": self.name, "hosts": hosts}), format!("{}: {}", self.done, hosts.join(", ")));
-        Ok(Exit::Done)
+        Ok(Proposal { plan, facts: observed.facts, failures: vec![], aim: hosts })
     }
 
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        let (report, hosts) = (&session.report, proposal.aim);
+        if broken.is_empty() {
+            report.result(&json!({"result": "done", "verb": self.name, "hosts": hosts}), format!("{}: {}", self.done, hosts.join(", ")));
+            return Ok(Exit::Done);
+        }
+        report.failures(&broken);
+        let left = left_out_of_service(&proposal.plan, &broken);
+        if !left.is_empty() {
+            let names = left.join(" ");
+            report.note(format!(
+                "cordoned until the same command succeeds, or `clusterctl uncordon {names}` gives them back: {}",
+                left.join(", ")
+            ));
+        }
+        Ok(Exit::after_changes(&broken))
+    }
+}
+
+impl Verb<'_> {
     /// What is asked of the API for the drains of these hosts.
     fn lists(&self, hosts: &[HostName]) -> Vec<String> {
         match &self.drains {
@@ -214,12 +205,12 @@ impl Verb<'_> {
     }
 
     /// The named hosts, of those of `--limit`.
-    fn hosts(&self, session: &Session, named: &[HostName]) -> Result<Vec<HostName>, Exit> {
+    fn hosts(&self, session: &Session) -> Result<Vec<HostName>, Exit> {
         let told = |message: String, hint: &str| {
             session.report.error(message, Some(hint));
             Exit::Usage
         };
-        let hosts = limit::select(&session.inventory, named).map_err(|fault| told(fault.message, &fault.hint))?;
+        let hosts = limit::select(&session.inventory, self.named).map_err(|fault| told(fault.message, &fault.hint))?;
         let hosts: Vec<HostName> = hosts.into_iter().filter(|h| session.selected.contains(h)).collect();
         if hosts.is_empty() {
             return Err(told("`--limit` leaves none of the named hosts".into(), "leave it out; the hosts are named already"));
@@ -231,20 +222,11 @@ impl Verb<'_> {
         }
     }
 
-    /// Whether the cluster answers, has these nodes, and is ours.
+    /// Whether the hosts can be worked on, and the cluster has these nodes and is ours.
     fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Exit> {
         let report = &session.report;
-        let unreachable = session.unreachable();
-        let Some(cluster) = &observed.facts.cluster else {
-            report.failures(&unreachable);
-            report.failures(&observed.failures);
-            if !observed.api_failed {
-                report.error("no API server of the cluster answers", Some("see `clusterctl status`"));
-            }
-            return Err(Exit::Failed);
-        };
         let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
-        let away: Vec<Failure> = unreachable.into_iter().filter(|f| worked_on(&f)).collect();
+        let away: Vec<Failure> = session.unreachable().into_iter().filter(|f| worked_on(&f)).collect();
         if !away.is_empty() {
             report.failures(&away);
             report.note("nothing was changed");
@@ -253,11 +235,12 @@ impl Verb<'_> {
         let foreign =
             blockers::foreign(&session.inventory, &observed.facts, &session.masters().map(|m| m.name.clone()).collect::<Vec<_>>());
         if !foreign.is_empty() {
-            refuse(session, &foreign);
+            report.blockers(&foreign);
             return Err(Exit::Refused);
         }
+        let known = |h: &HostName| observed.facts.cluster.as_ref().is_some_and(|c| c.nodes.contains_key(h));
         let runs_pods = |h: &&HostName| session.inventory.host(h).is_some_and(|h| h.is_node());
-        let unknown: Vec<&str> = hosts.iter().filter(runs_pods).filter(|h| !cluster.nodes.contains_key(*h)).map(String::as_str).collect();
+        let unknown: Vec<&str> = hosts.iter().filter(runs_pods).filter(|h| !known(h)).map(String::as_str).collect();
         if !unknown.is_empty() {
             let hint = format!("let it come in first: `clusterctl join {}`", unknown.join(" "));
             report.error(format!("the cluster has no node {}", unknown.join(", ")), Some(&hint));

@@ -7,21 +7,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::args::duration;
-use super::operate::converge;
+use super::converge::converge;
 use super::{Call, session};
 use crate::error::Exit;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::plan::Parallelism;
+use crate::plan::blockers::upgrade::MAY_BE_ALLOWED;
 use crate::plan::cluster::{AT_ONCE, Hook};
 use crate::plan::goal::{Goal, Pause, Upgrade};
-use crate::plan::upgrade::blockers::MAY_BE_ALLOWED;
 use crate::step::command::Place;
 use crate::step::drain::DrainOptions;
 use crate::versions;
 
 mod offers;
 mod plan;
-pub(super) mod record;
 
 /// Upgrade the cluster to another Kubernetes version without API downtime
 ///

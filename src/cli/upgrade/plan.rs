@@ -7,8 +7,7 @@ use serde::Serialize;
 use super::Options;
 use super::offers::{Offer, Offers, unsupported};
 use crate::cli::Call;
-use crate::cli::operate::upgrade::{Findings, judged, offered, with_offers};
-use crate::cli::operate::worst;
+use crate::cli::converge::upgrade::{Findings, judged, offered, with_offers};
 use crate::cli::report::{heading, table};
 use crate::cli::session::{Reach, Session};
 use crate::error::Exit;
@@ -91,7 +90,7 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     match (failures.is_empty(), shown.blockers.is_empty()) {
         (_, false) => Exit::Refused,
         (true, true) => Exit::Done,
-        (false, true) => worst(&failures),
+        (false, true) => Exit::of(&failures),
     }
 }
 

@@ -132,7 +132,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
             block("disk", format!("{folder} has {} MiB free; {} are needed", free >> 20, DISK_BYTES >> 20), "make room");
         }
     }
-    out.extend(crate::plan::upgrade::cgroup::blocker(inv, host, f));
+    out.extend(super::cgroup::blocker(inv, host, f));
     out
 }
 

@@ -12,14 +12,17 @@ use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 
+mod cgroup;
 mod host;
 pub mod leaving;
 mod quorum;
 mod removed;
+pub mod upgrade;
 
 pub use host::KUBELET_STATE;
 use host::host_blockers;
 pub(super) use host::owner;
+pub use quorum::lost as quorum_lost;
 
 /// A reason not to act.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,7 +6,7 @@ use crate::inventory::{HostEntry, Inventory};
 
 /// Refuses a run if no API server answers and fewer etcd hosts answer than the quorum needs, although the members on those that do are running. A
 /// member whose process is gone may be what is missing, and a repair starts it.
-pub(super) fn lost(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
+pub fn lost(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     let leads = facts.members().is_some_and(|list| list.iter().any(|m| m.leader));
     if facts.cluster.is_some() || leads {
         return None;

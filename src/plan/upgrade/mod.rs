@@ -10,11 +10,6 @@ use crate::host::HostName;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::{layout, versions};
 
-mod announced;
-pub mod blockers;
-pub mod cgroup;
-mod etcd_way;
-
 /// One stage of an upgrade, with the version that it brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeStage {

@@ -37,17 +37,6 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("versions", "inventory", "the type KubeVersion is defined in inventory"),
 ];
 
-/// Modules below one of the first level that use each other in a circle today, each with its reason.
-const CIRCLES: &[(&str, &[&str], &str)] = &[
-    ("cli", &["operate", "upgrade"], "the common flow asks which verb it serves, and `upgrade` is one of the verbs that it serves"),
-    (
-        "inventory",
-        &["options", "schema", "types"],
-        "types name the functions of `schema` that describe them, and `schema` starts from the types",
-    ),
-    ("plan", &["blockers", "upgrade"], "an upgrade has blockers of its own, and the common blockers ask which versions run"),
-];
-
 /// What one file uses against the rule: line, the module it is in, the module it uses.
 fn forbidden(source: &Source) -> Vec<(usize, String, String)> {
     let Some(from) = source.module.first() else { return Vec::new() };
@@ -119,20 +108,15 @@ fn reaches(graph: &BTreeMap<&str, BTreeSet<&str>>, from: &str, to: &str) -> bool
     false
 }
 
-pub fn circles(sources: &[Source], check_exceptions: bool) -> Vec<String> {
+/// Modules below one of the first level that use each other in a circle.
+pub fn circles(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for (top, graph) in children(sources) {
         let in_circles: BTreeSet<&str> = graph.keys().copied().filter(|child| reaches(&graph, child, child)).collect();
-        let listed: BTreeSet<&str> = CIRCLES.iter().filter(|(t, ..)| *t == top).flat_map(|(_, list, _)| list.iter().copied()).collect();
-        for child in in_circles.difference(&listed) {
+        for child in &in_circles {
             let with: Vec<&str> =
                 in_circles.iter().copied().filter(|o| o != child && reaches(&graph, child, o) && reaches(&graph, o, child)).collect();
             faults.push(format!("src/{top}: `{child}` is in a circle with {}", with.join(", ")));
-        }
-        if check_exceptions {
-            for child in listed.difference(&in_circles) {
-                faults.push(format!("src/{top}: `{child}` is in no circle any more: remove it from CIRCLES"));
-            }
         }
     }
     faults

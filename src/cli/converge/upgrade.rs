@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::facts::upgrade::{self as asked, DeprecatedApi};
 use crate::host::{Cmd, HostName};
 use crate::inventory::{HostEntry, KubeVersion};
-use crate::plan::blockers::Blocker;
+use crate::plan::blockers::{self, Blocker};
 use crate::plan::cluster::established;
 use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
@@ -56,9 +56,9 @@ pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Find
     let deprecated: BTreeSet<DeprecatedApi> =
         answers.into_iter().filter_map(|(_, a)| a.ok()).flat_map(|out| asked::parse_deprecated(&out.stdout)).collect();
     let inputs =
-        upgrade::blockers::Inputs { inv, facts, running: &running, stages: &stages, selected: &session.selected, deprecated: &deprecated };
-    let mut blockers = upgrade::blockers::of(&inputs);
-    let mut warnings = upgrade::blockers::warnings(&inputs);
+        blockers::upgrade::Inputs { inv, facts, running: &running, stages: &stages, selected: &session.selected, deprecated: &deprecated };
+    let mut blockers = blockers::upgrade::of(&inputs);
+    let mut warnings = blockers::upgrade::warnings(&inputs);
     let (certain, perhaps) = budgets::judged(session, observed, &running, u).await;
     blockers.extend(certain);
     warnings.extend(perhaps);

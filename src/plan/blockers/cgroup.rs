@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use super::Blocker;
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory};
-use crate::plan::blockers::Blocker;
 use crate::versions;
 
 /// The file system of `/sys/fs/cgroup` on a host with cgroup v2, as `stat` names it.

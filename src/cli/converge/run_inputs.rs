@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Session, random_text};
-use crate::cli::{Call, operator_files};
+use super::Session;
+use crate::cli::{Call, operator_files, random};
 use crate::error::{Exit, chain};
 use crate::pki;
 use crate::plan::RunInputs;
@@ -14,8 +14,8 @@ use crate::step::token;
 pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunInputs, Exit> {
     let inv = &session.inventory;
     let expires = Timestamp::now() + token::LIFE;
-    let alphabet = b"abcdefghijklmnopqrstuvwxyz0123456789";
-    let token = JoinToken { id: random_text(6, alphabet), secret: random_text(16, alphabet).into(), expires: format!("{expires:.0}") };
+    let token =
+        JoinToken { id: random::text(6, random::TOKEN), secret: random::text(16, random::TOKEN).into(), expires: format!("{expires:.0}") };
     let told = |e: operator_files::FileFault| {
         session.report.error(chain(&e), Some("mend the file or its path in the inventory"));
         Exit::Inventory

@@ -1,11 +1,11 @@
 //! Which versions etcd passes in an upgrade, and why it may not: never down, one minor at a time, and into a minor only from etcd's own floor.
 
-use super::UpgradeStage;
-use super::blockers::Inputs;
+use super::super::Blocker;
+use super::Inputs;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
 use crate::layout;
-use crate::plan::blockers::Blocker;
+use crate::plan::upgrade::UpgradeStage;
 use crate::versions;
 use crate::versions::etcd::{Floor, Version, floor, version};
 

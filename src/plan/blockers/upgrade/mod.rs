@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::{Running, UpgradeStage, announced, etcd_way};
+mod announced;
+mod etcd_way;
+
+use super::{Blocker, UNREACHABLE_MASTER};
 use crate::facts::Facts;
 use crate::facts::upgrade::DeprecatedApi;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
-use crate::plan::blockers::{Blocker, UNREACHABLE_MASTER};
 use crate::plan::cluster::etcd::peer_url;
+use crate::plan::upgrade::{Running, UpgradeStage};
 use crate::step::wait::is_ready;
 
 /// Refusals that the operator may set aside by name (`--allow`), because only a person can know that they do no harm.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::blockers::Inputs;
-use super::cgroup;
+use super::super::cgroup;
+use super::Inputs;
 use crate::host::HostName;
 use crate::versions;
 

@@ -2,10 +2,20 @@
 
 use crate::cli::Call;
 use crate::cli::save::{self, Existing};
+use crate::cli::session::Session;
+use crate::facts::Facts;
 use crate::inventory::{self, KubeVersion};
+use crate::plan::upgrade::Running;
+
+/// Writes the oldest version of the cluster's API servers into the inventory. A dry run writes nothing.
+pub(super) fn oldest(session: &Session, call: &Call, facts: &Facts) {
+    if let Some(now) = Running::of(&session.inventory, facts).oldest().filter(|_| !call.global.dry_run) {
+        version(call, &session.inventory.cluster.version, now);
+    }
+}
 
 /// Writes the version into the inventory if it says another one. What cannot be changed with certainty is left to the operator.
-pub fn version(call: &Call, before: &KubeVersion, now: &KubeVersion) {
+fn version(call: &Call, before: &KubeVersion, now: &KubeVersion) {
     if before == now {
         return;
     }

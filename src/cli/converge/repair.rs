@@ -1,7 +1,8 @@
 //! Brings back control planes whose API servers do not serve, before a verb goes on with what needs an API.
 
-use super::{Observed, Session, carry_out, defect, planning, refuse, worst};
+use super::{Observed, Session, defect, planning};
 use crate::cli::Call;
+use crate::cli::operation::carry_out;
 use crate::error::Exit;
 use crate::facts::Facts;
 use crate::plan::goal::Goal;
@@ -12,18 +13,18 @@ pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal
     repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
 }
 
-/// Restores control planes whose API servers do not serve. `None`: they do now, and the verb goes on.
+/// Restores control planes whose API servers do not serve. An error ends the run: the repair was only shown, was refused, or failed.
 pub(super) async fn carried_out(
     session: &Session,
     call: &Call,
     shows_only: bool,
     repair: &WholeRun,
     observed: &Observed,
-) -> Result<Option<Exit>, Exit> {
+) -> Result<(), Exit> {
     let (report, plan) = (&session.report, &repair.plan);
     if !repair.refusals.is_empty() {
         report.failures(&observed.failures);
-        refuse(session, &repair.refusals);
+        report.blockers(&repair.refusals);
         return Err(Exit::Refused);
     }
     report.note("control planes whose API servers do not serve are restored first; what else differs is known once they serve");
@@ -31,9 +32,9 @@ pub(super) async fn carried_out(
         report.failures(&observed.failures);
         report.result(&serde_json::json!({"plan": plan}), plan);
         let done = if shows_only { Exit::ChangesRemain } else { Exit::Done };
-        return Ok(Some(if observed.failures.is_empty() { done } else { worst(&observed.failures) }));
+        return Err(if observed.failures.is_empty() { done } else { Exit::of(&observed.failures) });
     }
     let failures = carry_out(session, call, plan, &observed.facts).await?;
     report.failures(&failures);
-    Ok((!failures.is_empty()).then(|| worst(&failures)))
+    if failures.is_empty() { Ok(()) } else { Err(Exit::after_changes(&failures)) }
 }

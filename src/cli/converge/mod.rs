@@ -1,0 +1,164 @@
+//! The verbs that bring a cluster to a goal: init, apply, plan, join, remove, replace and upgrade.
+
+use jiff::Timestamp;
+
+mod budgets;
+mod look;
+mod record;
+mod repair;
+pub(super) mod run_inputs;
+mod sources;
+pub mod upgrade;
+mod verify;
+
+pub(super) use look::look;
+
+use super::operation::{self, Operation, Proposal};
+use super::session::{Observed, Reach, Session};
+use super::{Call, limit};
+use crate::error::{Exit, Failure, chain};
+use crate::facts::Facts;
+use crate::facts::evictions::{self, PODS};
+use crate::plan::blockers::{self, Blocker};
+use crate::plan::cluster::{self, PageError};
+use crate::plan::goal::Goal;
+use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
+
+/// Plans what reaches the goal, shows it, runs it, and tells how that ended.
+pub async fn converge(call: &Call, goal: Goal) -> Exit {
+    operation::run(&Converge { goal, shows_only: false }, call, Reach::Everyone).await
+}
+
+/// Shows what would reach the goal, and changes nothing.
+pub async fn preview(call: &Call, goal: Goal) -> Exit {
+    operation::run(&Converge { goal, shows_only: true }, call, Reach::Everyone).await
+}
+
+/// A run towards a goal.
+struct Converge {
+    goal: Goal,
+    /// Whether the plan is only shown, and what is left to do is told by the exit code.
+    shows_only: bool,
+}
+
+/// What a run has to reach, and what it takes along.
+struct Aim {
+    /// With the patch version of each minor version in between.
+    goal: Goal,
+    run_inputs: RunInputs,
+}
+
+impl Operation for Converge {
+    type Aim = Aim;
+
+    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Aim>, Exit> {
+        let report = &session.report;
+        if let Err(fault) = limit::select(&session.inventory, &self.goal.named()) {
+            report.error(fault.message, Some(&fault.hint));
+            return Err(Exit::Usage);
+        }
+        let run_inputs = run_inputs::pack(session, call).await?;
+        let mut observed = self.observe_and_repair(session, call, &run_inputs).await?;
+        let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
+        // It is no failure that a machine which is gone for good does not answer.
+        failures.retain(|f| !self.goal.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
+        copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
+        let goal = match &self.goal {
+            Goal::Upgrade(u) => Goal::Upgrade(Box::new(upgrade::with_offers(u, session, &observed.facts).await)),
+            other => other.clone(),
+        };
+        let WholeRun { refusals: mut found, plan, .. } = planned(session, &run_inputs, &observed.facts, &goal)?;
+        if let Some(u) = goal.upgrade() {
+            let findings = upgrade::judged(session, &observed, u).await;
+            findings.warnings.iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
+            found.extend(findings.blockers);
+        }
+        if found.is_empty() {
+            found = sources::missing(session, &plan).await;
+        }
+        if !found.is_empty() {
+            report.failures(&failures);
+            report.blockers(&found);
+            let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
+            return Err(if away { Exit::Unreachable } else { Exit::Refused });
+        }
+        if plan.is_empty() && goal.upgrade().is_some() && !self.shows_only {
+            record::oldest(session, call, &observed.facts);
+        }
+        Ok(Proposal { plan, facts: observed.facts, failures, aim: Aim { goal, run_inputs } })
+    }
+
+    fn shown(&self, session: &Session, call: &Call, proposal: &Proposal<Aim>) -> Option<Exit> {
+        let Proposal { plan, failures, .. } = proposal;
+        if !self.shows_only {
+            return operation::shown(session, call, proposal);
+        }
+        session.report.failures(failures);
+        session.report.result(&serde_json::json!({"plan": plan}), plan);
+        Some(match (failures.is_empty(), plan.is_empty()) {
+            (false, _) => Exit::of(failures),
+            (true, false) => Exit::ChangesRemain,
+            (true, true) => Exit::Done,
+        })
+    }
+
+    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Aim>) -> Result<bool, Exit> {
+        let report = &session.report;
+        if self.goal == Goal::Found && cluster::established(&proposal.facts) {
+            report.blockers(&[Blocker::finished(&session.inventory, &proposal.plan)]);
+            return Err(Exit::Refused);
+        }
+        let Some(leaving) = self.goal.leaving() else { return Ok(true) };
+        report.say(&proposal.plan);
+        report.confirm(&leaving.question(&session.inventory.cluster.name))
+    }
+
+    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+        let Proposal { mut failures, aim, .. } = proposal;
+        let all_ran = broken.is_empty();
+        failures.extend(broken);
+        if failures.is_empty() {
+            return verify::verify(session, call, &aim).await;
+        }
+        session.report.failures(&failures);
+        if all_ran && self.goal.upgrade().is_some() {
+            verify::verify(session, call, &aim).await?;
+        }
+        Ok(Exit::after_changes(&failures))
+    }
+}
+
+impl Converge {
+    /// Observes the hosts. If control planes have to be restored first, they are, and the hosts are observed again.
+    async fn observe_and_repair(&self, session: &Session, call: &Call, run_inputs: &RunInputs) -> Result<Observed, Exit> {
+        let lists = if self.goal.upgrade().is_some() { evictions::lists(&[PODS.into()]) } else { vec![] };
+        let mut observed = look(session, run_inputs, &self.goal, &lists).await;
+        if !observed.api_failed
+            && let Some(repair) = repair::planned(session, run_inputs, &observed.facts, &self.goal)?
+        {
+            repair::carried_out(session, call, self.shows_only, &repair, &observed).await?;
+            observed = look(session, run_inputs, &self.goal, &lists).await;
+        }
+        if observed.api_failed {
+            // Without these facts of the API no plan would be right; the failure names the question.
+            session.report.failures(&observed.failures);
+            return Err(Exit::of(&observed.failures));
+        }
+        Ok(observed)
+    }
+}
+
+/// What the run would do, as it is known from these facts.
+pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<WholeRun, Exit> {
+    whole_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
+}
+
+fn planning<'a>(session: &'a Session, inputs: &'a RunInputs) -> Planning<'a> {
+    Planning { inv: &session.inventory, selected: &session.selected, inputs, now: Timestamp::now() }
+}
+
+/// Reports that no plan can be made.
+fn defect(session: &Session, e: &PageError) -> Exit {
+    session.report.error(chain(e), Some("this is a defect of clusterctl; please report it with the inventory"));
+    Exit::Failed
+}

@@ -1,0 +1,46 @@
+//! Copies of manifests in the kubelet's folder of static pods: files that are not ours and that the kubelet may run in place of ours.
+
+use crate::facts::Facts;
+use crate::host::HostName;
+use crate::layout;
+
+/// What the operator should know about each copy of a manifest, with its host.
+///
+/// The kubelet reads every file in the folder whose name does not begin with a dot, whatever its extension. Static pods of the operator under other
+/// names are common (a virtual IP address, for example), so only files that are named after a component of the control plane are told.
+pub fn warnings(facts: &Facts) -> Vec<(HostName, String)> {
+    let mut out = Vec::new();
+    for (host, f) in &facts.hosts {
+        let folder = format!("{}/", layout::MANIFESTS_DIR);
+        for name in f.files.keys().filter_map(|path| path.strip_prefix(&folder)) {
+            let copy_of = |component: &&&str| name.starts_with(**component) && name != format!("{component}.yaml");
+            if let Some(component) = layout::CONTROL_PLANE_PODS.iter().chain(["etcd"].iter()).find(copy_of) {
+                let message = format!(
+                    "{folder}{name} is not a file of clusterctl; the kubelet reads every file in this folder and may run this one in place of \
+                     {component}: move it to another folder"
+                );
+                out.push((host.clone(), message));
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{FileFact, FileKind};
+
+    #[test]
+    fn only_copies_of_our_manifests_are_told() {
+        let mut facts = Facts::default();
+        for name in ["etcd.yaml", "etcd.yaml.bak", "kube-apiserver-old.yaml", ".kube-apiserver.swap", "kube-vip.yaml"] {
+            let file = FileFact { kind: FileKind::File(String::new().into()), mode: 0o600, uid: 0, gid: 0 };
+            facts.host_mut("m1").files.insert(format!("{}/{name}", layout::MANIFESTS_DIR), file);
+        }
+        let told: Vec<String> = warnings(&facts).into_iter().map(|(host, message)| format!("{host} {message}")).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].starts_with("m1 /etc/kubernetes/manifests/etcd.yaml.bak "), "{told:?}");
+        assert!(told[1].contains("in place of kube-apiserver"), "{told:?}");
+    }
+}
