@@ -54,7 +54,7 @@ pub struct Failure {
 pub struct Place {
     /// See [`crate::step::Step::kind`].
     pub kind: &'static str,
-    /// How many steps come before it in its track, those of the prelude included.
+    /// How many steps of its host come before it in its phase, guards included.
     pub before: usize,
 }
 

@@ -1,7 +1,7 @@
 //! clusterctl: a list of Linux hosts, reachable over SSH, becomes a highly available Kubernetes cluster and stays healthy.
 //!
-//! A cluster is one ordered page of steps ([`plan::cluster`]). Every converging verb observes all hosts ([`facts`]), lays the page against
-//! the facts and drops what holds ([`plan::Plan::of`]), shows the rest, runs exactly that ([`run`]), and observes again: done means that the
+//! A cluster is one ordered list of desired steps ([`plan::cluster`]). Every converging verb observes all hosts ([`facts`]), leaves out the
+//! steps that hold for the facts ([`plan::Plan::of`]), shows the rest, runs exactly that ([`run`]), and observes again: done means that the
 //! next plan is empty. The flow is in `cli/operation.rs`.
 //!
 //! Code map, in reading order:
@@ -10,7 +10,7 @@
 //! - [`facts`]: what to ask a host and the API, and how to read the answer.
 //! - [`pki`], [`render`]: certificates kept or minted; inventory and version to text and objects, through `templates/`.
 //! - [`step`]: the closed enum; what is pending, what the facts become, the one effect.
-//! - [`plan`]: pages, pruning, blockers. [`run`]: the engine. [`error`]: failures, hints, exit codes.
+//! - [`plan`]: desired steps, plans, blockers. [`run`]: the engine. [`error`]: failures, hints, exit codes.
 //! - [`host`]: the one seam to the world; SSH, and the constant scripts of `host/remote/`.
 //! - [`cli`]: the verbs; `cli/report/` is the only code that prints.
 //!

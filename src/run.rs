@@ -1,6 +1,6 @@
-//! The engine: runs the phases in order, at most `width` tracks of a phase at once, and the steps of a track in order until the first
-//! failure. Neighbouring steps of a track that do not depend on each other run concurrently. After a failure no new track starts, and each
-//! running track finishes its current step. With `AtMost(n)` the other tracks go on, and the failed host keeps its slot, because it is
+//! The engine: runs the phases in order, at most `width` hosts of a phase at once, and the steps of a host in order until the first
+//! failure. Neighbouring steps of a host that do not depend on each other run concurrently. After a failure no new host is begun, and each
+//! host at work finishes its current step. With `AtMost(n)` the other hosts go on, and the failed host keeps its slot, because it is
 //! still out of service. Nothing else is decided here.
 
 use std::collections::BTreeMap;
@@ -14,13 +14,13 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::error::{Failure, Place};
 use crate::host::{Host, HostName};
-use crate::plan::{Phase, Plan, Planned, Track, Width};
+use crate::plan::{HostSteps, Phase, Plan, Planned, Width};
 use crate::step::StepError;
 
 /// What happens while a plan runs; the only interface between running and showing.
 #[derive(Clone, Debug)]
 pub enum Event {
-    PhaseStarted { phase: &'static str, tracks: usize, steps: usize },
+    PhaseStarted { phase: &'static str, hosts: usize, steps: usize },
     StepStarted { phase: &'static str, host: HostName, title: String },
     StepDone { phase: &'static str, host: HostName, title: String, took: Duration },
     StepFailed { phase: &'static str, host: HostName, title: String, cause: String },
@@ -35,7 +35,7 @@ pub struct Run<'a> {
     /// The ID of the run that is written into the locks.
     pub id: &'a str,
     pub hosts: &'a Hosts,
-    /// The largest number of tracks that run at once, even if a phase allows more.
+    /// The largest number of hosts that are worked on at once, even if a phase allows more.
     pub forks: usize,
     pub events: UnboundedSender<Event>,
     /// Set from outside to stop before the next step.
@@ -57,8 +57,8 @@ impl Run<'_> {
 
     async fn phase(&self, phase: &Phase<Planned>) -> Vec<Failure> {
         let begun = Instant::now();
-        let steps = phase.tracks.iter().map(|t| t.prelude.len() + t.steps.len()).sum();
-        self.tell(Event::PhaseStarted { phase: phase.name, tracks: phase.tracks.len(), steps });
+        let steps = phase.hosts.iter().map(|t| t.guards.len() + t.steps.len()).sum();
+        self.tell(Event::PhaseStarted { phase: phase.name, hosts: phase.hosts.len(), steps });
         let forks = self.forks.max(1);
         let results = match phase.width {
             Width::All => self.side_by_side(phase, forks).await,
@@ -69,20 +69,20 @@ impl Run<'_> {
         results.into_iter().filter_map(Result::err).collect()
     }
 
-    /// After a failure no track starts, and each running track ends after its current step.
+    /// After a failure no new host is begun, and each host at work ends after its current step.
     async fn side_by_side(&self, phase: &Phase<Planned>, width: usize) -> Vec<Result<(), Failure>> {
         let failed = AtomicBool::new(false);
-        let tracks = phase.tracks.iter().map(|track| self.track(phase.name, track, &failed));
-        // `buffered` keeps the plan's order of results while up to `width` tracks are under way.
-        stream::iter(tracks).buffered(width).collect().await
+        let hosts = phase.hosts.iter().map(|host_steps| self.host_steps(phase.name, host_steps, &failed));
+        // `buffered` keeps the plan's order of results while up to `width` hosts are worked on.
+        stream::iter(hosts).buffered(width).collect().await
     }
 
-    /// A failed track keeps its slot, because its host is still out of service; the other tracks go on.
+    /// A failed host keeps its slot, because it is still out of service; the other hosts go on.
     async fn wave(&self, phase: &Phase<Planned>, places: usize) -> Vec<Result<(), Failure>> {
         let (free, lost) = (Semaphore::new(places), AtomicUsize::new(0));
-        let in_place = async |track| {
+        let in_place = async |host_steps| {
             let Ok(place) = free.acquire().await else { return Ok(()) };
-            let result = self.track(phase.name, track, &AtomicBool::new(false)).await;
+            let result = self.host_steps(phase.name, host_steps, &AtomicBool::new(false)).await;
             if result.is_err() {
                 place.forget();
                 if lost.fetch_add(1, Ordering::SeqCst) + 1 == places {
@@ -91,18 +91,18 @@ impl Run<'_> {
             }
             result
         };
-        futures::future::join_all(phase.tracks.iter().map(in_place)).await
+        futures::future::join_all(phase.hosts.iter().map(in_place)).await
     }
 
-    async fn track(&self, phase: &'static str, track: &Track<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
-        let steps: Vec<&Planned> = track.prelude.iter().chain(&track.steps).collect();
+    async fn host_steps(&self, phase: &'static str, host_steps: &HostSteps<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
+        let steps: Vec<&Planned> = host_steps.guards.iter().chain(&host_steps.steps).collect();
         let mut before = 0;
         for together in steps.chunk_by(|a, b| a.step.has_standby() && b.step.has_standby()) {
             if failed.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst) {
                 return Ok(());
             }
             let results = futures::future::join_all(
-                together.iter().enumerate().map(|(n, planned)| self.step(phase, &track.host, planned, before + n)),
+                together.iter().enumerate().map(|(n, planned)| self.step(phase, &host_steps.host, planned, before + n)),
             )
             .await;
             before += together.len();

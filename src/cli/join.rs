@@ -1,7 +1,7 @@
 //! `clusterctl join`.
 
-use super::Call;
 use super::converge::converge;
+use super::{Call, completion};
 use crate::error::Exit;
 use crate::plan::Goal;
 
@@ -14,7 +14,7 @@ use crate::plan::Goal;
 #[command(after_help = "Example:\n  clusterctl join -i prod.yaml w7 w8\n  clusterctl join -i prod.yaml --dry-run")]
 pub struct Args {
     /// Hosts to join; without names, all hosts that are not in the cluster yet
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = completion::hosts())]
     hosts: Vec<String>,
 }
 

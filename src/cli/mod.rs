@@ -53,12 +53,15 @@ pub struct Cli {
     pub verb: Verb,
 }
 
+/// The inventory where no option and no environment variable names one.
+const DEFAULT_INVENTORY: &str = "inventory.yaml";
+
 /// Options of every verb
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every verb")]
 pub struct Global {
     /// Inventory file
-    #[arg(short, long, global = true, default_value = "inventory.yaml", env = "CLUSTERCTL_INVENTORY", value_name = "FILE")]
+    #[arg(short, long, global = true, default_value = DEFAULT_INVENTORY, env = "CLUSTERCTL_INVENTORY", value_name = "FILE")]
     pub inventory: PathBuf,
     /// Output format: text, or one JSON object per line
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
@@ -76,7 +79,7 @@ pub struct Global {
     #[arg(short, long, global = true)]
     pub yes: bool,
     /// Act only on these hosts: names, separated by commas
-    #[arg(long, global = true, value_delimiter = ',', value_name = "HOSTS")]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "HOSTS", add = completion::hosts())]
     pub limit: Vec<String>,
     /// Number of hosts that are worked on at the same time
     #[arg(long, global = true, default_value_t = 20, value_name = "N")]
@@ -136,6 +139,7 @@ pub struct Call {
 
 /// Parses the command line, runs the verb and says how it ended.
 pub async fn main() -> Exit {
+    completion::answer();
     let cli = Cli::parse();
     let report = Report::new(&cli.global);
     if let Err(e) = report.start_log(&cli.global) {

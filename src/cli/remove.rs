@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::Call;
 use super::args::duration;
 use super::converge::converge;
+use super::{Call, completion};
 use crate::error::Exit;
 use crate::plan::goal::{Goal, Leaving};
 
@@ -17,7 +17,7 @@ use crate::plan::goal::{Goal, Leaving};
 #[command(after_help = "Example:\n  clusterctl remove -i prod.yaml w7\n  clusterctl remove -i prod.yaml m1 --dead --yes")]
 pub struct Args {
     /// Hosts to remove
-    #[arg(value_name = "HOST", required = true)]
+    #[arg(value_name = "HOST", required = true, add = completion::hosts())]
     hosts: Vec<String>,
     #[command(flatten)]
     how: RemoveOptions,
@@ -31,10 +31,10 @@ pub struct Args {
 #[command(after_help = "Example:\n  clusterctl replace -i prod.yaml m1 m4\n  clusterctl replace -i prod.yaml m1 m4 --dead --yes")]
 pub struct ReplaceArgs {
     /// Host to remove
-    #[arg(value_name = "OLD")]
+    #[arg(value_name = "OLD", add = completion::hosts())]
     old: String,
     /// Host to join
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", add = completion::hosts())]
     new: String,
     #[command(flatten)]
     how: RemoveOptions,

@@ -83,6 +83,6 @@ impl Operation for Reset {
 impl Reset {
     fn plan(&self, session: &Session, facts: &Facts, leaving: &[HostName]) -> Plan {
         let inputs = reset::Inputs { inv: &session.inventory, facts, leaving, keep_software: self.keep_software };
-        Plan::of(&reset::page(&inputs), facts).0
+        Plan::of(&reset::desired_steps(&inputs), facts).0
     }
 }

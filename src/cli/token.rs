@@ -15,7 +15,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::cluster::TOKENS;
 use crate::host::Secret;
-use crate::plan::{Part, Phase, Plan, Track, Width};
+use crate::plan::{HostSteps, Part, Phase, Plan, Width};
 use crate::render::objects::{DEFAULT_GROUP, bootstrap_token_for};
 use crate::step::token::Purpose;
 use crate::step::{Ids, Step, Token, TokensGone};
@@ -110,9 +110,9 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
 /// The plan of one step on the control plane that answered.
 fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Exit> {
     let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or(Exit::Failed)?;
-    let track = Track { host: via.name.clone(), prelude: vec![], steps: vec![step(via.node_address())] };
-    let page = vec![Phase { part: Part::Other, name: "tokens", width: Width::One, tracks: vec![track] }];
-    let plan = Plan::of(&page, &facts).0;
+    let host_steps = HostSteps { host: via.name.clone(), guards: vec![], steps: vec![step(via.node_address())] };
+    let desired = vec![Phase { part: Part::Other, name: "tokens", width: Width::One, hosts: vec![host_steps] }];
+    let plan = Plan::of(&desired, &facts).0;
     Ok(Proposal { plan, facts, failures: vec![], aim })
 }
 

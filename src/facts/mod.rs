@@ -101,7 +101,7 @@ pub struct HostFacts {
     pub api_version: Option<String>,
     /// Whether the API is ready at the cluster's endpoint as seen from this host; `None` if that was not asked.
     pub endpoint_ready: bool,
-    /// Never observed, only predicted: the quorum was checked by an earlier step of the same track.
+    /// Never observed, only predicted: the quorum was checked by an earlier step of the same host in the same phase.
     pub quorum_checked: bool,
     /// Never observed, only predicted: steps without an observable result that were done before, such as commands and reboots.
     pub done_once: BTreeSet<String>,

@@ -1,8 +1,8 @@
-//! The page of an adoption: marks on the hosts of a cluster that kubeadm made, and nothing else. Nothing that runs reads them.
+//! The steps of an adoption: marks on the hosts of a cluster that kubeadm made, and nothing else. Nothing that runs reads them.
 
 use super::blockers::{Blocker, UNREACHABLE_MASTER, mixed, owner};
 use super::cluster::adopted::mark_of;
-use super::{Page, Part, Phase, Track, Width, cluster};
+use super::{DesiredSteps, HostSteps, Part, Phase, Width, cluster};
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -17,12 +17,12 @@ fn ca_of(f: &HostFacts) -> Option<&str> {
     f.text(&format!("{}/ca.crt", layout::PKI_DIR))
 }
 
-/// The page. A host that carries our mark already, such as one that joined after an earlier adoption, is left as it is.
-pub fn page(inv: &Inventory, facts: &Facts) -> Page {
+/// The desired steps. A host that carries our mark already, such as one that joined after an earlier adoption, is left as it is.
+pub fn desired_steps(inv: &Inventory, facts: &Facts) -> DesiredSteps {
     let ca = ca_pem(inv, facts).unwrap_or_default();
-    let tracks = inv.hosts.iter().filter(|h| !facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
-    let tracks = tracks.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: vec![marks(inv, h, ca)] }).collect();
-    vec![Phase { part: Part::Other, name: "adopt hosts", width: Width::All, tracks }]
+    let hosts = inv.hosts.iter().filter(|h| !facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
+    let hosts = hosts.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: vec![marks(inv, h, ca)] }).collect();
+    vec![Phase { part: Part::Other, name: "adopt hosts", width: Width::All, hosts }]
 }
 
 /// Whose the host is goes last: with that, all of it is there.

@@ -122,11 +122,11 @@ impl Upgrade {
             Some(Pause::ControlPlane) if kubelets => (Plan::default(), true),
             Some(Pause::Host(host)) if kubelets => {
                 // Its turn is where nodes change; what is seen through it at the end is not about it.
-                let turn = |p: &Phase<Planned>| p.part == Part::Nodes && p.tracks.iter().any(|t| t.host == *host);
+                let turn = |p: &Phase<Planned>| p.part == Part::Nodes && p.hosts.iter().any(|t| t.host == *host);
                 let Some(at) = plan.phases.iter().position(turn) else { return (Plan::default(), true) };
                 plan.phases.truncate(at + 1);
-                let last = plan.phases[at].tracks.iter().position(|t| t.host == *host).map_or(0, |t| t + 1);
-                plan.phases[at].tracks.truncate(last);
+                let last = plan.phases[at].hosts.iter().position(|t| t.host == *host).map_or(0, |t| t + 1);
+                plan.phases[at].hosts.truncate(last);
                 (plan, true)
             }
             _ => (plan, false),
@@ -137,13 +137,13 @@ impl Upgrade {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Track, Width};
+    use crate::plan::{HostSteps, Width};
     use crate::step::{Step, Wait};
 
     fn phase(part: Part, name: &'static str, hosts: &[&str]) -> Phase<Planned> {
         let planned = || Planned { step: Step::from(Wait::Quorum), title: name.into(), diff: String::new() };
-        let tracks = hosts.iter().map(|h| Track { host: h.to_string(), prelude: vec![], steps: vec![planned()] });
-        Phase { part, name, width: Width::One, tracks: tracks.collect() }
+        let hosts = hosts.iter().map(|h| HostSteps { host: h.to_string(), guards: vec![], steps: vec![planned()] });
+        Phase { part, name, width: Width::One, hosts: hosts.collect() }
     }
 
     fn pausing_after(pause: Pause) -> Upgrade {
@@ -167,7 +167,7 @@ mod tests {
         let plan = Plan { phases: phases.to_vec() };
         let (plan, paused) = pausing_after(pause).before_pause(kubelets, plan);
         assert!(paused);
-        plan.phases.into_iter().map(|p| (p.name, p.tracks.into_iter().map(|t| t.host).collect())).collect()
+        plan.phases.into_iter().map(|p| (p.name, p.hosts.into_iter().map(|t| t.host).collect())).collect()
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Pages and plans. A page is the ordered list of all steps that a cluster needs; a plan has only the steps that do not hold for the given
-//! facts.
+//! Desired steps and plans. The desired steps are all steps that a cluster needs, in order; a plan has only those that do not hold for the
+//! given facts.
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
@@ -30,14 +30,14 @@ pub use goal::Goal;
 pub use planning::{Planning, RunInputs};
 pub use whole_run::{WholeRun, repair_run, whole_run};
 
-/// How many tracks of a phase may run at once.
+/// On how many hosts of a phase steps may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
     /// All at once: nothing depends on these hosts yet.
     All,
     /// One after another: a running cluster is changed one host at a time.
     One,
-    /// At most this many at once; a failed track keeps its slot, because its host is still out of service.
+    /// At most this many at once; a failed host keeps its slot, because it is still out of service.
     AtMost(usize),
 }
 
@@ -72,12 +72,12 @@ impl std::str::FromStr for Parallelism {
     }
 }
 
-/// The steps of one host in one phase, in order. A track ends at its first failure.
+/// The steps of one host in one phase, in order. They end at the first failure.
 #[derive(Clone, Debug)]
-pub struct Track<S> {
+pub struct HostSteps<S> {
     pub host: HostName,
-    /// Steps that guard the track, such as the check of the quorum. They are part of the plan only if a step of the track is.
-    pub prelude: Vec<S>,
+    /// Steps that guard the others, such as the check of the quorum. They run first, and are part of the plan only if one of the others is.
+    pub guards: Vec<S>,
     pub steps: Vec<S>,
 }
 
@@ -96,17 +96,17 @@ pub enum Part {
     Other,
 }
 
-/// Tracks that may run side by side. The next phase begins after all of them have ended.
+/// Hosts that may be worked on side by side. The next phase begins after the steps of all of them have ended.
 #[derive(Clone, Debug)]
 pub struct Phase<S> {
     pub part: Part,
     pub name: &'static str,
     pub width: Width,
-    pub tracks: Vec<Track<S>>,
+    pub hosts: Vec<HostSteps<S>>,
 }
 
 /// The ordered list of all steps that a cluster needs, whether or not they hold already.
-pub type Page = Vec<Phase<Step>>;
+pub type DesiredSteps = Vec<Phase<Step>>;
 
 /// A step that does not hold, with the difference between the host and the step.
 #[derive(Clone, Debug)]
@@ -124,26 +124,26 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The steps of the page that do not hold for the facts, and the facts after the plan has run. The effect of each step is predicted, so
+    /// The desired steps that do not hold for the facts, and the facts after the plan has run. The effect of each step is predicted, so
     /// that later steps see it.
-    pub fn of(page: &Page, facts: &Facts) -> (Plan, Facts) {
+    pub fn of(desired: &DesiredSteps, facts: &Facts) -> (Plan, Facts) {
         let mut facts = facts.clone();
         let mut phases = Vec::new();
-        for phase in page {
-            let mut tracks = Vec::new();
-            for track in &phase.tracks {
-                // The prelude runs first, but is needed only if a step follows. Few tracks have a prelude, and copying the facts is
+        for phase in desired {
+            let mut hosts = Vec::new();
+            for host_steps in &phase.hosts {
+                // Guards run first, but are needed only if a step follows. Few hosts have guards, and copying the facts is
                 // expensive.
-                let before = (!track.prelude.is_empty()).then(|| facts.clone());
-                let steps = keep(&track.steps, &track.host, &mut facts);
+                let before = (!host_steps.guards.is_empty()).then(|| facts.clone());
+                let steps = keep(&host_steps.steps, &host_steps.host, &mut facts);
                 if steps.is_empty() {
                     continue;
                 }
-                let prelude = before.map(|mut before| keep(&track.prelude, &track.host, &mut before)).unwrap_or_default();
-                tracks.push(Track { host: track.host.clone(), prelude, steps });
+                let guards = before.map(|mut before| keep(&host_steps.guards, &host_steps.host, &mut before)).unwrap_or_default();
+                hosts.push(HostSteps { host: host_steps.host.clone(), guards, steps });
             }
-            if !tracks.is_empty() {
-                phases.push(Phase { tracks, part: phase.part, name: phase.name, width: phase.width });
+            if !hosts.is_empty() {
+                phases.push(Phase { hosts, part: phase.part, name: phase.name, width: phase.width });
             }
         }
         (Plan { phases }, facts)
@@ -158,7 +158,7 @@ impl Plan {
     pub fn steps(&self) -> impl Iterator<Item = (&'static str, &HostName, &Planned)> {
         self.phases
             .iter()
-            .flat_map(|p| p.tracks.iter().flat_map(move |t| t.prelude.iter().chain(&t.steps).map(move |s| (p.name, &t.host, s))))
+            .flat_map(|p| p.hosts.iter().flat_map(move |t| t.guards.iter().chain(&t.steps).map(move |s| (p.name, &t.host, s))))
     }
 
     /// The hosts that the plan changes.
@@ -169,9 +169,9 @@ impl Plan {
     /// The plan for these hosts only, with the waits for the whole cluster that must end before their nodes change.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {
         for phase in self.phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
-            phase.tracks.retain(|t| hosts.contains(&t.host));
+            phase.hosts.retain(|t| hosts.contains(&t.host));
         }
-        self.phases.retain(|p| !p.tracks.is_empty());
+        self.phases.retain(|p| !p.hosts.is_empty());
         let mut nodes = self.phases.iter().filter(|p| p.part == Part::Nodes).count();
         self.phases.retain(|p| {
             nodes -= usize::from(p.part == Part::Nodes);

@@ -1,8 +1,8 @@
-//! The pages of `cordon`, `drain`, `uncordon` and `maintenance`.
+//! The desired steps of `cordon`, `drain`, `uncordon` and `maintenance`.
 
 use std::time::Duration;
 
-use super::{Page, Parallelism, Part, Phase, Track, Width};
+use super::{DesiredSteps, HostSteps, Parallelism, Part, Phase, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{CniKind, HostEntry, Inventory, Role};
@@ -31,27 +31,27 @@ pub struct Work {
     pub by_hand: DrainExtras,
 }
 
-/// The page of `cordon`.
-pub fn cordon(i: &Inputs<'_>) -> Page {
+/// The desired steps of `cordon`.
+pub fn cordon(i: &Inputs<'_>) -> DesiredSteps {
     let step = |h: &HostEntry, via: &HostEntry| -> Step {
         Cordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone() }.into()
     };
     i.phases("cordon", Width::All, Width::All, &|h| i.through(h).map(|via| step(h, via)).into_iter().collect())
 }
 
-/// The page of `uncordon`.
-pub fn uncordon(i: &Inputs<'_>) -> Page {
+/// The desired steps of `uncordon`.
+pub fn uncordon(i: &Inputs<'_>) -> DesiredSteps {
     i.phases("uncordon", Width::All, Width::All, &|h| i.uncordon(h, true).into_iter().collect())
 }
 
-/// The page of `drain`.
-pub fn drain(i: &Inputs<'_>, how: DrainOptions, by_hand: &DrainExtras) -> Page {
+/// The desired steps of `drain`.
+pub fn drain(i: &Inputs<'_>, how: DrainOptions, by_hand: &DrainExtras) -> DesiredSteps {
     i.phases("drain", Width::One, i.workers_at_once(), &|h| i.drain(h, how, by_hand).into_iter().collect())
 }
 
-/// The page of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another, each after a check of the
+/// The desired steps of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another, each after a check of the
 /// quorum.
-pub fn maintenance(i: &Inputs<'_>, work: &Work) -> Page {
+pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
     let steps = |h: &HostEntry| {
         let mut steps: Vec<Step> = i.drain(h, work.how, &work.by_hand).into_iter().collect();
         if !work.argv.is_empty() {
@@ -78,11 +78,11 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> Page {
 
 impl Inputs<'_> {
     /// Two phases: the hosts that other hosts depend on, and then the workers.
-    fn phases(&self, name: &'static str, counted_on: Width, workers: Width, steps: &dyn Fn(&HostEntry) -> Vec<Step>) -> Page {
+    fn phases(&self, name: &'static str, counted_on: Width, workers: Width, steps: &dyn Fn(&HostEntry) -> Vec<Step>) -> DesiredSteps {
         self.guarded_phases(name, counted_on, workers, &|_| vec![], steps)
     }
 
-    /// Two phases, with a prelude for each host.
+    /// Two phases, with guards for each host.
     fn guarded_phases(
         &self,
         name: &'static str,
@@ -90,13 +90,13 @@ impl Inputs<'_> {
         workers: Width,
         guard: &dyn Fn(&HostEntry) -> Vec<Step>,
         steps: &dyn Fn(&HostEntry) -> Vec<Step>,
-    ) -> Page {
+    ) -> DesiredSteps {
         let named = |h: &&HostEntry| self.hosts.contains(&h.name);
         let (plain, special): (Vec<&HostEntry>, Vec<&HostEntry>) =
             self.inv.hosts.iter().filter(named).partition(|h| is_worker(self.inv, h));
-        let track = |h: &HostEntry| Track { host: h.name.clone(), prelude: guard(h), steps: steps(h) };
+        let host_steps = |h: &HostEntry| HostSteps { host: h.name.clone(), guards: guard(h), steps: steps(h) };
         let phase =
-            |width, hosts: Vec<&HostEntry>| Phase { part: Part::Other, name, width, tracks: hosts.into_iter().map(track).collect() };
+            |width, hosts: Vec<&HostEntry>| Phase { part: Part::Other, name, width, hosts: hosts.into_iter().map(host_steps).collect() };
         vec![phase(counted_on, special), phase(workers, plain)]
     }
 

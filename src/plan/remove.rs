@@ -1,11 +1,11 @@
-//! The page that removes hosts from a running cluster, and the reasons why they must not be removed.
+//! The steps that remove hosts from a running cluster, and the reasons why they must not be removed.
 
 use std::time::Duration;
 
 use super::blockers::Blocker;
 use super::blockers::leaving::{member_of, mounts};
 use super::cluster::etcd::{client_url, peer_url};
-use super::{Page, Part, Phase, Track, Width, reset};
+use super::{DesiredSteps, HostSteps, Part, Phase, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -27,16 +27,16 @@ pub struct Inputs<'a> {
 
 /// The steps on the hosts that are removed; see [`spliced`] for their place among the others. Whether etcd allows the removal is checked
 /// before anything is stopped, and the data of a member is deleted after the member was removed from the member list.
-pub fn page(i: &Inputs<'_>) -> Page {
+pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     let leaving: Vec<&HostEntry> = i.inv.hosts.iter().filter(|h| i.leaving.contains(&h.name)).collect();
     let staying: Vec<&HostEntry> = i.inv.control_planes().filter(|h| !i.leaving.contains(&h.name)).collect();
     let Some(via) = staying.iter().copied().find(|h| i.facts.host(&h.name).api_version.is_some()).or(staying.first().copied()) else {
-        return Page::new();
+        return DesiredSteps::new();
     };
     let address = via.node_address();
-    let through = |steps: Vec<Step>| vec![Track { host: via.name.clone(), prelude: vec![], steps }];
+    let through = |steps: Vec<Step>| vec![HostSteps { host: via.name.clone(), guards: vec![], steps }];
     let on_hosts = |steps: &dyn Fn(&HostEntry) -> Vec<Step>| {
-        leaving.iter().filter(|_| !i.dead).map(|h| Track { host: h.name.clone(), prelude: vec![], steps: steps(h) }).collect::<Vec<_>>()
+        leaving.iter().filter(|_| !i.dead).map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: steps(h) }).collect::<Vec<_>>()
     };
     let nodes = || leaving.iter().filter(|h| h.is_node());
     // A member is removed through another member, which is not on a control-plane host if etcd has hosts of its own.
@@ -70,7 +70,7 @@ pub fn page(i: &Inputs<'_>) -> Page {
         // A host may still have its member although its role in the inventory has changed.
         let steps: Vec<Step> =
             leaving.iter().copied().filter(|h| i.inv.runs_etcd(h) || member_of(h, i.facts).is_some()).map(member).collect();
-        asked.map(|h| Track { host: h.name.clone(), prelude: vec![], steps }).into_iter().collect::<Vec<_>>()
+        asked.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps }).into_iter().collect::<Vec<_>>()
     };
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
     // A Node object is deleted last: while it is there, the volumes of its pods are not attached to another node beside containers that still run.
@@ -82,13 +82,13 @@ pub fn page(i: &Inputs<'_>) -> Page {
         ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, i.facts, false))),
         ("forget nodes", Width::One, through(forget)),
     ]
-    .map(|(name, width, tracks)| Phase { part: Part::Other, name, width, tracks })
+    .map(|(name, width, hosts)| Phase { part: Part::Other, name, width, hosts })
     .into()
 }
 
 /// The removal, together with the steps that the remaining hosts need without the removed ones.
-pub fn spliced(i: &Inputs<'_>, mut rest: Page) -> Page {
-    let mut leaving = page(i).into_iter();
+pub fn spliced(i: &Inputs<'_>, mut rest: DesiredSteps) -> DesiredSteps {
+    let mut leaving = desired_steps(i).into_iter();
     let check = leaving.next();
     // First, requests are sent elsewhere: the load balancers are changed for an API server, the API servers for an etcd on a host of its
     // own.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::blockers::Blocker;
-use super::{Page, Plan, Width};
+use super::{DesiredSteps, Plan, Width};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
@@ -59,23 +59,23 @@ pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     })
 }
 
-/// Takes out of the page every change of an etcd member whose manifest is in place on its host: a repair leaves such a member as it is. If no
+/// Removes from the desired steps every change of an etcd member whose manifest is in place on its host: a repair leaves such a member as it is. If no
 /// API server answers and no etcd member has to be started, the control planes are restored side by side.
-pub fn of(mut page: Page, facts: &Facts) -> Page {
-    for phase in &mut page {
-        for track in &mut phase.tracks {
-            let stays = facts.host(&track.host).files.contains_key(&manifest("etcd"));
-            track.steps = std::mem::take(&mut track.steps)
+pub fn of(mut desired: DesiredSteps, facts: &Facts) -> DesiredSteps {
+    for phase in &mut desired {
+        for host_steps in &mut phase.hosts {
+            let stays = facts.host(&host_steps.host).files.contains_key(&manifest("etcd"));
+            host_steps.steps = std::mem::take(&mut host_steps.steps)
                 .into_iter()
                 .filter_map(|step| if stays { without_etcd(step) } else { Some(step) })
                 .collect();
         }
-        let pods = || phase.tracks.iter().flat_map(|t| &t.steps).flat_map(Step::static_pods);
+        let pods = || phase.hosts.iter().flat_map(|t| &t.steps).flat_map(Step::static_pods);
         if facts.cluster.is_none() && pods().next().is_some() && pods().all(|p| p.component != "etcd") {
             phase.width = Width::All;
         }
     }
-    page
+    desired
 }
 
 fn without_etcd(step: Step) -> Option<Step> {

@@ -1,6 +1,6 @@
-//! The page that removes the cluster from hosts; only packages stay.
+//! The steps that remove the cluster from hosts; only packages stay.
 
-use super::{Page, Part, Phase, Track, Width};
+use super::{DesiredSteps, HostSteps, Part, Phase, Width};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -18,24 +18,24 @@ pub struct Inputs<'a> {
     pub keep_software: bool,
 }
 
-/// The page. A node is deleted from the API only after its containers have ended. Until then, the volumes of its pods stay attached to it.
-pub fn page(i: &Inputs<'_>) -> Page {
+/// The desired steps. A node is deleted from the API only after its containers have ended. Until then, the volumes of its pods stay attached to it.
+pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     let stays = |name: &str| !i.leaving.iter().any(|l| l == name);
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
-    let tracks =
-        leaving.map(|h| Track { host: h.name.clone(), prelude: vec![], steps: host(i.inv, h, i.facts, i.keep_software) }).collect();
-    let mut page = vec![Phase { part: Part::Other, name: "reset hosts", width: Width::All, tracks }];
+    let hosts =
+        leaving.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: host(i.inv, h, i.facts, i.keep_software) }).collect();
+    let mut desired = vec![Phase { part: Part::Other, name: "reset hosts", width: Width::All, hosts }];
     let via = i.inv.control_planes().find(|h| stays(&h.name) && i.facts.host(&h.name).api_version.is_some());
     if let Some(via) = via {
         let steps = i.leaving.iter().map(|node| NodeGone { address: via.node_address(), node: node.clone() }.into()).collect();
-        page.push(Phase {
+        desired.push(Phase {
             part: Part::Other,
             name: "forget nodes",
             width: Width::One,
-            tracks: vec![Track { host: via.name.clone(), prelude: vec![], steps }],
+            hosts: vec![HostSteps { host: via.name.clone(), guards: vec![], steps }],
         });
     }
-    page
+    desired
 }
 
 /// The steps that remove the cluster from one host.

@@ -9,17 +9,17 @@ impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut total = 0;
         for phase in &self.phases {
-            let how = match (phase.tracks.len(), phase.width) {
+            let how = match (phase.hosts.len(), phase.width) {
                 (1, _) => String::new(),
                 (n, super::Width::All) => format!(" ({n} hosts side by side)"),
                 (n, super::Width::AtMost(most)) if most > 1 => format!(" ({n} hosts, {most} at a time)"),
                 (n, super::Width::One | super::Width::AtMost(_)) => format!(" ({n} hosts, one at a time)"),
             };
             writeln!(f, "{}{how}", phase.name)?;
-            for track in &phase.tracks {
-                for step in track.prelude.iter().chain(&track.steps) {
+            for host_steps in &phase.hosts {
+                for step in host_steps.guards.iter().chain(&host_steps.steps) {
                     total += 1;
-                    writeln!(f, "  {}: {}", track.host, step.title)?;
+                    writeln!(f, "  {}: {}", host_steps.host, step.title)?;
                     for line in step.diff.lines() {
                         writeln!(f, "      {line}")?;
                     }

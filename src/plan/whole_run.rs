@@ -2,12 +2,12 @@
 
 use super::blockers::{self, Blocker, Purpose};
 use super::certificates::certificates;
-use super::cluster::{self, Inputs, PageError, established};
+use super::cluster::{self, Inputs, PlanDefect, established};
 use super::goal::Goal;
 use super::planning::Planning;
 use super::stages::{self, Stage};
 use super::upgrade::UpgradeRefusal;
-use super::{Page, Plan, remove, repair};
+use super::{DesiredSteps, Plan, remove, repair};
 use crate::facts::Facts;
 use crate::versions;
 
@@ -22,7 +22,7 @@ pub struct WholeRun {
 }
 
 /// Plans all stages of a run. An error is a defect of clusterctl.
-pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<WholeRun, PageError> {
+pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<WholeRun, PlanDefect> {
     let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
     let touchable = planning.touchable(facts);
     let stages = match stages::of(goal, planning.inv, facts, planning.selected) {
@@ -38,14 +38,14 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
         if !run.refusals.is_empty() {
             break;
         }
-        let page = match page_of(&stage, &run.after, planning)? {
-            Ok(page) => page,
+        let desired = match desired_of(&stage, &run.after, planning)? {
+            Ok(desired) => desired,
             Err(refusals) => {
                 run.refusals = refusals;
                 break;
             }
         };
-        let (next, after) = Plan::of(&page, &run.after);
+        let (next, after) = Plan::of(&desired, &run.after);
         let next = next.limited(&touchable);
         let (next, paused) = match goal.upgrade() {
             Some(upgrade) => upgrade.before_pause(stage.changes_kubelets(), next),
@@ -66,7 +66,7 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
 /// Without a change of the version, control planes are repaired only where no API server answers: beside one that does, everything is restored
 /// in the usual order. An upgrade changes one control plane after another, so each must serve first; it restores each at the version that its
 /// host tells.
-pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<Option<WholeRun>, PageError> {
+pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<Option<WholeRun>, PlanDefect> {
     let (inv, upgrades) = (planning.inv, goal.upgrade().is_some());
     let away = repair::away(inv, facts);
     let wanted = upgrades || (*goal == Goal::Keep && facts.cluster.is_none());
@@ -84,23 +84,23 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
         if !run.refusals.is_empty() {
             break;
         }
-        let page = match page_of(&stage, facts, planning)? {
-            Ok(page) => repair::of(page, facts),
+        let desired = match desired_of(&stage, facts, planning)? {
+            Ok(desired) => repair::of(desired, facts),
             Err(refusals) => {
                 run.refusals = refusals;
                 break;
             }
         };
         let hosts = if upgrades { hosts } else { planning.touchable(facts) };
-        let (next, after) = Plan::of(&page, facts);
+        let (next, after) = Plan::of(&desired, facts);
         run.plan.phases.extend(next.limited(&hosts).phases);
         run.after = after;
     }
     Ok((!run.refusals.is_empty() || repair::mends(&run.plan, facts)).then_some(run))
 }
 
-/// The page of a stage, or the refusals of its certificates and version.
-fn page_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<Page, Vec<Blocker>>, PageError> {
+/// The desired steps of a stage, or the refusals of its certificates and version.
+fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Blocker>>, PlanDefect> {
     let version = &stage.inv.cluster.version;
     let Some(v) = versions::of(version) else {
         return Ok(Err(vec![Blocker::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));
@@ -120,9 +120,9 @@ fn page_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Resu
         manifests: &planning.inputs.manifests,
         roll: &stage.kubelet_policy(facts),
     };
-    let page = cluster::page(&inputs)?;
+    let desired = cluster::desired_steps(&inputs)?;
     Ok(Ok(match stage.leave(facts) {
-        Some(leaving) => remove::spliced(&leaving, page),
-        None => page,
+        Some(leaving) => remove::spliced(&leaving, desired),
+        None => desired,
     }))
 }

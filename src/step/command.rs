@@ -13,7 +13,7 @@ use crate::layout;
 /// A program with its arguments, as root and without a shell.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// What tells it from the same command at another point of a page, such as `before the drain`; shown before it. May be empty.
+    /// What tells it from the same command at another point of a plan, such as `before the drain`; shown before it. May be empty.
     pub label: String,
     pub argv: Vec<String>,
     pub timeout: Duration,
@@ -24,7 +24,7 @@ pub struct Command {
 /// Where a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On the track's host, as root.
+    /// On the host of the step, as root.
     Host,
     /// On the operator's machine.
     Here,

@@ -203,7 +203,7 @@ impl Step {
         }
     }
 
-    /// The host on which the step runs, if that is not the host of its track: requests to the API about a node run on a control-plane host.
+    /// The host on which the step runs, if that is not the host whose step it is: requests to the API about a node run on a control-plane host.
     pub fn on(&self) -> Option<&HostName> {
         match self {
             Step::Drain(s) => Some(&s.via),

@@ -11,7 +11,7 @@ use crate::host::{Cmd, Host, HostName};
 /// No Node of this name.
 #[derive(Clone, Debug)]
 pub struct NodeGone {
-    /// Address of the API server on the track's host.
+    /// Address of the API server on the host of the step.
     pub address: IpAddr,
     pub node: String,
 }

@@ -14,7 +14,7 @@ use crate::host::{Cmd, Host, HostName};
 /// One node's metadata. The node is made if it is not there yet, so that its subnet is settled before anything else can choose one.
 #[derive(Clone, Debug)]
 pub struct NodeMeta {
-    /// Address of the API server on the track's host.
+    /// Address of the API server on the host of the step.
     pub address: IpAddr,
     pub node: String,
     pub labels: BTreeMap<String, String>,

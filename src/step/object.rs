@@ -12,7 +12,7 @@ use crate::host::{Cmd, Host, HostName};
 /// Objects as they should be, in the order in which they are applied.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// Address of the API server on the track's host.
+    /// Address of the API server on the host of the step.
     pub address: IpAddr,
     pub objects: Vec<Value>,
 }

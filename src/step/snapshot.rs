@@ -11,7 +11,7 @@ use super::{Answers, Step, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName};
 
-/// A snapshot by the member on the track's host.
+/// A snapshot by the member on the host of the step.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Where it goes on the operator's machine; must not exist yet.

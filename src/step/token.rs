@@ -34,7 +34,7 @@ fn lasting(object: &Secret) -> Secret {
 /// A bootstrap token in the cluster.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Address of the API server on the track's host.
+    /// Address of the API server on the host of the step.
     pub address: IpAddr,
     /// The public part.
     pub id: String,
@@ -109,7 +109,7 @@ pub enum Ids {
 /// These tokens are not there.
 #[derive(Clone, Debug)]
 pub struct TokensGone {
-    /// Address of the API server on the track's host.
+    /// Address of the API server on the host of the step.
     pub address: IpAddr,
     /// Ids to delete.
     pub ids: Ids,

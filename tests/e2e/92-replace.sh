@@ -1,6 +1,6 @@
 #!/bin/bash
 # A join is killed at every step and goes on; a master dies for good and a new machine takes its place; hosts that may not join are refused.
-# Needs: what 90-members.sh leaves. Leaves: the cluster of m1, m2, m3, w1 and w3 behind lb1.
+# Needs: what 90-members.sh leaves. Leaves: the cluster of m1, m2, m3, w1 and w2 behind lb1.
 . "$(dirname "$0")/lib.sh"
 # Begins with the cluster of m1, w1 and lb1 that 90-members.sh left, and bare hosts beside it.
 # killed_at_step LAST: runs the join and kills it right after the first step of m2 in this run that is not LAST; prints that step, or
@@ -86,10 +86,19 @@ expect "nothing is left to do" 0 ctl plan
 
 # A living host gives its place to another.
 inventory_of m1 m2 m3 w1 w2 w3 lb1
+expect "a dry run of replace changes nothing" 0 ctl replace w2 w3 --dry-run
+check "no node was made for w3" sh -c "! kubectl get node w3"
 check "replace of a living worker" ctl replace w2 w3 --yes
 inventory_of m1 m2 m3 w1 w3 lb1
 expect "nothing is left to do after it" 0 ctl plan
 check "w3 is in, w2 is not" sh -c "kubectl get node w3 && ! kubectl get node w2"
+# A worker dies for good, and the host that was removed just now takes its place.
+inventory_of m1 m2 m3 w1 w2 w3 lb1
+lab destroy w3
+check "replace of a dead worker" ctl replace w3 w2 --dead --yes
+inventory_of m1 m2 m3 w1 w2 lb1
+expect "nothing is left to do after that" 0 ctl plan
+check "w2 is in, w3 is not" sh -c "kubectl get node w2 && ! kubectl get node w3"
 # The quorum is arithmetic, not a matter of taste.
 lab kill m1
 lab kill m2

@@ -1,5 +1,6 @@
 //! The program as an operator meets it: command lines in, text and exit codes out.
 
+mod documents;
 mod hosts;
 mod local;
 mod reference;

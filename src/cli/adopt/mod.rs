@@ -180,7 +180,7 @@ impl Operation for Adoption {
             report.blockers(&found);
             return Err(if failures.is_empty() { Exit::Refused } else { Exit::of(&failures) });
         }
-        let (marks, adopted) = Plan::of(&adopt::page(inv, &facts), &facts);
+        let (marks, adopted) = Plan::of(&adopt::desired_steps(inv, &facts), &facts);
         let WholeRun { refusals: found, plan, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;
         if !found.is_empty() {
             report.blockers(&found);

@@ -91,7 +91,7 @@ pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'
     let mut remarks = Vec::new();
     let reached = |h: &&str| facts.hosts.contains_key(*h);
     let nodes: Vec<&str> = inv.nodes().map(|h| h.name.as_str()).filter(reached).collect();
-    let facts = Plan::of(&adopt::page(inv, facts), facts).1;
+    let facts = Plan::of(&adopt::desired_steps(inv, facts), facts).1;
     let lacks = |h: &&str| cluster::NODE_PACKAGES.iter().any(|p| !facts.host(h).packages.contains(*p));
     if let Some(host) = nodes.iter().find(|h| lacks(h)) {
         fields.entry("artifacts").or_insert_with(|| json!({}))["packages"] = false.into();

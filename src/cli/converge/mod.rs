@@ -20,7 +20,7 @@ use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
 use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::{self, PageError};
+use crate::plan::cluster::{self, PlanDefect};
 use crate::plan::goal::Goal;
 use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
 
@@ -158,7 +158,7 @@ fn planning<'a>(session: &'a Session, inputs: &'a RunInputs) -> Planning<'a> {
 }
 
 /// Reports that no plan can be made.
-fn defect(session: &Session, e: &PageError) -> Exit {
+fn defect(session: &Session, e: &PlanDefect) -> Exit {
     session.report.error(chain(e), Some("this is a defect of clusterctl; please report it with the inventory"));
     Exit::Failed
 }

@@ -45,7 +45,7 @@ pub struct Findings {
 pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Findings {
     let (inv, facts) = (&session.inventory, &observed.facts);
     let running = Running::of(inv, facts);
-    // That there is no way is said where the pages are made.
+    // `whole_run` refuses an upgrade that has no way.
     let stages = upgrade::way(&running, &u.to, &u.through).unwrap_or_default();
     if !established(facts) || stages.is_empty() {
         return Findings { running, stages, blockers: vec![], warnings: vec![] };

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::{Drains, Flags, Verb};
-use crate::cli::Call;
 use crate::cli::args::duration_or_zero;
 use crate::cli::operation;
 use crate::cli::session::Reach;
+use crate::cli::{Call, completion};
 use crate::error::Exit;
 use crate::plan::{Parallelism, nodes};
 
@@ -26,7 +26,7 @@ pub(super) const NAME: &str = "maintenance";
 )]
 pub struct Args {
     /// Hosts, by their names in the inventory
-    #[arg(value_name = "HOST", required = true)]
+    #[arg(value_name = "HOST", required = true, add = completion::hosts())]
     hosts: Vec<String>,
     /// Reboot each host, after the command if one is given
     #[arg(long)]
@@ -62,8 +62,8 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
         how,
         by_hand: args.flags.by_hand(false),
     };
-    let page = |i: &nodes::Inputs<'_>| nodes::maintenance(i, &work);
+    let desired = |i: &nodes::Inputs<'_>| nodes::maintenance(i, &work);
     let drains = Some(Drains { how, returns: true, labels: args.flags.pod_selector.is_some() });
-    let verb = Verb { name: NAME, done: "done", named: &args.hosts, at_once: args.max_unavailable, drains, page: &page };
+    let verb = Verb { name: NAME, done: "done", named: &args.hosts, at_once: args.max_unavailable, drains, desired: &desired };
     operation::run(&verb, call, Reach::Everyone).await
 }

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::args::duration_or_zero;
 use super::operation::{self, Operation, Proposal};
 use super::session::{Observed, Reach, Session};
-use super::{Call, limit};
+use super::{Call, completion, limit};
 use crate::error::{Exit, Failure};
 use crate::facts::evictions::{self, PODS};
 use crate::host::HostName;
 use crate::plan::budgets::{self, Finding};
-use crate::plan::{Page, Parallelism, Plan, Width, blockers, nodes};
+use crate::plan::{DesiredSteps, Parallelism, Plan, Width, blockers, nodes};
 use crate::step::drain::{DrainExtras, DrainOptions};
 
 pub mod maintenance;
@@ -26,7 +26,7 @@ pub mod maintenance;
 #[command(after_help = "Example:\n  clusterctl cordon w1 w2")]
 pub struct CordonArgs {
     /// Hosts, by their names in the inventory
-    #[arg(value_name = "HOST", required = true)]
+    #[arg(value_name = "HOST", required = true, add = completion::hosts())]
     hosts: Vec<String>,
 }
 
@@ -35,7 +35,7 @@ pub struct CordonArgs {
 #[command(after_help = "Example:\n  clusterctl uncordon w1")]
 pub struct UncordonArgs {
     /// Hosts, by their names in the inventory
-    #[arg(value_name = "HOST", required = true)]
+    #[arg(value_name = "HOST", required = true, add = completion::hosts())]
     hosts: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub struct UncordonArgs {
 )]
 pub struct DrainArgs {
     /// Hosts, by their names in the inventory
-    #[arg(value_name = "HOST", required = true)]
+    #[arg(value_name = "HOST", required = true, add = completion::hosts())]
     hosts: Vec<String>,
     /// How many workers are drained at once: a number or a percentage of all workers; control-plane nodes are drained one after another
     #[arg(long, value_name = "N|P%", default_value = "1")]
@@ -107,26 +107,31 @@ impl Flags {
 
 /// Runs `cordon`.
 pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
-    let page = |i: &nodes::Inputs<'_>| nodes::cordon(i);
+    let desired = |i: &nodes::Inputs<'_>| nodes::cordon(i);
     let at_once = Parallelism::Count(1);
-    operation::run(&Verb { name: "cordon", done: "cordoned", named: &args.hosts, at_once, drains: None, page: &page }, call, Reach::Masters)
-        .await
+    operation::run(
+        &Verb { name: "cordon", done: "cordoned", named: &args.hosts, at_once, drains: None, desired: &desired },
+        call,
+        Reach::Masters,
+    )
+    .await
 }
 
 /// Runs `uncordon`.
 pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
-    let page = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
+    let desired = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
     let (done, at_once) = ("in service again", Parallelism::Count(1));
-    operation::run(&Verb { name: "uncordon", done, named: &args.hosts, at_once, drains: None, page: &page }, call, Reach::Masters).await
+    operation::run(&Verb { name: "uncordon", done, named: &args.hosts, at_once, drains: None, desired: &desired }, call, Reach::Masters)
+        .await
 }
 
 /// Runs `drain`.
 pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
     let (how, by_hand) = (args.flags.how(), args.flags.by_hand(true));
-    let page = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
+    let desired = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
     let done = "drained, and cordoned until `clusterctl uncordon`";
     let drains = Some(Drains { how, returns: false, labels: args.flags.pod_selector.is_some() });
-    let verb = Verb { name: "drain", done, named: &args.hosts, at_once: args.max_unavailable, drains, page: &page };
+    let verb = Verb { name: "drain", done, named: &args.hosts, at_once: args.max_unavailable, drains, desired: &desired };
     operation::run(&verb, call, Reach::Masters).await
 }
 
@@ -150,7 +155,7 @@ struct Verb<'a> {
     named: &'a [HostName],
     at_once: Parallelism,
     drains: Option<Drains>,
-    page: &'a (dyn Fn(&nodes::Inputs<'_>) -> Page + Sync),
+    desired: &'a (dyn Fn(&nodes::Inputs<'_>) -> DesiredSteps + Sync),
 }
 
 impl Operation for Verb<'_> {
@@ -168,7 +173,7 @@ impl Operation for Verb<'_> {
             report.warning("not everything that could keep pods on these nodes is known; their drains wait for it");
         }
         let inputs = nodes::Inputs { inv: &session.inventory, facts: &observed.facts, hosts: &hosts, at_once: self.at_once };
-        let plan = Plan::of(&(self.page)(&inputs), &observed.facts).0;
+        let plan = Plan::of(&(self.desired)(&inputs), &observed.facts).0;
         for finding in self.findings(&observed, &lists, &plan) {
             report.warning(finding);
         }
@@ -269,11 +274,11 @@ impl Verb<'_> {
     }
 }
 
-/// Hosts whose track ended between the drain and the step that gives the node back.
+/// Hosts whose steps ended between the drain and the step that gives the node back.
 fn left_out_of_service(plan: &Plan, failures: &[Failure]) -> Vec<HostName> {
-    let tracks = plan.phases.iter().flat_map(|p| &p.tracks);
-    let left = tracks.filter(|t| {
-        let at = |kind: &str| t.prelude.iter().chain(&t.steps).position(|s| s.step.kind() == kind);
+    let hosts = plan.phases.iter().flat_map(|p| &p.hosts);
+    let left = hosts.filter(|t| {
+        let at = |kind: &str| t.guards.iter().chain(&t.steps).position(|s| s.step.kind() == kind);
         let failed = |f: &Failure| f.place.filter(|_| f.host == t.host).map(|place| place.before);
         failures.iter().filter_map(failed).any(|failed| at("uncordon").is_some() && at("drain").is_none_or(|drain| failed > drain))
     });

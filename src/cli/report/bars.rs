@@ -39,12 +39,12 @@ impl Bars {
     /// Moves the bars. Returns the line that stays on the screen, if the event leaves one.
     pub fn show(&mut self, event: &Event) -> Option<String> {
         match event {
-            Event::PhaseStarted { phase, tracks, steps } => {
+            Event::PhaseStarted { phase, hosts, steps } => {
                 self.clear();
                 let bar = self.all.add(ProgressBar::new(*steps as u64).with_style(style("{prefix} [{bar:30}] {pos}/{len} {elapsed}")));
                 bar.set_prefix(*phase);
                 bar.enable_steady_tick(TICK);
-                self.phase = Some(Phase { bar, steps: *steps, hosts: *tracks, failed: false });
+                self.phase = Some(Phase { bar, steps: *steps, hosts: *hosts, failed: false });
                 None
             }
             Event::StepStarted { host, title, .. } => {

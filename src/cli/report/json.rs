@@ -9,7 +9,7 @@ use crate::run::Event;
 /// One event as one object.
 pub fn event(event: &Event) -> Value {
     match event {
-        Event::PhaseStarted { phase, tracks, steps } => json!({"event": "phase-started", "phase": phase, "hosts": tracks, "steps": steps}),
+        Event::PhaseStarted { phase, hosts, steps } => json!({"event": "phase-started", "phase": phase, "hosts": hosts, "steps": steps}),
         Event::StepStarted { phase, host, title } => json!({"event": "step-started", "phase": phase, "host": host, "step": title}),
         Event::StepDone { phase, host, title, took } => {
             json!({"event": "step-done", "phase": phase, "host": host, "step": title, "seconds": seconds(*took)})

@@ -15,9 +15,9 @@ impl Lines {
     /// What the event adds to the text; often nothing.
     pub fn show(&mut self, event: &Event) -> String {
         match event {
-            Event::PhaseStarted { phase, tracks, steps } => {
+            Event::PhaseStarted { phase, hosts, steps } => {
                 self.0.clear();
-                format!("{phase} ({} on {})\n", plural(*steps, "step"), plural(*tracks, "host"))
+                format!("{phase} ({} on {})\n", plural(*steps, "step"), plural(*hosts, "host"))
             }
             Event::StepStarted { host, title, .. } => {
                 self.0.insert(host.clone(), (title.clone(), Instant::now()));

@@ -83,7 +83,7 @@ impl Write for Line<'_> {
 /// An event of a run.
 pub fn event(event: &Event) {
     match event {
-        Event::PhaseStarted { phase, tracks, steps } => tracing::info!(target: SHOWN, phase, hosts = tracks, steps, "phase started"),
+        Event::PhaseStarted { phase, hosts, steps } => tracing::info!(target: SHOWN, phase, hosts = hosts, steps, "phase started"),
         Event::StepStarted { phase, host, title } => tracing::debug!(target: SHOWN, phase, host, "{title}: started"),
         Event::StepDone { phase, host, title, took } => tracing::info!(target: SHOWN, phase, host, ms = ms(took), "{title}: done"),
         Event::StepFailed { phase, host, title, cause } => tracing::error!(target: SHOWN, phase, host, "{title}: failed: {cause}"),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::args::duration;
 use super::converge::converge;
-use super::{Call, session};
+use super::{Call, completion, session};
 use crate::error::Exit;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::plan::Parallelism;
@@ -75,7 +75,7 @@ struct Options {
     max_unavailable: Parallelism,
     /// Stop after images and binaries are on the hosts (`artifacts`), after the control plane (`control-plane`), or after the host with
     /// this name
-    #[arg(long, value_name = "GROUP")]
+    #[arg(long, value_name = "GROUP", add = completion::hosts_and(&["artifacts", "control-plane"]))]
     pause_after: Option<String>,
     /// How long the drain of a node may take; after that the upgrade stops
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = duration)]

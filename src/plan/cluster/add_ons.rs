@@ -14,10 +14,10 @@ impl Parts<'_> {
         self.i.inv.addons.kube_proxy.enabled.then(|| Wait::Rollout { address, object, first }.into())
     }
 
-    /// The last steps of a page.
+    /// The last desired steps.
     pub(super) fn settle(&self, address: IpAddr) -> Vec<Step> {
         let (dns, roll) = (&self.i.inv.addons.core_dns, &self.i.roll);
-        // The rollout of kube-proxy takes the longest. If kubelets are changed next, their page waits for it before it drains a node.
+        // The rollout of kube-proxy takes the longest. If kubelets are changed next, the next stage waits for it before it drains a node.
         let later = roll.next.is_some() && roll.later.is_empty();
         let mut steps: Vec<Step> = if later { vec![] } else { self.proxy(address, !roll.held.is_empty()).into_iter().collect() };
         if dns.enabled && dns.wait && self.i.inv.network.cni.kind != CniKind::None {

@@ -1,4 +1,4 @@
-//! What a node that kubeadm made brought along, and so what stays out of its part of the page.
+//! What a node that kubeadm made brought along, and so which steps are not desired for it.
 //!
 //! The container runtime, its configuration and the CNI plugins stay their owner's for good. The kubelet stays as it is while it says what
 //! ours would say; with its first change, such as another version, unit, program and configuration become ours together.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Parts, Track, track};
+use super::{HostSteps, Parts, host_steps};
 use crate::inventory::{HostEntry, LoadBalancerKind, Role};
 use crate::layout;
 use crate::render::lb::{self, Holder, Listen};
@@ -53,10 +53,10 @@ impl Parts<'_> {
     }
 
     /// The operator's own load balancer must reach the API from every node; otherwise no worker can join.
-    pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = Track<Step>> {
+    pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = HostSteps<Step>> {
         let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
         let hosts = self.i.inv.nodes().filter(move |_| external);
-        hosts.map(|h| track(h, vec![Wait::Endpoint { authority: self.endpoint.clone() }.into()]))
+        hosts.map(|h| host_steps(h, vec![Wait::Endpoint { authority: self.endpoint.clone() }.into()]))
     }
 
     fn keepalived(&self, h: &HostEntry, vip: IpAddr, port: u16) -> [Step; 3] {

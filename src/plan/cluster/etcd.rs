@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::master::{pki_files, watch};
-use super::{Parts, Track, established};
+use super::{HostSteps, Parts, established};
 use crate::facts::{Facts, MemberFact};
 use crate::inventory::HostEntry;
 use crate::layout;
@@ -43,10 +43,10 @@ impl Parts<'_> {
     }
 
     /// The snapshot of etcd, taken by a member that answers.
-    pub(super) fn snapshot(&self, to: PathBuf) -> Option<Track<Step>> {
+    pub(super) fn snapshot(&self, to: PathBuf) -> Option<HostSteps<Step>> {
         let members = self.i.inv.etcd_hosts();
         let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first())?;
-        Some(super::track(member, vec![Snapshot { to, before_version: self.i.inv.cluster.version.to_string() }.into()]))
+        Some(super::host_steps(member, vec![Snapshot { to, before_version: self.i.inv.cluster.version.to_string() }.into()]))
     }
 
     /// Whether the host's etcd member is a static pod beside its API server.

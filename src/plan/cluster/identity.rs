@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::master::pki_files;
-use super::{Parts, Track, track};
+use super::{HostSteps, Parts, host_steps};
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -48,13 +48,13 @@ impl Parts<'_> {
         Step::from(own).pending(&h.name, self.i.facts).is_none()
     }
 
-    /// Removes the client certificates that are of no use from the workers that this page is about.
-    pub(super) fn dead_identities(&self) -> Vec<Track<Step>> {
+    /// Removes the client certificates that are of no use from the workers of this stage.
+    pub(super) fn dead_identities(&self) -> Vec<HostSteps<Step>> {
         let workers = self.i.inv.nodes().filter(|h| !h.has(Role::ControlPlane) && !self.is_held(h));
         let dead = workers.filter_map(|h| Some((h, self.identity_fault(h)?)));
         dead.map(|(h, reason)| {
             let why = format!("the kubelet's client certificate: {reason}; the kubelet gets another one with a bootstrap token\n");
-            track(h, vec![Absent { paths: vec![layout::KUBELET_CLIENT_CURRENT.into()], locked: false, why }.into()])
+            host_steps(h, vec![Absent { paths: vec![layout::KUBELET_CLIENT_CURRENT.into()], locked: false, why }.into()])
         })
         .collect()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PageError, Parts, established};
+use super::{Parts, PlanDefect, established};
 use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::layout;
 use crate::pki::FileOut;
@@ -25,7 +25,7 @@ pub(super) fn watch(h: &HostEntry, order: &[&HostEntry]) -> Duration {
 }
 
 impl Parts<'_> {
-    pub(super) fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PageError> {
+    pub(super) fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
         let (ctx, node) = (self.ctx(), self.node(h));
         let mut files: Vec<File> = self.i.pki.get(&h.name).map(|files| pki_files(files)).unwrap_or_default();
         let mut units = Vec::new();
@@ -117,13 +117,13 @@ impl Parts<'_> {
         some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
 
-    fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PageError> {
+    fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PlanDefect> {
         let pod = StaticPod::new(component, manifest, probe, self.care(h, component));
-        pod.map_err(|source| PageError::Manifest { host: h.name.clone(), component, source })
+        pod.map_err(|source| PlanDefect::Manifest { host: h.name.clone(), component, source })
     }
 
     /// The controller manager of a new cluster starts only after every node has its pod subnet; otherwise it would assign other subnets.
-    pub(super) fn controller_manager(&self, h: &HostEntry) -> Result<Step, PageError> {
+    pub(super) fn controller_manager(&self, h: &HostEntry) -> Result<Step, PlanDefect> {
         let probe = format!("https://127.0.0.1:{}/healthz", layout::CONTROLLER_MANAGER_PORT);
         let manifest = render::manifests::kube_controller_manager(&self.ctx(), &self.node(h));
         self.static_pod(h, "kube-controller-manager", manifest, probe).map(Step::from)

@@ -1,4 +1,4 @@
-//! The page of a cluster: the ordered list of all steps that a cluster needs. Whether a step holds already is decided later, by
+//! The desired steps of a cluster: all steps that it needs, in order. Whether a step holds already is decided later, by
 //! [`super::Plan::of`].
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::{Page, Parallelism, Part, Phase, Track, Width};
+use super::{DesiredSteps, HostSteps, Parallelism, Part, Phase, Width};
 use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
@@ -31,7 +31,7 @@ mod prepare;
 
 pub use prepare::NODE_PACKAGES;
 
-/// Everything that a page is made from.
+/// Everything that the desired steps are made from.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
@@ -48,16 +48,16 @@ pub struct Inputs<'a> {
     pub roll: &'a KubeletPolicy,
 }
 
-/// How kubelets are treated in a page of an existing cluster.
+/// How kubelets are treated in a stage of an existing cluster.
 #[derive(Clone, Debug)]
 pub struct KubeletPolicy {
-    /// Whether this page changes kubelets to another version.
+    /// Whether this stage changes kubelets to another version.
     pub kubelets: bool,
     /// Versions of the kubelets that are not changed while the control plane is upgraded, by node.
     pub held: BTreeMap<HostName, KubeVersion>,
-    /// The version of these kubelets after a later page; its images and binaries are brought to the hosts before anything changes.
+    /// The version of these kubelets after a later stage; its images and binaries are brought to the hosts before anything changes.
     pub next: Option<KubeVersion>,
-    /// Versions of the control plane after later pages. Their images are pulled now, so that an upgrade over several minor versions cannot
+    /// Versions of the control plane after later stages. Their images are pulled now, so that an upgrade over several minor versions cannot
     /// get stuck on an image that is missing.
     pub later: Vec<KubeVersion>,
     /// How a node is drained before its kubelet is changed; `None`: nodes are not drained.
@@ -108,9 +108,9 @@ pub struct JoinToken {
     pub expires: String,
 }
 
-/// Why no page can be made. This is a defect of clusterctl, not of the inventory.
+/// Why the desired steps cannot be made. This is a defect of clusterctl, not of the inventory.
 #[derive(Debug, thiserror::Error)]
-pub enum PageError {
+pub enum PlanDefect {
     #[error("the manifest of {component} on {host} is not readable")]
     Manifest {
         host: HostName,
@@ -136,18 +136,21 @@ pub fn asked<'a>(inv: &'a Inventory, facts: &Facts) -> Option<&'a HostEntry> {
     inv.control_planes().find(serves).or(inv.control_planes().next())
 }
 
-/// The page.
-pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
+/// The desired steps.
+pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     let p = Parts::new(i);
     let workers: Vec<&HostEntry> = i.inv.nodes().filter(|h| !h.has(Role::ControlPlane)).collect();
     let change = if established(i.facts) { Width::One } else { Width::All };
     let via = p.via.map_or(IpAddr::from([0, 0, 0, 0]), |m| m.node_address());
-    let first = |steps: Vec<Step>| p.via.map(|m| track(m, steps)).into_iter().collect::<Vec<_>>();
+    let first = |steps: Vec<Step>| p.via.map(|m| host_steps(m, steps)).into_iter().collect::<Vec<_>>();
 
-    let mut page = Page::new();
-    let mut phase = |part, name, width, tracks: Vec<Track<Step>>| page.push(Phase { part, name, width, tracks });
-    let control_plane: Vec<Track<Step>> =
-        p.masters.iter().map(|h| p.master(h).map(|steps| Track { prelude: p.guard(h), ..track(h, steps) })).collect::<Result<_, _>>()?;
+    let mut desired = DesiredSteps::new();
+    let mut phase = |part, name, width, hosts: Vec<HostSteps<Step>>| desired.push(Phase { part, name, width, hosts });
+    let control_plane: Vec<HostSteps<Step>> = p
+        .masters
+        .iter()
+        .map(|h| p.master(h).map(|steps| HostSteps { guards: p.guard(h), ..host_steps(h, steps) }))
+        .collect::<Result<_, _>>()?;
     // Every new binary parses its flags before anything that runs is changed.
     let programs = |h: &HostEntry| {
         let steps = control_plane.iter().filter(|t| t.host == h.name).flat_map(|t| &t.steps);
@@ -155,22 +158,22 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     };
     // Members are prepared one after another, because writing images on all of them at once would slow down the disks of all etcd members.
     let members = i.inv.hosts.iter().filter(|h| p.is_member(h));
-    phase(Part::Prepare, "prepare members", Width::One, members.map(|h| track(h, p.prepare(h))).collect());
+    phase(Part::Prepare, "prepare members", Width::One, members.map(|h| host_steps(h, p.prepare(h))).collect());
     let unprepared = |h: &HostEntry| if p.is_member(h) { vec![] } else { p.prepare(h) };
-    let prepared = |h| track(h, unprepared(h).into_iter().chain(programs(h).map(Step::from)).collect());
+    let prepared = |h| host_steps(h, unprepared(h).into_iter().chain(programs(h).map(Step::from)).collect());
     phase(Part::Prepare, "prepare hosts", Width::All, i.inv.hosts.iter().map(prepared).collect());
     phase(
         Part::LoadBalancers,
         "load balancer",
         change,
-        i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| track(h, p.balancer(h))).collect(),
+        i.inv.hosts.iter().filter(|h| i.inv.runs_balancer(h)).map(|h| host_steps(h, p.balancer(h))).collect(),
     );
     if !i.inv.etcd_is_stacked() {
         phase(
             Part::Other,
             "etcd",
             change,
-            p.etcd_hosts.iter().map(|h| Track { prelude: p.guard(h), ..track(h, p.etcd_host(h)) }).collect(),
+            p.etcd_hosts.iter().map(|h| HostSteps { guards: p.guard(h), ..host_steps(h, p.etcd_host(h)) }).collect(),
         );
     }
     let snapshot = i.roll.snapshot.iter().filter(|_| established(i.facts)).filter_map(|to| p.snapshot(to.clone()));
@@ -178,7 +181,7 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     if established(i.facts) && i.facts.cluster.is_none() {
         // All further phases depend on facts that only an API server knows.
         phase(Part::ControlPlane, "control plane", change, control_plane);
-        return Ok(page);
+        return Ok(desired);
     }
     let mut nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
     // A node must have its pod subnet before its kubelet registers; otherwise a running controller manager would choose another subnet.
@@ -198,12 +201,12 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
     }
     // From this phase on, these hosts count as hosts that join, and the bootstrap token is created for them, too.
     phase(Part::Other, "dead kubelet certificates", Width::All, p.dead_identities());
-    let mut tracks: Vec<Track<Step>> = Vec::new();
+    let mut hosts: Vec<HostSteps<Step>> = Vec::new();
     if !established(i.facts) {
-        tracks = p.masters.iter().map(|h| p.controller_manager(h).map(|s| track(h, vec![s]))).collect::<Result<_, _>>()?;
+        hosts = p.masters.iter().map(|h| p.controller_manager(h).map(|s| host_steps(h, vec![s]))).collect::<Result<_, _>>()?;
     }
-    tracks.extend(first(p.objects(via)?));
-    phase(Part::Other, "cluster objects", change, tracks);
+    hosts.extend(first(p.objects(via)?));
+    phase(Part::Other, "cluster objects", change, hosts);
     if !established(i.facts) {
         phase(Part::Other, "endpoint", Width::All, p.endpoint_reached().collect());
     }
@@ -215,29 +218,29 @@ pub fn page(i: &Inputs<'_>) -> Result<Page, PageError> {
             Part::Nodes,
             "workers",
             width,
-            hosts.into_iter().map(|h| p.worker(h).map(|steps| track(h, steps))).collect::<Result<_, _>>()?,
+            hosts.into_iter().map(|h| p.worker(h).map(|steps| host_steps(h, steps))).collect::<Result<_, _>>()?,
         );
     }
     phase(
         Part::Other,
         "settle",
         Width::All,
-        p.masters.iter().filter(|h| !p.is_held(h)).map(|h| track(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect(),
+        p.masters.iter().filter(|h| !p.is_held(h)).map(|h| host_steps(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect(),
     );
     if established(i.facts) {
         // A load balancer of the operator that does not work must not prevent the other repairs.
         phase(Part::Other, "endpoint", Width::All, p.endpoint_reached().collect());
     }
     let counted_on = i.inv.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Etcd));
-    phase(Part::Other, "done", Width::All, counted_on.map(|h| track(h, vec![p.established()])).collect());
-    Ok(page)
+    phase(Part::Other, "done", Width::All, counted_on.map(|h| host_steps(h, vec![p.established()])).collect());
+    Ok(desired)
 }
 
-fn track(host: &HostEntry, steps: Vec<Step>) -> Track<Step> {
-    Track { host: host.name.clone(), prelude: vec![], steps }
+fn host_steps(host: &HostEntry, steps: Vec<Step>) -> HostSteps<Step> {
+    HostSteps { host: host.name.clone(), guards: vec![], steps }
 }
 
-/// The inputs of a page, and what its phases have in common.
+/// The inputs, and what the phases have in common.
 struct Parts<'a> {
     i: &'a Inputs<'a>,
     endpoint: String,
@@ -292,7 +295,7 @@ impl<'a> Parts<'a> {
         established(self.i.facts) && node.is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"].is_string())
     }
 
-    /// Whether the host's kubelet and its container runtime are not changed in this page.
+    /// Whether the host's kubelet and its container runtime are not changed in this stage.
     fn is_held(&self, h: &HostEntry) -> bool {
         self.i.roll.held.contains_key(&h.name)
     }
@@ -330,7 +333,7 @@ impl<'a> Parts<'a> {
         Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever: false }.into())
     }
 
-    /// The prelude of a control-plane host of an existing cluster.
+    /// The guards of a control-plane host of an existing cluster.
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
         let spare = self.runs_etcd_service(h).then(|| RollbackCopy.into());
         if self.is_member(h) { [Wait::Quorum.into()].into_iter().chain(spare).collect() } else { vec![] }

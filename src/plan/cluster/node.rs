@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{PageError, Parts};
+use super::{Parts, PlanDefect};
 use crate::host::Secret;
 use crate::inventory::{CniKind, HostEntry, Role};
 use crate::layout;
@@ -70,12 +70,12 @@ impl Parts<'_> {
         steps
     }
 
-    pub(super) fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PageError> {
+    pub(super) fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
         let mut files = vec![File::text(format!("{}/ca.crt", layout::PKI_DIR), self.i.ca_pem)];
         let kubelet = self.kubelet_files(h);
         let units = self.units(h, &kubelet);
         files.extend(kubelet);
-        let secret = std::str::from_utf8(self.i.token.secret.expose()).map_err(|_| PageError::Token)?;
+        let secret = std::str::from_utf8(self.i.token.secret.expose()).map_err(|_| PlanDefect::Token)?;
         let token = Secret::from(format!("{}.{secret}", self.i.token.id));
         let kubeconfig = render::objects::bootstrap_kubeconfig(&self.ctx(), self.i.ca_pem, &token);
         let mut steps: Vec<Step> = self.hooks(h, false).chain(self.drain(h)).collect();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{PODS_PER_NODE, PageError, Parts, all_objects};
+use super::{PODS_PER_NODE, Parts, PlanDefect, all_objects};
 use crate::host::HostName;
 use crate::inventory::{CniKind, HostEntry, Role};
 use crate::render;
@@ -26,14 +26,14 @@ impl Parts<'_> {
         NodeMeta { address, node: h.name.clone(), labels: meta.labels, annotations: meta.annotations, taints, pod_cidr, capacity }.into()
     }
 
-    pub(super) fn objects(&self, address: IpAddr) -> Result<Vec<Step>, PageError> {
+    pub(super) fn objects(&self, address: IpAddr) -> Result<Vec<Step>, PlanDefect> {
         let objects = all_objects(self.i.inv, self.i.v, self.i.ca_pem, self.i.manifests);
         let mut steps: Vec<Step> = vec![Object { address, objects }.into()];
         // A worker that does not answer cannot join, so no token is made for it.
         let workers = self.i.inv.nodes().filter(|h| !h.has(Role::ControlPlane) && self.i.facts.hosts.contains_key(&h.name));
         let workers: Vec<HostName> = workers.map(|h| h.name.clone()).collect();
         let token = self.i.token;
-        let secret = std::str::from_utf8(token.secret.expose()).map_err(|_| PageError::Token)?;
+        let secret = std::str::from_utf8(token.secret.expose()).map_err(|_| PlanDefect::Token)?;
         let object = render::objects::bootstrap_token(&token.id, secret, &token.expires, crate::facts::cluster::TOKEN_DESCRIPTION);
         steps.push(Token { address, id: token.id.clone(), object: object.to_string().into(), purpose: Purpose::Hosts(workers) }.into());
         Ok(steps)

@@ -1,4 +1,4 @@
-//! The first steps of a page: what every host needs before Kubernetes runs on it.
+//! The first desired steps: what every host needs before Kubernetes runs on it.
 
 use std::collections::BTreeSet;
 
@@ -105,7 +105,7 @@ impl Parts<'_> {
         steps
     }
 
-    /// All images that the host runs at this page's version and at the versions of later pages.
+    /// All images that the host runs at the version of this stage and at those of later stages.
     fn images(&self, h: &HostEntry) -> Image {
         let mut components: Vec<Component> = Vec::new();
         if h.is_node() {

@@ -43,7 +43,7 @@ fn events() -> Vec<Event> {
     let (phase, m1, m2) = ("prepare hosts", "m1".to_string(), "m2".to_string());
     let title = |t: &str| t.to_string();
     vec![
-        Event::PhaseStarted { phase, tracks: 2, steps: 3 },
+        Event::PhaseStarted { phase, hosts: 2, steps: 3 },
         Event::StepStarted { phase, host: m1.clone(), title: title("install containerd, runc") },
         Event::StepStarted { phase, host: m2.clone(), title: title("install containerd, runc") },
         Event::StepDone { phase, host: m1.clone(), title: title("install containerd, runc"), took: Duration::from_millis(1234) },

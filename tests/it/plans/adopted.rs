@@ -57,7 +57,7 @@ pub fn by_kubeadm(inv: &Inventory) -> Facts {
 /// The same, marked.
 pub fn adopted(inv: &Inventory) -> Facts {
     let facts = by_kubeadm(inv);
-    Plan::of(&adopt::page(inv, &facts), &facts).1
+    Plan::of(&adopt::desired_steps(inv, &facts), &facts).1
 }
 
 fn titles(plan: &Plan) -> String {
@@ -69,7 +69,7 @@ fn an_adoption_is_marks_alone() {
     let inv = inventory("v1.36.2");
     let facts = by_kubeadm(&inv);
     assert_eq!(adopt::blockers(&inv, &facts), vec![]);
-    insta::assert_snapshot!(titles(&Plan::of(&adopt::page(&inv, &facts), &facts).0));
+    insta::assert_snapshot!(titles(&Plan::of(&adopt::desired_steps(&inv, &facts), &facts).0));
 }
 
 #[test]

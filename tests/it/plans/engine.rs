@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use clusterctl::host::{Cmd, Host, HostError, HostName, Output};
-use clusterctl::plan::{Part, Phase, Plan, Planned, Track, Width};
+use clusterctl::plan::{HostSteps, Part, Phase, Plan, Planned, Width};
 use clusterctl::run::{Hosts, Run};
 use clusterctl::step::{Package, Step};
 
@@ -42,12 +42,12 @@ impl Host for Recorder {
     }
 }
 
-fn track(host: &str, packages: &[&str]) -> Track<Planned> {
+fn host_steps(host: &str, packages: &[&str]) -> HostSteps<Planned> {
     let step = |name: &&str| {
         let step = Step::Package(Package { names: vec![(*name).into()] });
         Planned { title: step.title(), diff: String::new(), step }
     };
-    Track { host: host.into(), prelude: vec![], steps: packages.iter().map(step).collect() }
+    HostSteps { host: host.into(), guards: vec![], steps: packages.iter().map(step).collect() }
 }
 
 async fn run(phases: Vec<Phase<Planned>>, forks: usize) -> (Arc<Log>, Vec<String>) {
@@ -63,9 +63,9 @@ async fn run(phases: Vec<Phase<Planned>>, forks: usize) -> (Arc<Log>, Vec<String
 
 #[tokio::test]
 async fn side_by_side_up_to_the_width_and_one_when_one_is_allowed() {
-    let tracks = || ["a", "b", "c", "d"].map(|h| track(h, &["x", "y"])).to_vec();
+    let hosts = || ["a", "b", "c", "d"].map(|h| host_steps(h, &["x", "y"])).to_vec();
     for (width, forks, most) in [(Width::All, 20, 4), (Width::All, 2, 2), (Width::One, 20, 1)] {
-        let (log, failures) = run(vec![Phase { part: Part::Other, name: "p", width, tracks: tracks() }], forks).await;
+        let (log, failures) = run(vec![Phase { part: Part::Other, name: "p", width, hosts: hosts() }], forks).await;
         assert!(failures.is_empty());
         assert_eq!(log.most.load(Ordering::SeqCst), most, "{width:?} with {forks} forks");
     }
@@ -73,7 +73,8 @@ async fn side_by_side_up_to_the_width_and_one_when_one_is_allowed() {
 
 #[tokio::test]
 async fn phases_wait_for_each_other() {
-    let phase = |name, p: &str| Phase { part: Part::Other, name, width: Width::All, tracks: vec![track("a", &[p]), track("b", &[p])] };
+    let phase =
+        |name, p: &str| Phase { part: Part::Other, name, width: Width::All, hosts: vec![host_steps("a", &[p]), host_steps("b", &[p])] };
     let (log, _) = run(vec![phase("first", "one"), phase("second", "two")], 20).await;
     let order: Vec<String> =
         log.commands.lock().expect("nobody panicked").iter().map(|c| c.split(' ').nth(1).unwrap_or_default().to_string()).collect();
@@ -86,9 +87,9 @@ async fn after_a_failure_the_track_ends_no_track_starts_and_no_phase_follows() {
         part: Part::Other,
         name: "p",
         width: Width::One,
-        tracks: vec![track("a", &["x", "broken", "never"]), track("b", &["never"])],
+        hosts: vec![host_steps("a", &["x", "broken", "never"]), host_steps("b", &["never"])],
     };
-    let second = Phase { part: Part::Other, name: "q", width: Width::All, tracks: vec![track("c", &["never"])] };
+    let second = Phase { part: Part::Other, name: "q", width: Width::All, hosts: vec![host_steps("c", &["never"])] };
     let (log, failures) = run(vec![first, second], 20).await;
     assert_eq!(failures, ["a: install broken"]);
     assert_eq!(*log.commands.lock().expect("nobody panicked"), ["a x", "a broken"]);
@@ -96,8 +97,8 @@ async fn after_a_failure_the_track_ends_no_track_starts_and_no_phase_follows() {
 
 #[tokio::test]
 async fn a_running_track_finishes_its_step_when_another_fails() {
-    let tracks = vec![track("a", &["broken"]), track("b", &["x", "never"])];
-    let (log, failures) = run(vec![Phase { part: Part::Other, name: "p", width: Width::All, tracks }], 20).await;
+    let hosts = vec![host_steps("a", &["broken"]), host_steps("b", &["x", "never"])];
+    let (log, failures) = run(vec![Phase { part: Part::Other, name: "p", width: Width::All, hosts }], 20).await;
     assert_eq!(failures, ["a: install broken"]);
     let mut seen = log.commands.lock().expect("nobody panicked").clone();
     seen.sort();

@@ -109,7 +109,7 @@ fn workers_without_certificates_of_use_join_side_by_side() {
     rotate(&mut facts, "w1", expired("w1"));
     rotate(&mut facts, "w2", "cut off".into());
     let plan = world::plan(&inv, &facts).0;
-    let phases: Vec<(usize, Width)> = plan.phases.iter().filter(|p| p.name == "workers").map(|p| (p.tracks.len(), p.width)).collect();
+    let phases: Vec<(usize, Width)> = plan.phases.iter().filter(|p| p.name == "workers").map(|p| (p.hosts.len(), p.width)).collect();
     assert_eq!(phases, [(2, Width::All)]);
     assert!(titles(&plan).contains(&"cluster objects / m1: make a bootstrap token for w1 w2".to_string()));
 }

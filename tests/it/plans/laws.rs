@@ -4,7 +4,7 @@ use clusterctl::facts::{Facts, ObjectRef};
 use clusterctl::inventory::Inventory;
 use clusterctl::plan::cluster::established;
 use clusterctl::plan::goal::{Goal, Pause, Upgrade};
-use clusterctl::plan::{Page, Part, Phase, Plan, Track, Width};
+use clusterctl::plan::{DesiredSteps, HostSteps, Part, Phase, Plan, Width};
 use clusterctl::step::{Step, Wait};
 
 use super::world;
@@ -56,7 +56,7 @@ fn titles(plan: &Plan) -> Vec<String> {
     plan.steps().map(|(phase, host, s)| format!("{phase} / {host} / {}", s.title)).collect()
 }
 
-/// Titles without the questions that are asked live each time: what a prelude saw is good for its own track alone, and a rollout that the next
+/// Titles without the questions that are asked live each time: what a guard saw is good for the steps of its own host alone, and a rollout that the next
 /// stage changes anew is not waited for twice.
 fn without_questions(plan: &Plan) -> Vec<String> {
     titles(plan).into_iter().filter(|t| !is_question(t)).collect()
@@ -331,7 +331,7 @@ fn masters_of_a_standing_cluster_change_one_at_a_time() {
     let mut seen = 0;
     for (name, plan) in plans.chain(upgraded) {
         for phase in &plan.phases {
-            let pods = phase.tracks.iter().filter(|t| t.steps.iter().any(|s| !s.step.static_pods().is_empty())).count();
+            let pods = phase.hosts.iter().filter(|t| t.steps.iter().any(|s| !s.step.static_pods().is_empty())).count();
             if pods > 1 {
                 seen += 1;
                 assert_eq!(phase.width, Width::One, "{name}: {}", phase.name);
@@ -346,10 +346,14 @@ fn a_prelude_is_kept_exactly_with_its_track() {
     let inv = world::inventory("v1.34.2");
     let facts = world::bare(&inv);
     let step = |name: &str| Step::Package(clusterctl::step::Package { names: vec![name.into()] });
-    let track = |prelude: &str, own: &str| Track { host: "m1".into(), prelude: vec![step(prelude)], steps: vec![step(own)] };
-    let page: Page =
-        vec![Phase { part: Part::Other, name: "p", width: Width::All, tracks: vec![track("first", "second"), track("third", "second")] }];
-    let plan = Plan::of(&page, &facts).0;
+    let host_steps = |guards: &str, own: &str| HostSteps { host: "m1".into(), guards: vec![step(guards)], steps: vec![step(own)] };
+    let desired: DesiredSteps = vec![Phase {
+        part: Part::Other,
+        name: "p",
+        width: Width::All,
+        hosts: vec![host_steps("first", "second"), host_steps("third", "second")],
+    }];
+    let plan = Plan::of(&desired, &facts).0;
     let kept: Vec<String> = plan.steps().map(|(_, _, s)| s.title.clone()).collect();
     assert_eq!(kept, ["install first", "install second"]);
 }

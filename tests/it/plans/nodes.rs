@@ -1,11 +1,11 @@
-//! Pages of single nodes: what is shown, what is undone, and the laws over them.
+//! Desired steps of single nodes: what is shown, what is undone, and the laws over them.
 
 use std::time::Duration;
 
 use clusterctl::facts::Facts;
 use clusterctl::inventory::Inventory;
 use clusterctl::plan::nodes::{self, Inputs, Work};
-use clusterctl::plan::{Page, Parallelism, Plan, Width};
+use clusterctl::plan::{DesiredSteps, Parallelism, Plan, Width};
 use clusterctl::step::drain::{DrainExtras, DrainOptions};
 use serde_json::json;
 
@@ -23,24 +23,24 @@ fn work() -> Work {
     }
 }
 
-fn page(inv: &Inventory, facts: &Facts, hosts: &[&str], at_once: usize, make: &dyn Fn(&Inputs<'_>) -> Page) -> Page {
+fn desired(inv: &Inventory, facts: &Facts, hosts: &[&str], at_once: usize, make: &dyn Fn(&Inputs<'_>) -> DesiredSteps) -> DesiredSteps {
     let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
     make(&Inputs { inv, facts, hosts: &hosts, at_once: Parallelism::Count(at_once) })
 }
 
-fn drain(i: &Inputs<'_>) -> Page {
+fn drain(i: &Inputs<'_>) -> DesiredSteps {
     nodes::drain(i, DrainOptions::leaving(TIME), &DrainExtras { stays: true, ..DrainExtras::default() })
 }
 
-fn maintenance(i: &Inputs<'_>) -> Page {
+fn maintenance(i: &Inputs<'_>) -> DesiredSteps {
     nodes::maintenance(i, &work())
 }
 
 const ALL: [&str; 6] = ["m1", "m2", "m3", "w1", "w2", "lb1"];
 
-/// Every page of a table: name, its hosts, how it is made.
-type Made = (&'static str, &'static [&'static str], &'static dyn Fn(&Inputs<'_>) -> Page);
-const PAGES: [Made; 4] = [
+/// Desired steps of every kind: name, its hosts, how it is made.
+type Made = (&'static str, &'static [&'static str], &'static dyn Fn(&Inputs<'_>) -> DesiredSteps);
+const DESIRED: [Made; 4] = [
     ("cordon", &["w1", "m1"], &nodes::cordon),
     ("uncordon", &["w1", "m1"], &nodes::uncordon),
     ("drain", &["w1", "w2", "m2"], &drain),
@@ -68,22 +68,22 @@ fn worlds() -> Vec<(Inventory, Facts)> {
 fn two_workers_are_drained() {
     let inv = world::inventory("v1.34.2");
     let facts = world::finished(&inv);
-    insta::assert_snapshot!(Plan::of(&page(&inv, &facts, &["w1", "w2"], 1, &drain), &facts).0.to_string());
+    insta::assert_snapshot!(Plan::of(&desired(&inv, &facts, &["w1", "w2"], 1, &drain), &facts).0.to_string());
 }
 
 #[test]
 fn a_whole_cluster_is_maintained() {
     let inv = world::inventory("v1.34.2");
     let facts = world::finished(&inv);
-    insta::assert_snapshot!(Plan::of(&page(&inv, &facts, &ALL, 2, &maintenance), &facts).0.to_string());
+    insta::assert_snapshot!(Plan::of(&desired(&inv, &facts, &ALL, 2, &maintenance), &facts).0.to_string());
 }
 
 #[test]
 fn steps_hold_after_they_are_predicted_and_any_prefix_leaves_the_rest() {
     let titles = |plan: &Plan| plan.steps().map(|(_, host, s)| format!("{host} / {}", s.title)).collect::<Vec<_>>();
     for (inv, facts) in worlds() {
-        for (name, hosts, make) in PAGES {
-            let planned = |facts: &Facts| Plan::of(&page(&inv, facts, hosts, 2, make), facts).0;
+        for (name, hosts, make) in DESIRED {
+            let planned = |facts: &Facts| Plan::of(&desired(&inv, facts, hosts, 2, make), facts).0;
             let plan = planned(&facts);
             let (all, mut now) = (titles(&plan), facts.clone());
             for (done, (_, host, p)) in plan.steps().enumerate() {
@@ -101,12 +101,12 @@ fn what_others_count_on_goes_one_after_another_and_after_a_look_at_the_quorum() 
     for (inv, facts) in worlds() {
         let etcd: Vec<String> = inv.etcd_hosts().iter().map(|h| h.name.clone()).collect();
         let all: Vec<&str> = inv.hosts.iter().map(|h| h.name.as_str()).collect();
-        let page = page(&inv, &facts, &all, 5, &maintenance);
-        assert_eq!(page.iter().map(|p| p.width).collect::<Vec<_>>(), [Width::One, Width::AtMost(5)]);
-        assert!(page[1].tracks.iter().all(|t| t.host.starts_with('w')));
-        assert_eq!(page.iter().map(|p| p.tracks.len()).sum::<usize>(), all.len());
-        for t in &page[0].tracks {
-            let guarded = t.prelude.iter().any(|s| s.title().contains("quorum"));
+        let desired = desired(&inv, &facts, &all, 5, &maintenance);
+        assert_eq!(desired.iter().map(|p| p.width).collect::<Vec<_>>(), [Width::One, Width::AtMost(5)]);
+        assert!(desired[1].hosts.iter().all(|t| t.host.starts_with('w')));
+        assert_eq!(desired.iter().map(|p| p.hosts.len()).sum::<usize>(), all.len());
+        for t in &desired[0].hosts {
+            let guarded = t.guards.iter().any(|s| s.title().contains("quorum"));
             assert_eq!(guarded, etcd.contains(&t.host), "{}", t.host);
             assert!(t.steps.iter().all(|s| s.on() != Some(&t.host)), "{}: asked through itself", t.host);
         }
@@ -116,8 +116,8 @@ fn what_others_count_on_goes_one_after_another_and_after_a_look_at_the_quorum() 
 #[test]
 fn only_our_own_cordon_is_undone() {
     let inv = world::inventory("v1.34.2");
-    let uncordons = |facts: &Facts, make: &dyn Fn(&Inputs<'_>) -> Page| {
-        let plan = Plan::of(&page(&inv, facts, &["w1"], 1, make), facts).0;
+    let uncordons = |facts: &Facts, make: &dyn Fn(&Inputs<'_>) -> DesiredSteps| {
+        let plan = Plan::of(&desired(&inv, facts, &["w1"], 1, make), facts).0;
         plan.steps().any(|(_, _, s)| s.step.kind() == "uncordon")
     };
     let cordoned: Vec<Facts> = worlds().into_iter().take(3).map(|(_, f)| f).collect();
@@ -125,7 +125,7 @@ fn only_our_own_cordon_is_undone() {
     assert_eq!(cordoned.iter().map(|f| uncordons(f, &nodes::uncordon)).collect::<Vec<_>>(), [false, true, true]);
     // What the operator drained is the operator's: no later run gives it back.
     for facts in &cordoned {
-        let after = Plan::of(&page(&inv, facts, &["w1"], 1, &drain), facts).1;
+        let after = Plan::of(&desired(&inv, facts, &["w1"], 1, &drain), facts).1;
         assert!(!uncordons(&after, &maintenance));
     }
 }

@@ -196,7 +196,7 @@ pub fn finished(inv: &Inventory) -> Facts {
 /// What is left of a reset of all hosts, and what the facts become.
 pub fn reset(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     let leaving = names(inv);
-    Plan::of(&reset::page(&reset::Inputs { inv, facts, leaving: &leaving, keep_software: false }), facts)
+    Plan::of(&reset::desired_steps(&reset::Inputs { inv, facts, leaving: &leaving, keep_software: false }), facts)
 }
 
 /// A voting member as etcd lists it.
