@@ -1,4 +1,4 @@
-//! What went wrong, where, and what to do next; and the exit codes.
+//! Failures with their places, causes and hints for the operator; and the exit codes.
 
 use crate::host::{HostError, HostName};
 use crate::step::StepError;
@@ -18,7 +18,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The exit code of a run with these failures: the one that all of them have in common, or `Failed` if they differ. Without failures it is `Done`.
+    /// The exit code of a run with these failures: the exit code that all of them have in common, or `Failed` if they differ. Without failures,
+    /// the exit code is `Done`.
     pub fn of(failures: &[Failure]) -> Exit {
         let mut exits = failures.iter().map(Failure::exit);
         let Some(first) = exits.next() else { return Exit::Done };
@@ -35,36 +36,36 @@ impl Exit {
     }
 }
 
-/// One failure: host, phase and step say where, the source says why, the hint what to do next.
+/// One failure: `host`, `phase` and `step` are its place, `source` is its cause, and [`Failure::hint`] is the advice for the operator.
 #[derive(Debug, thiserror::Error)]
 #[error("{host}: {step}")]
 pub struct Failure {
     pub host: HostName,
     pub phase: String,
-    /// The step's title, or what was asked.
+    /// The step's title, or a name for the action that failed, such as `look at the host`.
     pub step: String,
-    /// Which step of a plan it was; `None` where it was none.
+    /// The position of the step in the plan; `None` if no step of a plan failed.
     pub place: Option<Place>,
     #[source]
     pub source: StepError,
 }
 
-/// A step of a plan.
+/// The kind of a step of a plan, and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// See [`crate::step::Step::kind`].
     pub kind: &'static str,
-    /// How many steps of its host come before it in its phase, guards included.
+    /// The number of steps, guards included, that precede the step on its host in the same phase.
     pub before: usize,
 }
 
 impl Failure {
-    /// A host that could not be asked at all.
+    /// The failure of a host that could not be observed.
     pub fn observing(host: HostName, source: HostError) -> Self {
         Failure { host, phase: "observe".into(), step: "look at the host".into(), place: None, source: StepError::Host(source) }
     }
 
-    /// What to do next.
+    /// What the operator should do next.
     pub fn hint(&self) -> String {
         match &self.source {
             StepError::Host(e) => host_hint(e),
@@ -96,7 +97,7 @@ impl Failure {
     }
 }
 
-/// What to do about a host that cannot be used.
+/// What the operator should do about a host that cannot be used.
 pub fn host_hint(error: &HostError) -> String {
     match error {
         HostError::UnknownHostKey { address, known_hosts, .. } => {
@@ -122,7 +123,7 @@ pub fn host_hint(error: &HostError) -> String {
     }
 }
 
-/// An error and its causes in one line, joined once.
+/// The messages of an error and of all its causes in one line, separated by colons.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut out = error.to_string();
     let mut source = error.source();

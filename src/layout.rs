@@ -1,4 +1,5 @@
-//! Every Kubernetes path, port and agreed address, in one place. Source: kubeadm's layout (`cmd/kubeadm/app/constants`).
+//! The paths, ports and fixed addresses of a cluster, in one place. The source of those of Kubernetes is kubeadm's layout
+//! (`cmd/kubeadm/app/constants`).
 
 use std::net::IpAddr;
 
@@ -8,7 +9,7 @@ pub const KUBERNETES_DIR: &str = "/etc/kubernetes";
 pub const PKI_DIR: &str = "/etc/kubernetes/pki";
 pub const ETCD_PKI_DIR: &str = "/etc/kubernetes/pki/etcd";
 pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
-/// Static pods of a control plane besides etcd; the manifest of each is `<name>.yaml` in that folder.
+/// Static pods of a control plane besides etcd. The manifest of each is `<name>.yaml` in [`MANIFESTS_DIR`].
 pub const CONTROL_PLANE_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 pub const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
@@ -24,11 +25,12 @@ pub const KUBELET_PKI_DIR: &str = "/var/lib/kubelet/pki";
 pub const KUBELET_CLIENT_CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 pub const KUBELET_UNIT: &str = "/etc/systemd/system/kubelet.service";
 pub const KUBELET_DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/10-kubeadm.conf";
-/// The first client certificate and key, which [`KUBELET_CLIENT_CURRENT`] points to until the kubelet rotates it.
+/// The kubelet's first client certificate and its key. [`KUBELET_CLIENT_CURRENT`] is a link to this file until the kubelet rotates the
+/// certificate.
 pub const KUBELET_CLIENT_INITIAL: &str = "/var/lib/kubelet/pki/kubelet-client-initial.pem";
 pub const ETCD_DATA_DIR: &str = "/var/lib/etcd";
 pub const BIN_DIR: &str = "/usr/local/bin";
-/// What the etcd service on hosts of its own is started with.
+/// Environment file with the flags of etcd where it runs as a service on hosts of its own.
 pub const ETCD_ENV: &str = "/etc/etcd.env";
 pub const ETCD_UNIT: &str = "/etc/systemd/system/etcd.service";
 pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
@@ -41,7 +43,7 @@ pub const CNI_LOOPBACK_CONF: &str = "/etc/cni/net.d/99-loopback.conf";
 pub const ROUTES_DATA: &str = "/var/lib/clusterctl/routes";
 pub const ROUTES_SCRIPT: &str = "/usr/local/bin/clusterctl-routes";
 pub const ROUTES_UNIT: &str = "/etc/systemd/system/clusterctl-routes.service";
-/// Folders of trusted certificates that the control plane mounts where a host has them, besides [`SSL_CERTS_DIR`].
+/// Folders of trusted certificates besides [`SSL_CERTS_DIR`]. The static pods of the control plane mount those that exist on the host.
 pub const CA_DIRS: [&str; 5] =
     ["/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"];
 pub const SSL_CERTS_DIR: &str = "/etc/ssl/certs";
@@ -53,9 +55,10 @@ pub const HAPROXY_CONFIG: &str = "/etc/haproxy/haproxy.cfg";
 pub const HAPROXY_ADMIN_SOCKET: &str = "/run/haproxy/admin.sock";
 pub const NGINX_CONFIG: &str = "/etc/nginx/nginx.conf";
 pub const KEEPALIVED_CONFIG: &str = "/etc/keepalived/keepalived.conf";
-/// What keepalived asks whether this host's balancer listens.
+/// Script by which keepalived checks whether the load balancer on its host listens.
 pub const KEEPALIVED_CHECK: &str = "/etc/keepalived/balancer-listens";
-/// Our own state on a host: ownership mark, lock, unit stamps.
+/// Folder of clusterctl's own state on a host: the mark of the cluster that owns the host, the lock, and the digests with which units were
+/// started.
 pub const STATE_DIR: &str = "/var/lib/clusterctl";
 
 pub const API_SERVER_PORT: u16 = 6443;
@@ -68,16 +71,17 @@ pub const KUBE_PROXY_METRICS_PORT: u16 = 10249;
 pub const KUBE_PROXY_HEALTHZ_PORT: u16 = 10256;
 pub const CONTROLLER_MANAGER_PORT: u16 = 10257;
 pub const SCHEDULER_PORT: u16 = 10259;
-/// Whose host this is: cluster name and digest of its CA.
+/// File that marks the cluster that owns the host: the name of the cluster and the digest of its CA.
 pub const OWNERSHIP: &str = "/var/lib/clusterctl/cluster";
-/// On a node that we cordoned: only that may be undone without being told.
+/// Annotation of a node that clusterctl cordoned. Without a request of the operator, clusterctl uncordons only a node with this annotation.
 pub const CORDONED_ANNOTATION: &str = "clusterctl/cordoned";
-/// Programs that are downloaded but not in place yet.
+/// Folder of programs that are downloaded but not installed yet.
 pub const STAGED_DIR: &str = "/var/lib/clusterctl/staged";
-/// Written last: from here on the cluster stands, and changes go one host at a time.
+/// File that is written last when a cluster is built. If a host has it, the cluster exists, and control planes are changed one at a time.
 pub const ESTABLISHED: &str = "/var/lib/clusterctl/established";
 
-/// On a node that kubeadm made: with which kubelet it was taken over. What it had then and still fits is left as it is.
+/// File on a node that kubeadm made and that was adopted: the version of its kubelet at that time. Whatever the node had then and still fits the
+/// inventory is not changed.
 pub const ADOPTED: &str = "/var/lib/clusterctl/adopted";
 
 /// The last part of a path.
@@ -85,10 +89,11 @@ pub fn basename(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
-/// The programs we place.
+/// The programs that clusterctl installs.
 pub const KUBELET: &str = "/usr/local/bin/kubelet";
 pub const BINARIES: [&str; 4] = [KUBELET, "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
-/// The part of [`STATE_DIR`] that says which cluster a host is in and how its units were started; not what software it has.
+/// The part of [`STATE_DIR`] that records the cluster of a host and how its units were started. The record of the installed software is not a
+/// part of it.
 pub const STATE_OF_CLUSTER: [&str; 7] = [
     OWNERSHIP,
     ESTABLISHED,
@@ -98,10 +103,11 @@ pub const STATE_OF_CLUSTER: [&str; 7] = [
     "/var/lib/clusterctl/spare",
     "/var/lib/clusterctl/units/kubelet",
 ];
-/// There once a member has data.
+/// This folder exists as soon as the etcd member of the host has data.
 pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
 
-/// The n-th address of the services' subnet: the first is the API server's, the tenth cluster DNS.
+/// The n-th address of the service range: the first is that of the API server, the tenth that of the cluster DNS. `None` if the range is too
+/// small.
 pub fn service_address(services: IpNet, n: u8) -> Option<IpAddr> {
     let address = match services.network() {
         IpAddr::V4(ip) => IpAddr::from((u32::from(ip).checked_add(n.into())?).to_be_bytes()),

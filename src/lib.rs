@@ -1,21 +1,22 @@
 //! clusterctl: a list of Linux hosts, reachable over SSH, becomes a highly available Kubernetes cluster and stays healthy.
 //!
-//! A cluster is one ordered list of desired steps ([`plan::cluster`]). Every converging verb observes all hosts ([`facts`]), leaves out the
-//! steps that hold for the facts ([`plan::Plan::of`]), shows the rest, runs exactly that ([`run`]), and observes again: done means that the
-//! next plan is empty. The flow is in `cli/operation.rs`.
+//! A cluster is described by one ordered list of desired steps ([`plan::cluster`]). Each verb that brings a cluster to a goal observes all hosts
+//! ([`facts`]), removes the steps that hold for the facts from the list ([`plan::Plan::of`]), shows the remaining steps, runs exactly these
+//! steps ([`run`]), and observes the hosts again: the goal is reached if the next plan is empty. The flow is in `cli/operation.rs`.
 //!
 //! Code map, in reading order:
-//! - [`inventory`]: the operator's file; types, parsing with positions, every fault at once.
-//! - [`versions`], [`layout`]: Kubernetes facts by minor version; every path and port.
-//! - [`facts`]: what to ask a host and the API, and how to read the answer.
-//! - [`pki`], [`render`]: certificates kept or minted; inventory and version to text and objects, through `templates/`.
-//! - [`step`]: the closed enum; what is pending, what the facts become, the one effect.
-//! - [`plan`]: desired steps, plans, blockers. [`run`]: the engine. [`error`]: failures, hints, exit codes.
-//! - [`host`]: the one seam to the world; SSH, and the constant scripts of `host/remote/`.
+//! - [`inventory`]: the operator's file; its types, and a parser that reports all faults at once with their positions.
+//! - [`versions`]: the differences between Kubernetes minor versions. [`layout`]: every path and port.
+//! - [`facts`]: the requests to a host and to the API, and the parsers of the answers.
+//! - [`pki`]: certificates, kept or created. [`render`]: text files and API objects, made from inventory, version and `templates/`.
+//! - [`step`]: the closed enum of steps; what is pending of a step, how it changes the facts, and how it is executed.
+//! - [`plan`]: desired steps, plans and blockers. [`run`]: the engine that runs a plan. [`error`]: failures, hints and exit codes.
+//! - [`host`]: the only access to hosts and processes; SSH, and the constant scripts of `host/remote/`.
 //! - [`cli`]: the verbs; `cli/report/` is the only code that prints.
 //!
-//! Absences, held by `tests/it/tidy.rs`: no IO, clock or randomness in `plan`, `render` and `inventory`; no process started outside `host`; no
-//! Kubernetes path outside `layout`; no printing outside `cli`; no shell text made from values anywhere; no state file.
+//! The test `tests/it/tidy.rs` checks that certain things are absent: IO, the clock and randomness in `plan`, `render` and `inventory`; the
+//! start of processes outside `host`; Kubernetes paths outside `layout`; printing outside `cli`; shell text that is made from values; and state
+//! files.
 
 pub mod cli;
 pub mod error;

@@ -1,7 +1,7 @@
-//! The engine: runs the phases in order, at most `width` hosts of a phase at once, and the steps of a host in order until the first
-//! failure. Neighbouring steps of a host that do not depend on each other run concurrently. After a failure no new host is begun, and each
-//! host at work finishes its current step. With `AtMost(n)` the other hosts go on, and the failed host keeps its slot, because it is
-//! still out of service. Nothing else is decided here.
+//! The engine: runs the phases in order, at most `width` hosts of a phase at once, and the steps of a host in order until the first failure.
+//! Neighbouring steps of a host that do not depend on each other run concurrently. After a failure, work begins on no other host, and each host
+//! at work finishes its current step. With `AtMost(n)`, the work on the other hosts continues, and the failed host keeps its slot, because it is
+//! still out of service. The engine decides nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::host::{Host, HostName};
 use crate::plan::{HostSteps, Phase, Plan, Planned, Width};
 use crate::step::StepError;
 
-/// What happens while a plan runs; the only interface between running and showing.
+/// An event while a plan runs. Events are the only interface between the engine and the output.
 #[derive(Clone, Debug)]
 pub enum Event {
     PhaseStarted { phase: &'static str, hosts: usize, steps: usize },
@@ -69,7 +69,8 @@ impl Run<'_> {
         results.into_iter().filter_map(Result::err).collect()
     }
 
-    /// After a failure no new host is begun, and each host at work ends after its current step.
+    /// Works on at most `width` hosts at once. After a failure, work begins on no other host, and each host at work stops after its current
+    /// step.
     async fn side_by_side(&self, phase: &Phase<Planned>, width: usize) -> Vec<Result<(), Failure>> {
         let failed = AtomicBool::new(false);
         let hosts = phase.hosts.iter().map(|host_steps| self.host_steps(phase.name, host_steps, &failed));
@@ -77,7 +78,8 @@ impl Run<'_> {
         stream::iter(hosts).buffered(width).collect().await
     }
 
-    /// A failed host keeps its slot, because it is still out of service; the other hosts go on.
+    /// Works on at most `places` hosts at once. A failed host keeps its slot, because it is still out of service; the work on the other hosts
+    /// continues.
     async fn wave(&self, phase: &Phase<Planned>, places: usize) -> Vec<Result<(), Failure>> {
         let (free, lost) = (Semaphore::new(places), AtomicUsize::new(0));
         let in_place = async |host_steps| {
@@ -142,7 +144,7 @@ impl Run<'_> {
         }
     }
 
-    /// The run goes on even if nobody receives its events.
+    /// Sends an event. The run continues even if nobody receives its events.
     fn tell(&self, event: Event) {
         let _ = self.events.send(event);
     }

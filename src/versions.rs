@@ -1,6 +1,6 @@
-//! Kubernetes facts by minor version: images, config kinds, names, flags, skew. One table.
+//! Facts about Kubernetes by minor version, in one table: images, API versions of configuration, names, flags, and version skew.
 //!
-//! `rows.rs` holds the values and their sources.
+//! `rows.rs` contains the values and their sources.
 
 use crate::inventory::KubeVersion;
 use rows::{ETCD_34, ETCD_35, ETCD_36, ETCD_HEALTH, MINORS};
@@ -10,16 +10,16 @@ pub mod locked;
 pub mod removed;
 mod rows;
 
-/// What is particular to one minor version of Kubernetes.
+/// The facts about one minor version of Kubernetes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Minor {
-    /// 34 of v1.34.x.
+    /// The minor number, such as 34 for v1.34.x.
     pub minor: u64,
     pub images: Images,
     pub config_api: ConfigApi,
-    /// Whether kubeadm-config has a `ClusterStatus` key too.
+    /// Whether the ConfigMap kubeadm-config also has the key `ClusterStatus`.
     pub cluster_status: bool,
-    /// Name of the ConfigMap, and after `kubeadm:` of the Role, that hold the kubelets' configuration.
+    /// Name of the ConfigMap with the kubelets' configuration. The Role that may read it has the same name after the prefix `kubeadm:`.
     pub kubelet_config: &'static str,
     pub node: NodeMarks,
     pub identity: Identity,
@@ -28,7 +28,7 @@ pub struct Minor {
     pub kubelet: Kubelet,
     pub core_dns: CoreDns,
     pub proxy: Proxy,
-    /// Oldest minor of a kubelet beside this control plane.
+    /// The oldest minor version of a kubelet that may connect to a control plane of this minor version.
     pub oldest_kubelet: u64,
 }
 
@@ -37,13 +37,13 @@ pub struct Minor {
 pub struct Images {
     pub repository: &'static str,
     pub etcd: &'static str,
-    /// Path under the repository: `coredns`, later `coredns/coredns`.
+    /// Path of the CoreDNS image in the repository: `coredns`, in later versions `coredns/coredns`.
     pub core_dns_path: &'static str,
     pub core_dns: &'static str,
     pub pause: &'static str,
 }
 
-/// Version of `kubeadm.k8s.io` in kubeadm-config.
+/// API version of `kubeadm.k8s.io` in the ConfigMap kubeadm-config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConfigApi {
     V1Beta2,
@@ -51,92 +51,95 @@ pub enum ConfigApi {
     V1Beta4,
 }
 
-/// What marks a control-plane node.
+/// The labels, the taint and the annotation by which kubeadm marks nodes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NodeMarks {
-    /// Labels, each with an empty value.
+    /// Labels of a control-plane node, each with an empty value.
     pub labels: &'static [&'static str],
-    /// Key of the NoSchedule taint.
+    /// Key of the NoSchedule taint of a control-plane node.
     pub taint: &'static str,
-    /// What stands before the socket's path in the annotation `kubeadm.alpha.kubernetes.io/cri-socket`, where nodes carry it.
+    /// The text before the path of the socket in the annotation `kubeadm.alpha.kubernetes.io/cri-socket`. `None` if nodes do not have the
+    /// annotation.
     pub cri_socket_annotation: Option<&'static str>,
-    /// Whether the socket is in `/var/lib/kubelet/instance-config.yaml`.
+    /// Whether the file `/var/lib/kubelet/instance-config.yaml` exists, which contains the socket of the container runtime.
     pub instance_config: bool,
 }
 
-/// Groups (`O=`) in client certificates.
+/// Groups (`O=`) in client certificates, and the bindings of clients to roles.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Of admin.conf.
+    /// Group in the certificate of admin.conf.
     pub admin_group: &'static str,
-    /// Whether there is a super-admin.conf, and a binding for the admin group.
+    /// Whether there is a super-admin.conf, and a ClusterRoleBinding for the group of admin.conf.
     pub super_admin: bool,
-    /// Of apiserver-kubelet-client.
+    /// Group in the certificate apiserver-kubelet-client. `None` if it has no group.
     pub kubelet_client_group: Option<&'static str>,
-    /// Whether apiserver-kubelet-client is bound to `system:kubelet-api-admin` by name.
+    /// Whether a ClusterRoleBinding binds the user of apiserver-kubelet-client by name to `system:kubelet-api-admin`.
     pub kubelet_client_binding: bool,
-    /// Of etcd/healthcheck-client and apiserver-etcd-client.
+    /// Group in the certificates etcd/healthcheck-client and apiserver-etcd-client. `None` if they have no group.
     pub etcd_client_group: Option<&'static str>,
 }
 
 /// The etcd static pod.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Etcd {
-    /// Flags beyond those every version has.
+    /// Flags in addition to those that every version has.
     pub flags: &'static [(&'static str, &'static str)],
     pub liveness: &'static str,
     pub readiness: Option<&'static str>,
     pub startup: &'static str,
-    /// Whether the pod asks for `ephemeral-storage: 100Mi`.
+    /// Whether the pod requests `ephemeral-storage: 100Mi`.
     pub ephemeral_storage: bool,
     /// Whether a joining member starts as a learner.
     pub learner: bool,
 }
 
-/// The other static pods.
+/// The static pods of the API server, the controller manager and the scheduler.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pods {
-    /// `--insecure-port=0` for the API server, `--port=0` for the other two.
+    /// Whether the API server has the flag `--insecure-port=0`, and the controller manager and the scheduler have `--port=0`.
     pub insecure_port_flags: bool,
-    /// `/livez` with `/readyz` beside it, or `/healthz` alone.
+    /// Whether the probes of the scheduler request `/livez` and `/readyz`. Otherwise they request `/healthz` only.
     pub scheduler_readyz: bool,
-    /// Pod-level seccomp profile RuntimeDefault.
+    /// Whether the pods have the seccomp profile RuntimeDefault.
     pub seccomp: bool,
-    /// The number of the priority class beside its name.
+    /// Whether the pods have the number of their priority class in addition to its name.
     pub priority: bool,
-    /// Probes name the port `probe-port` in place of its number.
+    /// Whether the probes refer to their port by the name `probe-port`. Otherwise they have its number.
     pub named_ports: bool,
-    /// The controller manager mounts the flexvolume folder.
+    /// Whether the controller manager mounts the flexvolume folder.
     pub flexvolume: bool,
 }
 
 /// The kubelet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kubelet {
-    /// `--container-runtime=remote` and the cgroup driver by flag.
+    /// Whether the kubelet has the flag `--container-runtime=remote`.
     pub runtime_flag: bool,
-    /// `--container-runtime-endpoint` by flag; else it is in the configuration.
+    /// Whether the kubelet has the flag `--container-runtime-endpoint`. Otherwise the endpoint is in its configuration.
     pub endpoint_flag: bool,
-    /// `--pod-infra-container-image` by flag.
+    /// Whether the kubelet has the flag `--pod-infra-container-image`.
     pub pause_flag: bool,
-    /// A master's kubelet speaks to the API server beside it, never to an older one behind the balancer in an upgrade.
+    /// Whether the kubelet of a control plane connects to the API server on its own host, because the load balancer could lead it to an older
+    /// API server during an upgrade.
     pub local_server: bool,
-    /// Starts on a host with cgroup v1 unless it is told not to; later ones refuse unless `failCgroupV1: false` is set.
+    /// Whether the kubelet starts on a host with cgroup v1 unless its configuration forbids it. Later kubelets start there only with
+    /// `failCgroupV1: false`.
     pub cgroup_v1: bool,
 }
 
 /// CoreDNS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CoreDns {
-    /// Named probe ports.
+    /// Whether the probes refer to their ports by name.
     pub named_ports: bool,
-    /// Reads EndpointSlices; before, Endpoints and Nodes.
+    /// Whether CoreDNS reads EndpointSlices. Earlier versions read Endpoints and Nodes.
     pub endpoint_slices: bool,
-    /// Two replicas prefer different hosts.
+    /// Whether the two replicas prefer different hosts.
     pub anti_affinity: bool,
-    /// `cache` without success and denial of the cluster's own domain.
+    /// Whether the plugin `cache` ignores the cluster's own domain: it caches neither success nor denial for it.
     pub cache_outside_only: bool,
-    /// `all` or `ALL` in the dropped capabilities.
+    /// The entry in the list of dropped capabilities: `all` or `ALL`.
     pub drop: &'static str,
     pub service_name: &'static str,
 }
@@ -144,14 +147,16 @@ pub struct CoreDns {
 /// kube-proxy.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Proxy {
-    /// The toleration of `CriticalAddonsOnly` beside the one of everything.
+    /// Whether kube-proxy has a toleration of `CriticalAddonsOnly` in addition to the toleration of every taint.
     pub critical_toleration: bool,
-    /// The mode that kubeadm writes. Without one, kube-proxy 1.37 warns, because a later version changes the mode it falls back to.
+    /// The mode that kubeadm writes; `None` if it writes none. Without a mode, kube-proxy 1.37 warns, because a later version changes the
+    /// default mode.
     pub mode: Option<&'static str>,
 }
 
 impl Minor {
-    /// The shape of the etcd pod: the minor's, or the one that goes with the operator's own image tag.
+    /// The shape of the etcd pod. It is the one for the etcd version in the operator's image tag `tag`, or else that of the minor version of
+    /// Kubernetes.
     pub fn etcd(&self, tag: Option<&str>) -> &Etcd {
         let Some(version) = tag.and_then(etcd::version) else { return &self.etcd };
         match version {
@@ -163,10 +168,10 @@ impl Minor {
     }
 }
 
-/// Why there is no row for a version.
+/// Why a version is not supported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unsupported {
-    /// An older minor, or one between those that are supported.
+    /// The minor version is older than the supported ones, or between two of them.
     #[error("Kubernetes `{0}` is not supported; choose one of {all}", all = supported())]
     TooOld(KubeVersion),
     #[error("Kubernetes `{0}` is newer than this clusterctl, which knows {all}; choose one of these, or use a newer clusterctl", all = supported())]
@@ -249,7 +254,8 @@ mod tests {
         assert_eq!(at("v1.36.1").expect("supported").proxy.mode, None);
     }
 
-    /// kubeadm gave it up within 1.33, 1.34 and 1.35: an adopted cluster of a newer patch release must not get the group back.
+    /// kubeadm removed the group in patch releases of 1.33, 1.34 and 1.35. An adopted cluster of a newer patch release must not get the group
+    /// back.
     #[test]
     fn the_kubelet_client_is_no_administrator_from_1_33() {
         for minor in 33..=newest() {
@@ -260,7 +266,7 @@ mod tests {
         assert_eq!((identity.kubelet_client_group, identity.kubelet_client_binding), (Some("kubeadm:cluster-admins"), false));
     }
 
-    /// A cluster with the default images takes each next minor without another step for etcd.
+    /// A cluster with the default images can be upgraded to each next minor version without an additional upgrade of etcd.
     #[test]
     fn the_default_etcd_of_each_minor_may_go_to_that_of_the_next() {
         for pair in MINORS.windows(2).filter(|pair| pair[1].minor == pair[0].minor + 1) {

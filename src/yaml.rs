@@ -1,16 +1,16 @@
-//! YAML text that Kubernetes reads as it is meant, in the look of kubeadm's files: sorted keys, lists not indented, plain
-//! scalars where they are beyond doubt and quoted ones everywhere else.
+//! Writes YAML that Kubernetes reads as it is meant, in the format of kubeadm's files: keys are sorted, lists are not indented, and scalars are
+//! quoted unless their meaning is beyond doubt without quotes.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde_json::Value;
 
-/// A string as one scalar. Plain only if no YAML reader can take it for anything else; else in double quotes on one line.
+/// A string as one scalar. It has no quotes if every YAML reader reads it as the same string; otherwise it is in double quotes on one line.
 pub fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// A value as a block, ending in a newline. Keys come sorted.
+/// A value in block style with sorted keys. The text ends with a newline.
 pub fn document(value: &Value) -> String {
     let mut out = String::new();
     match value {
@@ -47,7 +47,7 @@ fn block(out: &mut String, value: &Value, depth: usize) {
     }
 }
 
-/// What follows `key:`.
+/// Writes the value after `key:`.
 fn entry(out: &mut String, value: &Value, depth: usize) {
     match value {
         Value::Object(_) if is_block(value) => {
@@ -87,7 +87,8 @@ fn inline(value: &Value) -> String {
     }
 }
 
-/// Several lines that a literal block holds exactly: it ends in one newline, starts with no space, and is printable.
+/// Whether a literal block (`|`) contains the text exactly: the text ends with one newline, does not start with a space or newline, and is
+/// printable.
 fn reads_better_as_lines(text: &str) -> bool {
     text.len() > 1
         && text.ends_with('\n')
@@ -100,7 +101,8 @@ fn is_plain(text: &str) -> bool {
     let starts_well = match text.as_bytes() {
         [b'a'..=b'z' | b'A'..=b'Z' | b'/', ..] => true,
         [b'-', b'-', rest, ..] => rest.is_ascii_alphanumeric(),
-        // An IPv4 address, alone, with a port or as a subnet; what else starts with a digit may be a number, a time or a date.
+        // An IPv4 address alone, with a port or as a subnet needs no quotes. Any other text that starts with a digit may be a number, a time or
+        // a date.
         [b'0'..=b'9', ..] => return is_ipv4(text),
         _ => false,
     };
@@ -116,7 +118,7 @@ fn is_ipv4(text: &str) -> bool {
     address.parse::<Ipv4Addr>().is_ok() || text.parse::<SocketAddrV4>().is_ok()
 }
 
-/// Double quotes as JSON, YAML and TOML all read them, and every character a YAML reader may refuse, fold or drop as an escape.
+/// A string in double quotes that JSON, YAML and TOML read alike. Every character that a YAML reader may refuse, fold or drop is escaped.
 pub fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
@@ -134,7 +136,7 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Printable to every YAML reader and no line break to any.
+/// Whether every YAML reader accepts the character as printable and none reads it as a line break.
 fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}' | '\u{10000}'..)
 }

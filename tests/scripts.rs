@@ -1,9 +1,10 @@
-//! The scripts of `src/host/remote/` against their failures: each table sets up a state of a host, injects one failure, and says which state
-//! must come of it. The program's own steps make the commands, so that exactly their scripts and input are run, by `sh` below a temporary root.
+//! The scripts of `src/host/remote/` against their failures: each row of a table sets up a state of a host, injects one failure, and names the
+//! state that must result. The program's own steps make the commands, so that exactly their scripts and input are run, by `sh` below a temporary
+//! root.
 //!
 //! `cargo test --test scripts [PART_OF_A_NAME]`; `CLUSTERCTL_KEEP=1` keeps the temporary roots,
 //! `CLUSTERCTL_ROWS=TEXT` runs only the rows whose names contain the text, and
-//! `CLUSTERCTL_SWEEP=every` kills a transaction of two static pods at each of its effects in place of some.
+//! `CLUSTERCTL_SWEEP=every` kills a transaction of two static pods at each of its effects, instead of at some of them.
 
 #![allow(clippy::print_stdout)]
 
@@ -49,7 +50,7 @@ mod scripts {
 
 use scripts::table::{Entry, run};
 
-/// The tables, each with the scripts that it is about; see `scripts::law`.
+/// The tables, each with the scripts that it tests; see `scripts::law`.
 const TABLES: [Entry; 31] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::inventory::parse_duration;
 
-/// A duration with a unit, such as `90s`. The error is what the operator reads.
+/// Parses a duration with a unit, such as `90s`. The error is the message that the operator reads.
 pub fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write a duration such as 90s, 15m or 24h".into())
 }
 
-/// A duration as kubectl takes it: `0` needs no unit.
+/// Parses a duration as kubectl does: `0` needs no unit.
 pub fn duration_or_zero(text: &str) -> Result<Duration, String> {
     if text == "0" { Ok(Duration::ZERO) } else { duration(text) }
 }

@@ -1,4 +1,4 @@
-//! `clusterctl completion`, and what the shells then ask the program: which words may come next, names of hosts among them.
+//! `clusterctl completion`, and the answers to a shell that asks for completions: the words that may come next, including the names of hosts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -61,7 +61,8 @@ pub fn hosts_and(words: &'static [&'static str]) -> ArgValueCandidates {
     ArgValueCandidates::new(|| with_hosts(words))
 }
 
-/// An inventory that cannot be read has no hosts: a shell shows no errors while it completes a word.
+/// These words and the names of the inventory's hosts. An inventory that cannot be read gives no names: a shell shows no errors while it
+/// completes a word.
 fn with_hosts(words: &[&str]) -> Vec<CompletionCandidate> {
     let words = words.iter().map(CompletionCandidate::new);
     let bytes = std::fs::read(inventory_file(std::env::args_os())).unwrap_or_default();
@@ -70,7 +71,8 @@ fn with_hosts(words: &[&str]) -> Vec<CompletionCandidate> {
     words.chain(hosts).collect()
 }
 
-/// The inventory of a command line that is being completed: that of its options, of the environment, or the default.
+/// The inventory file of a command line that is being completed: the file that its options name, that of the environment variable, or the
+/// default.
 fn inventory_file(line: impl Iterator<Item = OsString>) -> PathBuf {
     let mut file = None;
     let mut words = line.filter_map(|word| word.into_string().ok());

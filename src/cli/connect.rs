@@ -1,4 +1,4 @@
-//! From the inventory's words to connections.
+//! Connects to hosts according to the inventory.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::host::ssh::{Ask, Connector, Question, SshOptions, Sudo, Target};
 use crate::host::{Host, HostError, HostName};
 use crate::inventory::{self, HostEntry, Inventory};
 
-/// Connects to these hosts, `forks` at a time; in their order.
+/// Connects to these hosts, `forks` at a time. The results are in the order of the hosts.
 pub async fn all(
     inventory: &Inventory,
     entries: &[&HostEntry],

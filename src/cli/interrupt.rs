@@ -1,4 +1,5 @@
-//! Ctrl-C: once stops a run after the steps under way, twice leaves at once; outside of a run, once is enough.
+//! Ctrl-C: during a run, the first one stops the run after the steps that are running, and the second one ends the program immediately. Outside
+//! of a run, the first one ends the program.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,22 +9,22 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::report::Report;
 use crate::error::Exit;
 
-/// What the operator wants to end.
+/// Whether the operator has asked for an end, and whether a run is under way.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     stop: Arc<AtomicBool>,
     running: Arc<AtomicBool>,
 }
 
-/// While it lives, the first Ctrl-C only sets the stop flag.
+/// While this value exists, the first Ctrl-C only sets the stop flag.
 pub struct Running(Interrupt);
 
 impl Interrupt {
-    /// Listens for Ctrl-C and for a request to terminate.
+    /// Listens for SIGINT (Ctrl-C) and SIGTERM.
     pub fn listen(report: Report) -> Interrupt {
         let interrupt = Interrupt::default();
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            // Without a listener the signal does what it always does.
+            // If the program cannot listen for the signal, the signal keeps its default effect.
             if let Ok(mut signals) = signal(kind) {
                 let (interrupt, report) = (interrupt.clone(), report.clone());
                 tokio::spawn(async move {
@@ -44,13 +45,13 @@ impl Interrupt {
         report.note("stopping once the steps under way are done; Ctrl-C again leaves at once");
     }
 
-    /// A run begins, for as long as the guard lives. The flag is what the run has to look at.
+    /// Marks a run as under way for as long as the returned `Running` exists. The run must check the returned stop flag.
     pub fn run(&self) -> (Running, Arc<AtomicBool>) {
         self.running.store(true, Ordering::SeqCst);
         (Running(self.clone()), Arc::clone(&self.stop))
     }
 
-    /// Whether the operator wants an end.
+    /// Whether the operator has asked for an end.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

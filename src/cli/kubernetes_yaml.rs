@@ -1,16 +1,16 @@
-//! Kubernetes' YAML: objects as kubectl reads them, by the rules of YAML 1.1. There `0644` is octal and `yes` is true, where YAML 1.2 reads text.
+//! Kubernetes' YAML: objects as kubectl reads them, by the rules of YAML 1.1, where `0644` is octal and `yes` is true. YAML 1.2 reads both as text.
 
 use std::collections::{BTreeSet, HashMap};
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::{Map, Value};
 
-/// Values at most, with every alias counted as what it stands for. The largest manifests in use, of CRDs, have a fifth of it.
+/// The maximum number of values; every alias counts as the values that it stands for. The largest manifests in use, of CRDs, have a fifth of it.
 const MAX_NODES: usize = 2_000_000;
-/// Levels of nesting at most; schemas of CRDs nest some forty deep.
+/// The maximum depth of nesting; schemas of CRDs nest some forty levels deep.
 const MAX_DEPTH: usize = 200;
 
-/// Every document of a text; empty ones are null.
+/// Reads every document of a text; empty documents are null.
 pub fn documents(text: &str) -> Result<Vec<Value>, String> {
     let options = granit_parser::options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text.strip_prefix('\u{feff}').unwrap_or(text), options);
@@ -24,7 +24,7 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
 
 enum Open {
     List(Vec<Value>),
-    /// `own` are the keys written here, which go before those merged in.
+    /// `own` are the keys written in the map itself, which take precedence over merged keys.
     Map {
         map: Map<String, Value>,
         own: BTreeSet<String>,
@@ -138,7 +138,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// What is there already goes before what is merged in.
+/// Merges a value into a map. Keys that exist already take precedence over merged keys.
 fn merge(into: &mut Map<String, Value>, value: Value) -> Result<(), String> {
     let all = match value {
         Value::Array(list) => list,

@@ -1,16 +1,16 @@
-//! `--limit`: which hosts of the inventory are meant.
+//! `--limit`: the selection of hosts of the inventory by name.
 
 use crate::host::HostName;
 use crate::inventory::Inventory;
 
-/// Names that no host has.
+/// The error for names that no host of the inventory has.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LimitFault {
     pub message: String,
     pub hint: String,
 }
 
-/// Names at least this similar (Jaro-Winkler, 0 to 1) are offered as what was meant.
+/// A host's name is suggested in place of an unknown name if the two are at least this similar (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
 
 /// The hosts of these names in the inventory's order; every host if no name is given.

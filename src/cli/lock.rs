@@ -1,6 +1,6 @@
-//! One operator at a time: a lock on every host a run changes, held by a channel that lives as long as the run. A channel that broke, as
-//! with a reboot, is made anew; the lock is held again if nobody has had it meanwhile. A run that changes a host of the control plane or of
-//! etcd locks all of these hosts, so that two such runs meet even where each changes another host.
+//! One operator at a time: a run locks every host that it changes, and holds each lock by a channel that lives as long as the run. A channel that
+//! broke, as with a reboot, is made anew; the run gets the lock again if no other run has had it meanwhile. A run that changes a host of the
+//! control plane or of etcd locks all of these hosts, so that two such runs meet even if each changes another host.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,15 +17,15 @@ use crate::run::Hosts;
 
 const LOCK: &str = include_str!("../host/remote/lock.sh");
 
-/// The host gives a holder up after 30 s without a tick; six ticks fit in.
+/// The host frees the lock after 30 s without a tick; six ticks fit into this time.
 const TICK: Duration = Duration::from_secs(5);
 
-/// Between two attempts to hold a lock again.
+/// The pause between two attempts to take a lock again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A run holds its locks as long as this lives.
 pub struct Locks {
-    /// Dropped to give the locks back.
+    /// Dropped to release the locks.
     live: Option<watch::Sender<()>>,
     holding: Vec<tokio::task::JoinHandle<()>>,
     /// Set once a lock was lost; only the first one counts.
@@ -37,13 +37,13 @@ pub struct Locks {
 /// Why a run does not get its locks.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Somebody is at work.
+    /// Another run holds the lock.
     #[error("{host} is locked by run {holder}")]
     Held { host: HostName, holder: String },
-    /// Somebody changed the host after we looked and before we locked.
+    /// Another run changed the host after this run observed it and before this run locked it.
     #[error("{host} was changed by run {by} while this plan was made")]
     Changed { host: HostName, by: String },
-    /// Somebody took a lock of this run over, as from a run that was silent for too long.
+    /// Another run took over a lock of this run, for example because this run was silent for too long.
     #[error("{host}: the lock was taken over by run {holder} while this run was at work, so it stopped on every host")]
     Overtaken { host: HostName, holder: String },
     #[error("{host}: the lock could not be taken")]
@@ -59,16 +59,16 @@ pub enum LockError {
 /// The hosts that a run locks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// The hosts of the control plane and of etcd, one after another in this order: of two runs that begin at the same moment, exactly one gets
-    /// the first of them. Empty where the run changes none of them.
+    /// The hosts of the control plane and of etcd, which are locked one after another in this order: of two runs that begin at the same moment,
+    /// exactly one gets the first lock. Empty if the run changes none of these hosts.
     pub meeting: BTreeSet<HostName>,
     /// The hosts that the run changes.
     pub changed: BTreeSet<HostName>,
 }
 
 impl Wanted {
-    /// For a run that changes these hosts. Of the control plane's and etcd's hosts that it does not change, those that answered and carry a
-    /// mark of clusterctl are locked as well: nothing is written to any other host.
+    /// The hosts to lock for a run that changes these hosts. Other hosts of the control plane and of etcd are locked as well if they answered and
+    /// have a mark of clusterctl: nothing is written to any other host.
     pub fn of(inv: &Inventory, changed: BTreeSet<HostName>, facts: &Facts) -> Wanted {
         let counted: BTreeSet<HostName> = inv.control_planes().chain(inv.etcd_hosts()).map(|h| h.name.clone()).collect();
         if counted.is_disjoint(&changed) {
@@ -79,8 +79,8 @@ impl Wanted {
     }
 }
 
-/// Takes the lock of every wanted host, or none. `stop` is set if one is lost later; [`Locks::lost`] then tells which. A host that is wanted
-/// only so that two runs meet, and that cannot be locked for another reason than a run at work, is passed over; see [`Locks::passed_over`].
+/// Takes the lock of every wanted host, or none. `stop` is set if a lock is lost later; [`Locks::lost`] then tells which. A host that the run
+/// does not change, and that cannot be locked for another reason than a run at work, is passed over; see [`Locks::passed_over`].
 pub async fn acquire(
     hosts: &Hosts,
     wanted: &Wanted,
@@ -115,29 +115,29 @@ pub async fn acquire(
 enum Answer {
     Locked(String),
     Held(String),
-    /// To be held again, but this run has removed it meanwhile, as a reset does at its end.
+    /// The lock was to be taken again, but this run has removed it meanwhile, as a reset does at its end.
     Gone,
     Said(String),
     Failed(HostError),
 }
 
-/// One host's lock, as one run wants it.
+/// The claim of one run to the lock of one host.
 struct Claim {
     host: Arc<dyn Host>,
     run: String,
     who: String,
-    /// Closed once the lock is to be given back.
+    /// Closed once the lock is to be released.
     over: watch::Receiver<()>,
 }
 
 impl Claim {
-    /// Says what came of the first attempt, and holds the lock until it is over; `stop` and `lost` are set if it belongs to somebody else before.
+    /// Sends the result of the first attempt, and holds the lock until it is released; sets `stop` and `lost` if another run gets it before.
     async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, stop: Arc<AtomicBool>, lost: Arc<OnceLock<LockError>>) {
         let (answer, mut end) = self.attempt("").await;
         let held = matches!(answer, Answer::Locked(_));
         let _ = first.send(answer);
         while held && self.wanted() {
-            // It ends when it is over; before that by a connection that broke or a host that goes down, which kills it or cuts it off.
+            // The script ends when the lock is released; earlier if the connection breaks or the host goes down.
             if let Some(end) = end {
                 let _ = end.await;
             }
@@ -161,7 +161,7 @@ impl Claim {
         self.over.has_changed().is_ok()
     }
 
-    /// Runs the script until its first line; where it holds the lock, its end comes along.
+    /// Runs the script until its first line. If the script holds the lock, the task that waits for its end is returned as well.
     async fn attempt(&self, again: &str) -> (Answer, Option<Ending>) {
         let (ticks, input) = mpsc::channel(4);
         let (tap, mut lines) = mpsc::channel::<Vec<u8>>(4);
@@ -189,7 +189,7 @@ impl Claim {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {
             "locked" => {
-                // What it says later is nothing to us, but somebody has to listen.
+                // The later output of the script does not matter, but it must be read.
                 tokio::spawn(async move { while lines.recv().await.is_some() {} });
                 (Answer::Locked(rest.to_string()), Some(end))
             }
@@ -202,7 +202,7 @@ impl Claim {
 
 type Ending = tokio::task::JoinHandle<Result<Output, HostError>>;
 
-/// Ticks until the lock is to be given back or nobody reads any more; the end of ticks is the end of the script's input.
+/// Sends ticks until the lock is to be released or nothing reads them any more; the end of the ticks ends the script's input.
 async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
     let mut every = tokio::time::interval(TICK);
     loop {
@@ -217,7 +217,7 @@ async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
 }
 
 impl Locks {
-    /// Begins to hold one host's lock, at once; the future is the result of the first attempt.
+    /// Starts to hold one host's lock at once; the future returns the result of the first attempt.
     fn hold(&mut self, claim: Claim, stop: &Arc<AtomicBool>) -> impl Future<Output = Answer> + use<> {
         let (first, answer) = tokio::sync::oneshot::channel();
         self.holding.push(tokio::spawn(claim.hold(first, Arc::clone(stop), Arc::clone(&self.lost))));
@@ -245,17 +245,17 @@ impl Locks {
         self.lost.get()
     }
 
-    /// Gives all locks back and waits until the hosts have let go.
+    /// Releases all locks and waits until the hosts have released them.
     pub async fn release(mut self) {
         self.live = None;
         for h in std::mem::take(&mut self.holding) {
-            // A host that does not answer any more frees itself.
+            // A host that does not answer any more frees its lock by itself.
             let _ = tokio::time::timeout(Duration::from_secs(3), h).await;
         }
     }
 }
 
-/// Who holds a lock, for the one who waits for it.
+/// The user and machine of this run, for the operator who waits for its lock.
 pub fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -270,7 +270,7 @@ mod tests {
 
     use super::*;
 
-    /// A host whose lock script says these lines, one per connection; each connection breaks at once but for the last, which lasts.
+    /// A host whose lock script prints these lines, one per connection; each connection breaks at once, except the last one, which stays open.
     struct Breaking {
         name: HostName,
         says: Mutex<Vec<&'static str>>,
@@ -315,7 +315,7 @@ mod tests {
         (host, locks.unwrap_or_else(|e| panic!("{e}")), lost)
     }
 
-    /// A run that changes m2 and w1 in a cluster whose other master is m1; each host's lock script says its line.
+    /// A run that changes m2 and w1 in a cluster whose other control-plane host is m1; each host's lock script prints its line.
     async fn meets(m1: &'static str, m2: &'static str, w1: &'static str) -> (Vec<usize>, Result<Locks, LockError>) {
         let fleet = [breaking("m1", &[m1]), breaking("m2", &[m2]), breaking("w1", &[w1])];
         let hosts: Hosts = fleet.iter().map(|h| (h.name.clone(), Arc::clone(h) as Arc<dyn Host>)).collect();

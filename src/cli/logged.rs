@@ -1,5 +1,5 @@
-//! A host as a verb sees it: its commands are logged (program or script, status and time; never arguments, input or output), and
-//! its time limits follow `--wait-timeout`.
+//! The host that a verb uses: its commands are logged (program or script, status and time; never arguments, input or output), and its time limits
+//! follow `--wait-timeout`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::host::{Cmd, Host, HostError, HostName, Output, patience};
 
-/// Head of every script that changes a host; what follows says the script's own job.
+/// The head of every script that changes a host; the text after it describes the script's own task.
 const FENCE: &str = include_str!("../host/remote/fence.sh");
 
 /// Passes every command on, with longer time limits if `--wait-timeout` is longer than the default.
@@ -40,7 +40,7 @@ impl Host for Logged {
     }
 }
 
-/// The program; of a constant script the sentence it starts with.
+/// The name of a command in the log: the program, or for a constant script its first sentence.
 fn title(argv: &[String]) -> String {
     let program = argv.first().cloned().unwrap_or_default();
     match argv {
@@ -57,7 +57,7 @@ fn title(argv: &[String]) -> String {
 mod tests {
     use super::*;
 
-    /// Keeps the last command.
+    /// A host that keeps the last command.
     struct Kept(HostName, std::sync::Mutex<Option<Cmd>>);
 
     #[async_trait]

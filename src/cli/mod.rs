@@ -53,7 +53,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// The inventory where no option and no environment variable names one.
+/// The inventory file if no option and no environment variable names one.
 const DEFAULT_INVENTORY: &str = "inventory.yaml";
 
 /// Options of every verb
@@ -90,7 +90,7 @@ pub struct Global {
     pub wait_timeout: Duration,
 }
 
-/// From a minute to a day: in less time no control plane starts on any machine.
+/// Parses a duration from one minute to one day: on no machine does a control plane start in less than a minute.
 fn wait_timeout(text: &str) -> Result<Duration, String> {
     let in_range = |d: &Duration| (60..=24 * 3600).contains(&d.as_secs());
     crate::inventory::parse_duration(text).filter(in_range).ok_or_else(|| "write a duration from 1m to 24h, such as 15m".into())
@@ -130,14 +130,14 @@ pub enum Verb {
     Completion(completion::Args),
 }
 
-/// What every verb is given.
+/// The inputs of every verb.
 pub struct Call {
     pub global: Global,
     pub report: Report,
     pub interrupt: Interrupt,
 }
 
-/// Parses the command line, runs the verb and says how it ended.
+/// Parses the command line, runs the verb, and returns the exit code.
 pub async fn main() -> Exit {
     completion::answer();
     let cli = Cli::parse();

@@ -1,4 +1,4 @@
-//! The one flow of every verb that changes hosts: observe, plan, show, ask, run, observe again. A verb fills in an `Operation`.
+//! The one flow of every verb that changes hosts: observe, plan, show, ask, run, observe again. Each verb implements `Operation`.
 
 use std::sync::Arc;
 
@@ -10,22 +10,23 @@ use crate::host::HostName;
 use crate::plan::{Plan, blockers};
 use crate::run::Run;
 
-/// What a verb would do, and what it was planned from.
+/// The plan of a verb, and the facts from which the plan was made.
 pub struct Proposal<Aim> {
     pub plan: Plan,
     pub facts: Facts,
     /// Why some hosts were not observed. The run goes on without these hosts.
     pub failures: Vec<Failure>,
-    /// What the verb needs again when the run has ended.
+    /// Data that the verb needs again after the run has ended.
     pub aim: Aim,
 }
 
-/// What a verb fills in. In every method, an error is the exit code of a run that ends there; its reason has been reported.
+/// The parts of the flow that differ between verbs. In every method, an error is the exit code of a run that ends at this point; the method has
+/// reported the reason.
 pub trait Operation {
     /// See [`Proposal::aim`].
     type Aim;
 
-    /// Observes the hosts, refuses what must not be done, and plans.
+    /// Observes the hosts, refuses a run that must not begin, and makes the plan.
     async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Self::Aim>, Exit>;
 
     /// Ends a dry run, and a run that has nothing to do. `None`: the run goes on.
@@ -42,7 +43,7 @@ pub trait Operation {
     async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Result<Exit, Exit>;
 }
 
-/// Connects to the hosts and does what the operation says.
+/// Connects to the hosts and runs the operation.
 pub async fn run<O: Operation>(operation: &O, call: &Call, reach: Reach) -> Exit {
     match Session::open(call, reach).await {
         Ok(session) => operate(operation, &session, call).await,
@@ -50,7 +51,7 @@ pub async fn run<O: Operation>(operation: &O, call: &Call, reach: Reach) -> Exit
     }
 }
 
-/// The same on hosts that are connected already.
+/// Runs the operation on hosts that are connected already.
 pub async fn operate<O: Operation>(operation: &O, session: &Session, call: &Call) -> Exit {
     flow(operation, session, call).await.unwrap_or_else(|exit| exit)
 }
@@ -79,7 +80,8 @@ pub fn shown<Aim>(session: &Session, call: &Call, proposal: &Proposal<Aim>) -> O
     Some(Exit::of(&proposal.failures))
 }
 
-/// Observes the cluster, whose API must answer: the control planes must be connected. `lists` are API paths of further lists.
+/// Observes the cluster through the API; the control-plane hosts must be connected. `lists` are API paths of further lists. If the API does not
+/// answer, the reason is reported, and the error is the exit code.
 pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed, Exit> {
     let observed = session.observe(&[], lists).await;
     if observed.facts.cluster.is_some() {
@@ -91,7 +93,7 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     if session.hosts.is_empty() {
         return Err(Exit::of(&unreachable));
     }
-    // Some verbs connect to control planes only: a host of etcd that was not asked is not away.
+    // Some verbs connect only to control-plane hosts, so an etcd host that was not asked does not count as unreachable.
     let was_asked = |name: &HostName| session.hosts.contains_key(name) || unreachable.iter().any(|f| f.host == *name);
     if session.inventory.etcd_hosts().iter().all(|h| was_asked(&h.name))
         && let Some(lost) = blockers::quorum_lost(&session.inventory, &observed.facts)
@@ -105,7 +107,8 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     Err(Exit::Failed)
 }
 
-/// Locks the hosts, runs the plan, and unlocks the hosts. Returns the steps that failed.
+/// Locks the hosts, runs the plan, and unlocks the hosts. Returns the failures of steps. An error is the exit code of a run that did not get its
+/// locks, lost one, or was stopped by the operator; the reason has been reported.
 pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Facts) -> Result<Vec<Failure>, Exit> {
     let run = random::text(8, random::HEX);
     let (_running, stop) = call.interrupt.run();

@@ -1,4 +1,4 @@
-//! What the operator brings besides the inventory: an existing PKI, and manifests from files or the web.
+//! Files that the operator provides besides the inventory: an existing PKI, and manifests from files or the web.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::pki::ExternalEtcdFiles;
 const PKI_FILES: [&str; 8] =
     ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
 
-/// A web server that needs longer than this for a manifest is not coming.
+/// How long a web server may take to deliver a manifest.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Why something the operator named cannot be used.
+/// Why a file that the operator named cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileFault {
     #[error("cannot read `{path}`")]
@@ -42,7 +42,7 @@ pub enum FileFault {
     EmptyPki { path: String },
 }
 
-/// The operator's PKI by path below its folder; empty when the inventory names none. Paths are relative to the inventory.
+/// The operator's PKI by path below its folder; empty if the inventory names none. A relative path starts at the folder of the inventory.
 pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Secret>, FileFault> {
     let Some(folder) = &inv.pki.existing else { return Ok(BTreeMap::new()) };
     let folder = beside(inventory_file, folder);
@@ -51,7 +51,7 @@ pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Se
         let path = folder.join(name);
         match std::fs::read(&path) {
             Ok(bytes) => drop(out.insert(name.to_string(), Secret::from(bytes))),
-            // An authority that is kept elsewhere has no key here; what is missing altogether is made.
+            // An authority that is kept elsewhere has no key here; files that are missing altogether are generated.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(FileFault::Read { path: path.display().to_string(), source }),
         }
@@ -59,7 +59,7 @@ pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Se
     if out.is_empty() { Err(FileFault::EmptyPki { path: folder.display().to_string() }) } else { Ok(out) }
 }
 
-/// The client of an etcd that someone else runs; `None` when the inventory names none.
+/// The CA, the client certificate and its key for an etcd that somebody else runs; `None` if the inventory names none.
 pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<ExternalEtcdFiles>, FileFault> {
     let Some(external) = &inv.etcd.external else { return Ok(None) };
     let read = |file: &str| {
@@ -69,7 +69,7 @@ pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<Ex
     Ok(Some(ExternalEtcdFiles { ca: read(&external.ca_file)?, cert: read(&external.cert_file)?, key: read(&external.key_file)? }))
 }
 
-/// The objects of the CNI's and the add-ons' manifests, in order.
+/// The objects in the manifests of the CNI and of the add-ons, in this order.
 pub async fn manifests(inv: &Inventory, inventory_file: &Path) -> Result<Vec<Value>, FileFault> {
     let mut out = Vec::new();
     for from in inv.network.cni.manifests.iter().chain(&inv.addons.manifests) {
@@ -104,7 +104,8 @@ fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
     if out.iter().all(named) { Ok(out) } else { Err(FileFault::Object { from: from.into() }) }
 }
 
-/// Moves a Secret's `stringData` into its `data`, as the API server does: it never shows `stringData`, so that no look would find it there.
+/// Moves a Secret's `stringData` into its `data`, as the API server does: the API server never returns `stringData`, so no observation would find
+/// it there.
 fn encode_string_data(object: &mut Value) {
     let Some(text) = object.as_object_mut().filter(|o| o.get("kind").is_some_and(|k| k == "Secret")).and_then(|o| o.remove("stringData"))
     else {
@@ -116,7 +117,7 @@ fn encode_string_data(object: &mut Value) {
     }
 }
 
-/// A path as the inventory means it.
+/// The file that a path in the inventory means: `~/` is the operator's home folder, and a relative path starts at the folder of the inventory.
 fn beside(inventory_file: &Path, path: &str) -> PathBuf {
     match path.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
         Some((rest, home)) => home.join(rest),

@@ -7,7 +7,7 @@ pub const HEX: &[u8] = b"0123456789abcdef";
 /// The characters of bootstrap tokens.
 pub const TOKEN: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// So many characters of this alphabet.
+/// Returns `length` random characters of this alphabet.
 pub fn text(length: usize, alphabet: &[u8]) -> String {
     let mut rng = rand::rng();
     (0..length).map(|_| char::from(alphabet[rng.random_range(0..alphabet.len())])).collect()

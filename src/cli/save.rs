@@ -1,4 +1,4 @@
-//! Writes files on the operator's machine: whole or not at all.
+//! Writes files on the operator's machine, each of them completely or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -6,14 +6,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What to do about a file that is there already.
+/// What to do about a file that exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     Refuse,
     Replace,
 }
 
-/// Writes beside the path, then puts the new file into place at once. Links are followed. Nobody but the owner can read it meanwhile.
+/// Writes a new file beside the path, then moves it to the path at once. Links are followed. Only the owner can read the file meanwhile.
 pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let beside = with_suffix(&path, &format!(".{}.new", std::process::id()));
@@ -36,23 +36,23 @@ fn fill(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a folder for the owner alone, if it is not there.
+/// Creates a folder that only its owner can access, if it does not exist.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// The same path with more at its end.
+/// The path with this suffix at the end of its name.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()
 }
 
-/// Holds off other programs that change the same file and know kubectl's way of locking it.
+/// Prevents other programs that use kubectl's way of locking a file from changing the same file meanwhile.
 pub struct FileLock(PathBuf);
 
 impl FileLock {
-    /// Fails with `AlreadyExists` while somebody else holds it.
+    /// Fails with `AlreadyExists` while another program holds the lock.
     pub fn take(path: &Path) -> io::Result<FileLock> {
         let lock = with_suffix(path, ".lock");
         File::create_new(&lock).map(|_| FileLock(lock))

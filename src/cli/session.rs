@@ -1,4 +1,4 @@
-//! One verb's view of the world: its inventory, the hosts it reached, and what they say of themselves.
+//! The session of one verb: its inventory, the hosts that it reached, and the observation of these hosts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,12 +26,12 @@ pub struct Session {
     pub inventory: Inventory,
     /// The hosts that were reached.
     pub hosts: Hosts,
-    /// Why the others were not; taken once.
+    /// Why the other hosts were not reached; [`Session::unreachable`] takes these failures out.
     unreachable: Mutex<Vec<Failure>>,
     /// The hosts of `--limit`, or all, in the inventory's order.
     pub selected: Vec<HostName>,
     pub forks: usize,
-    /// How long what starts on a host may take until it serves.
+    /// How long a component that starts on a host may take until it serves.
     pub wait_timeout: Duration,
     pub report: Report,
 }
@@ -39,22 +39,22 @@ pub struct Session {
 /// Which hosts to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All of the inventory, whatever `--limit` says: what the cluster needs does not depend on it.
+    /// All hosts of the inventory, regardless of `--limit`, because the needs of the cluster do not depend on `--limit`.
     Everyone,
-    /// Those of `--limit` alone.
+    /// Only the hosts of `--limit`.
     Selected,
-    /// The control-plane hosts, whatever `--limit` says.
+    /// The control-plane hosts, regardless of `--limit`.
     Masters,
 }
 
-/// What was observed.
+/// The result of an observation.
 #[derive(Default)]
 pub struct Observed {
     pub facts: Facts,
-    /// The lists that were asked for besides, by API path. One that failed is absent, and why is among the failures.
+    /// The further lists that were requested, by API path. A list whose request failed is absent, and the reason is among `failures`.
     pub lists: BTreeMap<String, Value>,
     pub failures: Vec<Failure>,
-    /// Whether an API server serves, but a question to it failed; why is among the failures.
+    /// Whether an API server serves, but a request to this API server failed; the reason is among `failures`.
     pub api_failed: bool,
 }
 
@@ -63,7 +63,8 @@ pub fn load(global: &Global, report: &Report) -> Result<Parsed, Exit> {
     read(global, report, &supported)
 }
 
-/// The same for a verb that writes nothing that depends on the Kubernetes version: a version that is too new is a warning, not a fault.
+/// Reads the inventory for a verb that writes nothing that depends on the Kubernetes version: a version that is too new is a warning, not a
+/// fault.
 pub fn load_to_look(global: &Global, report: &Report) -> Result<Parsed, Exit> {
     let parsed = read(global, report, &supported_or_newer)?;
     if let Err(e) = versions::lookup(&parsed.inventory.cluster.version) {
@@ -85,7 +86,7 @@ fn read(global: &Global, report: &Report, supported: inventory::Supported) -> Re
     })
 }
 
-/// Whether this program knows a Kubernetes version; the error names those that it knows.
+/// Checks whether this program supports a Kubernetes version; the error message names the supported versions.
 pub fn supported(version: &KubeVersion) -> Result<(), String> {
     versions::lookup(version).map(drop).map_err(|e| e.to_string())
 }
@@ -112,7 +113,7 @@ impl Session {
         Session::of(call, load(&call.global, &call.report)?, reach).await
     }
 
-    /// The same for a verb that only looks, which also works with a Kubernetes version that is too new; see [`load_to_look`].
+    /// Reads the inventory and connects for a verb that also works with a Kubernetes version that is too new; see [`load_to_look`].
     pub async fn open_to_look(call: &Call, reach: Reach) -> Result<Session, Exit> {
         Session::of(call, load_to_look(&call.global, &call.report)?, reach).await
     }
@@ -149,8 +150,9 @@ impl Session {
         Ok(Session { inventory, hosts, unreachable, selected, forks, wait_timeout, report: call.report.clone() })
     }
 
-    /// Looks at every connected host at once, and at the API through the first master at the same time; through another one if that does
-    /// not serve or leaves a question without an answer. `lists` are API paths of further lists.
+    /// Observes the connected hosts, `forks` at a time, and at the same time the API through the first control-plane host. If the API server of
+    /// this host does not serve or leaves a request without an answer, the API is observed through another control-plane host. `lists` are API
+    /// paths of further lists.
     pub async fn observe(&self, objects: &[Value], lists: &[String]) -> Observed {
         let questions = Questions::new(objects, lists);
         let _busy = self.report.busy(&format!("looking at {}", plural(self.hosts.len(), "host")));
@@ -195,17 +197,18 @@ impl Session {
         observed
     }
 
-    /// Why hosts were not reached; each is told once.
+    /// Why hosts were not reached. Each failure is returned only once.
     pub fn unreachable(&self) -> Vec<Failure> {
         std::mem::take(&mut self.unreachable.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The connected masters, in the inventory's order.
+    /// The connected control-plane hosts, in the inventory's order.
     pub fn masters(&self) -> impl Iterator<Item = &HostEntry> {
         self.inventory.control_planes().filter(|h| self.hosts.contains_key(&h.name))
     }
 
-    /// Runs one command on each of these hosts, `forks` at a time; answers come in the order of the commands.
+    /// Runs these commands on their hosts, `forks` at a time. The results are in the order of the commands; hosts that are not connected are
+    /// left out.
     pub async fn each(&self, commands: Vec<(HostName, Cmd)>) -> Vec<(HostName, Result<Output, HostError>)> {
         let running = commands.into_iter().filter_map(|(name, cmd)| {
             let host = self.hosts.get(&name)?;
@@ -216,7 +219,7 @@ impl Session {
 
     async fn look(&self) -> Vec<(HostName, Result<HostFacts, Failure>)> {
         let etcd: Vec<&str> = self.inventory.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
-        // Somebody else's balancer is the one thing no host's own facts tell of.
+        // An external load balancer is on no host of the inventory, so the nodes also check whether they reach the API through it.
         let external = (self.inventory.load_balancer.kind == LoadBalancerKind::External).then(|| self.inventory.endpoint_authority());
         let looking = self.inventory.hosts.iter().filter_map(|entry| {
             let host = self.hosts.get(&entry.name)?;
@@ -227,7 +230,7 @@ impl Session {
         stream::iter(looking).buffered(self.forks).collect().await
     }
 
-    /// `None` when the host's API server does not serve.
+    /// Sends the requests to the API server of one host. `None` if this API server does not serve, or if the host is not connected.
     async fn ask_api(&self, master: &HostEntry, questions: &Questions) -> ApiAnswer {
         let Some(host) = self.hosts.get(&master.name) else { return Ok(None) };
         let failed = |source| not_told(&master.name, source);
@@ -240,10 +243,10 @@ impl Session {
     }
 }
 
-/// What one API server said, and through which host; `None` when it does not serve.
+/// The answers of one API server, with its host; `None` if the API server does not serve.
 type ApiAnswer = Result<Option<(HostName, Answered)>, Failure>;
 
-/// How many questions are left without an answer.
+/// The number of requests without an answer; `usize::MAX` if the API server did not answer at all.
 fn unanswered(answer: &ApiAnswer) -> usize {
     match answer {
         Ok(Some((_, answered))) => answered.failed.len(),
@@ -257,8 +260,8 @@ fn not_told(host: &HostName, source: StepError) -> Failure {
 
 async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
     let name = host.name();
-    // The host's clock is the first thing it says: the moment it was read lies between asking and the first bytes, not half-way
-    // through the whole answer.
+    // The host prints the time of its clock first. The host therefore read its clock between the request and the first bytes of the answer, not
+    // half-way through the whole answer.
     let (tap, mut chunks) = mpsc::channel::<Vec<u8>>(64);
     cmd.tap = Some(tap);
     let asked = unix_seconds();

@@ -1,4 +1,4 @@
-//! `clusterctl token`: bootstrap tokens, by which machines come into the cluster.
+//! `clusterctl token`: bootstrap tokens, with which machines join the cluster.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn group(text: &str) -> Result<String, String> {
     }
 }
 
-/// The public part of a token.
+/// Parses the ID of a token, which is the public part of the token; the text is an ID or a whole token.
 fn id(text: &str) -> Result<String, String> {
     let id = text.split('.').next().unwrap_or_default();
     match id.len() == 6 && id.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()) {
@@ -107,7 +107,7 @@ pub async fn run(call: &Call, args: &Args) -> Exit {
     }
 }
 
-/// The plan of one step on the control plane that answered.
+/// A plan of one step, which runs on the control-plane host whose API server answered.
 fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Exit> {
     let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or(Exit::Failed)?;
     let host_steps = HostSteps { host: via.name.clone(), guards: vec![], steps: vec![step(via.node_address())] };
@@ -120,7 +120,7 @@ fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr
 struct NewToken {
     id: String,
     secret: String,
-    /// When it expires, as RFC 3339; empty: never.
+    /// When the token expires, as RFC 3339; empty if the token never expires.
     expires: String,
 }
 
@@ -163,7 +163,8 @@ impl Operation for Create {
     }
 }
 
-/// What a worker runs; the pin ties it to this cluster's CA.
+/// The `kubeadm join` command of a worker; with the hash of the CA's public key, the worker accepts only this cluster's CA. `None` if no
+/// readable CA certificate was found on a control-plane host.
 fn join_command(session: &Session, facts: &Facts, token: &str) -> Option<String> {
     let path = format!("{}/ca.crt", layout::PKI_DIR);
     let pem = session.inventory.control_planes().find_map(|m| facts.host(&m.name).content(&path))?;
@@ -186,7 +187,7 @@ async fn list(call: &Call) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-/// A token as it is shown: never with its secret.
+/// A token as it is shown, always without its secret part.
 struct Row {
     id: String,
     expires: String,

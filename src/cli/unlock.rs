@@ -52,7 +52,7 @@ async fn everywhere(session: &Session, dry_run: bool) -> Exit {
     if failures.is_empty() && busy { Exit::Locked } else { Exit::of(&failures) }
 }
 
-/// What the script's answer means.
+/// The meaning of the script's answer, for the operator.
 fn sentence(state: &str, holder: &str) -> String {
     match state {
         "free" => "not locked".into(),
@@ -62,7 +62,7 @@ fn sentence(state: &str, holder: &str) -> String {
     }
 }
 
-/// The one line that the script says.
+/// Runs the script on the host, and returns the one line that the script prints.
 async fn unlock(host: &dyn Host, dry_run: bool) -> Result<String, StepError> {
     let how = if dry_run { "look" } else { "free" };
     let out = host.run(Cmd::script(UNLOCK, [how]).timeout(Duration::from_secs(60))).await?;

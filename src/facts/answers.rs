@@ -1,4 +1,4 @@
-//! Reads what `cluster.sh` writes: the answers to the questions that were asked, page by page.
+//! Reads the output of `cluster.sh`: the answers to the requested API paths, lists page by page.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::project::projected;
 
-/// The parameter that asks for a list in pages of so many objects. A page of 500 pods is about five megabytes.
+/// The query parameter that limits a page of a list to this number of objects. A page of 500 pods has about five megabytes.
 pub const LIMIT: &str = "limit=500";
 
-/// What the API said, by question: the body, `None` where the API has no such thing, or why there is no answer.
+/// The API's answers by path: the body, `None` if the API answers 404, or the reason why there is no answer.
 pub type Answers = BTreeMap<String, Result<Option<Value>, String>>;
 
-/// The answers to these paths, and kubectl's: the objects that it found, or why it found none. `said` is what the script complained of.
+/// Returns the answers to these paths, and the objects that kubectl found or the reason why kubectl failed. `said` is the script's standard error.
 pub fn read(asked: &[String], stdout: &[u8], said: &str) -> (Answers, Result<Vec<Value>, String>) {
     let mut answers = Answers::new();
     let mut lines = Lines(BufReader::new(MultiGzDecoder::new(stdout)));
@@ -37,7 +37,7 @@ pub fn read(asked: &[String], stdout: &[u8], said: &str) -> (Answers, Result<Vec
     }
     for path in asked {
         let answer = answers.entry(path.clone()).or_insert_with(|| Err(unanswered(path, said)));
-        // What is said of a list with a page missing would be said of the wrong list.
+        // A list with a missing page counts as no answer, because conclusions from an incomplete list would be wrong.
         if matches!(answer, Ok(Some(list)) if next_page(list).is_some()) {
             *answer = Err(format!("the API's answer to `{path}` ends before its last page{}", complaint(said)));
         }
@@ -45,7 +45,7 @@ pub fn read(asked: &[String], stdout: &[u8], said: &str) -> (Answers, Result<Vec
     (answers, others)
 }
 
-/// Takes in one page, or the answer that is not in pages.
+/// Records one page of a list, or an answer that is not divided into pages.
 fn take(answers: &mut Answers, status: &str, url: &str, body: &[u8], said: &str) {
     let address = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(url);
     let (page, follows) = address.split_once("&continue=").map_or((address, false), |(page, _)| (page, true));
@@ -85,13 +85,13 @@ fn complaint(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-/// The API's own words of an answer that is a refusal.
+/// The message of an answer with which the API refuses a request, or the body if it has no message; at most 300 characters.
 fn message(body: &[u8]) -> String {
     let told = serde_json::from_slice::<Value>(body).ok().and_then(|v| v["message"].as_str().map(String::from));
     told.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()).chars().take(300).collect()
 }
 
-/// The rest of the answer, from `@kubectl` on; `None` if it is cut short.
+/// Reads the rest of the output, after the line `@kubectl`; `None` if the output is cut short.
 fn kubectl(lines: &mut Lines<'_>) -> Option<Result<Vec<Value>, String>> {
     let (mut list, mut why, mut failed) = (Vec::new(), Vec::new(), false);
     loop {
@@ -115,7 +115,7 @@ fn kubectl(lines: &mut Lines<'_>) -> Option<Result<Vec<Value>, String>> {
     }))
 }
 
-/// The lines of the compressed answer. An answer that is cut short ends there.
+/// The lines of the compressed output. If the output is cut short, only its complete lines are returned.
 struct Lines<'a>(BufReader<MultiGzDecoder<&'a [u8]>>);
 
 impl Lines<'_> {

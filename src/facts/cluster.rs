@@ -1,4 +1,4 @@
-//! Asks the API, through a control-plane host, for the objects we keep and for the nodes.
+//! Asks the API, through a control-plane host, for the objects that clusterctl manages and for the nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,17 +16,19 @@ const CLUSTER: &str = concat!(include_str!("../host/remote/admin.sh"), include_s
 /// Exit status of the script when no API server serves on the host.
 pub const NOT_SERVING: i32 = 3;
 
-/// How our runs describe the bootstrap tokens they make, so that a later run finds what an interrupted one left.
+/// The description of the bootstrap tokens that runs of clusterctl create, by which a later run finds the tokens of an interrupted run.
 pub const TOKEN_DESCRIPTION: &str = "clusterctl join, made for one run";
 
 const NODES: &str = "/api/v1/nodes";
 /// API path of all bootstrap tokens.
 pub const TOKENS: &str = "/api/v1/namespaces/kube-system/secrets?fieldSelector=type%3Dbootstrap.kubernetes.io%2Ftoken";
 
-/// The script bounds each page and each round of pages; how many rounds there are is known only at the end. 30,000 pods took 14 s on two cores.
+/// The limit of the whole script. The script limits each page and each round of pages, but the number of rounds is known only at the end. 30,000
+/// pods took 14 s on two cores.
 const TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// Kinds whose API paths are known: API version, kind, plural. Others are left to kubectl, which asks the API for them first.
+/// Kinds with known API paths: API version, kind, plural. Objects of other kinds are requested by kubectl, which first asks the API for their
+/// paths.
 const PLURALS: [(&str, &str, &str); 14] = [
     ("v1", "ConfigMap", "configmaps"),
     ("v1", "Namespace", "namespaces"),
@@ -44,7 +46,7 @@ const PLURALS: [(&str, &str, &str); 14] = [
     ("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions"),
 ];
 
-/// The API path of an object of a known kind.
+/// The API path of an object of a known kind; `None` for other kinds.
 fn path(object: &Value) -> Option<String> {
     let (api, kind) = (object["apiVersion"].as_str()?, object["kind"].as_str()?);
     let (_, _, plural) = PLURALS.iter().find(|(a, k, _)| *a == api && *k == kind)?;
@@ -56,35 +58,35 @@ fn path(object: &Value) -> Option<String> {
     })
 }
 
-/// What is asked of the API at once.
+/// The questions that one script asks the API.
 pub struct Questions {
-    /// API paths, as they are asked for: the nodes, the tokens, the objects of known kinds, and further lists.
+    /// The API paths of the nodes, the tokens, the objects of known kinds and the further lists, in the order of the requests.
     paths: Vec<String>,
     lists: BTreeSet<String>,
-    /// Objects of other kinds, by their names.
+    /// Objects of other kinds, reduced to their names.
     others: Vec<Value>,
 }
 
-/// What was answered.
+/// The answers of one API server to all questions.
 #[derive(Default)]
 pub struct Answered {
-    /// `None` if the API did not say which nodes or tokens there are.
+    /// `None` if the API did not return the list of nodes or the list of bootstrap tokens.
     pub cluster: Option<ClusterFacts>,
-    /// The further lists, by path; those that the API does not know are absent.
+    /// The lists that the API returned, by path. A list that the API does not know is absent.
     pub lists: BTreeMap<String, Value>,
-    /// The questions that failed, each in a sentence of its own.
+    /// The reasons why questions failed, one sentence per question.
     pub failed: Vec<String>,
 }
 
 impl Questions {
-    /// Asks for the nodes, the bootstrap tokens, these objects, and further lists by their API paths.
+    /// Questions for the nodes, the bootstrap tokens, these objects, and further lists by their API paths.
     pub fn new(objects: &[Value], lists: &[String]) -> Self {
         let lists = [NODES, TOKENS].map(String::from).into_iter().chain(lists.iter().cloned()).collect::<Vec<_>>();
         let mut paths = lists.clone();
         let mut others = Vec::new();
         for o in objects {
             match path(o) {
-                // Names are Kubernetes' own and hold no line ends; what does is not asked for.
+                // The names of Kubernetes objects contain none of these characters; kubectl requests an object whose path contains one of them.
                 Some(path) if !path.contains(['\n', '"', '\\', ' ']) => paths.push(path),
                 _ => others.push(json!({"apiVersion": o["apiVersion"], "kind": o["kind"],
                     "metadata": {"name": o["metadata"]["name"], "namespace": o["metadata"]["namespace"]}})),
@@ -92,12 +94,12 @@ impl Questions {
         }
         let mut seen = BTreeSet::new();
         paths.retain(|path| seen.insert(path.clone()));
-        // The longest ones come last: what is short is not to wait for them.
+        // The longest lists come last, so that the short answers do not wait for them.
         paths.sort_by_key(|path| path.starts_with(ALL_PODS));
         Questions { paths, lists: lists.into_iter().collect(), others }
     }
 
-    /// The command that asks the API server at this address, on its host.
+    /// The command that asks the API server at this address; it runs on the host of the API server.
     pub fn request(&self, address: IpAddr) -> Cmd {
         let mut input = String::new();
         for path in &self.paths {
@@ -115,7 +117,7 @@ impl Questions {
         Cmd::script(CLUSTER, [url_host(address)]).stdin(input).timeout(TIMEOUT)
     }
 
-    /// Reads the answers that came from this host.
+    /// Reads the output of the command on the host `via`.
     pub fn read(&self, via: &HostName, out: &Output) -> Answered {
         let said = String::from_utf8_lossy(&out.stderr);
         let (mut answers, others) = answers::read(&self.paths, &out.stdout, said.trim());
@@ -159,7 +161,7 @@ fn name(object: &Value) -> String {
     object["metadata"]["name"].as_str().unwrap_or_default().to_string()
 }
 
-/// The id of a token made by one of our runs.
+/// The ID of a token that a run of clusterctl created; `None` for other tokens.
 fn run_token(secret: &Value) -> Option<String> {
     use base64::Engine;
     let description = base64::engine::general_purpose::STANDARD.decode(secret["data"]["description"].as_str()?).ok()?;

@@ -1,4 +1,4 @@
-//! Asks the API, through a control-plane host, for pods and disruption budgets, and whether pods might be evicted now.
+//! Asks the API, through a control-plane host, for pods and disruption budgets, and whether it would evict pods now.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -13,21 +13,22 @@ const EVICTIONS: &str = concat!(include_str!("../host/remote/admin.sh"), include
 
 /// API path of pods.
 pub const ALL_PODS: &str = "/api/v1/pods";
-/// API path of the pods that a drain of some node would have to move: those that are on one and have not ended. One of the further lists that an
-/// observation may be given.
+/// API path of the pods that a drain of their node would have to move: the pods that are bound to a node and have not ended. An observation can
+/// request it as one of its further lists.
 pub const PODS: &str = "/api/v1/pods?fieldSelector=spec.nodeName!%3D,status.phase!%3DSucceeded,status.phase!%3DFailed";
-/// API paths of all disruption budgets, newest first. An API that does not have the one answers the other.
+/// API paths of all disruption budgets, newest API version first. An API that does not have one of the versions has the other.
 pub const BUDGETS: [&str; 2] = ["/apis/policy/v1/poddisruptionbudgets", "/apis/policy/v1beta1/poddisruptionbudgets"];
 
 /// Namespace and name of a pod.
 pub type PodName = (String, String);
 
-/// What the API would answer to an eviction now.
+/// The API's answer to an eviction that is tried as a dry run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Answer {
-    /// 200 or 201: it would go. 429: a budget does not allow it now. 404: it is gone. 500: more than one budget covers it, or a fault.
+    /// 200 or 201: the pod would be evicted. 429: a budget does not allow the eviction now. 404: the pod does not exist any more. 500: more than
+    /// one budget covers the pod, or the API failed.
     pub status: u16,
-    /// The API's own words; empty where it would go.
+    /// The API's message; empty if the pod would be evicted.
     pub message: String,
 }
 
@@ -38,7 +39,7 @@ impl Answer {
     }
 }
 
-/// These pods and all disruption budgets, as lists that an observation may be given.
+/// The API paths of these lists of pods and of all disruption budgets, which an observation can request as further lists.
 pub fn lists(pods: &[String]) -> Vec<String> {
     pods.iter().cloned().chain(BUDGETS.map(String::from)).collect()
 }
@@ -48,7 +49,7 @@ pub fn pods_on(node: &str) -> String {
     format!("{ALL_PODS}?fieldSelector=spec.nodeName%3D{node}")
 }
 
-/// The pods among an observation's lists, whatever nodes they were asked for by. `None` where one of these lists has no answer.
+/// All pods in an observation's lists, combined from the pod lists in `asked`. `None` if one of these lists has no answer.
 pub fn pods(lists: &BTreeMap<String, Value>, asked: &[String]) -> Option<Value> {
     let mut all = Vec::new();
     for path in asked.iter().filter(|path| path.starts_with(ALL_PODS)) {
@@ -57,14 +58,15 @@ pub fn pods(lists: &BTreeMap<String, Value>, asked: &[String]) -> Option<Value> 
     Some(json!({"items": all}))
 }
 
-/// The list of budgets among an observation's lists.
+/// The list of disruption budgets in an observation's lists; empty if there is none.
 pub fn budgets(lists: &BTreeMap<String, Value>) -> Value {
     BUDGETS.iter().find_map(|path| lists.get(*path)).cloned().unwrap_or_else(|| json!({"items": []}))
 }
 
-/// The command that tries the eviction of these pods as a dry run on the server; `address` is that of the API server on the host it runs on.
+/// The command that tries the eviction of these pods as a dry run on the server. `address` is the address of the API server on the host that runs
+/// the command.
 pub fn request(address: IpAddr, pods: &[PodName]) -> Cmd {
-    // Kubernetes' own names hold nothing else; what does is not asked for.
+    // The names of Kubernetes objects contain only these characters; a pod with another name is not requested.
     let plain =
         |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.'));
     let mut input = String::new();

@@ -1,4 +1,4 @@
-//! Asks one host everything in one command, and reads its answer.
+//! Collects all facts about one host with one command, and parses the output of the command.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -11,15 +11,15 @@ use crate::host::{Cmd, Secret};
 
 const OBSERVE: &str = include_str!("../host/remote/observe.sh");
 
-/// A host that does not answer within this time is slow enough to be called unreachable.
+/// A host whose answer takes longer than this is reported as unreachable.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The one command that observes a host. `endpoint`, `host:port`, is tried from there when given.
+/// The one command that observes a host. If `endpoint` (`host:port`) is given, the host also tries to reach the API there.
 pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
     Cmd::script(OBSERVE, [url_host(address), u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
 }
 
-/// Reads the answer. `asked_at` is the operator's clock in the middle of the exchange, Unix seconds.
+/// Parses the output. `asked_at` is the time of the operator's clock in the middle of the exchange, in Unix seconds.
 pub fn parse(stdout: &[u8], asked_at: f64) -> Result<HostFacts, String> {
     const MARK: &[u8] = b"\n@tar\n";
     let split = stdout.windows(MARK.len()).position(|w| w == MARK).ok_or("the host's answer is cut off")?;
@@ -73,7 +73,7 @@ impl Reading {
             "feature" => drop(f.features.insert(value.into())),
             "sysctl" => drop(f.sysctls.insert(first.replace('/', "."), rest.into())),
             "boot_sysctl" => {
-                // The value of these settings is one word; a path may have blanks.
+                // The value of each of these settings is one word; the path of the file may contain blanks.
                 let (value, file) = rest.split_once(' ').unwrap_or((rest, ""));
                 f.boot_sysctls.insert(first.replace('/', "."), (value.into(), file.into()));
             }
@@ -116,7 +116,7 @@ impl Reading {
         self.facts.pods.insert(argv[0].clone(), PodFact { image, argv });
     }
 
-    /// The member list does not say who leads; the own endpoint's status does.
+    /// Marks the leader in the member list. The list does not name the leader; the status of the host's own endpoint does.
     fn mark_leader(&mut self) {
         let leader = self.status[0]["Status"]["leader"].as_u64().map(|id| format!("{id:x}"));
         for m in self.facts.members.iter_mut().flatten() {

@@ -1,10 +1,10 @@
-//! Reads what kubeadm left: its ClusterConfiguration of every version, and the kubelet's flags.
+//! Reads the configuration that kubeadm wrote: its ClusterConfiguration in every API version, and the kubelet's flags.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-/// What kubeadm's ClusterConfiguration says, as far as an inventory can say it.
+/// The content of kubeadm's ClusterConfiguration, as far as an inventory can express it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterConfiguration {
     pub kubernetes_version: String,
@@ -19,19 +19,19 @@ pub struct ClusterConfiguration {
     /// Flags by component: `apiServer`, `controllerManager`, `scheduler`, `etcd`.
     pub extra_args: BTreeMap<&'static str, BTreeMap<String, String>>,
     pub cert_sans: Vec<String>,
-    /// Key algorithm and lifetimes, from v1beta4 on; as Go writes durations.
+    /// The key algorithm and the lifetimes of certificates, which exist from v1beta4 on. The lifetimes have Go's format of durations.
     pub algorithm: String,
     pub certificate_validity: String,
     pub ca_validity: String,
-    /// What no inventory can say: path and value.
+    /// The fields that no inventory can express: path and value.
     pub beyond: Vec<(String, String)>,
 }
 
-/// What kubeadm lays out in one way only, here and there: path, and the value an inventory stands for.
+/// Fields for which every inventory implies one fixed value: path and value.
 const FIXED: [(&str, &str); 3] =
     [("certificatesDir", "/etc/kubernetes/pki"), ("etcd.local.dataDir", "/var/lib/etcd"), ("dns.type", "CoreDNS")];
 
-/// Reads the text of kubeadm-config. Every field is taken out once it is understood; what is left over and set is `beyond`.
+/// Reads the text of kubeadm-config. Every field that is understood is removed from the map; fields that are left over and set go into `beyond`.
 pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String> {
     let value: Value = serde_yaml::from_str(text).map_err(|e| format!("kubeadm's ClusterConfiguration is not readable: {e}"))?;
     let Value::Object(mut map) = value else { return Err("kubeadm's ClusterConfiguration is not a mapping".into()) };
@@ -64,7 +64,7 @@ pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String>
     if let Some(Value::Array(names)) = take(&mut map, "apiServer.certSANs") {
         out.cert_sans = names.iter().filter_map(|n| n.as_str().map(String::from)).collect();
     }
-    // How long kubeadm waits, and what it leaves out because somebody else has it.
+    // These fields are ignored: the time that kubeadm waits, and the add-ons that kubeadm leaves out because somebody else manages them.
     for path in ["apiServer.timeoutForControlPlane", "dns.disabled", "proxy.disabled"] {
         take(&mut map, path);
     }
@@ -78,7 +78,7 @@ pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String>
     Ok(out)
 }
 
-/// Takes out the field at a path with dots.
+/// Removes the field at a path with dots from the map, and returns its value.
 fn take(map: &mut Map<String, Value>, path: &str) -> Option<Value> {
     match path.split_once('.') {
         Some((first, rest)) => take(map.get_mut(first)?.as_object_mut()?, rest),
@@ -94,7 +94,7 @@ fn word(map: &mut Map<String, Value>, path: &str) -> String {
     }
 }
 
-/// A map up to v1beta3, then a list of names and values; the last one of a name wins.
+/// Extra arguments are a map up to v1beta3, and a list of names and values after that. If a name occurs more than once, its last value counts.
 fn extra_args(value: &Value) -> BTreeMap<String, String> {
     let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), String::from);
     match value {
@@ -125,7 +125,7 @@ pub fn kubelet_flags(env: &str) -> BTreeMap<String, String> {
     words.map(flag).collect()
 }
 
-/// Flags that say only what is so already, or what matters only when a node registers.
+/// Flags that only repeat what applies to the node anyway, or that matter only when a node registers.
 const SAYS_NOTHING: [&str; 9] = [
     "cgroup-driver",
     "container-runtime",
@@ -138,7 +138,7 @@ const SAYS_NOTHING: [&str; 9] = [
     "register-with-taints",
 ];
 
-/// Whether a kubelet's flag tells two kubelets of one node apart.
+/// Whether a flag can make a difference between two kubelets of one node.
 pub fn tells(flag: &str) -> bool {
     !SAYS_NOTHING.contains(&flag)
 }

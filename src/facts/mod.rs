@@ -1,6 +1,6 @@
 //! Typed facts about hosts and the cluster. Nothing here makes decisions.
 //!
-//! `host` has the question to one host and the parser of its answer; `cluster` has the same for the API.
+//! `host` contains the command that observes one host and the parser of its output; `cluster` contains the same for the API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -60,24 +60,24 @@ pub struct HostFacts {
     /// Kernel features by name: `overlay`, `br_netfilter`.
     pub features: BTreeSet<String>,
     pub sysctls: BTreeMap<String, String>,
-    /// Kernel settings in files that systemd reads after those of clusterctl at boot: the last value, and its file.
+    /// Kernel settings in files that systemd reads at boot after the files of clusterctl: the last value, and the file that sets it.
     pub boot_sysctls: BTreeMap<String, (String, String)>,
-    /// The policy in the state that the kubelet's manager has stored, by `cpu` and `memory`; only where the host has such a state.
+    /// The policy in the state file of the kubelet's CPU manager and memory manager, by `cpu` and `memory`; absent if the host has no such file.
     pub kubelet_policies: BTreeMap<String, String>,
     /// Free bytes by mount point.
     pub disk_free: BTreeMap<String, u64>,
-    /// Its addresses, with the name of the interface.
+    /// The addresses of the host, with the name of the interface.
     pub addresses: BTreeMap<IpAddr, String>,
     pub listeners: Vec<Listener>,
-    /// Every managed path that exists. On hosts without a control plane, the file of the kubelet's client certificate has only the
-    /// certificate; the key is never read.
+    /// Every managed path that exists. On hosts without a control plane, only the certificate is read from the file of the kubelet's
+    /// client certificate; the key is never read.
     pub files: BTreeMap<String, FileFact>,
-    /// The source of each binary by its path; only of binaries that are unchanged since clusterctl placed them.
+    /// The source of each binary by its path. A binary that has changed since clusterctl placed it is absent.
     pub binaries: BTreeMap<String, String>,
-    /// Installed packages, of those that clusterctl uses.
+    /// The installed packages, of those that clusterctl uses.
     pub packages: BTreeSet<String>,
     pub units: BTreeMap<String, UnitFact>,
-    /// For how many seconds the kubelet of a control-plane host has been active; `None` while it is not.
+    /// How long the kubelet of a control-plane host has been active, in seconds; `None` while the kubelet is not active.
     pub kubelet_age: Option<u64>,
     /// Image references in the runtime's `k8s.io` namespace.
     pub images: BTreeSet<String>,
@@ -85,7 +85,7 @@ pub struct HostFacts {
     pub image_digests: BTreeMap<String, String>,
     /// Running control-plane processes by component.
     pub pods: BTreeMap<String, PodFact>,
-    /// Components that were started before their kubeconfig changed. They read it only at their start.
+    /// Components that were started before their kubeconfig changed. A component reads its kubeconfig only at its start.
     pub outdated: BTreeSet<String>,
     /// Whether a transaction with a static pod is running on the host.
     pub swapping: bool,
@@ -95,11 +95,11 @@ pub struct HostFacts {
     pub accepted: BTreeMap<String, PodFact>,
     /// Never observed, only predicted: load balancers that send requests to this host's API server again after its replacement.
     pub taken_back: BTreeSet<HostName>,
-    /// The etcd members as this host's member lists them; `None` if it does not answer.
+    /// The etcd members as this host's member lists them; `None` if the member does not answer.
     pub members: Option<Vec<MemberFact>>,
     /// The version of the host's own API server; `None` while it is not ready.
     pub api_version: Option<String>,
-    /// Whether the API is ready at the cluster's endpoint as seen from this host; `None` if that was not asked.
+    /// Whether the API is ready at the cluster's endpoint as seen from this host; `false` also if the endpoint was not tried.
     pub endpoint_ready: bool,
     /// Never observed, only predicted: the quorum was checked by an earlier step of the same host in the same phase.
     pub quorum_checked: bool,
@@ -123,7 +123,7 @@ pub struct Listener {
     pub process: String,
 }
 
-/// One path.
+/// The state of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFact {
     pub kind: FileKind,
@@ -133,7 +133,7 @@ pub struct FileFact {
     pub gid: u32,
 }
 
-/// What a path is.
+/// The type of a path, with its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileKind {
     File(Secret),
@@ -169,17 +169,17 @@ pub struct MemberFact {
     pub leader: bool,
 }
 
-/// What the API server said.
+/// The state of the cluster as one API server reports it.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterFacts {
-    /// The host that was asked.
+    /// The host whose API server was asked.
     pub via: HostName,
-    /// Objects that were asked for and exist.
+    /// The requested objects that exist.
     pub objects: BTreeMap<ObjectRef, Value>,
     pub nodes: BTreeMap<String, Value>,
-    /// Ids of bootstrap tokens made by this program's runs.
+    /// IDs of the bootstrap tokens that runs of clusterctl created.
     pub run_tokens: BTreeSet<String>,
-    /// Ids of all bootstrap tokens.
+    /// IDs of all bootstrap tokens.
     pub tokens: BTreeSet<String>,
     /// Never observed, only predicted: nodes whose kubelet was changed to another version by an earlier step.
     pub changed: BTreeSet<String>,
@@ -199,7 +199,7 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
-    /// The identity written in an object.
+    /// The identity of an object, read from its fields.
     pub fn of(object: &Value) -> Self {
         let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
         let api = text(&object["apiVersion"]);
@@ -230,8 +230,8 @@ impl Facts {
         self.hosts.get(name).unwrap_or_else(|| NONE.get_or_init(HostFacts::default))
     }
 
-    /// The member list of etcd as one member reports it. A member that sees a leader is preferred, because the list of a partitioned member
-    /// may be stale. `None`: no member answered.
+    /// The member list of etcd as one member reports it. A member that sees a leader is preferred, because the list of a partitioned member may
+    /// be stale. `None` if no member answered.
     pub fn members(&self) -> Option<&[MemberFact]> {
         let lists = || self.hosts.values().filter_map(|f| f.members.as_deref());
         lists().find(|list| list.iter().any(|m| m.leader)).or_else(|| lists().next())
@@ -257,7 +257,7 @@ impl HostFacts {
         std::str::from_utf8(self.content(path)?).ok()
     }
 
-    /// Content behind a path, following one link.
+    /// The content at a path; one link is followed.
     pub fn resolved(&self, path: &str) -> Option<&[u8]> {
         match &self.files.get(path)?.kind {
             FileKind::File(bytes) => Some(bytes.expose()),
@@ -269,13 +269,14 @@ impl HostFacts {
 }
 
 impl HostFacts {
-    /// Whether two processes have the same image and arguments. The runtime reports an image with two names by one of them only.
+    /// Whether two processes have the same image and arguments. The digests of the images are compared as well, because the runtime reports only
+    /// one of the names of an image that has two.
     pub fn runs_same(&self, a: &PodFact, b: &PodFact) -> bool {
         let digest = |p: &PodFact| self.image_digests.get(&p.image);
         a.argv == b.argv && (a.image == b.image || (digest(a).is_some() && digest(a) == digest(b)))
     }
 
-    /// Every regular file's content by path, links followed.
+    /// The content of every regular file by path; links are followed.
     pub fn contents(&self) -> BTreeMap<String, Secret> {
         let content = |path: &String| self.resolved(path).map(|bytes| Secret::from(bytes.to_vec()));
         self.files.keys().filter_map(|path| Some((path.clone(), content(path)?))).collect()

@@ -1,16 +1,16 @@
-//! Leaves out of the API's answers what nobody reads, page by page: a large cluster has a hundred times more of that than of the rest.
+//! Removes the fields that nothing reads from the API's answers, page by page: in a large cluster they have a hundred times the size of the rest.
 
 use serde_json::Value;
 
 use super::evictions::ALL_PODS;
 
-/// What drains are judged by; see `plan::budgets`.
+/// The fields of a pod by which drains are judged; see `plan::budgets`.
 const POD_SPEC: [&str; 5] = ["nodeName", "nodeSelector", "affinity", "tolerations", "volumes"];
 const POD_STATUS: [&str; 2] = ["phase", "conditions"];
-/// The long fields of a node.
+/// The long fields in the status of a node, which nothing reads.
 const NODE_STATUS: [&str; 3] = ["images", "volumesAttached", "volumesInUse"];
 
-/// A page or an object, without what is not read.
+/// Returns a page of a list, or an object, without the fields that nothing reads.
 pub fn projected(path: &str, mut value: Value) -> Value {
     let pods = path.split('?').next() == Some(ALL_PODS);
     match value.get_mut("items").and_then(Value::as_array_mut) {

@@ -1,4 +1,4 @@
-//! Asks a host whether it can get the programs and images that a plan wants it to get, before anything is begun.
+//! Asks a host, before a plan is carried out, whether it can download the programs and images that the plan requires.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use crate::host::Cmd;
 
 const SOURCES: &str = include_str!("../host/remote/sources.sh");
 
-/// What is to be got.
+/// The kind of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Binary,
     Image,
 }
 
-/// Something that a host cannot get.
+/// A program or an image that a host cannot download.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub kind: Kind,
@@ -22,7 +22,7 @@ pub struct Missing {
     pub why: String,
 }
 
-/// The one command. `binaries` are URLs, `images` references; `mirrors` are the inventory's, by registry.
+/// The command that tries all of these downloads. `binaries` are URLs, and `images` are references; `mirrors` are the inventory's, by registry.
 pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Vec<String>>) -> Cmd {
     let mut args: Vec<String> = Vec::new();
     for url in binaries {
@@ -34,12 +34,12 @@ pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Ve
         args.extend(manifests(reference, mirrors));
         args.push(",".into());
     }
-    // What would split into several words in the script is no URL of anything.
+    // An argument that the script would split into several words is no valid URL.
     args.retain(|a| !a.contains(char::is_whitespace));
     Cmd::script(SOURCES, args).timeout(Duration::from_secs(120)).with_proxies()
 }
 
-/// Where the runtime would look for an image, in its order: the mirrors, then the registry itself.
+/// The URLs at which the runtime would look for an image's manifest, in its order: the mirrors, then the registry itself.
 fn manifests(reference: &str, mirrors: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let (registry, rest) = match reference.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_string()),

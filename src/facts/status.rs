@@ -1,4 +1,4 @@
-//! Asks one host what answers on it right now, and whether somebody is at work on it.
+//! Asks one host which components answer on it right now, and whether a run holds the host's lock.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use crate::host::Cmd;
 
 const STATUS: &str = include_str!("../host/remote/status.sh");
 
-/// Every question has a limit of 3 s on the host, and they are asked side by side.
+/// Every check has a limit of 3 s on the host, and all checks run at the same time.
 const LIMIT: Duration = Duration::from_secs(15);
 
-/// What one host said.
+/// The answer of one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostStatus {
-    /// HTTP status by the check's name; 0 when nobody answers. Empty where there is no curl.
+    /// The HTTP status by the check's name; 0 if nothing answers. Empty if the host has no curl.
     pub checks: BTreeMap<String, u16>,
     /// The run that holds the host's lock now.
     pub lock: Option<LockFact>,
@@ -23,19 +23,19 @@ pub struct HostStatus {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct LockFact {
     pub run: String,
-    /// Who, and since when.
+    /// The user and the machine of the run, and the time since which it holds the lock.
     pub holder: String,
-    /// Since the holder's last sign of life.
+    /// Seconds since the last tick of the run that holds the lock.
     #[serde(rename = "silentSeconds")]
     pub silent_seconds: u64,
 }
 
-/// The command for these checks: name and URL. A name has no blanks.
+/// The command that runs these checks, each with its name and URL. A name has no blanks.
 pub fn request(checks: impl IntoIterator<Item = (String, String)>) -> Cmd {
     Cmd::script(STATUS, checks.into_iter().flat_map(|(name, url)| [name, url])).timeout(LIMIT)
 }
 
-/// Reads the answer; lines that say nothing known are passed over.
+/// Reads the answer; unknown lines are ignored.
 pub fn parse(stdout: &[u8]) -> HostStatus {
     let mut status = HostStatus::default();
     for line in String::from_utf8_lossy(stdout).lines() {

@@ -1,4 +1,5 @@
-//! Asks what an upgrade has to know besides the ordinary facts: which versions are on offer, and which APIs that will be gone are still asked for.
+//! Asks for the facts that only an upgrade needs: which versions are available, and which deprecated APIs that a later version removes are still
+//! requested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -10,23 +11,23 @@ use crate::host::Cmd;
 const RELEASES: &str = include_str!("../host/remote/releases.sh");
 const DEPRECATED: &str = include_str!("../host/remote/deprecated.sh");
 
-/// An API that clients still ask for although it is deprecated.
+/// A deprecated API that clients still request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 pub struct DeprecatedApi {
-    /// `policy/v1beta1`, or `v1` for the core group.
+    /// The group and version, such as `policy/v1beta1`; `v1` for the core group.
     pub group_version: String,
     pub resource: String,
-    /// The minor version that has it no more: 25 of `1.25`.
+    /// The minor version that removes the API: 25 for `1.25`.
     pub removed_in: u64,
 }
 
-/// Asks the artifact source, from a host, for the newest patch version of these minors.
+/// The command with which a host asks the artifact source for the newest patch version of these minor versions.
 pub fn releases(source: &str, minors: &[u64]) -> Cmd {
     let args = std::iter::once(source.trim_end_matches('/').to_string()).chain(minors.iter().map(u64::to_string));
     Cmd::script(RELEASES, args).timeout(Duration::from_secs(60)).with_proxies()
 }
 
-/// The newest patch version by minor, as text.
+/// Reads the newest patch version by minor version, as text.
 pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
     let text = String::from_utf8_lossy(stdout);
     let line = |l: &str| {
@@ -36,12 +37,12 @@ pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
     text.lines().filter_map(line).collect()
 }
 
-/// Asks a control-plane host's own API server what it has been asked for.
+/// The command with which a control-plane host asks its own API server which deprecated APIs clients have requested.
 pub fn deprecated(address: IpAddr) -> Cmd {
     Cmd::script(DEPRECATED, [url_host(address)]).timeout(Duration::from_secs(30))
 }
 
-/// Reads the metric's lines.
+/// Reads the lines of the metric `apiserver_requested_deprecated_apis`.
 pub fn parse_deprecated(stdout: &[u8]) -> BTreeSet<DeprecatedApi> {
     let text = String::from_utf8_lossy(stdout);
     text.lines().filter_map(metric).collect()

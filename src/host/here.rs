@@ -1,4 +1,4 @@
-//! Commands on the operator's own machine: hooks around a host's turn. Nothing else of a run is done here.
+//! Commands on the operator's own machine: the hooks around a host's turn. A run executes nothing else there.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use super::{HostError, Output};
 
-/// Runs a program with the name of the host it is about in CLUSTERCTL_HOST, without input.
+/// Runs a program without input. The environment variable CLUSTERCTL_HOST has the name of the host for which the program runs.
 pub async fn run(argv: &[String], host: &str, timeout: Duration) -> Result<Output, HostError> {
     let failed = |e| HostError::local(format!("cannot run `{}` here", argv.first().map_or("", String::as_str)), e);
     let Some((program, arguments)) = argv.split_first() else { return Ok(Output::default()) };
@@ -15,7 +15,7 @@ pub async fn run(argv: &[String], host: &str, timeout: Duration) -> Result<Outpu
     command.args(arguments).env("CLUSTERCTL_HOST", host).stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(timeout, command.output()).await;
     let out = ended.map_err(|_| failed(std::io::Error::from(std::io::ErrorKind::TimedOut)))?.map_err(failed)?;
-    // Ended by a signal: as shells say it.
+    // A program that a signal ended gets the status that a shell would report.
     let signal = || std::os::unix::process::ExitStatusExt::signal(&out.status).map_or(-1, |s| 128 + s);
     Ok(Output { status: out.status.code().unwrap_or_else(signal), stdout: out.stdout, stderr: out.stderr })
 }

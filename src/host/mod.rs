@@ -1,4 +1,4 @@
-//! The one seam to the world: run a command on a host, bytes in and bytes out.
+//! The only interface to the hosts: a command runs on a host, with bytes as its input and output.
 //!
 //! `ssh` is the real transport. Nothing outside this module starts a process or opens a connection to a host.
 
@@ -20,11 +20,12 @@ pub mod upload;
 /// A host's name in the inventory.
 pub type HostName = String;
 
-/// How long what starts on a host may take until it serves, unless the operator says otherwise. kubeadm gives up after the same time.
+/// How long a component that was started on a host may take until it serves, unless the operator sets another time. kubeadm gives up after the
+/// same time.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// By which factor the time limits of all commands on hosts grow with this value of `--wait-timeout`: the value in units of the default, rounded up,
-/// and at least 1.
+/// The factor by which the time limits of all commands on hosts are multiplied for this value of `--wait-timeout`: the value in units of the
+/// default, rounded up, and at least 1.
 pub fn patience(wait_timeout: Duration) -> u32 {
     u32::try_from(wait_timeout.as_secs().div_ceil(WAIT_TIMEOUT.as_secs())).unwrap_or(u32::MAX).max(1)
 }
@@ -35,33 +36,34 @@ pub trait Host: Send + Sync {
     /// Its name in the inventory.
     fn name(&self) -> &HostName;
 
-    /// How long what starts there, or comes back there, may take until it serves. A step that waits for such a thing takes this time or a
+    /// How long a component that starts or returns on the host may take until it serves. A step that waits for a component uses this time or a
     /// share of it.
     fn wait_timeout(&self) -> Duration {
         WAIT_TIMEOUT
     }
 
-    /// Runs one command to its end. A non-zero exit status is an `Ok` output; `Err` means the command could not be run or its end is unknown.
+    /// Runs one command to its end. A non-zero exit status is an `Ok` output; `Err` means that the command could not be run or that its end is
+    /// unknown.
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError>;
 }
 
 /// One command.
 pub struct Cmd {
-    /// Program and arguments; never secrets, never shell text made from values.
+    /// The program and its arguments. They never contain secrets or shell text that is composed of values.
     pub argv: Vec<String>,
     pub stdin: Stdin,
-    /// Whether it runs as root.
+    /// Whether the command runs as root.
     pub root: bool,
     /// Limit for the whole run, counted from the start of the command.
     pub timeout: Duration,
-    /// Whether it sees the proxy variables of the host's environment. Commands that fetch from outside do. Commands that ask hosts of the
-    /// cluster do not: a proxy would get what is meant for the API server or for etcd.
+    /// Whether the command sees the proxy variables of the host's environment. Commands that fetch from outside do. Commands that send requests
+    /// to hosts of the cluster do not: a proxy would receive the requests to the API server or to etcd.
     pub proxies: bool,
-    /// Receives standard output as it comes, in place of `Output::stdout`.
+    /// Receives standard output in chunks while the command runs, in place of `Output::stdout`.
     pub tap: Option<mpsc::Sender<Vec<u8>>>,
 }
 
-/// What a command reads.
+/// The standard input of a command.
 pub enum Stdin {
     Empty,
     Bytes(Secret),
@@ -70,14 +72,14 @@ pub enum Stdin {
         path: std::path::PathBuf,
         offset: u64,
     },
-    /// Chunks as they come; end of input when the sender is dropped.
+    /// Chunks that are sent while the command runs. The input ends when the sender is dropped.
     Stream(mpsc::Receiver<Vec<u8>>),
 }
 
-/// What a command said.
+/// The result of a command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Output {
-    /// Exit status; 128 + n when ended by signal n, as a shell would say it.
+    /// The exit status; 128 + n if signal n ended the command, as a shell would report it.
     pub status: i32,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
@@ -142,7 +144,7 @@ impl Cmd {
 }
 
 impl fmt::Debug for Cmd {
-    /// Shows the program only: input may be secret, scripts are long.
+    /// Shows the program only, because input may be secret and scripts are long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cmd({})", self.argv.first().map_or("", String::as_str))
     }
@@ -151,24 +153,25 @@ impl fmt::Debug for Cmd {
 /// Why a command could not be run on a host.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    /// No TCP connection, name not found, handshake broken, connection lost and not back. Lost while a command ran: whether it took effect is unknown.
+    /// The TCP connection or the handshake failed, the name was not found, or the connection was lost and could not be restored. If the
+    /// connection was lost while a command ran, it is unknown whether the command took effect.
     #[error("cannot reach `{address}`")]
     Unreachable {
         address: String,
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// Not in known_hosts.
+    /// The host key is not in known_hosts.
     #[error("host key of `{address}` is unknown: {algorithm} {fingerprint}")]
     UnknownHostKey {
         address: String,
         port: u16,
         algorithm: String,
         fingerprint: String,
-        /// The file to add it to.
+        /// The file to which the key can be added.
         known_hosts: String,
     },
-    /// In known_hosts with another key, or revoked.
+    /// known_hosts has another key for the host, or the key is revoked.
     #[error("host key of `{address}` has CHANGED: known_hosts has {expected}, the host shows {algorithm} {fingerprint}")]
     ChangedHostKey {
         address: String,
@@ -178,19 +181,19 @@ pub enum HostError {
         expected: String,
         /// `file:line`.
         location: String,
-        /// Then the entry must stay.
+        /// Whether the key is revoked. The entry in known_hosts must stay then.
         revoked: bool,
     },
-    /// Every key was refused.
+    /// The host refused every key.
     #[error("`{user}@{address}` refused every key that was tried ({tried})")]
     Authentication { user: String, address: String, tried: String },
-    /// sudo is missing, needs a password, or refused it.
+    /// sudo is missing, requires a password, or refused the password or the user.
     #[error("cannot become root on `{address}` as `{user}`: {reason}")]
     Sudo { user: String, address: String, reason: String },
-    /// The limit ran out; whether the command took effect is unknown.
+    /// The time limit was reached; it is unknown whether the command took effect.
     #[error("no answer within {} s", limit.as_secs())]
     Timeout { limit: Duration },
-    /// Anything local: key file unreadable, bad configuration.
+    /// A fault on the operator's machine, such as an unreadable key file or an invalid configuration.
     #[error("{what}")]
     Local {
         what: String,
@@ -200,7 +203,7 @@ pub enum HostError {
 }
 
 impl HostError {
-    /// A local fault with its cause.
+    /// A fault on the operator's machine, with its cause.
     pub fn local(what: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         HostError::Local { what: what.into(), source: Some(source.into()) }
     }

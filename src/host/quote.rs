@@ -1,11 +1,11 @@
-//! The one place where arguments become shell text: SSH carries one string, which the user's login shell takes apart again.
+//! The only place where arguments become shell text: SSH transfers one string, which the user's login shell splits into arguments again.
 
 use super::HostError;
 
 /// The text a POSIX shell splits into exactly these arguments.
 ///
-/// Single quotes around everything but the quote and the backslash, which stand escaped between quoted parts: `sh`, `bash`, `dash`,
-/// `zsh`, `ksh` and `fish` read it alike.
+/// Everything is in single quotes except quotes and backslashes, which are escaped between the quoted parts: `sh`, `bash`, `dash`, `zsh`, `ksh`
+/// and `fish` read this form in the same way.
 pub fn quote<S: AsRef<str>>(argv: &[S]) -> Result<String, HostError> {
     let mut line = String::new();
     for argument in argv {
@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
 
-    /// Arguments out of everything that has ever broken a quoting.
+    /// Arguments composed of text that is known to break quoting functions.
     fn nasty() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             Just("$(touch canary)".to_string()),
@@ -64,7 +64,7 @@ mod tests {
         prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
     }
 
-    /// Ten thousand values, many to a shell: what `sh` takes apart is what was given, and nothing was run.
+    /// Ten thousand values, many per shell: `sh` splits the text into exactly the given arguments and runs nothing in them.
     #[test]
     fn a_real_shell_reads_back_the_arguments() {
         let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 impl Secret {
-    /// The bytes themselves; never hand them to anything that prints.
+    /// The bytes themselves, which must never be passed to code that prints them.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! Hosts over SSH: one connection per host, many commands on it.
 //!
-//! A [`Connector`] is made once per run and connects targets; what it gives out implements [`Host`](super::Host).
+//! A [`Connector`] is created once per run and connects to targets; each connected host implements [`Host`](super::Host).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,37 +32,37 @@ pub struct Target {
     pub options: SshOptions,
 }
 
-/// How a host is reached. What is absent comes from ssh_config, then OpenSSH's defaults.
+/// How a host is reached. An absent option is taken from ssh_config, or else from OpenSSH's defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SshOptions {
     pub user: Option<String>,
     pub port: Option<u16>,
-    /// Private key files, `~` allowed. Jump hosts are tried with them, too.
+    /// Private key files; `~` is allowed. They are also tried on jump hosts.
     pub identity_files: Vec<String>,
     /// Whether keys of a running agent are tried.
     pub agent: Option<bool>,
     /// Jump hosts in order, `[user@]host[:port]`.
     pub jump: Vec<String>,
-    /// known_hosts files, `~` allowed; by default OpenSSH's.
+    /// known_hosts files; `~` is allowed. OpenSSH's files if empty.
     pub known_hosts: Vec<String>,
     pub sudo: Sudo,
     /// Limit for TCP connect, key exchange and authentication together; 10 s by default.
     pub connect_timeout: Option<Duration>,
 }
 
-/// How root is reached.
+/// How commands get root rights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sudo {
-    /// Being root, or else sudo without a password.
+    /// The user is root, or else sudo works without a password.
     #[default]
     Auto,
-    /// sudo with a password, given once per run.
+    /// sudo asks for a password, which the operator gives once per run.
     Password,
     /// The user must be root.
     None,
 }
 
-/// What only the operator knows; asked at most once per run.
+/// A question that only the operator can answer; it is asked at most once per run.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Question {
     /// The passphrase of a private key file.
@@ -71,5 +71,5 @@ pub enum Question {
     SudoPassword,
 }
 
-/// Answers questions, from a terminal for instance; `None` when nobody can be asked. It may block.
+/// Answers questions, for example from a terminal; `None` if nobody can be asked. The function may block.
 pub type Ask = Arc<dyn Fn(&Question) -> Option<super::Secret> + Send + Sync>;

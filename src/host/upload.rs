@@ -1,4 +1,5 @@
-//! A file from the operator's machine to a host: goes on where it broke off, is checked as a whole, then appears at its path at once.
+//! Uploads a file from the operator's machine to a host. An interrupted upload is resumed; the whole file is checked and then moved to its path
+//! at once.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,23 +8,23 @@ use super::{Cmd, Host, HostError, Stdin};
 
 const CHECK: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload_check.sh"));
 const UPLOAD: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload.sh"));
-/// How often one upload goes on after its connection broke.
+/// How often one upload is resumed after its connection broke.
 const RESUMES: u32 = 3;
-/// For everything but the transfer: two checksums and a sync of the host's disk.
+/// The limit for everything but the transfer: two checksums and a sync of the host's disk.
 const LIMIT: Duration = Duration::from_secs(300);
-/// A transfer slower than this many bytes per second is given up.
+/// An upload that transfers fewer bytes per second than this is given up.
 const SLOWEST: u64 = 64 * 1024;
 
-/// What an upload did.
+/// The result of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uploaded {
-    /// Bytes the host did not have yet.
+    /// The number of bytes that the host did not have yet.
     pub sent: u64,
-    /// How often it had to go on after its connection broke.
+    /// How often the upload was resumed after its connection broke.
     pub resumes: u32,
 }
 
-/// Why a file did not arrive.
+/// Why an upload failed.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     #[error(transparent)]
@@ -33,18 +34,19 @@ pub enum UploadError {
     Refused { status: i32, said: String },
 }
 
-/// Makes `remote` on the host the local file with this sha256 (in hexadecimal) and mode. Sends nothing if it is that already.
+/// Writes the local file with this sha256 (in hexadecimal) and this mode to the path `remote` on the host. Sends nothing if the file is there
+/// already.
 pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, mode: u32, run_id: &str) -> Result<Uploaded, UploadError> {
     let fault = |e| HostError::local(format!("cannot read `{}`", local.display()), e);
     let size = tokio::fs::metadata(local).await.map_err(fault)?.len();
-    // Named after its content, so that what is left of another version is never added to.
+    // The name contains a part of the digest, so that the partial upload of another version is never continued.
     let part = format!("{remote}.{}.part", sha256.get(..12).unwrap_or(sha256));
     let place = [run_id.to_string(), remote.to_string(), sha256.to_string(), format!("{mode:o}"), part];
     let mut first = None;
     let mut resumes = 0;
     loop {
         let Some(there) = check(host, &place, size).await? else {
-            // On the first look: it was there. Later: the end was reached, only the answer was lost.
+            // In the first round, the file was there already. In a later round, the upload was complete and only the answer was lost.
             return Ok(Uploaded { sent: size - first.unwrap_or(size), resumes });
         };
         let start = *first.get_or_insert(there);
@@ -53,21 +55,21 @@ pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, m
         let cmd = Cmd { stdin: Stdin::File { path: local.into(), offset: there }, ..Cmd::script(UPLOAD, args).timeout(limit) };
         match say(host, cmd).await {
             Ok(_) => return Ok(Uploaded { sent: size - start, resumes }),
-            // What the host has got is asked again: nothing is sent twice.
+            // The next round asks the host how many bytes it has, so that nothing is sent twice.
             Err(UploadError::Host(HostError::Unreachable { .. })) if resumes < RESUMES => resumes += 1,
             Err(e) => return Err(e),
         }
     }
 }
 
-/// How many bytes are there; `None` if all are, and in place.
+/// The number of bytes that have arrived on the host; `None` if the file is complete and at its path.
 async fn check(host: &dyn Host, place: &[String], size: u64) -> Result<Option<u64>, UploadError> {
     let said = say(host, Cmd::script(CHECK, place).timeout(LIMIT)).await?;
     if said == "done" {
         return Ok(None);
     }
     let there = said.parse().map_err(|_| HostError::Local { what: format!("`{said}` is not a size"), source: None })?;
-    // Longer than the whole: not a piece of it.
+    // A file that is longer than the whole cannot be a part of it.
     Ok(Some(if there > size { 0 } else { there }))
 }
 

@@ -1,4 +1,4 @@
-//! What holds where the inventory says nothing. Each number names its source.
+//! The default values of the inventory. The comments name the source of each number.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,11 +11,13 @@ use super::types::{Cni, CniKind, LoadBalancer, LoadBalancerKind, Network};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Prefix length of a node's pod subnet where pods have IPv6 addresses: upstream's (controller-manager, `node-cidr-mask-size-ipv6`).
+/// Default prefix length of a node's pod subnet if pods have IPv6 addresses. It is the default of kube-controller-manager
+/// (`node-cidr-mask-size-ipv6`).
 pub(super) const NODE_CIDR_MASK_IPV6: u8 = 64;
 
 impl Default for Network {
-    /// Services and DNS domain are kubeadm's defaults, the node mask is the controller-manager's, the pods' range is Flannel's habit.
+    /// The service range and the DNS domain are kubeadm's defaults, the node mask is that of kube-controller-manager, and the pod range is the
+    /// one that is usual with Flannel.
     fn default() -> Self {
         Network {
             pod_cidr: net([10, 244, 0, 0], 16),
@@ -32,14 +34,14 @@ fn net(octets: [u8; 4], prefix: u8) -> IpNet {
 }
 
 impl Default for LoadBalancer {
-    /// Router id 51 is the one of keepalived's own examples.
+    /// The virtual router ID 51 is the one in keepalived's own examples.
     fn default() -> Self {
         LoadBalancer { kind: LoadBalancerKind::None, vip: None, virtual_router_id: 51, check_interval: Duration::from_secs(1) }
     }
 }
 
 impl Default for LeaderElection {
-    /// Upstream's defaults (component-base).
+    /// The defaults of Kubernetes (component-base).
     fn default() -> Self {
         LeaderElection {
             lease_duration: Duration::from_secs(15),
@@ -62,7 +64,7 @@ impl Default for CoreDns {
 }
 
 impl Default for Containerd {
-    /// kubeadm's default driver since 1.22, right wherever systemd is the init system.
+    /// The systemd driver is kubeadm's default since 1.22. It is right on every host whose init system is systemd.
     fn default() -> Self {
         Containerd { cgroup_driver: CgroupDriver::Systemd, restrict_oom_score_adj: false }
     }
@@ -75,7 +77,7 @@ impl Default for Artifacts {
 }
 
 impl Default for PkiOptions {
-    /// kubeadm's algorithm and lifetimes; renewal a quarter of a year ahead.
+    /// The algorithm and the lifetimes are kubeadm's. Certificates are renewed a quarter of a year before they expire.
     fn default() -> Self {
         PkiOptions {
             existing: None,
@@ -88,14 +90,14 @@ impl Default for PkiOptions {
 }
 
 impl Kubelet {
-    /// Whether nothing is written here.
+    /// Whether no field is set.
     pub fn is_default(&self) -> bool {
         *self == Kubelet::default()
     }
 }
 
 impl Ssh {
-    /// Whether nothing is written here.
+    /// Whether no field is set.
     pub fn is_default(&self) -> bool {
         *self == Ssh::default()
     }

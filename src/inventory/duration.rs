@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Milliseconds of each unit, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Reads a number with a unit.
+/// Reads a number with a unit. `None` if the text has another form or the duration is too long.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..split].parse().ok()?;
@@ -13,7 +13,7 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(*millis).map(Duration::from_millis)
 }
 
-/// Writes a duration in the longest unit that keeps it whole. Anything below a millisecond is dropped.
+/// Writes a duration as a whole number of the longest possible unit. Fractions of a millisecond are dropped.
 pub fn show_duration(value: Duration) -> String {
     let total = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
     let whole = UNITS.iter().find(|(_, millis)| total > 0 && total % millis == 0);
@@ -23,7 +23,7 @@ pub fn show_duration(value: Duration) -> String {
     }
 }
 
-/// serde for a duration.
+/// serde functions for a duration.
 pub(super) mod text {
     use std::time::Duration;
 
@@ -39,7 +39,7 @@ pub(super) mod text {
     }
 }
 
-/// serde for a duration that may be absent.
+/// serde functions for an optional duration.
 pub(super) mod optional {
     use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Texts with a form of their own: durations, networks, addresses, versions; and what no text may hold.
+//! Checks texts of a fixed form (durations, networks, addresses, versions), and refuses characters that no text may contain.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -11,10 +11,10 @@ use super::kinds::Form;
 use super::version::KubeVersion;
 use super::words::quoted;
 
-/// What is wrong, and what to write instead.
+/// A message about what is wrong, and a hint about what to write instead.
 pub(super) type Complaint = (String, Option<String>);
 
-/// Names that other tools have for our fields.
+/// Names that other tools use for fields of the inventory, each with the name of the field in the inventory.
 pub(super) const SYNONYMS: [(&str, &str); 16] = [
     ("podSubnet", "podCidr"),
     ("clusterCIDR", "podCidr"),
@@ -34,7 +34,7 @@ pub(super) const SYNONYMS: [(&str, &str); 16] = [
     ("keyPath", "identityFiles"),
 ];
 
-/// Checks a text of a form.
+/// Checks that a text has the given form.
 pub(super) fn check(form: Form, text: &str) -> Result<(), Complaint> {
     let shown = quoted(text);
     match form {
@@ -73,7 +73,7 @@ pub(super) fn check(form: Form, text: &str) -> Result<(), Complaint> {
     }
 }
 
-/// Any text: no control characters, and nothing that makes a terminal show something else than what is there.
+/// Accepts a text without control characters and without characters that make a terminal show something else than the text.
 pub(super) fn text(text: &str) -> Result<Value, Complaint> {
     match text.chars().find(|c| is_hostile(*c)) {
         None => Ok(text.into()),
@@ -83,7 +83,7 @@ pub(super) fn text(text: &str) -> Result<Value, Complaint> {
 }
 
 fn is_hostile(c: char) -> bool {
-    // Beside control characters: line and paragraph separators, directional overrides and isolates, byte-order mark.
+    // Besides control characters, these are line and paragraph separators, directional marks, overrides and isolates, and the byte-order mark.
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,10 +1,10 @@
-//! The JSON Schema as the structural check sees it: each schema is one of a few kinds.
+//! The JSON Schema in the form that the structural check uses: each schema is one of a few kinds.
 
 use serde_json::{Map, Value};
 
-/// What a schema asks for.
+/// The kind of value that a schema requires.
 pub(super) enum Wanted<'s> {
-    /// Text of a form that has a name and a parser.
+    /// Text with its own parser, such as a duration.
     Form(Form),
     /// One of these words.
     Choice(Vec<&'s str>),
@@ -16,9 +16,9 @@ pub(super) enum Wanted<'s> {
     },
     List(&'s Value),
     Object(Fields<'s>),
-    /// Free keys, all values of one kind.
+    /// A mapping with any keys. All values have the same schema.
     Table(&'s Value),
-    /// Anything: a fragment of another program's configuration.
+    /// Any value, because it is a part of another program's configuration.
     Any,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Fields<'s> {
     pub required: Vec<&'s str>,
 }
 
-/// Texts with a parser of their own.
+/// Texts that have their own parser.
 #[derive(Clone, Copy)]
 pub(super) enum Form {
     Duration,
@@ -41,7 +41,7 @@ impl Form {
     const ALL: [(&'static str, Form); 4] =
         [("Duration", Form::Duration), ("Cidr", Form::Cidr), ("IpAddress", Form::IpAddress), ("KubeVersion", Form::KubeVersion)];
 
-    /// A value of this form that stands in for one that could not be read.
+    /// A valid value of this form, which replaces a value that could not be read.
     fn placeholder(self) -> &'static str {
         match self {
             Form::Duration => "1s",
@@ -52,14 +52,14 @@ impl Form {
     }
 }
 
-/// A schema with its definitions.
+/// The whole JSON Schema, with the definitions that `$ref` refers to.
 #[derive(Clone, Copy)]
 pub(super) struct Schema<'s> {
     pub root: &'s Value,
 }
 
 impl<'s> Schema<'s> {
-    /// What `schema` asks for.
+    /// The kind of value that `schema` requires.
     pub fn wanted(self, schema: &'s Value) -> Wanted<'s> {
         if let Some(name) = schema["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/")) {
             return match Form::ALL.iter().find(|(n, _)| *n == name) {
@@ -91,7 +91,7 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// A value that deserialises, in place of one that could not be read.
+    /// A value that can be deserialised. It replaces a value that could not be read.
     pub fn placeholder(self, schema: &'s Value) -> Value {
         match self.wanted(schema) {
             Wanted::Form(form) => form.placeholder().into(),
@@ -116,7 +116,7 @@ fn words(schema: &Value) -> Vec<&str> {
     listed.chain(described).collect()
 }
 
-/// The type of a schema, `null` beside it ignored.
+/// The type of a schema. If a schema allows several types, it is the first one that is not `null`.
 fn type_name(schema: &Value) -> &str {
     match &schema["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).find(|t| *t != "null").unwrap_or_default(),

@@ -1,8 +1,9 @@
-//! The operator's file: types, parsing with positions, every fault at once.
+//! The inventory: its types, and a parser that reports all faults at once, each with its position in the file.
 //!
-//! A text becomes a tree with positions (`yaml`, `tree`), the tree is held against the JSON Schema of the types (`schema`, `kinds`,
-//! `structure`), what could be read becomes an [`Inventory`], and the rules about its meaning run over that (`check`). A value that could
-//! not be read leaves a hole, and no rule speaks of what touches a hole. Nothing here reads a file, a clock or the environment.
+//! The YAML text is read into a tree with positions (`yaml`, `tree`). The tree is checked against the JSON Schema of the types (`schema`,
+//! `kinds`, `structure`). The values that could be read are deserialised into an [`Inventory`], and the rules about their meaning are applied to
+//! it (`check`). The path of a value that could not be read is recorded as a hole. No rule reports a finding about a path that is inside a hole
+//! or contains one. This module reads no file, no clock and no environment variable.
 
 mod check;
 mod defaults;

@@ -1,4 +1,4 @@
-//! From the operator's text to an inventory, or to every fault in it.
+//! Reads the operator's text into an inventory, or reports every fault in the text.
 
 use serde_json::Value;
 
@@ -9,17 +9,17 @@ use super::tree::{Node, Pos};
 use super::yaml::{self, TextFault};
 use super::{Fault, Faults, Inventory, KubeVersion, check, root_schema};
 
-/// An inventory that can be worked with, and what is doubtful about it.
+/// An inventory without faults, and warnings about doubtful values in it.
 #[derive(Clone, Debug)]
 pub struct Parsed {
     pub inventory: Inventory,
     pub warnings: Vec<Fault>,
 }
 
-/// Whether a Kubernetes version can be built; the error names the ones that can.
+/// Checks whether clusterctl supports a Kubernetes version. The error names the supported versions.
 pub type Supported<'a> = &'a dyn Fn(&KubeVersion) -> Result<(), String>;
 
-/// Reads an inventory from a file's bytes, as `parse` does from text. `file_name` is only shown.
+/// Reads an inventory from the bytes of a file, as `parse` does from text. `file_name` is used in messages only.
 pub fn parse_bytes(bytes: &[u8], file_name: &str, supported: Supported) -> Result<Parsed, Faults> {
     match std::str::from_utf8(bytes) {
         Ok(text) => parse(text, file_name, supported),
@@ -27,7 +27,7 @@ pub fn parse_bytes(bytes: &[u8], file_name: &str, supported: Supported) -> Resul
     }
 }
 
-/// Reads an inventory. `file_name` is only shown.
+/// Reads an inventory. `file_name` is used in messages only.
 pub fn parse(text: &str, file_name: &str, supported: Supported) -> Result<Parsed, Faults> {
     let place = Place { file: file_name };
     let reading = yaml::read(text);
@@ -65,7 +65,7 @@ pub fn parse(text: &str, file_name: &str, supported: Supported) -> Result<Parsed
     Ok(Parsed { inventory, warnings })
 }
 
-/// Defaults that depend on what is written elsewhere.
+/// Adds the defaults that depend on other fields.
 fn complete(value: &mut Value) {
     let Some(network) = value.get_mut("network").and_then(Value::as_object_mut) else { return };
     let ipv6 = network.get("podCidr").and_then(Value::as_str).is_some_and(|cidr| cidr.contains(':'));
@@ -74,7 +74,8 @@ fn complete(value: &mut Value) {
     }
 }
 
-/// All faults in the order of the file.
+/// Sorts the faults by their positions in the file and removes duplicates. If `MAX_FAULTS` faults were found, a last one reports that more may
+/// follow.
 fn in_order(mut faults: Vec<Fault>) -> Faults {
     faults.sort_by_key(|f| (f.line, f.column));
     faults.dedup();
@@ -85,7 +86,7 @@ fn in_order(mut faults: Vec<Fault>) -> Faults {
     Faults(faults)
 }
 
-/// Names a place in one file.
+/// Makes faults for places in one file.
 struct Place<'a> {
     file: &'a str,
 }
@@ -110,7 +111,7 @@ impl Place<'_> {
     }
 }
 
-/// Where the text stops being UTF-8.
+/// The fault at the first byte that is not UTF-8.
 fn not_utf8(bytes: &[u8], valid: usize, file: &str) -> Fault {
     let before = String::from_utf8_lossy(&bytes[..valid]);
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;

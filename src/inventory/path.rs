@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-/// One step down: into a mapping or into a list.
+/// One step of a path: a key of a mapping or an index of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seg {
     Key(String),
     Index(usize),
 }
 
-/// Steps from the top of the file; none is the whole file.
+/// Steps from the top of the file. A path without steps means the whole file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Path(pub Vec<Seg>);
 
-/// Writes a path: `at!["hosts", i, "name"]`.
+/// Makes a path, as in `at!["hosts", i, "name"]`.
 macro_rules! at {
     ($($seg:expr),* $(,)?) => { $crate::inventory::path::Path(vec![$($crate::inventory::path::Seg::from($seg)),*]) };
 }
@@ -27,7 +27,7 @@ impl Path {
         path
     }
 
-    /// Whether one of the two paths leads through the other.
+    /// Whether the two paths are equal, or one of them is the beginning of the other.
     pub fn touches(&self, other: &Path) -> bool {
         self.0.iter().zip(&other.0).all(|(a, b)| a == b)
     }

@@ -1,4 +1,4 @@
-//! Questions an inventory answers: who has which role, and what holds for one host once its overrides are laid over the defaults.
+//! Answers questions about an inventory: which hosts have a role, and which settings apply to a host after its overrides.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{HostEntry, Inventory, Kubelet, LoadBalancerKind, Role, Ssh, Taint};
 
-/// The API server's port, and the endpoint's where none is written.
+/// The port of the API server. It is also the port of an endpoint that is written without one.
 pub const DEFAULT_ENDPOINT_PORT: u16 = 6443;
 
-/// In place of a list of jump hosts: reach this host directly, as `ProxyJump none` of OpenSSH.
+/// As the only jump host of a list, this word means that the host is reached directly, as with `ProxyJump none` of OpenSSH.
 pub const NO_JUMP: &str = "none";
 
 impl Inventory {
@@ -45,7 +45,7 @@ impl Inventory {
         self.with_role(Role::LoadBalancer)
     }
 
-    /// Whether clusterctl sets up a balancer on the host. With `local` that is every node without an API server of its own.
+    /// Whether clusterctl sets up a load balancer on the host. With the kind `local`, it does so on every node without an API server.
     pub fn runs_balancer(&self, host: &HostEntry) -> bool {
         match self.load_balancer.kind {
             LoadBalancerKind::Haproxy | LoadBalancerKind::Nginx => host.has(Role::LoadBalancer),
@@ -59,7 +59,8 @@ impl Inventory {
         self.hosts.iter().filter(|h| h.is_node())
     }
 
-    /// The hosts that run an etcd member: those with role `etcd`, else the control planes; none if etcd is external.
+    /// The hosts that run an etcd member: the hosts with the role `etcd`, or the control planes if no host has that role. Empty if etcd is
+    /// external.
     pub fn etcd_hosts(&self) -> Vec<&HostEntry> {
         if self.etcd.external.is_some() {
             return Vec::new();
@@ -68,13 +69,13 @@ impl Inventory {
         if own.is_empty() { self.control_planes().collect() } else { own }
     }
 
-    /// Whether every etcd member runs beside an API server.
+    /// Whether every etcd member runs on a control-plane host. `false` if etcd is external.
     pub fn etcd_is_stacked(&self) -> bool {
         self.etcd.external.is_none() && self.etcd_hosts().iter().all(|h| h.has(Role::ControlPlane))
     }
 
-    /// Control-plane endpoint: what the inventory says, else each node's own loopback address with `local` balancers, else the first
-    /// control plane's address; host (IPv6 without brackets) and port.
+    /// Host (an IPv6 address has no brackets) and port of the control-plane endpoint. If the inventory has no endpoint, the host is the loopback
+    /// address of each node with the load balancer `local`, and the address of the first control plane with any other kind.
     pub fn endpoint(&self) -> (String, u16) {
         let written = self.cluster.endpoint.as_deref().and_then(split_endpoint);
         written.unwrap_or_else(|| {
@@ -90,7 +91,7 @@ impl Inventory {
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
-    /// How a host is reached: its own `ssh` over the inventory's.
+    /// The SSH settings of a host: a field of the host's `ssh` overrides the same field of the inventory's `ssh`.
     pub fn ssh_for(&self, host: &HostEntry) -> Ssh {
         let (own, all) = (&host.ssh, &self.ssh);
         let list = |own: &Vec<String>, all: &Vec<String>| if own.is_empty() { all.clone() } else { own.clone() };
@@ -110,7 +111,7 @@ impl Inventory {
         }
     }
 
-    /// The kubelet of a host: its own fields and flags over the inventory's.
+    /// The kubelet settings of a host: the host's fields and flags override those of the inventory.
     pub fn kubelet_for(&self, host: &HostEntry) -> Kubelet {
         let mut kubelet = self.kubelet.clone();
         merge(&mut kubelet.config, &host.kubelet.config);
@@ -135,7 +136,8 @@ impl HostEntry {
         self.private_address.or_else(|| self.address.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// The taints written for this host; without any, the role's own hold: none if the host is a worker too.
+    /// The taints that the inventory has for this host. Without them, a worker has no taints (also if it is a control plane), and for any other
+    /// host the result is `None`: the default of its role applies.
     pub fn own_taints(&self) -> Option<&[Taint]> {
         match &self.taints {
             Some(taints) => Some(taints),
@@ -166,12 +168,13 @@ impl std::fmt::Display for Role {
     }
 }
 
-/// The loopback address of the same family.
+/// The loopback address of the same address family as `like`.
 pub(super) fn loopback(like: IpAddr) -> IpAddr {
     if like.is_ipv6() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() }
 }
 
-/// Lays `over` upon `base` as a JSON merge patch (RFC 7386): objects merge, `null` removes, everything else replaces.
+/// Applies `over` to `base` as a JSON merge patch (RFC 7386): objects are merged, `null` removes a field, and any other value replaces the
+/// field.
 pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     for (key, value) in over {
         match (base.get_mut(key), value) {
@@ -191,7 +194,8 @@ pub fn merge(base: &mut Map<String, Value>, over: &Map<String, Value>) {
     }
 }
 
-/// Splits `host`, `host:port`, `[ipv6]:port` or a bare IPv6 address; the port is 6443 where none is written.
+/// Splits `host`, `host:port`, `[ipv6]:port` or a bare IPv6 address. Without a port in the text, the port is 6443. `None` if the text has
+/// another form.
 pub(super) fn split_endpoint(text: &str) -> Option<(String, u16)> {
     if text.parse::<Ipv6Addr>().is_ok() {
         return Some((text.to_string(), DEFAULT_ENDPOINT_PORT));

@@ -1,4 +1,4 @@
-//! The inventory's JSON Schema, for editors, for the reference, and for our own structural check.
+//! The inventory's JSON Schema, for editors, for the reference documentation, and for clusterctl's own structural check.
 
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ pub fn schema() -> Value {
     cached().clone()
 }
 
-/// The same, made once.
+/// The JSON Schema of an inventory, which is generated on the first call only.
 pub(super) fn cached() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| {

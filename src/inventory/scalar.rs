@@ -7,13 +7,13 @@ pub(super) enum Plain {
     Bool(bool),
     Int(i64),
     Float(f64),
-    /// Text to one reader, this to another.
+    /// Some YAML readers read the scalar as text, others as the kind of value that this noun names, such as `a boolean`.
     Trap(&'static str),
     Text,
 }
 
 impl Plain {
-    /// What it reads as, for a sentence.
+    /// The kind of value as a noun for messages.
     pub fn noun(self) -> &'static str {
         match self {
             Plain::Null => "nothing",
@@ -25,7 +25,8 @@ impl Plain {
     }
 }
 
-/// The meaning of `text` where it is not quoted (YAML 1.2 core schema, with YAML 1.1's other readings as traps).
+/// The meaning of `text` without quotes by the core schema of YAML 1.2. [`Plain::Trap`] if YAML readers do not agree, such as on YAML 1.1's
+/// `yes`.
 pub(super) fn meaning(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Plain::Null,

@@ -1,4 +1,4 @@
-//! What the JSON Schema says of the texts in an inventory: their patterns, descriptions and examples.
+//! The patterns, descriptions and examples that the JSON Schema has for the texts in an inventory.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,8 @@ pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// RFC 1123 subdomain: labels with dots between.
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// A type of text that has a definition of its own in the schema; the structural check knows it by that name.
+/// Defines types of text, each with its own definition in the JSON Schema. The structural check finds the parser of a text by the name of that
+/// definition.
 macro_rules! text_type {
     ($(#[doc = $doc:literal] $name:ident: $pattern:literal, $examples:tt;)*) => { $(
         #[doc = $doc]
@@ -54,14 +55,14 @@ impl JsonSchema for KubeVersion {
     }
 }
 
-/// Lets `master` stand for `control-plane`, as serde does.
+/// Adds `master` as an alias of `control-plane`, because serde accepts it too.
 pub(super) fn add_master_alias(schema: &mut Schema) {
     if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
         choices.push(json!({ "type": "string", "const": "master", "description": "Alias of `control-plane`." }));
     }
 }
 
-/// An example of a list. (A function, because schemars reads array literals only where syn has its feature `full`.)
+/// An example of a list. It is a function, because schemars accepts array literals only if syn has its feature `full`.
 pub(super) fn list(item: &str) -> Value {
     json!([item])
 }

@@ -1,4 +1,4 @@
-//! An inventory as YAML with every default written out; reading it again gives the same inventory.
+//! Writes an inventory as YAML with all defaults. The YAML can be read again and gives the same inventory.
 
 use std::fmt::Write;
 
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use super::Inventory;
 use super::scalar::{Plain, meaning};
 
-/// Characters of a list that still fits on the line of its key.
+/// The largest width of a list, in characters, that is written on the line of its key.
 const LINE: usize = 100;
 
-/// The resolved inventory: what is absent stays out, everything else is there with its default.
+/// The resolved inventory as YAML. Optional fields that are not set are left out, and all other fields are written with their defaults.
 pub fn show(inventory: &Inventory) -> String {
     let mut out = String::new();
     if let Ok(Value::Object(mut top)) = serde_json::to_value(inventory) {
@@ -20,14 +20,14 @@ pub fn show(inventory: &Inventory) -> String {
     out
 }
 
-/// Fields of an inventory as YAML, in their order.
+/// Writes fields of an inventory as YAML, in the order of the map.
 pub fn fields(map: &Map<String, Value>) -> String {
     let mut out = String::new();
     mapping(&mut out, map, 0);
     out
 }
 
-/// Takes out what is not set. In fragments of other programs' configuration `null` has a meaning and stays.
+/// Removes fields that are not set. In `config`, the configuration of another program, `null` has a meaning and is kept.
 fn strip(map: &mut Map<String, Value>) {
     map.retain(|_, value| !value.is_null());
     for (key, value) in map.iter_mut() {
@@ -50,7 +50,7 @@ fn mapping(out: &mut String, map: &Map<String, Value>, indent: usize) {
     }
 }
 
-/// What stands after a key or a dash.
+/// Writes the value after a key or a dash.
 fn below(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -63,7 +63,7 @@ fn below(out: &mut String, value: &Value, indent: usize) {
                 pad(out, indent + 2);
                 out.push('-');
                 match item {
-                    // The first key stands beside the dash.
+                    // The first key is on the line of the dash.
                     Value::Object(map) if !map.is_empty() => {
                         out.push(' ');
                         mapping(out, map, indent + 4);
@@ -105,7 +105,7 @@ fn flow(out: &mut String, value: &Value) {
     }
 }
 
-/// Text, quoted unless every YAML reader takes it for the same text.
+/// Writes a text. It is quoted unless every YAML reader reads it as the same text without quotes.
 fn text(value: &str) -> String {
     let safe = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/' | b'_' | b'-' | b':' | b'~' | b'@' | b'+');
     let begins = value.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
@@ -114,7 +114,7 @@ fn text(value: &str) -> String {
     if plain && meaning(value) == Plain::Text { value.to_string() } else { quoted(value) }
 }
 
-/// A double-quoted scalar; what some reader might fold or drop is escaped.
+/// Writes a double-quoted scalar. Characters that a YAML reader might fold or drop are escaped.
 fn quoted(value: &str) -> String {
     let mut out = String::from("\"");
     for c in value.chars() {

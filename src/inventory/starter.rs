@@ -1,13 +1,13 @@
-//! Commented inventories to begin with.
+//! Inventories with comments, as a start for the operator.
 
 use std::str::FromStr;
 
 use super::words::{choices, quoted};
 
-/// What a cluster is for.
+/// The purpose of a cluster, by which its starter inventory is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// One machine that is everything.
+    /// One machine that is control plane and worker.
     Education,
     /// One control plane and workers.
     Development,
@@ -38,7 +38,7 @@ impl FromStr for Profile {
     }
 }
 
-/// A commented inventory that parses without faults once its addresses are changed to real ones, and before.
+/// The starter inventory of a profile, with comments. It has no faults, neither with its example addresses nor with real ones.
 pub fn starter(profile: Profile) -> &'static str {
     match profile {
         Profile::Education => include_str!("../../templates/inventory/education.yaml"),

@@ -1,4 +1,5 @@
-//! The tree against the schema: unknown and missing fields, wrong types, bad words, all at once; and a value of what could be read.
+//! Checks the tree of an inventory against the JSON Schema. It reports all unknown fields, missing fields, wrong types and wrong words at once,
+//! and returns the values that could be read.
 
 use serde_json::{Map, Value};
 
@@ -9,10 +10,11 @@ use super::scalar::{Plain, meaning};
 use super::tree::{Kind, Node, Spot};
 use super::words::{choices, found, nearest, quoted};
 
-/// Faults that are told. Where there are as many, the rest is not read, and what the inventory means is not asked.
+/// The largest number of faults that are reported. If there are as many, the rest of the file is not read, and the rules about its meaning are
+/// not applied.
 pub(super) const MAX_FAULTS: usize = 500;
 
-/// Something to say about a place in the inventory.
+/// A fault or a warning about a place in the inventory.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub path: Path,
@@ -21,11 +23,11 @@ pub(super) struct Finding {
     pub hint: Option<String>,
 }
 
-/// What the file says as far as it could be read.
+/// The content of a file, as far as it could be read.
 pub(super) struct Read {
-    /// Deserialises into an inventory; placeholders stand where the holes are.
+    /// A value that can be deserialised into an inventory. It has placeholders for required values that could not be read.
     pub value: Value,
-    /// Places that could not be read.
+    /// The paths of the values that could not be read.
     pub holes: Vec<Path>,
     pub findings: Vec<Finding>,
 }
@@ -46,7 +48,7 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    /// The value of a node, or `None` with a finding and a hole.
+    /// The value of a node. `None` if it could not be read; then a finding and a hole were recorded.
     fn read(&mut self, node: &Node, schema: &'s Value) -> Option<Value> {
         let wanted = self.schema.wanted(schema);
         let result = match (&node.kind, wanted) {
@@ -74,7 +76,7 @@ impl<'s> Reader<'s> {
             self.path.0.push(Seg::from(&entry.key));
             match fields.known.get(&entry.key) {
                 None => misspelt.extend(self.unknown(&entry.key, fields)),
-                // Nothing written: as if the field were not there.
+                // An optional field without a value counts as absent.
                 Some(_) if entry.value.is_null() && !fields.required.contains(&entry.key.as_str()) => {}
                 Some(schema) => {
                     if let Some(value) = self.read(&entry.value, schema) {
@@ -101,7 +103,7 @@ impl<'s> Reader<'s> {
         Some(Value::Object(object))
     }
 
-    /// A list keeps its length: a faulty item is a placeholder.
+    /// Reads a list. A placeholder replaces an item that could not be read, so that the other items keep their indexes.
     fn list(&mut self, items: &[Node], of: &'s Value) -> Option<Value> {
         let mut list = Vec::with_capacity(items.len());
         for (i, item) in items.iter().enumerate() {
@@ -136,7 +138,7 @@ impl<'s> Reader<'s> {
         Some(Value::Object(table))
     }
 
-    /// A fragment of another program's configuration. It must be a mapping at its top.
+    /// Reads a value in another program's configuration. The outermost value must be a mapping.
     fn any(&mut self, node: &Node) -> Option<Value> {
         let result = match &node.kind {
             Kind::Map(_) => return self.table(node, None),
@@ -171,7 +173,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Tells that a field does not exist here. The one that was probably meant is returned, and is a hole: what it says is not known.
+    /// Reports that a field does not exist here. Returns the field that was probably meant, if there is one, and records it as a hole, because
+    /// its value is not known.
     fn unknown(&mut self, key: &str, fields: &Fields<'s>) -> Option<&'s str> {
         let known: Vec<&'s str> = fields.known.keys().map(String::as_str).collect();
         let synonym =
@@ -212,14 +215,14 @@ impl<'s> Reader<'s> {
         self.findings.push(Finding { path: self.path.clone(), spot, message, hint });
     }
 
-    /// A value that cannot be read.
+    /// Reports that the value at the current path cannot be read, and records the path as a hole.
     fn bad(&mut self, message: String, hint: Option<String>, spot: Spot) {
         self.holes.push(self.path.clone());
         self.say(message, hint, spot);
     }
 }
 
-/// A scalar as a value of the wanted kind.
+/// Reads a scalar as a value of the wanted kind.
 fn scalar(text: &str, plain: bool, wanted: &Wanted) -> Result<Value, forms::Complaint> {
     let means = if plain { meaning(text) } else { Plain::Text };
     if means == Plain::Null {
@@ -267,7 +270,7 @@ fn scalar(text: &str, plain: bool, wanted: &Wanted) -> Result<Value, forms::Comp
     }
 }
 
-/// What is wanted, for a sentence.
+/// The wanted kind of value as a noun for messages.
 fn noun(wanted: &Wanted) -> &'static str {
     match wanted {
         Wanted::Form(_) | Wanted::Choice(_) | Wanted::Text => "text",
@@ -278,7 +281,7 @@ fn noun(wanted: &Wanted) -> &'static str {
     }
 }
 
-/// How a missing field would look, or what it is for.
+/// A hint for a missing field: an example of its value from the JSON Schema, or else the description of the field.
 fn example(schema: Schema, field: &Value) -> Option<String> {
     let name = field["$ref"].as_str().and_then(|r| r.strip_prefix("#/$defs/"));
     let definition = name.map_or(&Value::Null, |n| &schema.root["$defs"][n]);

@@ -1,4 +1,4 @@
-//! An inventory as it stands in the file: values with their positions, before any meaning.
+//! The tree of an inventory: the values in the file with their positions, not yet interpreted.
 
 use super::path::{Path, Seg};
 
@@ -13,17 +13,17 @@ pub(super) struct Pos {
 #[derive(Clone, Debug)]
 pub(super) struct Node {
     pub pos: Pos,
-    /// Nodes in this one, itself included: what an alias to it costs.
+    /// The number of values and keys in this node, including itself. Each alias to this node adds this number to the size of the document.
     pub size: usize,
-    /// Levels in this one, itself included.
+    /// The number of nested levels in this node, including its own.
     pub depth: usize,
     pub kind: Kind,
 }
 
-/// What a value is.
+/// The content of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// Text, and whether it stands there without quotes, so that `5` and `yes` may mean something else.
+    /// A text. `plain` is true if the text has no quotes in the file, so that `5` and `yes` may not mean text.
     Scalar {
         text: String,
         plain: bool,
@@ -67,12 +67,12 @@ impl Node {
         Node { pos, size, depth, kind: Kind::Map(entries) }
     }
 
-    /// Whether nothing is written here.
+    /// Whether the value is empty or `null`.
     pub fn is_null(&self) -> bool {
         matches!(&self.kind, Kind::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// The value of a key, if this is a mapping that has it.
+    /// The value of a key. `None` if this node is not a mapping or has no such key.
     pub fn get(&self, key: &str) -> Option<&Node> {
         match &self.kind {
             Kind::Map(entries) => entries.iter().find(|e| e.key == key).map(|e| &e.value),
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    /// Where a path leads; where it leaves the file, the last thing that is there.
+    /// The position of the key or value at a path. If a part of the path is not in the file, the position of the last part that is.
     pub fn position(&self, path: &Path, spot: Spot) -> Pos {
         let (mut node, mut key) = (self, None);
         for seg in &path.0 {

@@ -1,11 +1,11 @@
-//! Wording of faults: values shown safely, choices listed, near names suggested.
+//! Helpers for the wording of messages: values that are safe to show, lists of choices, and suggestions of similar names.
 
 use super::tree::{Kind, Node};
 
-/// Characters of a value that a message shows at most.
+/// The largest number of characters of a value that a message shows.
 const SHOWN: usize = 60;
 
-/// A value in backticks: on one line, harmless to a terminal, not too long.
+/// A value in backticks. It is on one line, is shortened if it is too long, and has escapes for characters that could harm a terminal.
 pub(super) fn quoted(text: &str) -> String {
     let mut shown = String::new();
     for c in text.chars().take(SHOWN) {
@@ -20,7 +20,7 @@ pub(super) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// `a`, `b` or `c`.
+/// The names as a list, such as `a`, `b` or `c`.
 pub(super) fn choices(names: &[&str]) -> String {
     let shown: Vec<String> = names.iter().map(|n| quoted(n)).collect();
     match shown.split_last() {
@@ -30,9 +30,9 @@ pub(super) fn choices(names: &[&str]) -> String {
     }
 }
 
-/// The one of `names` that was probably meant.
+/// The name in `names` that `text` probably means. `None` if no name is similar enough.
 pub(super) fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    // Nothing that long is a slip of the pen, and comparing costs time.
+    // A text of this length is not a misspelt name, and comparing it would take long.
     if text.len() > SHOWN {
         return None;
     }
@@ -41,13 +41,13 @@ pub(super) fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     if let Some(same) = names.iter().find(|n| bare(n) == wanted) {
         return Some(same);
     }
-    // A third of the letters may be wrong, in short names one.
+    // A third of the letters may be wrong, and in short names one letter.
     let limit = (wanted.chars().count() / 3).max(1);
     let distances = names.iter().map(|n| (strsim::damerau_levenshtein(&wanted, &bare(n)), *n));
     distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, n)| n)
 }
 
-/// What stands in the file, for "found ...".
+/// A short description of a value in the file, for messages.
 pub(super) fn found(node: &Node) -> String {
     match &node.kind {
         Kind::List(_) => "a list".into(),
@@ -57,7 +57,7 @@ pub(super) fn found(node: &Node) -> String {
     }
 }
 
-/// A URL in backticks, a user and password in it left out.
+/// A URL in backticks. A user and a password in it are left out.
 pub(super) fn quoted_url(url: &str) -> String {
     let after_scheme = url.find("://").map_or(0, |i| i + 3);
     let authority_end = url[after_scheme..].find('/').map_or(url.len(), |i| after_scheme + i);
@@ -67,7 +67,7 @@ pub(super) fn quoted_url(url: &str) -> String {
     }
 }
 
-/// `1 host`, `2 hosts`.
+/// A number with its noun, as in `1 host` or `2 hosts`.
 pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }

@@ -1,4 +1,4 @@
-//! From YAML text to a tree with positions, within limits of size, depth and aliases.
+//! Reads YAML text into a tree with positions. The size, the depth and the number of values are limited.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,15 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span, StrI
 
 use super::tree::{Entry, Kind, Node, Pos};
 
-/// Bytes of an inventory at most. A thousand hosts with labels of their own take a tenth of it.
+/// The largest size of an inventory in bytes. A thousand hosts, each with its own labels, need a tenth of it.
 const MAX_BYTES: usize = 2 << 20;
-/// Levels of nesting at most. The inventory's own need is six; KubeletConfiguration adds a few.
+/// The largest number of nested levels. The inventory itself needs six levels, and a KubeletConfiguration in it needs a few more.
 const MAX_DEPTH: usize = 32;
-/// Values at most, with every alias counted as what it stands for. A thousand hosts with labels of their own have a fifth of it.
+/// The largest number of values in one document. An alias counts as many values as the node that it refers to. A thousand hosts, each with its
+/// own labels, have a fifth of it.
 const MAX_NODES: usize = 100_000;
 
-/// A fault of the text itself.
+/// A fault of the YAML text itself.
 #[derive(Debug)]
 pub(super) struct TextFault {
     pub pos: Pos,
@@ -21,7 +22,7 @@ pub(super) struct TextFault {
     pub hint: Option<String>,
 }
 
-/// What could be read, and what could not. Without a root nothing can be said about the content.
+/// The tree that could be read, and the faults of the text. If `root` is `None`, nothing is known about the content.
 pub(super) struct Reading {
     pub root: Option<Node>,
     pub faults: Vec<TextFault>,
@@ -46,7 +47,7 @@ pub(super) fn read(text: &str) -> Reading {
     }
 }
 
-/// A list or mapping whose end has not come yet.
+/// A list or mapping whose end has not been read yet.
 struct Open {
     pos: Pos,
     anchor: usize,
@@ -81,7 +82,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Takes one event; false when the rest of the text does not matter.
+    /// Processes one event of the parser. Returns false if the rest of the text does not matter.
     fn take(&mut self, event: Event, span: Span) -> Result<bool, TextFault> {
         let pos = Pos { line: span.start.line(), column: span.start.col() + 1 };
         match event {
@@ -125,7 +126,7 @@ impl Builder {
         Ok(true)
     }
 
-    /// Whether a tag says "this is text". Tags with any other meaning are faults.
+    /// Whether a tag is `!!str`, which means text. A tag with any other meaning is reported as a fault.
     fn is_text_tag(&mut self, pos: Pos, tag: Option<&Tag>) -> bool {
         let Some(tag) = tag else { return false };
         let text = tag.is_yaml_core_schema_tag("str");
@@ -147,7 +148,7 @@ impl Builder {
         self.add(node, anchor)
     }
 
-    /// Puts a finished node where it belongs.
+    /// Adds a complete node to the innermost open list or mapping, or makes it the root.
     fn add(&mut self, node: Node, anchor: usize) -> Step {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -184,7 +185,8 @@ impl Builder {
         }
     }
 
-    /// Lays merge keys (`<<`) under a mapping's own entries; of a key written twice the first one stays.
+    /// Adds the entries of merge keys (`<<`) to a mapping, whose own entries take precedence. If a key is written twice, the first entry is kept
+    /// and the second one is reported as a fault.
     fn merge_and_check(&mut self, written: Vec<Entry>) -> Result<Vec<Entry>, TextFault> {
         let mut seen: HashMap<String, usize> = HashMap::with_capacity(written.len());
         let mut entries: Vec<Entry> = Vec::with_capacity(written.len());
@@ -229,7 +231,7 @@ fn fault(pos: Pos, message: &str, hint: Option<&str>) -> TextFault {
     TextFault { pos, message: message.into(), hint: hint.map(Into::into) }
 }
 
-/// The parser's own complaint, in the operator's words where a common mistake is behind it.
+/// The fault for an error of the YAML parser. For common mistakes it has a message and a hint that an operator understands.
 fn scan_fault(error: &ScanError) -> TextFault {
     use ErrorKind as E;
     let pos = Pos { line: error.marker().line(), column: error.marker().col() + 1 };

@@ -1,4 +1,4 @@
-//! The three authorities and the service-account key: found on the hosts, given by the operator, or new.
+//! The three certificate authorities and the service-account key: found on the hosts, given by the operator, or made new.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::layout;
 pub struct Authorities {
     pub(super) kubernetes: Authority,
     pub(super) front_proxy: Authority,
-    /// Absent when someone else runs etcd.
+    /// `None` if etcd is external, which means that clusterctl does not manage it.
     pub(super) etcd: Option<Authority>,
     pub(super) service_accounts: ServiceAccounts,
 }
 
-/// An authority; without a key it is external: its leaves must be there already.
+/// A certificate authority. Without a key it is external: the certificates that it signs must exist already.
 pub(super) struct Authority {
     pub cert: Cert,
     pub pem: Secret,
@@ -35,13 +35,13 @@ pub(super) struct ServiceAccounts {
 }
 
 impl Authorities {
-    /// ca.crt.
+    /// The content of ca.crt.
     pub fn ca_pem(&self) -> String {
         String::from_utf8_lossy(self.kubernetes.pem.expose()).into_owned()
     }
 
-    /// Whether ca.key is nowhere: then kubeconfigs and certificates of the cluster cannot be minted here, and the controller
-    /// manager cannot sign for kubelets.
+    /// Whether ca.key was found neither on a host nor in the operator's folder. Without it, clusterctl cannot make kubeconfigs and certificates
+    /// of the cluster, and the controller manager cannot sign the certificates of kubelets.
     pub fn is_external(&self) -> bool {
         self.kubernetes.key.is_none()
     }
@@ -55,8 +55,8 @@ impl Authorities {
     }
 }
 
-/// The authorities: taken from the hosts if any has them, else the operator's given files (names relative to the PKI folder:
-/// `ca.crt`, `etcd/ca.key`, `sa.pub`...), else minted.
+/// Finds the authorities and the service-account key on the hosts, or else in the operator's files `given` (names relative to the PKI folder:
+/// `ca.crt`, `etcd/ca.key`, `sa.pub`...), or else makes them.
 pub fn authorities(
     observed: &BTreeMap<HostName, Observed>,
     given: &BTreeMap<String, Secret>,
@@ -87,7 +87,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Every copy of a file of the PKI folder: the hosts' in order of their names.
+    /// Every copy of a file of the PKI folder on the hosts, in the order of the host names.
     fn copies(&self, file: &str) -> Vec<(Whose, &Secret)> {
         let path = format!("{}/{file}", layout::PKI_DIR);
         self.observed.iter().filter_map(|(host, files)| Some((Whose::Host(host.clone()), files.get(&path)?))).collect()
@@ -97,7 +97,7 @@ impl Search<'_> {
         self.given.get(file).map(|bytes| (Whose::Given, bytes)).into_iter().collect()
     }
 
-    /// How many keys will have to be made, so that they can be made side by side.
+    /// The number of keys that must be made, which is needed so that they can be made in parallel.
     fn missing_keys(&self) -> usize {
         let nowhere = |file: &str| self.copies(file).is_empty() && self.given(file).is_empty();
         let missing = |base: &&str| nowhere(&format!("{base}.key")) && nowhere(&format!("{base}.crt"));
@@ -141,8 +141,8 @@ impl Search<'_> {
         if faults.is_empty() { Ok(Authority { cert, pem: (*pem).clone(), key }) } else { Err(faults) }
     }
 
-    /// A new authority. A key that is on a host without its certificate is the trace of a run that was cut short (keys are
-    /// placed first) and is used.
+    /// Makes a new authority. If a host has a key without its certificate, an earlier run was interrupted (keys are written before
+    /// certificates), and this key is used.
     fn new_authority(&self, ca: Ca, crt: &str, key: &str) -> Result<Authority, Vec<PkiFault>> {
         let left = self.copies(key);
         if let Some((whose, _)) = self.given(key).into_iter().chain(left.clone()).next()
@@ -178,7 +178,7 @@ impl Search<'_> {
         }
         let publics = if on_hosts.is_empty() { self.given(public) } else { self.copies(public) };
         let Some((_, found)) = keys.into_iter().next() else { return self.new_service_accounts(key, &publics) };
-        // A file with more keys than this one is kept: it is how the key is changed without ending sessions.
+        // A file with further public keys is kept, because the operator needs such a file to change the key without invalidating tokens in use.
         let fits = publics.iter().find(|(_, bytes)| holds_public(bytes, &found));
         let public_pem = fits.map_or_else(|| found.public_pem().into(), |(_, bytes)| (*bytes).clone());
         match publics.first() {
@@ -201,7 +201,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether a file of public keys holds the one of this key.
+/// Whether a file of public keys contains the public half of this key.
 pub(super) fn holds_public(file: &Secret, key: &Key) -> bool {
     let wanted = key.public_der();
     pem::parse_many(file.expose()).is_ok_and(|blocks| blocks.iter().any(|b| b.tag() == "PUBLIC KEY" && b.contents() == wanted))
@@ -229,7 +229,7 @@ fn read_keys(file: &str, copies: &[(Whose, &Secret)]) -> Result<Vec<(Whose, Key)
     copies.iter().map(read).collect()
 }
 
-/// All hosts must have the same.
+/// Fails if the hosts have different copies of a file. `prints` are the fingerprints of the copies.
 fn agree<'a>(file: &str, prints: impl Iterator<Item = (&'a Whose, String)>) -> Result<(), Vec<PkiFault>> {
     let mut groups: BTreeMap<String, Vec<HostName>> = BTreeMap::new();
     for (whose, print) in prints {

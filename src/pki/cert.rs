@@ -1,4 +1,4 @@
-//! One certificate: minted to a specification, or read and judged against one.
+//! One certificate: mints it from a specification, or reads it and compares it with one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,20 +16,20 @@ use super::der;
 use super::fault::Reason;
 use super::key::{self, Key};
 
-/// Certificates begin this long before they are made, for hosts whose clocks are behind (kubeadm's value).
+/// The validity of a certificate begins this many seconds before the certificate is made, for hosts whose clocks are behind (kubeadm's value).
 const BACKDATED_SECONDS: i64 = 5 * 60;
 
-/// What a certificate says.
+/// The wanted content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     pub cn: String,
     pub org: Option<String>,
     pub usage: Usage,
-    /// In the order they are written.
+    /// Subject alternative names in the order in which they are written.
     pub sans: Vec<San>,
 }
 
-/// What a certificate is for.
+/// The purpose of a certificate: its extended key usages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Usage {
     Server,
@@ -64,7 +64,7 @@ pub(super) struct Cert {
 }
 
 impl Usage {
-    /// Server, client.
+    /// Whether the certificate is for servers, and whether it is for clients.
     fn flags(self) -> (bool, bool) {
         match self {
             Usage::Server => (true, false),
@@ -92,7 +92,7 @@ impl std::fmt::Display for San {
 }
 
 impl Cert {
-    /// Every certificate in a PEM file, in order; at least one.
+    /// Every certificate in a PEM file, in order. A file without certificates is an error.
     pub fn read_all(pem: &[u8]) -> Result<Vec<Cert>, String> {
         let blocks = pem::parse_many(pem).map_err(|e| e.to_string())?;
         let ders = blocks.into_iter().filter(|b| b.tag() == "CERTIFICATE").map(pem::Pem::into_contents);
@@ -127,7 +127,7 @@ impl Cert {
         Ok(Cert { der, ..cert })
     }
 
-    /// SHA-256 of the public key's DER, hex: what `kubeadm join --discovery-token-ca-cert-hash` pins.
+    /// SHA-256 of the public key's DER in hexadecimal, which is the value for `kubeadm join --discovery-token-ca-cert-hash`.
     pub fn public_key_pin(&self) -> Option<String> {
         use sha2::Digest;
         let (_, x) = X509Certificate::from_der(&self.der).ok()?;
@@ -138,24 +138,24 @@ impl Cert {
         key::encode("CERTIFICATE", &self.der)
     }
 
-    /// The same certificate, byte by byte.
+    /// Whether two certificates are the same, byte by byte.
     pub fn same(&self, other: &Cert) -> bool {
         self.der == other.der
     }
 
-    /// SHA-256 of the whole, shortened for people.
+    /// SHA-256 of the whole certificate, shortened for messages.
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.der)
     }
 
-    /// Whether that authority's name is the issuer's and its key made the signature.
+    /// Whether the issuer of this certificate has the name of the authority, and the key of the authority made the signature.
     pub fn signed_by(&self, authority: &Cert) -> bool {
         let parsed = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.der));
         let (Ok((_, me)), Ok((_, ca))) = parsed else { return false };
         self.issuer == authority.subject && me.verify_signature(Some(ca.public_key())).is_ok()
     }
 
-    /// What keeps this certificate, signed by that authority, from being the wanted one; lifetimes aside.
+    /// The difference between this certificate and the specification. `None` if they agree. The signature and the lifetime are not compared.
     pub fn differs(&self, spec: &Spec) -> Option<Reason> {
         let subject = |cn: &str, orgs: &[String]| orgs.iter().map(|o| format!("O={o}, ")).collect::<String>() + &format!("CN={cn}");
         let orgs: Vec<String> = spec.org.iter().cloned().collect();
@@ -174,7 +174,7 @@ impl Cert {
     }
 }
 
-/// SHA-256, shortened for people.
+/// SHA-256, shortened for messages.
 pub(super) fn fingerprint(bytes: &[u8]) -> String {
     Sha256::digest(bytes)[..6].iter().map(|b| format!("{b:02x}")).collect()
 }
@@ -188,7 +188,7 @@ fn san(name: &GeneralName<'_>) -> Option<San> {
     }
 }
 
-/// A self-signed authority by this name, valid for so many seconds.
+/// Makes a self-signed authority with this name. `validity` is in seconds.
 pub(super) fn mint_authority(name: &str, key: &Key, now: Timestamp, validity: i64) -> Result<Cert, String> {
     let mut params = params(name, None, now, now.as_second() + validity)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -198,7 +198,7 @@ pub(super) fn mint_authority(name: &str, key: &Key, now: Timestamp, validity: i6
     check(cert.clone(), key, &cert)
 }
 
-/// A certificate to this specification for this key, signed by an authority.
+/// Makes a certificate with this specification for this key, signed by an authority. `not_after` is in seconds since 1970.
 pub(super) fn mint(spec: &Spec, key: &Key, authority: (&Cert, &Key), now: Timestamp, not_after: i64) -> Result<Cert, String> {
     let (ca, ca_key) = authority;
     let mut params = params(&spec.cn, spec.org.as_deref(), now, not_after)?;
@@ -226,7 +226,7 @@ pub(super) fn mint(spec: &Spec, key: &Key, authority: (&Cert, &Key), now: Timest
     check(Cert::from_der(der)?, key, ca)
 }
 
-/// What certificates of ours have in common.
+/// The parameters that all certificates have in common.
 fn params(cn: &str, org: Option<&str>, now: Timestamp, not_after: i64) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -244,7 +244,8 @@ fn params(cn: &str, org: Option<&str>, now: Timestamp, not_after: i64) -> Result
     Ok(params)
 }
 
-/// Stands in for an authority's key while a certificate is drafted: the draft is signed once, when it is complete.
+/// Replaces the key of an authority while a certificate is drafted, and makes empty signatures. `sign` signs the draft once, when it is
+/// complete.
 struct Unsigned<'a>(&'a KeyPair);
 
 impl PublicKeyData for Unsigned<'_> {
@@ -263,8 +264,8 @@ impl SigningKey for Unsigned<'_> {
     }
 }
 
-/// Signs a draft after putting the authority's own name into it, byte by byte. rcgen can keep only one value of each kind in a
-/// name, which breaks the chain to an authority called, say, `DC=example, DC=com`.
+/// Signs a draft after it has replaced the issuer by the authority's own name, byte by byte. rcgen can keep only one value of each kind in a
+/// name, which breaks the chain to an authority with a name such as `DC=example, DC=com`. `None` if the draft has an unexpected form.
 fn sign(draft: &[u8], issuer: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, String>> {
     const ISSUER: usize = 3;
     let mut outer = der::expect(&mut &draft[..], der::SEQUENCE)?;
@@ -283,7 +284,7 @@ fn sign(draft: &[u8], issuer: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, St
     Some(signed.map_err(text))
 }
 
-/// Trusts nothing that was just signed: the chain, the key and the authority's flag are looked at again.
+/// Checks a certificate that was just signed: the signature, the key, and whether the issuer is an authority.
 fn check(cert: Cert, key: &Key, authority: &Cert) -> Result<Cert, String> {
     if !authority.is_ca {
         return Err("the issuer is not an authority".into());

@@ -1,18 +1,18 @@
-//! As much DER as keys and certificates need: take an element apart, put one together.
+//! Reads and writes elements of DER, as far as keys and certificates need it.
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// One element: tag, content, and the bytes it takes as a whole.
+/// One element: its tag, its content, and all of its bytes.
 pub(super) struct Element<'a> {
     pub tag: u8,
     pub content: &'a [u8],
     pub whole: &'a [u8],
 }
 
-/// Takes the first element off the input.
+/// Removes the first element from the input. `None` if the input does not begin with a complete element.
 pub(super) fn take<'a>(input: &mut &'a [u8]) -> Option<Element<'a>> {
     let (&tag, rest) = input.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -30,12 +30,12 @@ pub(super) fn take<'a>(input: &mut &'a [u8]) -> Option<Element<'a>> {
     Some(Element { tag, content, whole })
 }
 
-/// Takes the first element off the input if it has this tag, and gives its content.
+/// Removes the first element from the input and returns its content. `None` if it has another tag.
 pub(super) fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<&'a [u8]> {
     take(input).filter(|e| e.tag == tag).map(|e| e.content)
 }
 
-/// Puts an element together.
+/// Makes an element from its tag and the parts of its content.
 pub(super) fn element(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
     let mut out = vec![tag];

@@ -1,4 +1,4 @@
-//! When certificates end, for people.
+//! When certificates expire, for reports to the operator.
 
 use jiff::Timestamp;
 
@@ -17,7 +17,8 @@ pub struct CertInfo {
     pub not_after: Timestamp,
 }
 
-/// Every certificate among these files, also inside kubeconfigs and files that hold a key too; authorities last, else by path.
+/// The first certificate of each of these files, also in kubeconfigs and in files that contain a key too. They are sorted by path, with
+/// authorities last.
 pub fn expiry(observed: &Observed) -> Vec<CertInfo> {
     let mut out: Vec<CertInfo> = observed
         .iter()

@@ -1,8 +1,8 @@
-//! What is wrong with a PKI, as values: reasons to make a file anew, and faults that need the operator.
+//! What is wrong with a PKI: reasons to make a file again, and faults that only the operator can correct.
 
 use crate::host::HostName;
 
-/// Why a file is made anew.
+/// Why a file is made again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     #[error("missing")]
@@ -35,13 +35,13 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// What makes a PKI impossible to use or to make. `file` is relative to the PKI folder.
+/// A fault with which a PKI can neither be used nor made. `file` is relative to the PKI folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PkiFault {
     #[error("hosts have different `{file}`: {}", groups(.hosts))]
     Disagree {
         file: String,
-        /// Hosts by what they have, each group with a fingerprint.
+        /// Groups of hosts that have the same content, each with the fingerprint of this content.
         hosts: Vec<(String, Vec<HostName>)>,
     },
     #[error("`{file}` {whose} cannot be read: {cause}", whose = .whose)]
@@ -70,7 +70,7 @@ pub enum PkiFault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
     Host(HostName),
-    /// In the operator's folder.
+    /// The file is in the operator's folder.
     Given,
 }
 

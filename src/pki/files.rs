@@ -1,4 +1,4 @@
-//! The files of a host: each kept as it is while it is what is wanted, minted anew otherwise.
+//! The PKI files and kubeconfigs of a host. An existing file is kept if it has the wanted content; otherwise it is made again.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ use crate::layout;
 pub struct HostRequest<'a> {
     /// Name of the host and of its node.
     pub name: &'a str,
-    /// Address the cluster uses for it.
+    /// Address of the host inside the cluster.
     pub address: IpAddr,
     pub wants: Wants,
     pub observed: &'a Observed,
@@ -28,13 +28,13 @@ pub struct HostRequest<'a> {
 /// Which files a host gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// All a kubelet needs before it joins with a token: ca.crt.
+    /// The only file that a kubelet needs before it joins with a token: ca.crt.
     pub worker: bool,
-    /// Authorities, API server, controller manager, scheduler, admin.conf, and the kubelet's first certificate.
+    /// The authorities, the files of the API server, the controller manager and the scheduler, admin.conf, and the kubelet's first certificate.
     pub control_plane: bool,
     /// etcd's server, peer and health-check certificates.
     pub etcd_member: bool,
-    /// super-admin.conf, which kubeadm leaves on the first master only. One that is there is not touched otherwise.
+    /// super-admin.conf, which kubeadm leaves on the first control-plane host only. If this is false, an existing file is not changed.
     pub super_admin: bool,
 }
 
@@ -49,7 +49,7 @@ pub fn host_files(
     fleet_files(auth, cluster, std::slice::from_ref(host), opts, now).map(|mut all| all.pop().unwrap_or_default())
 }
 
-/// The same for many hosts at once, so that all keys are made side by side; in the order of the requests.
+/// The files of many hosts, as by [`host_files`], in the order of the requests. All keys are made in parallel.
 pub fn fleet_files(
     auth: &Authorities,
     cluster: Cluster<'_>,
@@ -80,7 +80,7 @@ enum Slot {
     Mint(Job),
 }
 
-/// A certificate to be made and where it goes.
+/// A certificate to be made, and the files that it is written to.
 struct Job {
     spec: Spec,
     ca: Ca,
@@ -89,11 +89,11 @@ struct Job {
 }
 
 enum Form {
-    /// Two files in the PKI folder.
+    /// Certificate and key are two files in the PKI folder.
     Pair { crt: String, key: String },
-    /// Both in one PEM file.
+    /// Certificate and key are in one PEM file.
     Pem { path: &'static str },
-    /// Both in a kubeconfig.
+    /// Certificate and key are in a kubeconfig.
     Conf(Conf),
 }
 
@@ -107,7 +107,7 @@ impl Form {
     }
 }
 
-/// One host at work.
+/// The input from which the files of one host are made.
 struct Desk<'a> {
     auth: &'a Authorities,
     cluster: Cluster<'a>,
@@ -130,14 +130,14 @@ impl Desk<'_> {
         out
     }
 
-    /// The authorities and the service-account key, or the strangers' etcd client.
+    /// The authorities and the service-account key, and the client certificate for an external etcd.
     fn shared_files(&self) -> Vec<FileOut> {
         let wants = self.host.wants;
         let master = wants.control_plane;
         let mut out = Vec::new();
         for (ca, wanted) in [(Ca::Kubernetes, master || wants.worker), (Ca::FrontProxy, master), (Ca::Etcd, master || wants.etcd_member)] {
             if let (true, Some(authority)) = (wanted, self.auth.get(ca)) {
-                // etcd's key rests where its members are: a master that is none only talks to it.
+                // Only hosts with an etcd member get the key of etcd's CA. A control plane without a member is only a client of etcd.
                 let with_key = if ca == Ca::Etcd { wants.etcd_member } else { master };
                 out.extend(self.authority(ca, authority, with_key));
             }
@@ -175,7 +175,7 @@ impl Desk<'_> {
         self.either(pki(file), 0o600, true, &key.pem, holds)
     }
 
-    /// The host's own file if it will do, else this content.
+    /// The host's own file if `fits` accepts it, else this content.
     fn either(&self, path: String, mode: u32, secret: bool, content: &Secret, fits: impl Fn(&Secret) -> bool) -> FileOut {
         match self.host.observed.get(&path) {
             Some(there) if fits(there) => FileOut { path, mode, content: there.clone(), secret, fresh: None },
@@ -230,8 +230,8 @@ impl Desk<'_> {
         if trusted { Ok(()) } else { Err(Reason::OtherTrust) }
     }
 
-    /// The kubelet's first certificate, unless it has a good one, and kubelet.conf. Once it runs the kubelet renews by itself
-    /// when 10 to 30 % of the lifetime are left; only one that did not is replaced.
+    /// The kubelet's first certificate, unless the kubelet has a valid one, and kubelet.conf. A running kubelet renews its certificate by itself
+    /// when 10 to 30 % of the lifetime are left. Only a certificate that was not renewed is replaced.
     fn kubelet(&self) -> Vec<Slot> {
         const KUBELETS_OWN_RENEWAL: Renewal = Renewal { within: i64::MAX, share: 10 };
         let spec = table::kubelet(self.host.name);
@@ -251,8 +251,8 @@ impl Desk<'_> {
         out
     }
 
-    /// Any names will do, because the kubelet chooses its own when it joins with a token. Where kubeadm chose the endpoint, the
-    /// local API server does as well, which some of its masters use.
+    /// An existing kubelet.conf may have any names, because the kubelet chooses its own names when it joins with a token. For versions whose
+    /// kubeadm writes the endpoint, the local API server is accepted as well, because some control planes of kubeadm use it.
     fn kubelet_conf(&self, spec: &Spec) -> FileOut {
         let path = layout::KUBELET_CONF;
         let pem = layout::KUBELET_CLIENT_CURRENT;
@@ -290,7 +290,7 @@ impl Desk<'_> {
         Renewal { within: self.opts.pki.renew_before.as_secs() as i64, share: 3 }
     }
 
-    /// Whether a certificate and key are what is wanted for long enough.
+    /// Checks that a certificate belongs to its key, is signed by the authority, matches the specification, and is not due for renewal.
     fn judge(&self, crt: Option<&Secret>, key: Option<&Secret>, spec: &Spec, ca: Ca, renewal: Renewal) -> Result<(), Reason> {
         let (Some(crt), Some(key)) = (crt, key) else { return Err(Reason::Missing) };
         let certs = Cert::read_all(crt.expose()).map_err(Reason::Unreadable)?;
@@ -311,7 +311,7 @@ impl Desk<'_> {
         let Some((authority, ca_key)) = authority.and_then(|a| Some((a, a.key.as_ref()?))) else {
             return Err(PkiFault::ExternalAuthority { host: self.host.name.into(), path, reason: job.reason });
         };
-        // A leaf that outlives its authority would look good and be refused.
+        // A certificate that is valid longer than its authority would look valid but be refused.
         let until = (self.now.as_second() + self.opts.pki.certificate_validity.as_secs() as i64).min(authority.cert.not_after.as_second());
         let made = self.opts.keys.take().and_then(|key| {
             let cert = cert::mint(&job.spec, &key, (&authority.cert, ca_key), self.now, until)?;
@@ -336,12 +336,12 @@ impl Desk<'_> {
     }
 }
 
-/// When a certificate is due.
+/// When a certificate is due for renewal.
 #[derive(Clone, Copy)]
 struct Renewal {
-    /// Seconds before its end.
+    /// Seconds before the certificate expires.
     within: i64,
-    /// But never before this share of its own lifetime is left (3: a third), so that a new one is never due.
+    /// A certificate is never due while more than this part of its lifetime is left (3 means a third), so that a new one is never due.
     share: i64,
 }
 
@@ -357,7 +357,7 @@ impl Renewal {
     }
 }
 
-/// Whether the first certificate leads to the authority, over those that follow it in the file.
+/// Whether the authority signed the first certificate, either directly or through the certificates that follow in the file.
 pub(super) fn chains(certs: &[Cert], authority: &Cert) -> bool {
     let Some((leaf, rest)) = certs.split_first() else { return false };
     leaf.signed_by(authority) || rest.first().is_some_and(|next| next.is_ca && leaf.signed_by(next) && chains(rest, authority))
@@ -371,7 +371,7 @@ fn pair_files(crt: &str, key: &str, crt_content: Option<&Secret>, key_content: O
     key.into_iter().chain(crt).collect()
 }
 
-/// A file with a key inside.
+/// A file that contains a private key.
 fn whole(path: &str, content: Secret, fresh: Option<Reason>) -> FileOut {
     FileOut { path: path.into(), mode: 0o600, content, secret: true, fresh }
 }

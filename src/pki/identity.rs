@@ -1,4 +1,4 @@
-//! Whether a client certificate that a host got for itself still says who it is.
+//! Checks the client certificates that hosts requested themselves.
 
 use jiff::Timestamp;
 
@@ -6,10 +6,11 @@ use super::cert::Cert;
 use super::fault::Reason;
 use super::files::chains;
 
-/// Why these certificates, a client's and those that lead to its authority, are of no use at this time; `None` if they are. Without a readable
-/// authority in `authorities` nobody can tell who signed them, and that is not judged.
+/// Why the certificates of a client (its own, then those that lead to its authority) are not usable at this time. `None` if they are usable.
+/// Without a readable authority in `authorities`, the signatures are not checked.
 ///
-/// Only the end of their time counts, and of each: a kubelet, too, asks for another one as soon as any of them has expired.
+/// Of the validity period, only the end is checked, but that of every certificate: a kubelet also requests another certificate as soon as one of
+/// them has expired.
 pub fn client_fault(certificates: &[u8], authorities: Option<&[u8]>, now: Timestamp) -> Option<Reason> {
     let certs = match Cert::read_all(certificates) {
         Ok(certs) => certs,
@@ -22,8 +23,8 @@ pub fn client_fault(certificates: &[u8], authorities: Option<&[u8]>, now: Timest
     (!authorities.iter().any(|authority| chains(&certs, authority))).then_some(Reason::OtherAuthority)
 }
 
-/// The node that a kubelet with this client certificate is, from the common name `system:node:NAME`. `None` if the certificate cannot be read or
-/// is none of a node.
+/// The name of the node in the client certificate of a kubelet, whose common name is `system:node:NAME`. `None` if the certificate cannot be
+/// read or is not that of a node.
 pub fn node_of(certificates: &[u8]) -> Option<String> {
     Cert::read_all(certificates).ok()?.first()?.cn.strip_prefix("system:node:").map(String::from)
 }

@@ -1,4 +1,4 @@
-//! Private keys: made, read, and written as kubeadm writes them.
+//! Makes private keys, reads them, and writes them as kubeadm does.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,7 @@ use super::der;
 use crate::host::Secret;
 use crate::inventory::KeyAlgorithm;
 
-/// A private key and the file that holds it.
+/// A private key and the content of its file.
 pub(super) struct Key {
     pub pair: KeyPair,
     pub pem: Secret,
@@ -30,7 +30,7 @@ impl Key {
         Ok(Key { pair, pem })
     }
 
-    /// The key in this PEM file, whatever else the file holds: PKCS#1, SEC1 or PKCS#8.
+    /// Reads the private key in a PEM file (PKCS#1, SEC1 or PKCS#8), whatever else the file contains.
     pub fn read(file: &Secret) -> Result<Key, String> {
         let blocks = pem::parse_many(file.expose()).map_err(|e| e.to_string())?;
         let block = blocks.into_iter().find(|b| b.tag().ends_with("PRIVATE KEY")).ok_or("no private key in it")?;
@@ -39,12 +39,12 @@ impl Key {
         Ok(Key { pair, pem: file.clone() })
     }
 
-    /// Whether this is the public half.
+    /// Whether `public` is the public half of this key.
     pub fn has_public(&self, public: &[u8]) -> bool {
         self.public_bits() == public
     }
 
-    /// The public half as a certificate's key bits.
+    /// The public half in the form of the key bits in a certificate.
     pub fn public_bits(&self) -> &[u8] {
         self.pair.der_bytes()
     }
@@ -60,7 +60,7 @@ impl Key {
     }
 }
 
-/// PEM as Go writes it: lines of 64 and a newline at the end.
+/// PEM as Go writes it: lines of 64 characters and a newline at the end.
 pub(super) fn encode(tag: &str, der: &[u8]) -> String {
     let body = Zeroizing::new(STANDARD.encode(der));
     let mut out = String::with_capacity(body.len() + body.len() / 64 + 64 + 2 * tag.len());
@@ -76,7 +76,8 @@ pub(super) fn encode(tag: &str, der: &[u8]) -> String {
     out
 }
 
-/// `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1, with curve and public key) out of the PKCS#8 that rcgen has.
+/// Converts rcgen's PKCS#8 to `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1, with curve and public key). `None` if the key has an
+/// unexpected form.
 fn traditional(pair: &KeyPair) -> Option<Secret> {
     let pkcs8 = Zeroizing::new(pair.serialize_der());
     let mut outer = der::expect(&mut pkcs8.as_slice(), der::SEQUENCE)?;

@@ -1,4 +1,4 @@
-//! Kubeconfigs as kubeadm writes them, and what one that is there says.
+//! Writes kubeconfigs as kubeadm does, and reads existing ones.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,14 +10,14 @@ use super::fault::Reason;
 use crate::host::Secret;
 use crate::yaml;
 
-/// How a kubeconfig's user proves who it is.
+/// The credential of the user in a kubeconfig.
 pub enum Credential<'a> {
-    /// Certificate and key inside the file.
+    /// The certificate and the key are in the kubeconfig.
     Inline {
         cert_pem: &'a str,
         key_pem: &'a Secret,
     },
-    /// Certificate and key in one file beside it.
+    /// The certificate and the key are in one other file with this path.
     File(&'a str),
     Token(&'a Secret),
 }
@@ -45,14 +45,14 @@ pub fn kubeconfig(cluster: &str, user: &str, server: &str, ca_pem: &str, credent
             format!("    token: {}\n", Zeroizing::new(yaml::scalar(&String::from_utf8_lossy(token.expose()))).as_str())
         }
     });
-    // One allocation of the right size, so that growing leaves no copy behind.
+    // The text is allocated once with its final size, because a growing vector would leave copies of the secret in memory.
     let mut out = Vec::with_capacity(head.len() + tail.len());
     out.extend_from_slice(head.as_bytes());
     out.extend_from_slice(tail.as_bytes());
     out.into()
 }
 
-/// What a kubeconfig's current context leads to.
+/// The current context of a kubeconfig, with the cluster and the user that it refers to.
 pub(super) struct Current {
     pub context: String,
     pub cluster: String,
@@ -62,7 +62,7 @@ pub(super) struct Current {
     pub trust: Vec<Cert>,
     pub cert: Option<Secret>,
     pub key: Option<Secret>,
-    /// `client-certificate` and `client-key`, when both are the same path.
+    /// The path in `client-certificate` and `client-key`. `None` if they do not have the same path.
     pub file: Option<String>,
 }
 

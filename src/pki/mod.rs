@@ -1,6 +1,6 @@
-//! The cluster's certificates and keys: what is there and good is kept, the rest is minted.
+//! The cluster's certificates and keys. Existing ones that are valid are kept, all others are made.
 //!
-//! Nothing here reaches a host: bytes come in as observed, bytes go out as files to place.
+//! This module does not connect to hosts. Its input is the observed content of files, and its output is the content of the files to write.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ mod kubeconfig;
 mod supply;
 mod table;
 
-/// What is on one host: absolute path to bytes. Symbolic links are followed.
+/// The files on one host: their content by absolute path. Symbolic links are followed.
 pub type Observed = BTreeMap<String, Secret>;
 
 /// One file to place on a host.
@@ -39,22 +39,22 @@ pub struct FileOut {
     pub content: Secret,
     /// Whether the content must never be shown.
     pub secret: bool,
-    /// Why it is not the file the host has; `None` when it is.
+    /// Why the file differs from the file on the host. `None` if it is the same.
     pub fresh: Option<Reason>,
 }
 
 /// How certificates are made.
 pub struct Opts<'a> {
     pub pki: &'a PkiOptions,
-    /// Whether authorities may be minted: true only while there is no cluster.
+    /// Whether authorities may be made, which is true only while the cluster does not exist.
     pub allow_new: bool,
-    /// Where new private keys come from.
+    /// The supply of new private keys.
     pub keys: &'a Keys,
-    /// The client of an etcd that someone else runs.
+    /// The client files for an external etcd. `None` if clusterctl manages etcd.
     pub external_etcd: Option<ExternalEtcdFiles>,
 }
 
-/// How the API server reaches an etcd that someone else runs.
+/// The files with which the API server connects to an external etcd, which clusterctl does not manage.
 #[derive(Clone, Debug)]
 pub struct ExternalEtcdFiles {
     pub ca: Secret,
@@ -62,7 +62,7 @@ pub struct ExternalEtcdFiles {
     pub key: Secret,
 }
 
-/// What certificates say about the cluster as a whole.
+/// The facts about the whole cluster that its certificates and kubeconfigs contain.
 #[derive(Clone, Copy)]
 pub struct Cluster<'a> {
     pub inv: &'a Inventory,
@@ -71,7 +71,7 @@ pub struct Cluster<'a> {
     pub endpoint: &'a str,
 }
 
-/// SHA-256 of the first certificate's public key, as `kubeadm join` pins it; `None` when there is no certificate.
+/// SHA-256 of the first certificate's public key, as `kubeadm join` pins it. `None` if there is no certificate.
 pub fn public_key_pin(pem: &[u8]) -> Option<String> {
     cert::Cert::read_all(pem).ok()?.first()?.public_key_pin()
 }

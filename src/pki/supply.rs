@@ -1,4 +1,4 @@
-//! A supply of private keys, made on threads of their own: RSA keys take longer than everything else of a fresh cluster's PKI.
+//! A supply of private keys, which are made on separate threads, because RSA keys take longer than everything else in the PKI of a new cluster.
 
 use std::num::NonZero;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::thread;
 use super::key::Key;
 use crate::inventory::KeyAlgorithm;
 
-/// Private keys of one algorithm. Keys that were asked for ahead are made in the background.
+/// Private keys of one algorithm. Keys that were requested in advance are made in the background.
 pub struct Keys {
     algorithm: KeyAlgorithm,
     shared: Arc<Shared>,
@@ -22,19 +22,19 @@ struct Shared {
 #[derive(Default)]
 struct Stock {
     ready: Vec<Key>,
-    /// Asked for and not begun.
+    /// The number of keys that were requested and that no thread makes yet.
     wanted: usize,
-    /// Being made now, one per thread.
+    /// The number of keys that are being made now, one per thread.
     making: usize,
 }
 
 impl Keys {
-    /// A supply with nothing in it yet.
+    /// An empty supply.
     pub fn new(algorithm: KeyAlgorithm) -> Self {
         Keys { algorithm, shared: Arc::default() }
     }
 
-    /// Sees to it that this many keys are ready or being made, on as many threads as there are processors. Returns at once.
+    /// Makes sure that this many keys are ready, requested or being made, on as many threads as there are processors. Returns at once.
     pub fn ahead(&self, count: usize) {
         let mut stock = self.shared.lock();
         let coming = stock.ready.len() + stock.wanted + stock.making;
@@ -47,8 +47,8 @@ impl Keys {
         }
     }
 
-    /// Starts on everything a new cluster with so many masters needs. Worth calling before hosts are asked anything: at some
-    /// 100 ms of processor time per RSA-2048 key this is the longest part of its PKI.
+    /// Starts to make all keys that a new cluster with this many control-plane hosts needs. The caller saves time if it does so before it
+    /// observes the hosts: an RSA-2048 key takes about 100 ms of processor time, so that the keys are the longest part of the PKI.
     pub fn ahead_for_new_cluster(&self, masters: usize) {
         const SHARED: usize = 4; // three authorities, service accounts
         const PER_MASTER: usize = 11; // seven pairs of files, three kubeconfigs, the kubelet
@@ -56,7 +56,7 @@ impl Keys {
         self.ahead(SHARED + PER_MASTER * masters + ONCE);
     }
 
-    /// A key nobody else has: a ready one, else the next to be ready, else one made here.
+    /// Removes a key from the supply: a ready one, or else the next one to be ready. If none is being made, it makes the key itself.
     pub(super) fn take(&self) -> Result<Key, String> {
         let mut stock = self.shared.lock();
         loop {
@@ -74,13 +74,13 @@ impl Keys {
 }
 
 impl Drop for Keys {
-    /// Threads stop after the key they are at.
+    /// The threads end after the keys that they are making.
     fn drop(&mut self) {
         self.shared.lock().wanted = 0;
     }
 }
 
-/// Moves one key from wanted to being made.
+/// Counts one key as being made instead of wanted. `None` if no key is wanted.
 fn begin(stock: &mut Stock, shared: &Arc<Shared>) -> Option<Arc<Shared>> {
     stock.wanted = stock.wanted.checked_sub(1)?;
     stock.making += 1;
@@ -92,7 +92,8 @@ impl Shared {
         self.stock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes keys until none is wanted. A failure ends the wanting: whoever takes next makes the key itself and sees the error.
+    /// Makes keys until none is wanted. After a failure no more keys are wanted, and the next caller of `take` makes the key itself and gets the
+    /// error.
     fn work(&self, algorithm: KeyAlgorithm) {
         loop {
             let made = Key::generate(algorithm);

@@ -1,4 +1,4 @@
-//! The certificates of a cluster as one table (kubeadm's `certlist.go`), and the kubeconfigs that hold one.
+//! The certificates of a cluster as one table (kubeadm's `certlist.go`), and the kubeconfigs that contain a certificate.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::cert::{San, Spec, Usage};
 use super::{Cluster, Wants};
 use crate::layout;
 
-/// An authority.
+/// A certificate authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ca {
     Kubernetes,
@@ -35,7 +35,7 @@ impl Ca {
     }
 }
 
-/// A row: one pair of files.
+/// A row of the table: a certificate and its key.
 pub(super) struct Row {
     /// Path in the PKI folder, without `.crt` and `.key`.
     pub base: &'static str,
@@ -44,7 +44,7 @@ pub(super) struct Row {
     spec: fn(Cluster<'_>, &str, IpAddr) -> Spec,
 }
 
-/// Which hosts have it.
+/// The hosts that get the files of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum On {
     ControlPlane,
@@ -101,11 +101,11 @@ pub(super) struct Conf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Server {
     Endpoint,
-    /// The one on the same host.
+    /// The API server on the same host.
     Local,
 }
 
-/// The kubeconfigs of a control-plane host, the kubelet's aside.
+/// The kubeconfigs of a control-plane host except that of the kubelet.
 pub(super) fn confs(cluster: Cluster<'_>, wants: Wants) -> Vec<Conf> {
     let identity = &cluster.v.identity;
     let conf = |path, user, group, server| Conf { path, user, group, server };
@@ -120,12 +120,12 @@ pub(super) fn confs(cluster: Cluster<'_>, wants: Wants) -> Vec<Conf> {
     out
 }
 
-/// A client's certificate.
+/// The specification of a client certificate.
 pub(super) fn client(cn: &str, org: Option<&str>) -> Spec {
     Spec { cn: cn.into(), org: org.map(Into::into), usage: Usage::Client, sans: Vec::new() }
 }
 
-/// The kubelet's client certificate.
+/// The specification of the kubelet's client certificate.
 pub(super) fn kubelet(name: &str) -> Spec {
     client(&format!("system:node:{name}"), Some("system:nodes"))
 }
@@ -149,7 +149,7 @@ fn etcd_member(name: &str, address: IpAddr) -> Spec {
     Spec { cn: name.into(), org: None, usage: Usage::Peer, sans: in_kubeadms_order(sans) }
 }
 
-/// Names sorted, then addresses as they came; each once.
+/// Returns the names in sorted order, then the addresses in the given order, without duplicates.
 fn in_kubeadms_order(sans: Vec<San>) -> Vec<San> {
     let (mut names, addresses): (Vec<San>, Vec<San>) = sans.into_iter().partition(|s| matches!(s, San::Dns(_)));
     names.sort();

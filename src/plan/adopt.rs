@@ -1,4 +1,5 @@
-//! The steps of an adoption: marks on the hosts of a cluster that kubeadm made, and nothing else. Nothing that runs reads them.
+//! The steps of an adoption: they write mark files on the hosts of a cluster that kubeadm created, and change nothing else. No running component
+//! reads these files.
 
 use super::blockers::{Blocker, UNREACHABLE_MASTER, mixed, owner};
 use super::cluster::adopted::mark_of;
@@ -8,7 +9,7 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::{File, Step};
 
-/// ca.crt of the cluster, as its control-plane hosts have it.
+/// The cluster's ca.crt: the file of the first control-plane host that has it. `None` if no control-plane host has it.
 pub fn ca_pem<'a>(inv: &Inventory, facts: &'a Facts) -> Option<&'a str> {
     inv.control_planes().find_map(|m| ca_of(facts.host(&m.name)))
 }
@@ -17,7 +18,8 @@ fn ca_of(f: &HostFacts) -> Option<&str> {
     f.text(&format!("{}/ca.crt", layout::PKI_DIR))
 }
 
-/// The desired steps. A host that carries our mark already, such as one that joined after an earlier adoption, is left as it is.
+/// The desired steps. A host that has the ownership mark of clusterctl already, such as a host that joined after an earlier adoption, is not
+/// changed.
 pub fn desired_steps(inv: &Inventory, facts: &Facts) -> DesiredSteps {
     let ca = ca_pem(inv, facts).unwrap_or_default();
     let hosts = inv.hosts.iter().filter(|h| !facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
@@ -25,7 +27,7 @@ pub fn desired_steps(inv: &Inventory, facts: &Facts) -> DesiredSteps {
     vec![Phase { part: Part::Other, name: "adopt hosts", width: Width::All, hosts }]
 }
 
-/// Whose the host is goes last: with that, all of it is there.
+/// The mark files of one host. The ownership file is written last: a host that has this file has all of its marks.
 fn marks(inv: &Inventory, h: &HostEntry, ca: &str) -> Step {
     let mut files = Vec::new();
     if h.is_node() {
@@ -38,7 +40,7 @@ fn marks(inv: &Inventory, h: &HostEntry, ca: &str) -> Step {
     files.into()
 }
 
-/// Every reason not to adopt.
+/// Every reason why the cluster must not be adopted.
 pub fn blockers(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
     let mut out: Vec<Blocker> = inv.hosts.iter().flat_map(|h| host_blockers(inv, h, facts)).collect();
     out.extend(mixed(inv, facts));

@@ -1,4 +1,4 @@
-//! The certificates of a plan, over all hosts that hold some.
+//! The certificates of a plan, for all hosts that hold any of them.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,15 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::pki;
 use crate::versions::Minor;
 
-/// The PKI of a cluster, by control-plane host.
+/// The PKI of a cluster. `files` has an entry for each control-plane host and etcd host that answered.
 pub(super) struct Certificates {
     pub ca_pem: String,
     pub external_ca: bool,
     pub files: BTreeMap<HostName, Vec<pki::FileOut>>,
 }
 
-/// What the hosts have and is good, else minted in memory. A cluster that stands never gets a second CA.
+/// Returns the certificates that the hosts have and that are still good, and creates the others in memory. An existing cluster never gets a
+/// second CA.
 pub(super) fn certificates(
     inv: &Inventory,
     v: &'static Minor,

@@ -1,13 +1,14 @@
-//! Copies of manifests in the kubelet's folder of static pods: files that are not ours and that the kubelet may run in place of ours.
+//! Copies of manifests in the kubelet's folder of static pods: files that clusterctl did not write, and that the kubelet may run in place of
+//! clusterctl's manifests.
 
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::layout;
 
-/// What the operator should know about each copy of a manifest, with its host.
+/// A warning for each copy of a manifest, with the host that has the copy.
 ///
-/// The kubelet reads every file in the folder whose name does not begin with a dot, whatever its extension. Static pods of the operator under other
-/// names are common (a virtual IP address, for example), so only files that are named after a component of the control plane are told.
+/// The kubelet reads every file in the folder whose name does not begin with a dot, whatever its extension. Static pods of the operator under
+/// other names are common (a virtual IP address, for example), so only files that are named after a component of the control plane are reported.
 pub fn warnings(facts: &Facts) -> Vec<(HostName, String)> {
     let mut out = Vec::new();
     for (host, f) in &facts.hosts {

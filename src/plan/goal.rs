@@ -1,4 +1,4 @@
-//! What the operator wants of a run.
+//! The goals of runs, with the options that the operator chose.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use crate::host::HostName;
 use crate::inventory::KubeVersion;
 use crate::step::drain::DrainOptions;
 
-/// What a run is to reach.
+/// The state that a run is to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Goal {
     /// `init`: a cluster that does not exist yet, or one whose `init` has not finished.
     Found,
-    /// `apply` and `plan`: an existing cluster becomes as the inventory says.
+    /// `apply` and `plan`: an existing cluster is made to match the inventory.
     Keep,
     /// `join`: these hosts join an existing cluster; without names, all hosts of the inventory.
     Join(Vec<HostName>),
@@ -39,7 +39,7 @@ impl Goal {
         }
     }
 
-    /// The hosts that are removed, and how; `None`: no host is removed.
+    /// The hosts that are removed, and how. `None` if the goal removes no host.
     pub fn leaving(&self) -> Option<&Leaving> {
         match self {
             Goal::Remove(leaving) | Goal::Replace(leaving, _) => Some(leaving),
@@ -47,7 +47,7 @@ impl Goal {
         }
     }
 
-    /// What was asked of an upgrade; `None`: the version stays.
+    /// The upgrade that the operator asked for. `None` if the goal is not an upgrade; the version of the cluster is then not changed.
     pub fn upgrade(&self) -> Option<&Upgrade> {
         match self {
             Goal::Upgrade(upgrade) => Some(upgrade),
@@ -55,7 +55,7 @@ impl Goal {
         }
     }
 
-    /// What refusals are judged by.
+    /// The purpose of the run, on which the refusals depend.
     pub fn purpose(&self) -> Purpose {
         match self {
             Goal::Found => Purpose::Found,
@@ -83,36 +83,37 @@ impl Leaving {
     }
 }
 
-/// Where an upgrade stops for the operator to look.
+/// The point at which an upgrade stops, so that the operator can check the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// Once images and programs are on the hosts, before anything that runs is touched.
+    /// After images and programs were brought to the hosts, and before any running component is changed.
     Artifacts,
-    /// Before the first kubelet comes to its new version.
+    /// Before the first kubelet is changed to its new version.
     ControlPlane,
-    /// After this node.
+    /// After the node of this host was changed.
     Host(HostName),
 }
 
-/// What was asked for.
+/// The upgrade that the operator asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upgrade {
     pub to: KubeVersion,
-    /// Patch versions of the minors between, by minor.
+    /// The patch version for each minor version between the running version and `to`, by minor version.
     pub through: BTreeMap<u64, KubeVersion>,
-    /// `None`: pods are not asked to move.
+    /// How nodes are drained before they are changed; `None`: nodes are not drained.
     pub drain: Option<DrainOptions>,
     pub at_once: Parallelism,
     pub pause_after: Option<Pause>,
     pub hooks: Vec<Hook>,
-    /// Where the snapshot of etcd goes; `None`: none is taken.
+    /// The file on the operator's machine for a snapshot of etcd; `None`: no snapshot is taken.
     pub snapshot: Option<PathBuf>,
-    /// Refusals that the operator set aside.
+    /// The names of the refusals that `--allow` disables.
     pub allow: Vec<String>,
 }
 
 impl Upgrade {
-    /// The part of a stage's plan that comes before the pause, and whether the pause is reached with it.
+    /// Returns the part of a stage's plan that runs before the pause, and whether the upgrade pauses after this part. `kubelets`: the stage
+    /// changes kubelets to another version.
     pub fn before_pause(&self, kubelets: bool, mut plan: Plan) -> (Plan, bool) {
         match &self.pause_after {
             Some(Pause::Artifacts) => {
@@ -121,7 +122,8 @@ impl Upgrade {
             }
             Some(Pause::ControlPlane) if kubelets => (Plan::default(), true),
             Some(Pause::Host(host)) if kubelets => {
-                // Its turn is where nodes change; what is seen through it at the end is not about it.
+                // The host has its turn in a phase that changes nodes. A later phase that also runs on this host, such as `settle`, is about the
+                // whole cluster.
                 let turn = |p: &Phase<Planned>| p.part == Part::Nodes && p.hosts.iter().any(|t| t.host == *host);
                 let Some(at) = plan.phases.iter().position(turn) else { return (Plan::default(), true) };
                 plan.phases.truncate(at + 1);

@@ -30,7 +30,7 @@ pub use goal::Goal;
 pub use planning::{Planning, RunInputs};
 pub use whole_run::{WholeRun, repair_run, whole_run};
 
-/// On how many hosts of a phase steps may run at once.
+/// The number of hosts of a phase on which steps may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
     /// All at once: nothing depends on these hosts yet.
@@ -49,7 +49,7 @@ pub enum Parallelism {
 }
 
 impl Parallelism {
-    /// The number of workers out of `all`; at least one, because with none nothing would ever change.
+    /// The number of workers out of `all`; at least one, because with zero workers nothing would ever change.
     pub fn of(self, all: usize) -> usize {
         match self {
             Parallelism::Count(n) => n,
@@ -72,16 +72,17 @@ impl std::str::FromStr for Parallelism {
     }
 }
 
-/// The steps of one host in one phase, in order. They end at the first failure.
+/// The steps of one host in one phase, in order. After the first failure, no further step of the host runs.
 #[derive(Clone, Debug)]
 pub struct HostSteps<S> {
     pub host: HostName,
-    /// Steps that guard the others, such as the check of the quorum. They run first, and are part of the plan only if one of the others is.
+    /// Steps that guard the others, such as the check of the quorum. Guards run first, and are part of the plan only if one of `steps` is part
+    /// of it.
     pub guards: Vec<S>,
     pub steps: Vec<S>,
 }
 
-/// What a phase is for, where code depends on it. The name of a phase is only shown.
+/// The purpose of a phase, if code depends on it. The name of a phase is only shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// Images, packages and binaries are brought to the hosts; nothing that runs is changed.
@@ -96,7 +97,8 @@ pub enum Part {
     Other,
 }
 
-/// Hosts that may be worked on side by side. The next phase begins after the steps of all of them have ended.
+/// The steps of several hosts, of which as many as `width` allows run at once. The next phase begins after the steps of all hosts of this phase
+/// have ended.
 #[derive(Clone, Debug)]
 pub struct Phase<S> {
     pub part: Part,
@@ -117,7 +119,7 @@ pub struct Planned {
     pub diff: String,
 }
 
-/// The steps that remain. The value that is shown is the value that runs.
+/// The desired steps that do not hold yet. The plan that is shown to the operator is the same value as the plan that runs.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub phases: Vec<Phase<Planned>>,

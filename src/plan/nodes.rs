@@ -11,7 +11,7 @@ use crate::step::command::{Place, When};
 use crate::step::drain::{DrainExtras, DrainOptions};
 use crate::step::{Command, Cordon, Drain, Reboot, Step, Uncordon, Wait};
 
-/// Which hosts, and how many workers at once.
+/// The inputs of these verbs: the hosts, and the number of workers that are worked on at once.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
@@ -71,7 +71,7 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
         steps.extend(i.uncordon(h, false));
         steps
     };
-    // Only work on the host itself can stop an etcd member.
+    // Only `maintenance` needs a guard, because only work on the host itself can stop an etcd member.
     let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] } };
     i.guarded_phases("maintenance", Width::One, i.workers_at_once(), &guard, &steps)
 }

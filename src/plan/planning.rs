@@ -1,4 +1,4 @@
-//! What plans of whole runs are made from, besides the goal and the facts.
+//! The inputs from which the plan of a whole run is made, besides the goal and the facts.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,25 @@ use crate::host::{HostName, Secret};
 use crate::inventory::Inventory;
 use crate::pki;
 
-/// What a run takes along besides the inventory and the facts; the same for every planning in it.
+/// The inputs of a run besides the inventory and the facts. Every plan that the run makes uses the same inputs.
 pub struct RunInputs {
     pub token: JoinToken,
     /// PKI files that the operator gave, by path below the PKI folder.
     pub given: BTreeMap<String, Secret>,
     /// CNI and add-on manifests that the operator gave, in order.
     pub manifests: Vec<Value>,
-    /// The client of an etcd that someone else runs.
+    /// The client certificate files for an external etcd; `None` if clusterctl manages etcd.
     pub external_etcd: Option<pki::ExternalEtcdFiles>,
     pub keys: pki::Keys,
 }
 
-/// What a planning needs besides the goal and the facts.
+/// The inputs of one plan besides the goal and the facts.
 pub struct Planning<'a> {
     pub inv: &'a Inventory,
     /// The hosts that the run may change: those of `--limit`, or all.
     pub selected: &'a [HostName],
     pub inputs: &'a RunInputs,
-    /// The time by which certificates are judged and made.
+    /// The time at which the validity of certificates is checked and new certificates are created.
     pub now: Timestamp,
 }
 

@@ -13,7 +13,7 @@ use crate::layout;
 use crate::step::drain::{DrainExtras, DrainOptions};
 use crate::step::{Drain, Member, MemberState, NodeGone, StaticPodsGone, Step};
 
-/// Which hosts are removed, and how.
+/// The inputs of a removal: the hosts that are removed, and how.
 pub struct Inputs<'a> {
     /// The inventory, including the hosts that are removed.
     pub inv: &'a Inventory,
@@ -73,7 +73,8 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
         asked.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps }).into_iter().collect::<Vec<_>>()
     };
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
-    // A Node object is deleted last: while it is there, the volumes of its pods are not attached to another node beside containers that still run.
+    // A Node object is deleted last: while the object exists, Kubernetes attaches the volumes of the node's pods to no other node. Containers of
+    // these pods could still use the volumes.
     [
         ("check etcd", Width::One, of_members(MemberState::Dispensable)),
         ("drain", Width::One, through(drains)),
@@ -86,12 +87,12 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     .into()
 }
 
-/// The removal, together with the steps that the remaining hosts need without the removed ones.
+/// The steps of the removal, combined with `rest`: the desired steps of the remaining hosts without the removed ones.
 pub fn spliced(i: &Inputs<'_>, mut rest: DesiredSteps) -> DesiredSteps {
     let mut leaving = desired_steps(i).into_iter();
     let check = leaving.next();
-    // First, requests are sent elsewhere: the load balancers are changed for an API server, the API servers for an etcd on a host of its
-    // own.
+    // Requests are sent to other hosts before a host is stopped: the load balancers are changed first if an API server is removed, and the API
+    // servers are changed first if an etcd member on a host of its own is removed.
     let etcd = i.inv.hosts.iter().any(|h| h.has(Role::Etcd) && !h.has(Role::ControlPlane) && i.leaving.contains(&h.name));
     let last = if etcd { Part::ControlPlane } else { Part::LoadBalancers };
     let at = rest.iter().position(|p| p.part == last).map_or(0, |at| at + 1);
@@ -138,7 +139,8 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
     out
 }
 
-/// Why etcd would lose its quorum: of the members that stay, enough must be healthy at every moment.
+/// The refusal if etcd would lose its quorum: enough members must be healthy both before the first removal and after the last one. `None` if the
+/// quorum is kept, if no voting member is removed, or if no member answered.
 fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
     let list = i.facts.members()?;
     let goes = |name: &str| i.leaving.iter().any(|l| l == name);

@@ -1,4 +1,4 @@
-//! Repair of control planes whose API servers do not serve: what their hosts alone can tell and restore, without an API to ask.
+//! Repair of control planes whose API servers do not serve. No API can be asked, so the repair uses only the facts of the hosts themselves.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,15 @@ use crate::inventory::{HostEntry, Inventory, KubeVersion};
 use crate::layout;
 use crate::step::{ApiWithEtcd, Step};
 
-/// The control-plane hosts of a standing cluster that answer, but whose API server does not serve and is not being watched by an earlier swap.
+/// The control-plane hosts of an existing cluster that answer, but whose API server does not serve. A host that still watches a new process
+/// after an earlier swap is not among these hosts.
 pub fn away<'a>(inv: &'a Inventory, facts: &Facts) -> Vec<&'a HostEntry> {
     let is_away = |f: &HostFacts| f.files.contains_key(layout::ESTABLISHED) && f.api_version.is_none() && f.unsettled.is_empty();
     inv.control_planes().filter(|h| facts.hosts.get(&h.name).is_some_and(is_away)).collect()
 }
 
-/// The newest version in the manifests of a host's control plane. The API server changes first, so an absent manifest of it was at this
-/// version or a newer one. `None` if no manifest is left.
+/// The newest version in the manifests of a host's control plane. The API server is changed before the other components, so if its manifest is
+/// absent, that manifest had this version or a newer one. `None` if no manifest is left.
 pub fn control_plane_version(f: &HostFacts) -> Option<KubeVersion> {
     let tag = |component: &&str| {
         let manifest = f.text(&manifest(component))?;
@@ -27,12 +28,13 @@ pub fn control_plane_version(f: &HostFacts) -> Option<KubeVersion> {
     layout::CONTROL_PLANE_PODS.iter().filter_map(tag).max()
 }
 
-/// The version of the kubelet that clusterctl placed on the host. `None` if the program was changed since, or has no version in its source.
+/// The version of the kubelet that clusterctl installed on the host. `None` if the program was changed since then, or if the path of its
+/// download contains no version.
 pub fn kubelet_version(f: &HostFacts) -> Option<KubeVersion> {
     f.binaries.get(layout::KUBELET)?.split('/').find_map(|part| part.parse().ok())
 }
 
-/// These hosts by the version of their control plane. A host without any manifest counts as `otherwise`.
+/// Groups these hosts by the version of their control plane. A host without any manifest counts as a host of the version `otherwise`.
 pub fn by_version(hosts: &[&HostEntry], facts: &Facts, otherwise: &KubeVersion) -> BTreeMap<KubeVersion, Vec<HostName>> {
     let mut out: BTreeMap<KubeVersion, Vec<HostName>> = BTreeMap::new();
     for h in hosts {
@@ -42,7 +44,7 @@ pub fn by_version(hosts: &[&HostEntry], facts: &Facts, otherwise: &KubeVersion) 
     out
 }
 
-/// Refuses a repair by `apply` or `plan` where a host has another version than the inventory: only `upgrade` changes versions.
+/// Refuses a repair by `apply` or `plan` if a host has another version than the inventory: only `upgrade` changes versions.
 pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     let wanted = &inv.cluster.version;
     let hosts = inv.nodes().filter_map(|h| Some((&h.name, facts.hosts.get(&h.name)?)));
@@ -59,8 +61,8 @@ pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     })
 }
 
-/// Removes from the desired steps every change of an etcd member whose manifest is in place on its host: a repair leaves such a member as it is. If no
-/// API server answers and no etcd member has to be started, the control planes are restored side by side.
+/// Removes from the desired steps each change of an etcd member whose manifest is in place on its host: a repair leaves such a member as it is.
+/// If no API server answers and no etcd member has to be started, the control planes are restored side by side.
 pub fn of(mut desired: DesiredSteps, facts: &Facts) -> DesiredSteps {
     for phase in &mut desired {
         for host_steps in &mut phase.hosts {
@@ -86,7 +88,7 @@ fn without_etcd(step: Step) -> Option<Step> {
     }
 }
 
-/// Whether the plan restores something. Waits change nothing, and a static pod whose manifest is in place is the kubelet's to start.
+/// Whether the plan restores something. Waits and checks change nothing, and the kubelet itself starts a static pod whose manifest is in place.
 pub fn mends(plan: &Plan, facts: &Facts) -> bool {
     plan.steps().any(|(_, host, planned)| match &planned.step {
         Step::Wait(_) | Step::CheckFlags(_) => false,

@@ -18,17 +18,17 @@ use crate::step::drain::DrainOptions;
 /// How running kubelets are treated in a stage.
 #[derive(Clone, Debug)]
 enum Kubelets {
-    /// They get the version and configuration of the inventory.
+    /// Kubelets get the version and configuration of the inventory.
     AsSaid,
-    /// They keep their version while the control plane is upgraded.
+    /// Kubelets keep their version while the control plane is upgraded.
     Held { next: Option<KubeVersion>, later: Vec<KubeVersion>, snapshot: Option<PathBuf> },
-    /// They keep the version that is installed on their hosts, because no API server reports the running version.
+    /// Kubelets keep the version that is installed on their hosts, because no API server reports the running version.
     Left,
-    /// They are changed to the inventory's version, node by node.
+    /// Kubelets are changed to the inventory's version, node by node.
     Changed { drain: Option<DrainOptions>, at_once: Parallelism, hooks: Vec<Hook> },
 }
 
-/// One stage: the cluster as it must be afterwards, and the hosts that are removed.
+/// One stage: the inventory of the cluster after the stage, and the hosts that are removed.
 pub(super) struct Stage {
     pub inv: Inventory,
     kubelets: Kubelets,
@@ -98,11 +98,12 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::AsSaid, leaving: None };
     Ok(match goal {
         Goal::Remove(l) => vec![going(l, &all)],
-        // A dead host is removed first, because etcd adds no member while one is unhealthy. A live host is removed after the new one has
-        // joined.
+        // A dead host is removed first, because etcd adds no member while another member is unhealthy. A live host is removed after the new one
+        // has joined.
         Goal::Replace(l, _) if l.dead && left(l, inv, facts) => vec![only(all.without(&l.hosts))],
         Goal::Replace(l, new) if l.dead => vec![going(l, &all.without(std::slice::from_ref(new))), only(all.without(&l.hosts))],
-        // Once the old host has begun to leave, a run that was interrupted must not bring it back first.
+        // If the removal of the old host has begun, the run only continues the removal: a stage with both hosts would first bring the old host
+        // back.
         Goal::Replace(l, new) if in_service(new, inv, facts) && leaves(l, inv, facts) => vec![going(l, &all)],
         Goal::Replace(l, _) => vec![only(all.clone()), going(l, &all)],
         Goal::Upgrade(u) if established(facts) => of_upgrade(u, &all, &upgrade::way(&Running::of(&all, facts), &u.to, &u.through)?),
@@ -110,15 +111,15 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     })
 }
 
-/// Whether a host has joined to the end: its member of etcd votes, and the API has its node.
+/// Whether a host has joined completely: its etcd member is a voter, and the API lists its node.
 fn in_service(name: &HostName, inv: &Inventory, facts: &Facts) -> bool {
     let Some(h) = inv.host(name) else { return false };
     let votes = || facts.members().is_some_and(|list| list.iter().any(|m| !m.learner && m.peer_urls.contains(&peer_url(h))));
     (!inv.runs_etcd(h) || votes()) && (!h.is_node() || has_node(h, facts) == Some(true))
 }
 
-/// Whether the removal of hosts has begun: a load balancer has no such control plane any more, clusterctl has cordoned the node, or the API
-/// or etcd does not list the host.
+/// Whether the removal of hosts has begun: a load balancer's configuration does not contain one of these control planes any more, clusterctl has
+/// cordoned a node, or the API or etcd does not list a host.
 fn leaves(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
     let configs = [layout::HAPROXY_CONFIG, layout::NGINX_CONFIG];
     let balancers = || inv.hosts.iter().filter(|h| h.has(Role::LoadBalancer)).filter_map(|h| facts.hosts.get(&h.name));
@@ -179,8 +180,8 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
     way.iter().enumerate().map(stage).collect()
 }
 
-/// Whether a host has joined the cluster, or has begun to. For a host that does not answer, the member list of etcd and the nodes of the
-/// API decide. If neither is known, the host counts as joined: an outage must not lead to a plan without it.
+/// Whether a host has joined the cluster or has begun to join. For a host that does not answer, the member list of etcd and the nodes of the API
+/// decide. If neither is known, the host counts as joined: an outage must not lead to a plan without it.
 fn joined(h: &HostEntry, inv: &Inventory, facts: &Facts) -> bool {
     if let Some(f) = facts.hosts.get(&h.name) {
         return f.files.contains_key(layout::OWNERSHIP);
@@ -205,7 +206,7 @@ mod tests {
         serde_yaml::from_str(text).expect("the inventory is valid")
     }
 
-    /// A standing cluster of which m1 alone answers.
+    /// An existing cluster of which only m1 answers.
     fn standing(members: Option<&[&str]>, nodes: Option<&[&str]>) -> Facts {
         let mark = |path: &str| (path.to_string(), FileFact { kind: FileKind::Directory, mode: 0, uid: 0, gid: 0 });
         let member = |address: &&str| MemberFact {

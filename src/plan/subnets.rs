@@ -1,4 +1,4 @@
-//! Which pod subnet each node has: what it has already, else the next free one in the inventory's order.
+//! The pod subnet of each node: the subnet that the node has already, or else the next free subnet, in the inventory's order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use crate::facts::Facts;
 use crate::inventory::Inventory;
 use crate::layout;
 
-/// The pod subnet of every node of the inventory. Nodes that others added keep theirs too, so nothing is given twice.
+/// The pod subnet of every node of the inventory. The subnets of nodes that others added count as used, too, so no subnet is assigned twice.
 pub fn assign(inv: &Inventory, facts: &Facts) -> BTreeMap<String, IpNet> {
     let mut taken: BTreeMap<String, IpNet> = BTreeMap::new();
     for (name, node) in facts.cluster.iter().flat_map(|c| &c.nodes) {
         taken.extend(node["spec"]["podCIDR"].as_str().and_then(|c| c.parse().ok()).map(|c| (name.clone(), c)));
     }
-    // While the API is away, the host's own network configuration says what it was given.
+    // While no API server answers, the subnet of a node is read from the CNI configuration on its host.
     for host in inv.nodes() {
         if !taken.contains_key(&host.name)
             && let Some(subnet) = configured(facts.host(&host.name).text(layout::CNI_BRIDGE_CONF))
@@ -40,7 +40,7 @@ fn subnets(inv: &Inventory) -> Box<dyn Iterator<Item = IpNet>> {
     }
 }
 
-/// The subnet in a bridge configuration of ours.
+/// The subnet in a CNI bridge configuration that clusterctl wrote. `None` if the configuration is absent or not readable.
 fn configured(conflist: Option<&str>) -> Option<IpNet> {
     let value: serde_json::Value = serde_json::from_str(conflist?).ok()?;
     let plugins = value["plugins"].as_array()?;

@@ -1,4 +1,4 @@
-//! The plan of a whole run: all its stages, each over what the stage before leaves behind, or the reasons why the run is refused.
+//! The plan of a whole run: all its stages, each planned from the facts that the previous stage leaves, or the reasons why the run is refused.
 
 use super::blockers::{self, Blocker, Purpose};
 use super::certificates::certificates;
@@ -11,10 +11,10 @@ use super::{DesiredSteps, Plan, remove, repair};
 use crate::facts::Facts;
 use crate::versions;
 
-/// What a run would do.
+/// The plan of a run, or the reasons why the run is refused.
 #[derive(Default)]
 pub struct WholeRun {
-    /// Every reason why the run must not begin. If there is one, the plan is incomplete.
+    /// Every reason why the run must not begin. If there is a reason, the plan is incomplete.
     pub refusals: Vec<Blocker>,
     pub plan: Plan,
     /// The facts after the plan has run on every host.
@@ -60,12 +60,12 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
     Ok(run)
 }
 
-/// Plans what restores control planes whose API servers do not serve. `None` if the goal needs no repair, or if nothing on the hosts would
+/// Plans the repair of control planes whose API servers do not serve. `None` if the goal needs no repair, or if no change on the hosts would
 /// help. An error is a defect of clusterctl.
 ///
-/// Without a change of the version, control planes are repaired only where no API server answers: beside one that does, everything is restored
-/// in the usual order. An upgrade changes one control plane after another, so each must serve first; it restores each at the version that its
-/// host tells.
+/// If the version does not change, control planes are repaired only if no API server answers; if one API server answers, an ordinary plan
+/// restores everything in the usual order. An upgrade changes one control plane after another, so every API server must serve first. The repair
+/// before an upgrade restores each control plane at the version that its host reports.
 pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<Option<WholeRun>, PlanDefect> {
     let (inv, upgrades) = (planning.inv, goal.upgrade().is_some());
     let away = repair::away(inv, facts);

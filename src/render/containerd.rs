@@ -34,7 +34,7 @@ pub fn containerd_config(ctx: &Ctx<'_>, pause_image: &str, version: ConfigVersio
 
 /// `/etc/containerd/certs.d/<registry>/hosts.toml`: the mirrors in order, then the registry itself.
 pub fn hosts_toml(registry: &str, mirrors: &[String]) -> String {
-    // Docker Hub goes by one name in references and by another on the network.
+    // The name of Docker Hub in image references differs from its name on the network.
     let server = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
     templates::fill("containerd/hosts.toml", json!({ "server": format!("https://{server}"), "mirrors": mirrors }))
 }

@@ -1,4 +1,4 @@
-//! etcd as a service, on hosts of its own.
+//! etcd as a systemd service, on hosts of its own.
 
 use std::net::IpAddr;
 
@@ -8,13 +8,13 @@ use super::manifests::etcd_flags;
 use super::{Ctx, Node, templates};
 use crate::layout;
 
-/// etcd.service.
+/// The unit etcd.service.
 pub fn unit() -> String {
     templates::fill("systemd/etcd.service", json!({ "bin_dir": layout::BIN_DIR, "environment": layout::ETCD_ENV }))
 }
 
-/// What it is started with: the same flags as the static pod's, by the names etcd reads from its environment. `initial_cluster` and
-/// `existing` are those of [`super::manifests::etcd`].
+/// The environment file of the service: the same flags as those of the static pod, by the names that etcd reads from its environment.
+/// `initial_cluster` and `existing` are the same as for [`super::manifests::etcd`].
 pub fn environment(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)], existing: bool) -> String {
     let mut flags = etcd_flags(ctx, node, initial_cluster, existing);
     flags.extend(ctx.inv.etcd.extra_args.clone());
@@ -25,7 +25,7 @@ pub fn environment(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, I
     flags.iter().map(line).collect()
 }
 
-/// A value between double quotes in a file of systemd's `EnvironmentFile`.
+/// Escapes a value that is between double quotes in a file for systemd's `EnvironmentFile`.
 fn escaped(value: &str) -> String {
     let special = |c: char| matches!(c, '"' | '\\' | '`' | '$');
     value.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()

@@ -2,7 +2,7 @@
 
 use super::Ctx;
 
-/// What an image is for.
+/// The component that an image is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
     ApiServer,
@@ -18,7 +18,7 @@ pub enum Component {
 pub fn image(ctx: &Ctx<'_>, component: Component) -> String {
     let repository = ctx.image_repository;
     let images = &ctx.v.images;
-    // A tag has no `+`; images of such builds carry `_`.
+    // A tag cannot contain `+`. Images of versions with `+` have `_` in its place.
     let version = ctx.inv.cluster.version.to_string().replace('+', "_");
     match component {
         Component::ApiServer => format!("{repository}/kube-apiserver:{version}"),
@@ -27,7 +27,8 @@ pub fn image(ctx: &Ctx<'_>, component: Component) -> String {
         Component::Proxy => format!("{repository}/kube-proxy:{version}"),
         Component::Etcd => format!("{repository}/etcd:{}", ctx.inv.etcd.image_tag.as_deref().unwrap_or(images.etcd)),
         Component::CoreDns => {
-            // Upstream's registry has it one folder deeper; mirrors have it beside the others, as kubeadm expects.
+            // In the Kubernetes project's registry the CoreDNS image is one folder deeper; in mirrors it is beside the other images, as kubeadm
+            // expects.
             let path = if repository == images.repository { images.core_dns_path } else { "coredns" };
             format!("{repository}/{path}:{}", ctx.inv.addons.core_dns.image_tag.as_deref().unwrap_or(images.core_dns))
         }

@@ -5,12 +5,12 @@ use serde_json::json;
 use super::{Ctx, templates};
 use crate::inventory::Inventory;
 
-/// The modules file.
+/// The file that loads the kernel modules at boot.
 pub fn modules() -> &'static str {
     include_str!("../../templates/kernel/modules.conf")
 }
 
-/// What that file sets beside what makes it last, as far as pods cannot do without: dotted names and values.
+/// The settings of the running kernel without which pods cannot work, as dotted names and values. The sysctl file sets them again at each boot.
 pub fn sysctls(inv: &Inventory) -> [(&'static str, &'static str); 2] {
     match inv.network.pod_cidr.network().is_ipv6() {
         true => [("net.ipv6.conf.all.forwarding", "1"), ("net.bridge.bridge-nf-call-ip6tables", "1")],
@@ -18,7 +18,7 @@ pub fn sysctls(inv: &Inventory) -> [(&'static str, &'static str); 2] {
     }
 }
 
-/// The sysctl file.
+/// The sysctl file, which sets the kernel settings at boot.
 pub fn sysctl(ctx: &Ctx<'_>) -> String {
     templates::fill("kernel/sysctl.conf", json!({ "ipv6": ctx.inv.network.pod_cidr.addr().is_ipv6() }))
 }

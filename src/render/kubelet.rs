@@ -8,7 +8,7 @@ use crate::inventory::{CgroupDriver, Role};
 use crate::layout;
 use crate::yaml;
 
-/// `/var/lib/kubelet/config.yaml`: the inventory's fields, then the host's, merged over ours.
+/// `/var/lib/kubelet/config.yaml`. The inventory's fields override those of clusterctl, and the host's fields override both.
 pub fn kubelet_config(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     let mut config = cluster_config(ctx);
     if ctx.v.node.instance_config {
@@ -16,14 +16,14 @@ pub fn kubelet_config(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     }
     if node.systemd_resolved {
         config["resolvConf"] = layout::RESOLVED_CONF.into();
-        // What the operator says about the whole cluster wins over what was found on one host.
+        // The operator's setting for the whole cluster takes precedence over the setting that was found on one host.
         merge(&mut config, &ctx.inv.kubelet.config);
     }
     merge(&mut config, &node.entry.kubelet.config);
     yaml::document(&config)
 }
 
-/// The configuration all kubelets share, as it stands in the cluster's ConfigMap.
+/// The configuration that all kubelets share. The cluster's ConfigMap contains the same.
 pub(super) fn cluster_config(ctx: &Ctx<'_>) -> Value {
     let network = &ctx.inv.network;
     let mut config = json!({
@@ -78,7 +78,8 @@ fn own_flags(ctx: &Ctx<'_>, node: &Node<'_>) -> Flags {
     if let Some(address) = entry.private_address {
         own.extend(flags([("node-ip", address.to_string())]));
     }
-    // Masters get theirs once they run, as with kubeadm; a worker must not take a pod before it has them.
+    // As with kubeadm, control planes get their taints after they have started. A worker registers with its taints, because it must not get a
+    // pod before it has them.
     if let (false, Some(taints)) = (entry.roles.contains(&Role::ControlPlane), &entry.taints)
         && !taints.is_empty()
     {
@@ -88,7 +89,7 @@ fn own_flags(ctx: &Ctx<'_>, node: &Node<'_>) -> Flags {
     own
 }
 
-/// `/var/lib/kubelet/instance-config.yaml`, on versions that have it.
+/// `/var/lib/kubelet/instance-config.yaml`. `None` for versions that do not have this file.
 pub fn instance_config(ctx: &Ctx<'_>) -> Option<String> {
     ctx.v.node.instance_config.then(|| format!("containerRuntimeEndpoint: \"unix://{}\"\n", layout::CONTAINERD_SOCKET))
 }
@@ -110,7 +111,7 @@ pub fn kubelet_drop_in() -> String {
     templates::fill("systemd/10-kubeadm.conf", context)
 }
 
-/// Merges fields over a value: maps field by field, everything else as a whole; null takes a field away.
+/// Merges the fields of `over` into a value: objects are merged field by field, any other value replaces the field, and `null` removes it.
 pub(super) fn merge(into: &mut Value, over: &Map<String, Value>) {
     if !into.is_object() {
         *into = json!({});

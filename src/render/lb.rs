@@ -1,4 +1,4 @@
-//! Load balancers before the API servers: haproxy, nginx, and keepalived, which moves the virtual address between them.
+//! Load balancers of the API servers: haproxy, nginx, and keepalived, which moves the virtual address between load balancers.
 
 use std::net::IpAddr;
 
@@ -8,16 +8,16 @@ use super::templates;
 use crate::inventory::Inventory;
 use crate::layout;
 
-/// Where a balancer listens.
+/// The addresses on which a load balancer listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// On every address, a virtual one that comes and goes among them.
+    /// On every address of the host, including a virtual one that the host has only at times.
     Everywhere,
-    /// For its own host alone.
+    /// On the loopback address, for its own host only.
     Loopback,
 }
 
-/// haproxy.cfg: TCP passthrough to the API servers whose `/readyz` says ok.
+/// haproxy.cfg: TCP passthrough to the API servers whose `/readyz` returns status 200.
 pub fn haproxy(inv: &Inventory, backends: &[(String, IpAddr)], listen: Listen, port: u16) -> String {
     let bind = match (listen, is_ipv6(backends)) {
         (Listen::Everywhere, false) => format!("*:{port}"),
@@ -34,26 +34,26 @@ pub fn haproxy(inv: &Inventory, backends: &[(String, IpAddr)], listen: Listen, p
     templates::fill("lb/haproxy.cfg", context)
 }
 
-/// nginx.conf: TCP passthrough to the API servers that take connections.
+/// nginx.conf: TCP passthrough to the API servers that accept connections.
 pub fn nginx(backends: &[(String, IpAddr)], port: u16) -> String {
     let listens = if is_ipv6(backends) { vec![format!("[::]:{port} ipv6only=off")] } else { vec![port.to_string()] };
     templates::fill("lb/nginx.conf", json!({ "listens": listens, "backends": servers(backends) }))
 }
 
-/// One balancer's part in holding the virtual address.
+/// One of the load balancers that hold the virtual address.
 pub struct Holder<'a> {
     pub name: &'a str,
     pub address: IpAddr,
-    /// The interface of that address, which gets the virtual one as well.
+    /// The network interface that has this address. The virtual address is added to it as well.
     pub interface: &'a str,
-    /// Its place in the inventory: the first balancer is preferred.
+    /// The position of the load balancer in the inventory. The first one has the highest priority.
     pub place: usize,
-    /// The other balancers.
+    /// The addresses of the other load balancers.
     pub peers: &'a [IpAddr],
     pub vip: IpAddr,
 }
 
-/// VRRP's highest priority that is not reserved for the owner of an address, less some room.
+/// VRRP priority of the first load balancer: a little below the highest one that is not reserved for the owner of an address.
 const FIRST_PRIORITY: usize = 250;
 
 /// keepalived.conf.
@@ -73,7 +73,7 @@ pub fn keepalived(inv: &Inventory, holder: &Holder<'_>, port: u16) -> String {
     templates::fill("lb/keepalived.conf", context)
 }
 
-/// The script by which keepalived learns whether the balancer of its host listens.
+/// The script by which keepalived checks whether the load balancer on its host listens.
 pub fn keepalived_check() -> &'static str {
     include_str!("../../templates/lb/balancer-listens")
 }

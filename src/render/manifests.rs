@@ -9,7 +9,8 @@ use super::{Component, Ctx, Node, image, templates};
 use crate::inventory::LeaderElection;
 use crate::layout::{self, join_host_port};
 
-/// etcd: `initial_cluster` lists every member to be, by host name and address; `existing` when it joins a running cluster.
+/// The static pod of etcd. `initial_cluster` has the host name and the address of every member that the cluster will have. `existing` is true if
+/// the member joins a running cluster.
 pub fn etcd(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)], existing: bool) -> String {
     let client = format!("https://{}", join_host_port(node.address, layout::ETCD_CLIENT_PORT));
     let shape = ctx.v.etcd(ctx.inv.etcd.image_tag.as_deref());
@@ -35,7 +36,7 @@ pub fn etcd(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)]
     .render()
 }
 
-/// etcd's flags, ours alone.
+/// The flags of etcd that clusterctl sets, without those of the operator.
 pub(super) fn etcd_flags(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(String, IpAddr)], existing: bool) -> Flags {
     let client = format!("https://{}", join_host_port(node.address, layout::ETCD_CLIENT_PORT));
     let peer_of = |address: IpAddr| format!("https://{}", join_host_port(address, layout::ETCD_PEER_PORT));
@@ -70,7 +71,7 @@ pub(super) fn etcd_flags(ctx: &Ctx<'_>, node: &Node<'_>, initial_cluster: &[(Str
     base
 }
 
-/// kube-apiserver with these etcd URLs.
+/// The static pod of kube-apiserver, which connects to these etcd URLs.
 pub fn kube_apiserver(ctx: &Ctx<'_>, node: &Node<'_>, etcd_endpoints: &[String]) -> String {
     let pki = |file: &str| format!("{}/{file}", layout::PKI_DIR);
     let network = &ctx.inv.network;
@@ -127,7 +128,7 @@ pub fn kube_apiserver(ctx: &Ctx<'_>, node: &Node<'_>, etcd_endpoints: &[String])
     .render()
 }
 
-/// kube-controller-manager.
+/// The static pod of kube-controller-manager.
 pub fn kube_controller_manager(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     let pki = |file: &str| format!("{}/{file}", layout::PKI_DIR);
     let signing = |file: &str| if ctx.external_ca { String::new() } else { pki(file) };
@@ -167,7 +168,7 @@ pub fn kube_controller_manager(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     .render()
 }
 
-/// kube-scheduler.
+/// The static pod of kube-scheduler.
 pub fn kube_scheduler(ctx: &Ctx<'_>, _node: &Node<'_>) -> String {
     let (live, ready) = if ctx.v.pods.scheduler_readyz { ("/livez", Some("/readyz")) } else { ("/healthz", None) };
     StaticPod {
@@ -182,7 +183,8 @@ pub fn kube_scheduler(ctx: &Ctx<'_>, _node: &Node<'_>) -> String {
     .render()
 }
 
-/// The controller manager's flags beyond kubeadm's own: what differs from defaults, and the operator's.
+/// The flags of the controller manager in addition to kubeadm's own: those for settings that differ from their defaults, and the operator's
+/// flags.
 pub(super) fn controller_manager_args(ctx: &Ctx<'_>) -> Flags {
     let network = &ctx.inv.network;
     let default_mask = if network.pod_cidr.addr().is_ipv4() { 24 } else { 64 };
@@ -194,14 +196,14 @@ pub(super) fn controller_manager_args(ctx: &Ctx<'_>) -> Flags {
     extra
 }
 
-/// The same for the scheduler.
+/// The flags of the scheduler in addition to kubeadm's own, like those of [`controller_manager_args`].
 pub(super) fn scheduler_args(ctx: &Ctx<'_>) -> Flags {
     let mut extra = election_args(&ctx.inv.control_plane.leader_election);
     extra.extend(ctx.inv.control_plane.scheduler.extra_args.clone());
     extra
 }
 
-/// Nothing while the timings are upstream's.
+/// The flags for the timings of the leader election. Empty if the timings are the defaults of Kubernetes.
 fn election_args(election: &LeaderElection) -> Flags {
     if *election == LeaderElection::default() {
         return Flags::new();
@@ -214,7 +216,7 @@ fn election_args(election: &LeaderElection) -> Flags {
     ])
 }
 
-/// What controller manager and scheduler have in common.
+/// The flags that the controller manager and the scheduler have in common.
 fn component_flags(ctx: &Ctx<'_>, kubeconfig: &str) -> Flags {
     let mut base = flags([
         ("authentication-kubeconfig", kubeconfig),
@@ -229,7 +231,7 @@ fn component_flags(ctx: &Ctx<'_>, kubeconfig: &str) -> Flags {
     base
 }
 
-/// The host's trusted certificates; volumes are called after their paths.
+/// The volumes with the host's trusted certificates. Those of `ca_dirs` are named after their paths.
 fn ca_volumes(node: &Node<'_>) -> Vec<Volume> {
     let named = node.ca_dirs.iter().map(|dir| Volume::read(&dir[1..].replace('/', "-"), dir));
     std::iter::once(Volume::read("ca-certs", layout::SSL_CERTS_DIR)).chain(named).collect()
@@ -248,7 +250,7 @@ struct StaticPod {
     image: String,
     probe: Probe,
     requests: Vec<(&'static str, &'static str)>,
-    /// In the order of the mounts.
+    /// The volumes in the order in which they are mounted.
     volumes: Vec<Volume>,
     priority: bool,
     seccomp: bool,
@@ -279,7 +281,7 @@ struct Probe {
     host: String,
     scheme: &'static str,
     number: u16,
-    /// The number, or the name it goes by.
+    /// The port in the probes: its number, or its name if `named` is true.
     port: String,
     named: bool,
     liveness: &'static str,

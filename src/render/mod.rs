@@ -1,4 +1,5 @@
-//! What lands on hosts and in the API, as text and values. No IO, no clock, no randomness: same input, same bytes.
+//! Renders the files of hosts and the objects of the API, as text and values. There is no IO, no clock and no randomness: the same input gives
+//! the same bytes.
 
 use std::net::IpAddr;
 
@@ -20,7 +21,7 @@ pub mod manifests;
 pub mod objects;
 mod templates;
 
-/// What everything rendered for one cluster shares.
+/// The input that is the same for everything that is rendered for one cluster.
 #[derive(Clone, Copy)]
 pub struct Ctx<'a> {
     pub inv: &'a Inventory,
@@ -29,17 +30,17 @@ pub struct Ctx<'a> {
     pub endpoint: &'a str,
     /// Registry and path of the control-plane images.
     pub image_repository: &'a str,
-    /// Whether ca.key is nowhere, so that the controller manager cannot sign.
+    /// Whether ca.key was found neither on a host nor in the operator's folder, so that the controller manager cannot sign certificates.
     pub external_ca: bool,
 }
 
-/// One host, with what was observed of it.
+/// One host, with the facts that were observed on it.
 #[derive(Clone, Copy)]
 pub struct Node<'a> {
     pub entry: &'a HostEntry,
-    /// Address the cluster uses for it.
+    /// Address of the host inside the cluster.
     pub address: IpAddr,
-    /// Those of [`crate::layout::CA_DIRS`] that exist on the host.
+    /// The folders of [`crate::layout::CA_DIRS`] that exist on the host.
     pub ca_dirs: &'a [String],
     pub systemd_resolved: bool,
     pub hostname: &'a str,

@@ -1,5 +1,5 @@
-//! The files of `templates/`, and how values get into them: through `yaml` or `toml`, so that no value can change the
-//! structure around it.
+//! Fills the files of `templates/`. Values are written through the filters `yaml` or `toml`, so that no value can change the structure around
+//! it.
 
 use std::sync::LazyLock;
 
@@ -44,9 +44,10 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     env
 });
 
-/// Fills a template. Panics only on a template that its tests have not seen, because templates and contexts are constant.
+/// Fills a template. It panics if the template or its context is wrong, which the tests exclude, because templates and the fields of contexts
+/// are constant.
 pub(super) fn fill(name: &str, context: impl Serialize) -> String {
     let template = ENVIRONMENT.get_template(name).expect("templates are constant and tested");
-    // The last newline is the template's own; minijinja leaves it out.
+    // minijinja drops the newline at the end of a template, so it is added here.
     template.render(Serde(context)).expect("templates are constant and tested") + "\n"
 }

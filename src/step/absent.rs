@@ -1,4 +1,4 @@
-//! Paths that must not be there.
+//! Paths that must not exist.
 
 use async_trait::async_trait;
 
@@ -6,13 +6,13 @@ use super::{Answers, Step, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// Paths to remove, with everything below.
+/// Paths to remove, with everything below them.
 #[derive(Clone, Debug)]
 pub struct Absent {
     pub paths: Vec<String>,
-    /// They are there by the time the step runs, whatever the facts say: the run's own lock is in them.
+    /// Whether the paths exist when the step runs, whatever the facts state, because the run's own lock is in them.
     pub locked: bool,
-    /// Why, where the paths do not tell.
+    /// Why the paths are removed, if the paths do not make it obvious.
     pub why: String,
 }
 

@@ -7,7 +7,7 @@ use super::{Answers, StaticPod, Step, StepError, carry_out};
 use crate::facts::Facts;
 use crate::host::{Host, HostName};
 
-/// The static pods that do not hold: both, or one of them.
+/// The static pods that differ from what they should be: both, or one of them.
 #[derive(Clone, Debug)]
 pub struct ApiWithEtcd {
     pub etcd: Option<StaticPod>,

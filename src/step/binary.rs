@@ -1,4 +1,4 @@
-//! A program at its path: downloaded by the host with its published checksum, uploaded by us, or taken out of an image.
+//! A program at its path: downloaded by the host with its published checksum, or taken out of an image.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use crate::layout;
 pub struct Binary {
     pub path: String,
     pub source: Source,
-    /// Only brought to the host, beside its path, to be put in place later: what runs there must not start as another version by accident.
+    /// Whether the program is only brought to the host, apart from its path, to be put into place later: the program at the path must not start
+    /// with another version by accident.
     pub staged: bool,
 }
 
 impl Binary {
-    /// Where it lies until it is put in place.
+    /// The path of the program until it is put into place.
     fn staged_path(&self) -> String {
         format!("{}/{}", layout::STAGED_DIR, layout::basename(&self.path))
     }
@@ -30,12 +31,12 @@ impl Binary {
 pub enum Source {
     /// http(s) URL with a `.sha256` file beside it.
     Url(String),
-    /// A path inside an image that the runtime has already.
+    /// A path inside an image that the runtime already has.
     Image { reference: String, path: String },
 }
 
 impl Source {
-    /// What the host remembers as its origin.
+    /// The origin that the host records for the program.
     fn origin(&self) -> &str {
         match self {
             Source::Url(url) => url,

@@ -1,4 +1,5 @@
-//! Whether the programs of static pods take the flags they are to be started with: asked of the programs themselves, before anything changes.
+//! Checks whether the programs of static pods accept the flags with which they are to be started. The programs themselves are asked, before
+//! anything changes.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub struct CheckFlags {
 }
 
 impl CheckFlags {
-    /// Of these static pods; none where there are none.
+    /// The check for these static pods; `None` if there are none.
     pub fn of<'a>(pods: impl Iterator<Item = &'a StaticPod>) -> Option<Self> {
         let programs: Vec<_> = pods.map(|p| (p.component, p.runs.clone())).collect();
         (!programs.is_empty()).then_some(CheckFlags { programs })

@@ -1,4 +1,4 @@
-//! What is left when a host leaves a cluster: nothing running, nothing mounted, no links, chains, routes or data.
+//! The state of a host that has left a cluster: nothing runs, nothing is mounted, and there are no links, chains, routes or data.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use crate::layout;
 /// A host without anything that Kubernetes made at run time.
 #[derive(Clone, Debug)]
 pub struct Clean {
-    /// Whether container images go as well.
+    /// Whether container images are removed as well.
     pub images: bool,
-    /// What there is; filled by `pending` from the facts.
+    /// What exists on the host; `pending` fills it in from the facts.
     pub found: Vec<String>,
 }
 

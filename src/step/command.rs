@@ -1,5 +1,5 @@
-//! A command of the operator's on a host, and a reboot that is seen to have happened. Nothing on the host tells whether either is still to
-//! be done: each is done whenever it is asked for.
+//! A command of the operator on a host, and a reboot that is verified. Nothing on the host shows whether either was done already, so each is done
+//! whenever it is requested.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,8 @@ use crate::layout;
 /// A program with its arguments, as root and without a shell.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// What tells it from the same command at another point of a plan, such as `before the drain`; shown before it. May be empty.
+    /// Distinguishes the command from the same command at another point of a plan, such as `before the drain`; shown before the command. May be
+    /// empty.
     pub label: String,
     pub argv: Vec<String>,
     pub timeout: Duration,
@@ -30,16 +31,16 @@ pub enum Place {
     Here,
 }
 
-/// Whether a command is due.
+/// When a command is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
     Always,
-    /// Before a node's kubelet comes to this version.
+    /// Before the node's kubelet gets this version.
     Before {
         node: String,
         version: String,
     },
-    /// After that, while the node is still out of service.
+    /// After the node's kubelet got its version, while the node is still out of service.
     After {
         node: String,
     },
@@ -59,10 +60,10 @@ impl When {
     }
 }
 
-/// Another boot of the host than the present one.
+/// A reboot: the host must have another boot than the present one.
 #[derive(Clone, Debug)]
 pub struct Reboot {
-    /// How long until SSH answers again.
+    /// How long SSH may take to answer again.
     pub timeout: Duration,
 }
 
@@ -81,11 +82,11 @@ impl From<Reboot> for Step {
 const COMMAND: &str = fenced!("quorum.sh", "command.sh");
 const BOOT: &str = include_str!("../host/remote/boot.sh");
 
-/// So many last lines of a failed command are shown.
+/// The number of last lines of a failed command's output that are shown.
 const LINES: usize = 15;
-/// Between two looks whether the host is up again.
+/// The pause between two checks whether the host is up again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What the facts call a reboot.
+/// The name of a reboot in the facts.
 const REBOOT: &str = "reboot";
 
 #[async_trait]
@@ -135,7 +136,7 @@ fn last(text: &str) -> impl Iterator<Item = &str> {
     lines.skip(skipped)
 }
 
-/// An argument for people: quoted where its ends could not be seen.
+/// An argument as people see it: quoted if its ends would not be visible.
 fn shown(argument: &str) -> String {
     match argument.is_empty() || argument.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         true => format!("{argument:?}"),
@@ -161,7 +162,7 @@ impl Answers for Reboot {
         let begun = Instant::now();
         let before = boot(host).await?;
         match carry_out(host, Cmd::script(fenced!("quorum.sh", "reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
-            // The host may be gone before it has said that it goes.
+            // The host may go down before it has answered.
             Ok(()) | Err(StepError::Host(HostError::Unreachable { .. })) => {}
             Err(e) => return Err(e),
         }
@@ -190,7 +191,7 @@ fn gone() -> StepError {
     StepError::Refused { status: 1, said: "the host did not come back".into() }
 }
 
-/// Which boot of the host this is.
+/// The identifier of the host's present boot.
 async fn boot(host: &dyn Host) -> Result<Vec<u8>, HostError> {
     Ok(host.run(Cmd::script(BOOT, [] as [&str; 0]).timeout(Duration::from_secs(15))).await?.stdout)
 }

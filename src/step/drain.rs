@@ -1,4 +1,4 @@
-//! A node whose pods move elsewhere, by kubectl's own rules; and the end of that.
+//! Drains a node by the rules of `kubectl drain`, cordons it, and uncordons it.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,62 +14,63 @@ use crate::layout;
 /// How pods leave a node: kubectl's flags of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainOptions {
-    /// How long disruption budgets and grace periods may hold it up; zero: for ever.
+    /// How long disruption budgets and grace periods may delay the drain; zero means without a limit.
     pub timeout: Duration,
-    /// Pods that nothing would make anew go, too.
+    /// Whether pods are evicted that no controller would recreate.
     pub force: bool,
-    /// Pods with emptyDir volumes go, too.
+    /// Whether pods with emptyDir volumes are evicted.
     pub delete_emptydir_data: bool,
-    /// Seconds for a pod to end; negative: its own.
+    /// The grace period of a pod in seconds; negative: the pod's own grace period.
     pub grace_period: i64,
-    /// Pods are deleted rather than evicted: no budget is asked.
+    /// Whether pods are deleted rather than evicted, so that no budgets are checked.
     pub disable_eviction: bool,
 }
 
 impl DrainOptions {
-    /// Everything goes that may go by the disruption budgets: what a host that leaves for good needs.
+    /// The options for a host that leaves for good: every pod is evicted that the disruption budgets allow to be evicted.
     pub fn leaving(timeout: Duration) -> Self {
         DrainOptions { timeout, force: true, delete_emptydir_data: true, grace_period: -1, disable_eviction: false }
     }
 }
 
-/// What the operator's own verbs say besides.
+/// Further options of a drain that the operator requests with a verb of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrainExtras {
-    /// Only pods with these labels go.
+    /// Only pods with these labels are evicted.
     pub pod_selector: Option<String>,
-    /// A pod that has been ending for more seconds than this is not waited for; 0: every pod is.
+    /// The drain does not wait for a pod that has been terminating for more seconds than this; 0: the drain waits for every pod.
     pub skip_wait_for_delete: u64,
-    /// The node stays out of service afterwards, as the operator's own: no run of ours gives it back.
+    /// Whether the node stays out of service afterwards on behalf of the operator: no run of clusterctl uncordons it.
     pub stays: bool,
 }
 
-/// Longest run of a drain without a limit of its own.
+/// The limit of a drain without a limit of its own.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
-/// For the last round, and for what is asked after it, where the API server does not answer.
+/// The additional time for the last round and for the queries after it, if the API server does not answer.
 const EVIDENCE: Duration = Duration::from_secs(300);
 
-/// No pods on the node but those that belong to it. Asked live: what ran there when facts were gathered is no ground to skip it.
+/// A node without pods except those that belong to it. The pods are queried when the step runs: the pods that ran when the facts were collected
+/// are no reason to skip the step.
 #[derive(Clone, Debug)]
 pub struct Drain {
-    /// The control-plane host it is asked through, and the address of the API server there.
+    /// The control-plane host that runs the step, and the address of the API server on that host.
     pub via: HostName,
     pub address: IpAddr,
     pub node: String,
     pub how: DrainOptions,
-    /// Only while the node's kubelet is at another version than this.
+    /// If set, the node is drained only while its kubelet has another version than this.
     pub until_version: Option<String>,
     pub by_hand: DrainExtras,
 }
 
-/// A node that takes pods again, if it was cordoned by us.
+/// A node that takes pods again, if clusterctl cordoned it.
 #[derive(Clone, Debug)]
 pub struct Uncordon {
     pub via: HostName,
     pub address: IpAddr,
     pub node: String,
-    /// Also if somebody else cordoned it.
+    /// Whether the node is uncordoned also if somebody else cordoned it.
     pub whoever: bool,
 }
 
@@ -184,7 +185,7 @@ impl Answers for Cordon {
     }
 }
 
-/// That we cordoned it is forgotten.
+/// Removes the annotation that clusterctl cordoned the node.
 fn unmark(node: &mut Value) {
     if let Some(all) = node["metadata"]["annotations"].as_object_mut() {
         all.remove(layout::CORDONED_ANNOTATION);

@@ -1,4 +1,4 @@
-//! Files, links and folders: whole content first, written beside, checked, synced and renamed.
+//! Files, links and folders: the whole content is written beside the path, checked, synced and renamed.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ pub struct File {
     pub content: Content,
     /// Permission bits; ignored for links.
     pub mode: u32,
-    /// Never shown, only its digest.
+    /// Whether the content is secret, so that only its digest is shown.
     pub secret: bool,
-    /// The unit that must be restarted for a change to matter.
+    /// The unit that must be restarted before a change takes effect.
     pub unit: Option<&'static str>,
-    /// The program that must accept it before it goes live.
+    /// The program that must accept the content before the file is put into place.
     pub check: Option<Check>,
 }
 
-/// What a path should be.
+/// The desired content of a path.
 #[derive(Clone, Debug)]
 pub enum Content {
     Bytes(Secret),
@@ -73,19 +73,19 @@ impl File {
         File { path: path.into(), content: Content::Folder, mode, secret: false, unit: None, check: None }
     }
 
-    /// The same with other permission bits.
+    /// The same path with other permission bits.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// The same; a change makes this unit stale.
+    /// The same file; a change requires a restart of this unit.
     pub fn unit(mut self, unit: &'static str) -> Self {
         self.unit = Some(unit);
         self
     }
 
-    /// The same; this program must accept it first.
+    /// The same file; this program must accept the content first.
     pub fn check(mut self, check: Check) -> Self {
         self.check = Some(check);
         self

@@ -1,4 +1,4 @@
-//! Container images in the runtime before anything needs them.
+//! Container images that are pulled into the runtime before anything needs them.
 
 use std::time::Duration;
 

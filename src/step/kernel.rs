@@ -1,4 +1,4 @@
-//! Kernel modules and sysctls, now; files beside it make them last.
+//! Kernel modules and sysctls of the running kernel; separate files make them permanent.
 
 use async_trait::async_trait;
 
@@ -9,9 +9,9 @@ use crate::host::{Cmd, Host, HostName};
 /// Features and settings of the running kernel.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// Modules, judged by the feature they bring.
+    /// Modules; the kernel feature that a module provides shows whether it is loaded.
     pub modules: Vec<String>,
-    /// Dotted names and values.
+    /// Settings: dotted names and values.
     pub sysctls: Vec<(String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! A member of etcd: it joins as a learner, votes once it has caught up, and leaves before its data does.
+//! A member of etcd: it joins as a learner, votes once it has caught up, and is removed before its data is removed.
 
 use std::time::Duration;
 
@@ -9,25 +9,26 @@ use crate::facts::{Facts, HostFacts, MemberFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// What a member of the cluster is to be.
+/// The state that a member of the cluster is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberState {
-    /// In the list without a vote, so that a slow or dead newcomer costs no quorum.
+    /// In the list without a vote, so that a slow or failed new member costs no quorum.
     Learner,
-    /// In the list with a vote; etcd grants it only to a learner that is in sync.
+    /// In the list with a vote, which etcd grants only to a learner that is in sync.
     Voter,
     /// Not in the list.
     Gone,
-    /// Such that the other members keep their quorum without it. Asked before anything is stopped for the sake of its removal, which asks again.
+    /// The other members keep their quorum without the member. This is checked before anything is stopped for the member's removal; the removal
+    /// checks it again.
     Dispensable,
 }
 
-/// One member and what it is to be.
+/// One member and the state that it is to have.
 #[derive(Clone, Debug)]
 pub struct Member {
     pub name: String,
     pub peer_url: String,
-    /// Client URLs of other members, to ask through.
+    /// Client URLs of other members, through which etcd is asked.
     pub through: Vec<String>,
     pub want: MemberState,
 }
@@ -72,7 +73,7 @@ impl Answers for Member {
         let holds = match (self.want, entry) {
             (MemberState::Gone, entry) => entry.is_none(),
             (MemberState::Dispensable, entry) => entry.is_none_or(|m| m.learner) || facts.host(host).done_once.contains(&self.title()),
-            // A member that was started and has no data any more was lost with its machine; it has to begin anew.
+            // A member that was started and has no data any more was lost with its machine, so it must join again.
             (MemberState::Learner, Some(m)) => m.name.is_empty() || has_data,
             (MemberState::Voter, Some(m)) => !m.learner && !m.name.is_empty(),
             (_, None) => false,
@@ -96,13 +97,13 @@ impl Answers for Member {
         if facts.members().is_none() {
             facts.host_mut(host).members = Some(vec![]);
         }
-        // A member votes only after it has started and has caught up, so by then it answers, too.
+        // A member votes only after it has started and has caught up, so it answers by then as well.
         let answers = |name: &HostName, f: &HostFacts| f.members.is_some() || (self.want == MemberState::Voter && *name == self.name);
         facts.hosts.iter_mut().filter(|(name, f)| answers(name, f)).for_each(|(_, f)| f.members = Some(list.clone()));
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        // A learner with much to catch up needs its time.
+        // A learner that has much data to catch up with needs the whole time.
         let limit = host.wait_timeout();
         let seconds = limit.as_secs().to_string();
         let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &seconds];

@@ -1,4 +1,4 @@
-//! Steps. A step is data that answers four questions: its title, what of it does not hold yet, how the facts change, and how it is done.
+//! A step is data with four functions: its title, the part of it that is still to be done, the change of the facts, and the execution.
 //!
 //! The enum is closed, and each variant has a file of its own. The order of steps is decided in `plan`.
 
@@ -104,20 +104,20 @@ pub enum Step {
     Reboot(Reboot),
 }
 
-/// What every variant answers.
+/// The functions of every variant.
 #[async_trait]
 trait Answers: Sized + Into<Step> {
-    /// One line for people; secrets as digests only.
+    /// A title of one line for people; secrets appear as digests only.
     fn title(&self) -> String;
-    /// What of it does not hold yet; `None` when its postcondition holds. Pure.
+    /// The part of the step that is still to be done; `None` if its postcondition holds. Has no side effects.
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self>;
-    /// What the facts become once it is done. Pure.
+    /// Changes the facts to those after the step. Has no side effects.
     fn predict(&self, host: &HostName, facts: &mut Facts);
-    /// How the host differs now, as lines for people. Pure.
+    /// How the host differs from the step's postcondition now, as lines for people. Has no side effects.
     fn diff(&self, _host: &HostName, _facts: &Facts) -> String {
         String::new()
     }
-    /// The only effect. `run` is the id of the run that holds the locks.
+    /// Carries out the step; the only function that changes a host. `run` is the ID of the run that holds the locks.
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError>;
 }
 
@@ -170,7 +170,7 @@ macro_rules! each {
 }
 
 impl Step {
-    /// One line for people.
+    /// A title of one line for people.
     pub fn title(&self) -> String {
         each!(self, s => s.title())
     }
@@ -228,28 +228,29 @@ impl Step {
         matches!(self, Step::StaticPod(s) if matches!(s.component, "kube-scheduler" | "kube-controller-manager"))
     }
 
-    /// What of the step does not hold yet; `None` when its postcondition holds.
+    /// The part of the step that is still to be done; `None` if its postcondition holds.
     pub fn pending(&self, host: &HostName, facts: &Facts) -> Option<Step> {
         each!(self, s => s.pending(host, facts).map(Into::into))
     }
 
-    /// What the facts become once it is done.
+    /// Changes the facts to those after the step.
     pub fn predict(&self, host: &HostName, facts: &mut Facts) {
         each!(self, s => s.predict(host, facts));
     }
 
-    /// How the host differs from it now, as lines for people; empty when the title says it all.
+    /// How the host differs from the step's postcondition now, as lines for people; empty if the title contains everything.
     pub fn diff(&self, host: &HostName, facts: &Facts) -> String {
         each!(self, s => s.diff(host, facts))
     }
 
-    /// Does it.
+    /// Carries out the step.
     pub async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         each!(self, s => s.apply(host, run).await)
     }
 }
 
-/// A mutating script with its head: the fence, the reading of input, and whose processes are this host's own. A script with input calls `take_input` before its first effect.
+/// A script that changes a host, with its head: the fence, the functions that read input, and the functions for limits and for this host's own
+/// processes. A script with input calls `take_input` before its first effect.
 macro_rules! fenced {
     ($($file:literal),+) => {
         concat!(
@@ -263,7 +264,7 @@ macro_rules! fenced {
 }
 use fenced;
 
-/// Runs a fenced script and turns its status into an answer. Input is sent with its digest at the end, which `take_input` compares.
+/// Runs a fenced script and converts its exit status into a result. Input is sent with its digest at the end, which `take_input` compares.
 async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {
     if let Stdin::Bytes(content) = &cmd.stdin {
         cmd.stdin = Stdin::Bytes(with_digest(content.expose()));
@@ -278,7 +279,7 @@ async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {
     }
 }
 
-/// The content and a line with its SHA-256: a script that reads this far has read everything.
+/// The content, followed by a line with its SHA-256: a script that has read this line has read everything.
 fn with_digest(content: &[u8]) -> Secret {
     let mut input = Vec::with_capacity(content.len() + 65);
     input.extend_from_slice(content);
@@ -287,12 +288,12 @@ fn with_digest(content: &[u8]) -> Secret {
     input.into()
 }
 
-/// `sha256:` and the first twelve digits: enough to tell two contents apart, not enough to test guesses against a short secret's length.
+/// `sha256:` and the first twelve digits of the digest: enough to tell two contents apart. The whole digest of a secret is not shown.
 fn short_digest(bytes: &[u8]) -> String {
     format!("sha256:{}", &digest(bytes)[..12])
 }
 
-/// Hex SHA-256.
+/// The SHA-256 in hexadecimal.
 pub fn digest(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()

@@ -1,4 +1,4 @@
-//! A node that left: its object is deleted through another host.
+//! The Node of a host that left the cluster: another host deletes the Node object.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// No Node of this name.
+/// The Node with this name must not exist.
 #[derive(Clone, Debug)]
 pub struct NodeGone {
     /// Address of the API server on the host of the step.

@@ -1,4 +1,4 @@
-//! What we own on a Node: labels, annotations, taints and its pod subnet. What others set stays.
+//! The metadata of a Node that clusterctl manages: labels, annotations, taints and the pod subnet. Metadata that others set stays.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, text_diff, url
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// One node's metadata. The node is made if it is not there yet, so that its subnet is settled before anything else can choose one.
+/// The metadata of one Node. The Node is created if it does not exist yet, so that its subnet is set before anything else can choose one.
 #[derive(Clone, Debug)]
 pub struct NodeMeta {
     /// Address of the API server on the host of the step.
@@ -19,10 +19,10 @@ pub struct NodeMeta {
     pub node: String,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
-    /// `key=value:effect`, value may be empty.
+    /// `key=value:effect`; the value may be empty.
     pub taints: Vec<String>,
     pub pod_cidr: Option<IpNet>,
-    /// Resources the node is made with, by Kubernetes' names; its kubelet fills in the exact ones.
+    /// The resources with which the Node is created, by Kubernetes' names; its kubelet fills in the exact values.
     pub capacity: BTreeMap<String, String>,
 }
 
@@ -44,13 +44,13 @@ impl NodeMeta {
         if let Some(cidr) = self.pod_cidr {
             node["spec"] = json!({"podCIDR": cidr.to_string(), "podCIDRs": [cidr.to_string()]});
         }
-        // Heard only when the node is made by this. A kubelet admits its static pods against what the node says until it has
-        // registered, and one of 1.20 crashes on a node that says nothing.
+        // The status has an effect only when this step creates the Node. Until a kubelet has registered, it admits its static pods by the
+        // resources of the Node, and a kubelet of 1.20 crashes if the Node has none.
         node["status"] = json!({"capacity": self.capacity, "allocatable": self.capacity});
         node
     }
 
-    /// The same, as far as an observed node has it, and with taints: for comparing and showing.
+    /// The same fields as an observed Node has them, and its taints: for comparing and showing.
     fn seen(&self, node: &Value) -> String {
         let pick = |have: &Value, want: &BTreeMap<String, String>| -> BTreeMap<String, Value> {
             want.keys().filter_map(|k| have.get(k).map(|v| (k.clone(), v.clone()))).collect()

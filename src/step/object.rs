@@ -1,4 +1,4 @@
-//! Kubernetes objects, applied server-side under our own field manager.
+//! Kubernetes objects, applied server-side under clusterctl's own field manager.
 
 use std::net::IpAddr;
 
@@ -23,10 +23,10 @@ impl From<Object> for Step {
     }
 }
 
-/// Fields whose maps and lists are ours entirely: what somebody adds there is drift.
+/// Fields whose maps and lists clusterctl owns entirely: an entry that somebody else adds is drift.
 const WHOLE: [&str; 5] = ["data", "rules", "subjects", "roleRef", "stringData"];
 
-/// The part of `now` that `wanted` speaks of, in the shape of `wanted`; what the server drops as empty is taken as there.
+/// The part of `now` that has the fields of `wanted`, in the shape of `wanted`. Empty fields that the server drops count as present.
 fn project(wanted: &Value, now: &Value) -> Value {
     match (wanted, now) {
         (Value::Object(w), Value::Object(n)) => {
@@ -46,7 +46,7 @@ fn project(wanted: &Value, now: &Value) -> Value {
     }
 }
 
-/// cluster-info's signatures are the controller manager's: one for each bootstrap token.
+/// The data without cluster-info's signatures, which belong to the controller manager: one for each bootstrap token.
 fn without_signatures(data: &Value) -> Value {
     let mut data = data.clone();
     if let Value::Object(map) = &mut data {
@@ -65,7 +65,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether the server's object says all that ours says.
+/// Whether the object on the server has everything that the wanted object has.
 fn holds(wanted: &Value, facts: &Facts) -> bool {
     let says = |now: Value| now == *wanted || kept::object(facts, wanted, now);
     observed(wanted, facts).is_some_and(|now| says(project(wanted, now)))
@@ -75,7 +75,7 @@ fn observed<'a>(wanted: &Value, facts: &'a Facts) -> Option<&'a Value> {
     facts.cluster.as_ref()?.objects.get(&ObjectRef::of(wanted))
 }
 
-/// The object for people. The values of a Secret are not shown, only whether they differ from those of `other`.
+/// The object as text for people. The values of a Secret are not shown, only whether they differ from those of `other`.
 fn shown(object: &Value, other: Option<&Value>) -> String {
     let mut object = object.clone();
     if object["kind"] == "Secret" {

@@ -1,4 +1,4 @@
-//! Packages by the host's package manager.
+//! Packages that the host's package manager installs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Answers, Step, StepError, carry_out, fenced};
 use crate::facts::{Facts, HostFacts};
 use crate::host::{Cmd, Host, HostName};
 
-/// Packages that must be installed, any version.
+/// Packages that must be installed, in any version.
 #[derive(Clone, Debug)]
 pub struct Package {
     pub names: Vec<String>,

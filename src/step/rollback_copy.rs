@@ -1,4 +1,4 @@
-//! What a service runs as now, kept aside before it changes, so that the host can put it back by itself.
+//! A copy of the files with which a service runs now, made before the service changes, so that the host can restore them by itself.
 
 use async_trait::async_trait;
 
@@ -6,12 +6,12 @@ use super::{Answers, Step, StepError, carry_out, earlier, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// The program and the files of etcd's service, where it serves with them. Nothing on the host tells whether that is still to be done: it
-/// is done whenever the service is about to change.
+/// The program and the files of etcd's service, if the service serves with them. Nothing on the host shows whether the copy was made already, so
+/// it is made whenever the service is about to change.
 #[derive(Clone, Debug)]
 pub struct RollbackCopy;
 
-/// What the facts call it.
+/// The name of the copy in the facts.
 const KEPT: &str = "spare";
 
 impl From<RollbackCopy> for Step {

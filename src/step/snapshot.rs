@@ -1,4 +1,4 @@
-//! A snapshot of etcd on the operator's machine, taken before members are touched.
+//! A snapshot of etcd on the operator's machine, taken before members are changed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::host::{Cmd, Host, HostError, HostName};
 /// A snapshot by the member on the host of the step.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Where it goes on the operator's machine; must not exist yet.
+    /// The path of the snapshot on the operator's machine; the file must not exist yet.
     pub to: PathBuf,
-    /// Only while an API server is ready at another version than this.
+    /// The snapshot is taken only while an API server is ready at another version than this.
     pub before_version: String,
 }
 
@@ -26,7 +26,7 @@ impl From<Snapshot> for Step {
     }
 }
 
-/// Snapshots of the largest advised database (8 GiB) over a slow line.
+/// The limit for a snapshot of the largest advised database (8 GiB) over a slow connection.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 #[async_trait]
@@ -61,7 +61,7 @@ impl Snapshot {
         let mut cmd = Cmd::script(fenced!("snapshot.sh"), [run]).timeout(LIMIT);
         let (tap, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
         cmd.tap = Some(tap);
-        // The digest the host took comes last, as 64 hexadecimal digits.
+        // The output ends with the digest that the host computed, as 64 hexadecimal digits.
         let write = async {
             let (mut held, mut sum) = (Vec::new(), sha2::Sha256::new());
             while let Some(chunk) = chunks.recv().await {

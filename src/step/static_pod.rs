@@ -86,7 +86,7 @@ fn arguments(run: &str, what: &str, component: &str, probe: &str, limit: Duratio
 }
 
 impl StaticPod {
-    /// A static pod of this manifest; fails when the manifest does not say what to run.
+    /// A static pod of this manifest; fails if the manifest is not valid YAML.
     pub fn new(component: &'static str, manifest: String, probe: String, care: SwapPolicy) -> Result<Self, serde_yaml::Error> {
         let pod: serde_json::Value = serde_yaml::from_str(&manifest)?;
         let container = &pod["spec"]["containers"][0];

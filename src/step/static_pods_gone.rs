@@ -1,4 +1,4 @@
-//! Static pods that leave with their host.
+//! Static pods that are removed when their host leaves the cluster.
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::host::{Host, HostName};
 use crate::layout;
 
-/// Components whose manifests and processes are gone.
+/// Components whose manifests and processes must not exist any more.
 #[derive(Clone, Debug)]
 pub struct StaticPodsGone {
     pub components: Vec<&'static str>,

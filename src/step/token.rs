@@ -1,4 +1,4 @@
-//! The bootstrap token of one run: made when a host needs it, handed over, deleted after.
+//! The bootstrap token of one run: created when a host needs it, given to the host, and deleted afterwards.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -12,18 +12,18 @@ use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
-/// What the file of a kubelet's client certificate holds in facts that are predicted: a certificate that the kubelet has yet to get.
+/// The predicted content of the file of a kubelet's client certificate: a certificate that the kubelet has yet to get.
 pub const YET_TO_GET: &str = "made by the kubelet";
 
-/// Whether the kubelet of a host has its client certificate. One that is of no use any more has been removed by a step before.
+/// Whether the kubelet of a host has its client certificate. A certificate that is not usable any more was removed by an earlier step.
 fn has_identity(host: &str, facts: &Facts) -> bool {
     facts.host(host).resolved(layout::KUBELET_CLIENT_CURRENT).is_some()
 }
 
-/// Tokens of a run live this long from when they are made: longer than any join takes, too short to be worth stealing.
+/// The lifetime of a run's token from its creation: longer than any join takes, and too short to be worth stealing.
 pub const LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// The token's object with its life beginning now: the run that it was planned in may have pulled images for longer than that.
+/// The token's object with a lifetime that begins now: since its plan was made, the run may have pulled images for longer than the lifetime.
 fn lasting(object: &Secret) -> Secret {
     let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(object.expose()) else { return object.clone() };
     let expires = format!("{:.0}", jiff::Timestamp::now() + LIFE);
@@ -36,9 +36,9 @@ fn lasting(object: &Secret) -> Secret {
 pub struct Token {
     /// Address of the API server on the host of the step.
     pub address: IpAddr,
-    /// The public part.
+    /// The token ID, which is the public part of the token.
     pub id: String,
-    /// The Secret object, JSON.
+    /// The Secret object as JSON.
     pub object: Secret,
     pub purpose: Purpose,
 }
@@ -46,7 +46,7 @@ pub struct Token {
 /// What a bootstrap token is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The operator asked for the token and hands it on; it is made whatever the hosts look like.
+    /// The operator requested the token and passes it on; the token is created regardless of the state of the hosts.
     Operator,
     /// These hosts join with it. It is made only while the kubelet of at least one of them has no client certificate.
     Hosts(Vec<HostName>),
@@ -98,20 +98,20 @@ impl Answers for Token {
     }
 }
 
-/// Which tokens.
+/// The tokens to delete.
 #[derive(Clone, Debug)]
 pub enum Ids {
-    /// Those of our runs; `pending` fills them in from the facts.
+    /// The tokens that runs of clusterctl created; `pending` fills in their IDs from the facts.
     OfRuns,
     These(Vec<String>),
 }
 
-/// These tokens are not there.
+/// Tokens that must not exist.
 #[derive(Clone, Debug)]
 pub struct TokensGone {
     /// Address of the API server on the host of the step.
     pub address: IpAddr,
-    /// Ids to delete.
+    /// The IDs of the tokens to delete.
     pub ids: Ids,
 }
 
@@ -147,17 +147,17 @@ impl Answers for TokensGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        // `pending` names them; a step that was never laid against facts has nothing to delete.
+        // `pending` fills in the IDs; a step that was never compared with facts has nothing to delete.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
         let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
         carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args).timeout(KUBECTL)).await
     }
 }
 
-/// A kubelet's way in: the bootstrap kubeconfig, needed only until the kubelet has a certificate of its own.
+/// The bootstrap kubeconfig with which a kubelet joins; it is needed only until the kubelet has a certificate of its own.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
-    /// bootstrap-kubelet.conf, with the token.
+    /// The content of bootstrap-kubelet.conf, with the token.
     pub kubeconfig: Secret,
 }
 

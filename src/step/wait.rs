@@ -1,4 +1,4 @@
-//! Waits that name the exact thing: this API server at this version, this node ready at this version, this workload rolled out.
+//! Waits for one exact condition: this API server is ready at this version, this node is ready at this version, this workload is rolled out.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub enum Wait {
     Endpoint { authority: String },
     /// The host's node is registered, or Ready, with its kubelet at this version.
     Node { node: String, server: String, version: String, ready: bool },
-    /// etcd keeps its quorum without this host's member. The members are asked each time, because a member must not be stopped on the
-    /// ground of old facts.
+    /// etcd keeps its quorum without this host's member. The members are asked each time, because old facts are no sufficient reason to stop a
+    /// member.
     Quorum,
     /// The new static pods have not crashed. The host itself watches them and restores the previous manifest if they do.
     Settled,
@@ -47,7 +47,7 @@ impl From<Wait> for Step {
     }
 }
 
-/// Whether a node object says Ready.
+/// Whether the Ready condition of a Node is True.
 pub fn is_ready(node: &Value) -> bool {
     node["status"]["conditions"].as_array().into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
 }
@@ -57,13 +57,13 @@ fn number(v: &Value) -> u64 {
     v.as_u64().unwrap_or(0)
 }
 
-/// Whether a controller has seen the object as it is now; until then its status says nothing.
+/// Whether a controller has observed the object in its present form; until then, the object's status has no meaning.
 fn is_looked_at(object: &Value) -> bool {
     let observed = &object["status"]["observedGeneration"];
     !observed.is_null() && number(observed) >= number(&object["metadata"]["generation"])
 }
 
-/// Whether a Deployment or DaemonSet has all its pods, new and available.
+/// Whether all pods of a Deployment or DaemonSet are new and available.
 fn is_rolled_out(object: &Value) -> bool {
     let (status, n) = (&object["status"], number);
     if !is_looked_at(object) {
@@ -81,7 +81,7 @@ fn is_rolled_out(object: &Value) -> bool {
     }
 }
 
-/// Whether the first new pod of a DaemonSet is available: only then its second pod is replaced.
+/// Whether the first new pod of a DaemonSet is available, which is known when the second pod is replaced.
 fn has_begun(object: &Value) -> bool {
     is_looked_at(object) && number(&object["status"]["updatedNumberScheduled"]) > 1
 }
@@ -119,7 +119,7 @@ impl Answers for Wait {
                 .is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n))),
             Wait::Quorum => facts.host(host).quorum_checked,
             Wait::Settled => facts.host(host).unsettled.is_empty(),
-            // Only after a replacement: a backend that is down for another reason is not waited for.
+            // Only after a replacement: the step does not wait for a backend that is down for another reason.
             Wait::Backend { balancer, server, .. } => {
                 let f = facts.host(server);
                 !f.unsettled.contains("kube-apiserver") || f.taken_back.contains(balancer)

@@ -1,22 +1,22 @@
-//! etcd's own rules: the oldest version from which a minor may be entered, and the flags that a minor no longer has.
+//! etcd's own rules: the oldest version from which an upgrade to a minor version is allowed, and the flags that a minor version no longer has.
 
 /// Major, minor and patch number.
 pub type Version = (u64, u64, u64);
 
-/// A minor of etcd may be entered from this version of the minor before it, or from a later one.
+/// An upgrade to a minor version of etcd is allowed from the version `from` of the minor version before it, or from a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Floor {
-    /// The minor that is entered.
+    /// The minor version that is upgraded to.
     to: (u64, u64),
     pub from: Version,
-    /// The version that etcd advises today, where that is later than the floor.
+    /// The version that etcd recommends today to upgrade from, if it is later than `from`.
     pub advised: Option<Version>,
-    /// What an older version does.
+    /// The reason why an older version is refused.
     pub why: &'static str,
 }
 
-/// Sources: etcd's upgrade guides 3.6 and 3.7, and etcd's post "zombie members" of December 2025. kubeadm has no such rule: it goes from 3.6.8
-/// to 3.7.0.
+/// Sources: etcd's upgrade guides 3.6 and 3.7, and etcd's post "zombie members" of December 2025. kubeadm has no such rule: it upgrades from
+/// 3.6.8 to 3.7.0.
 const FLOORS: [Floor; 2] = [
     Floor {
         to: (3, 6),
@@ -27,7 +27,7 @@ const FLOORS: [Floor; 2] = [
     Floor { to: (3, 7), from: (3, 6, 11), advised: None, why: "etcd calls an older 3.6 not compatible with a rolling upgrade to 3.7" },
 ];
 
-/// The flags of etcd that a minor is the first one without. From 3.7 on, no flag begins with `experimental-` either.
+/// Flags that etcd removed, by the first minor version without them. Since 3.7, no flag begins with `experimental-` either.
 const FLAGS: [((u64, u64), &str); 2] = [
     (
         (3, 6),
@@ -44,7 +44,7 @@ pub fn version(tag: &str) -> Option<Version> {
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
-/// The floor that forbids the step between two versions; `None` if no floor does.
+/// The floor that forbids the upgrade from `now` to `next`. `None` if no floor does.
 pub fn floor(now: Version, next: Version) -> Option<&'static Floor> {
     FLOORS.iter().find(|f| now < f.from && (next.0, next.1) >= f.to)
 }

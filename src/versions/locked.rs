@@ -1,13 +1,14 @@
-//! Feature gates that Kubernetes still knows but no longer lets anybody change. A program that finds the other value for one does not start.
+//! Feature gates that Kubernetes still has but whose values cannot be changed any more. A program does not start if it is given the other value
+//! of such a gate.
 //!
-//! `--help` cannot show that for the API server and the controller manager since 1.31, because they read the gates after it.
-//! Source: the gates with `LockToDefault` in pkg/features, apiserver, apiextensions-apiserver, component-base and client-go of each minor from
-//! 1.28 to 1.36, and the release notes of 1.37. Gates that only one component defines for itself are not in the table.
+//! Since 1.31, a run of the API server or the controller manager with `--help` does not show this, because they read the gates only after that
+//! flag. Source: the gates with `LockToDefault` in pkg/features, apiserver, apiextensions-apiserver, component-base and client-go of each minor
+//! from 1.28 to 1.36, and the release notes of 1.37. Gates that only one component defines for itself are not in the table.
 
 use super::removed;
 
-/// Gates by the first minor in which they are locked; 28 holds all that were locked by then. The value is true where none is written. A gate
-/// stays locked until it is removed.
+/// Gates by the first minor version in which they are locked. The row 28 has all gates that were locked by then. A gate without a value is
+/// locked to true. A gate stays locked until it is removed.
 #[rustfmt::skip]
 const GATES: &[(u64, &str)] = &[
     (28, "APISelfSubjectReview CPUManager CSIMigrationAzureFile CSIMigrationvSphere CronJobTimeZone DownwardAPIHugePages \
@@ -54,7 +55,7 @@ const GATES: &[(u64, &str)] = &[
     (37, "DRAPrioritizedList DeclarativeValidationTakeover HostnameOverride"),
 ];
 
-/// The value to which a minor locks a feature gate; `None` where the gate is free, removed or unknown.
+/// The value to which a minor version locks a feature gate. `None` if the gate is not locked, is removed or is unknown.
 pub fn feature_gate(minor: u64, name: &str) -> Option<bool> {
     if removed::feature_gate(name).is_some_and(|removed| removed <= minor) {
         return None;
@@ -82,7 +83,7 @@ mod tests {
         assert_eq!(feature_gate(37, "NoSuchGate"), None);
     }
 
-    /// Twice in the table is a slip of the pen, and a gate that was removed before it was locked would never be found.
+    /// A gate that is in the table twice is a mistake, and a gate that was removed before it was locked would never be found.
     #[test]
     fn each_gate_is_listed_once_and_before_its_removal() {
         let mut seen = std::collections::BTreeSet::new();

@@ -1,11 +1,11 @@
-//! What Kubernetes' programs refuse from a minor on, because it was removed: flags, admission plugins, feature gates, from v1.21 to
-//! v1.37, and the API versions that `runtime-config` may not name.
+//! Flags, admission plugins and feature gates that the programs of Kubernetes refuse since a minor version, because that version (from v1.21 to
+//! v1.37) removed them, and API versions that `runtime-config` must not name.
 //!
-//! Source: the reference pages of the components and of feature gates, the release notes, and the programs' source, minor by minor. What is
-//! not in the programs' help but still taken is not here. Of 1.37, what its release notes name is here, and not what the source of 1.36
-//! announces.
+//! Source: the reference pages of the components and of feature gates, the release notes, and the programs' source, minor by minor. A flag that
+//! the help of a program does not show but that the program still accepts is not listed. For 1.37 the removals in its release notes are listed,
+//! and not those that the source of 1.36 announces.
 
-/// Flags without dashes, by program and first minor without them.
+/// Flags without leading dashes, by program and by the first minor version without them.
 #[rustfmt::skip]
 const FLAGS: &[(&str, u64, &str)] = &[
     ("kube-apiserver", 22, "kubelet-https ssh-keyfile ssh-user"),
@@ -47,12 +47,12 @@ const FLAGS: &[(&str, u64, &str)] = &[
         storage-driver-table storage-driver-user"),
 ];
 
-/// Flags of every program's logging, first missing in v1.26.
+/// Logging flags of every program. v1.26 is the first minor version without them.
 const LOG_FLAGS: &str = "add-dir-header alsologtostderr log-backtrace-at log-dir log-file log-file-max-size logtostderr \
     one-output skip-headers skip-log-headers stderrthreshold";
 const LOG_FLAGS_MINOR: u64 = 26;
 
-/// Plugins of the API server, by first minor without them.
+/// Admission plugins of the API server, by the first minor version without them.
 const ADMISSION_PLUGINS: &[(u64, &str)] = &[
     (21, "DenyEscalatingExec DenyExecOnPrivileged"),
     (25, "PodSecurityPolicy"),
@@ -61,8 +61,8 @@ const ADMISSION_PLUGINS: &[(u64, &str)] = &[
     (37, "PodGroupWorkloadExists"),
 ];
 
-/// API versions whose types are gone, by first minor without them. An entry of `runtime-config` that names one stops the API server, whatever
-/// its value.
+/// API versions whose types were removed, by the first minor version without them. The API server exits if an entry of `runtime-config` names
+/// one of them, whatever the value of the entry is.
 const GROUP_VERSIONS: &[(u64, &str)] = &[
     (29, "flowcontrol.apiserver.k8s.io/v1alpha1"),
     (31, "resource.k8s.io/v1alpha2"),
@@ -73,7 +73,7 @@ const GROUP_VERSIONS: &[(u64, &str)] = &[
     (37, "scheduling.k8s.io/v1alpha2"),
 ];
 
-/// Gates, by the first minor in which no program knows them.
+/// Feature gates, by the first minor version in which no program knows them.
 #[rustfmt::skip]
 const FEATURE_GATES: &[(u64, &str)] = &[
     (21, "AttachVolumeLimit BlockVolume CSIBlockVolume CSIDriverRegistry CSIMigrationAWSComplete CSIMigrationAzureDiskComplete \
@@ -130,24 +130,24 @@ const FEATURE_GATES: &[(u64, &str)] = &[
         StreamingCollectionEncodingToProtobuf StructuredAuthenticationConfiguration WorkloadAwarePreemption"),
 ];
 
-/// The first minor whose `program` does not take the flag, if it was removed.
+/// The first minor version whose `program` does not accept the flag. `None` if the flag was not removed.
 pub fn flag(program: &str, flag: &str) -> Option<u64> {
     let flag = flag.replace('_', "-");
     let of_program = FLAGS.iter().filter(|(p, ..)| *p == program).map(|(_, minor, names)| (*minor, *names));
     first_without(of_program.chain([(LOG_FLAGS_MINOR, LOG_FLAGS)]), &flag)
 }
 
-/// The first minor whose API server does not know the admission plugin, if it was removed.
+/// The first minor version whose API server does not know the admission plugin. `None` if the plugin was not removed.
 pub fn admission_plugin(name: &str) -> Option<u64> {
     first_without(ADMISSION_PLUGINS.iter().copied(), name)
 }
 
-/// The first minor that does not know the feature gate, if it was removed.
+/// The first minor version that does not know the feature gate. `None` if the gate was not removed.
 pub fn feature_gate(name: &str) -> Option<u64> {
     first_without(FEATURE_GATES.iter().copied(), name)
 }
 
-/// The first minor whose API server has no types of this API version (`group/version`), if they were removed.
+/// The first minor version whose API server has no types of this API version (`group/version`). `None` if they were not removed.
 pub fn group_version(name: &str) -> Option<u64> {
     first_without(GROUP_VERSIONS.iter().copied(), name)
 }

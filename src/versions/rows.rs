@@ -1,12 +1,13 @@
 //! The rows of the table of minor versions. The newest minor is written in full; an older one states how it differs from the next newer one.
 //!
-//! CoreDNS and pause are what `kubeadm config images list` prints for the newest patch release of a minor. etcd is at least that, and it is
-//! also new enough for the way to the next minor: etcd goes to 3.6 from 3.5.26 or later and to 3.7 from 3.6.11 or later
-//! (<https://etcd.io/docs/v3.6/upgrades/upgrade_3_6/>, <https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/>; the rule itself is in `etcd.rs`).
-//! registry.k8s.io could not be asked when this was written, so the newest tags were taken that are promoted there and that public
-//! deployments name as well:
+//! The images of CoreDNS and pause are those that `kubeadm config images list` prints for the newest patch release of a minor version. The image
+//! of etcd is at least as new as the one that is printed, and new enough for the upgrade to the next minor version: etcd can be upgraded to 3.6
+//! from 3.5.26 or later and to 3.7 from 3.6.11 or later (<https://etcd.io/docs/v3.6/upgrades/upgrade_3_6/>,
+//! <https://etcd.io/docs/v3.7/upgrades/upgrade_3_7/>; the rule itself is in `etcd.rs`). registry.k8s.io could not be queried when this was
+//! written. Therefore each tag is the newest one that was promoted to this registry and that public deployments use as well:
 //!
-//! - `3.5.31-0` (kubernetes/k8s.io#9558). 3.5.32 and 3.5.33 are promoted (kubernetes/k8s.io#9672, #9771), but nobody was seen to use their `-0` tags.
+//! - `3.5.31-0` (kubernetes/k8s.io#9558). 3.5.32 and 3.5.33 are promoted (kubernetes/k8s.io#9672, #9771), but no public deployment was found
+//!   that uses their `-0` tags.
 //! - `3.6.11-0` (kubernetes/k8s.io#9429), which kubeadm 1.37 deploys for 1.34 to 1.36 (kubernetes/kubernetes#138746).
 //! - `3.7.0-0`, which kubeadm 1.37.1 lists.
 
@@ -18,7 +19,7 @@ const MASTERS: &str = "system:masters";
 const ADMINS: &str = "kubeadm:cluster-admins";
 
 pub(super) const ETCD_34: Etcd = Etcd { flags: &[], liveness: "/health", readiness: None, startup: "/health", ..ETCD_HEALTH };
-/// Probes of the etcd pod before kubeadm 1.31, which has `/livez` and `/readyz`.
+/// The etcd pod of kubeadm before 1.31, whose probes request `/health`. Since 1.31 they request `/livez` and `/readyz`.
 pub(super) const ETCD_HEALTH: Etcd = Etcd {
     flags: &[("experimental-initial-corrupt-check", "true"), ("experimental-watch-progress-notify-interval", "5s")],
     liveness: "/health?exclude=NOSPACE&serializable=true",
@@ -28,7 +29,7 @@ pub(super) const ETCD_HEALTH: Etcd = Etcd {
     learner: true,
 };
 pub(super) const ETCD_35: Etcd = Etcd { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz", ..ETCD_HEALTH };
-/// The flags lost their prefix `experimental-` in 3.6. 3.7 adds none of its own.
+/// etcd 3.6 removed the prefix `experimental-` from these flags. 3.7 needs no additional flags.
 pub(super) const ETCD_36: Etcd =
     Etcd { flags: &[("feature-gates", "InitialCorruptCheck=true"), ("watch-progress-notify-interval", "5s")], ..ETCD_35 };
 
@@ -97,8 +98,9 @@ const V33: Minor = Minor {
     oldest_kubelet: 30,
     ..V34
 };
-/// The last minor whose kubeadm makes apiserver-kubelet-client an administrator in every patch release: 1.33.12, 1.34.8, 1.35.5 and 1.36.1
-/// bind it to `system:kubelet-api-admin` instead. That ClusterRole is built in, so the binding is safe beside every patch release of 1.33 to 1.35.
+/// 1.32 is the last minor version whose kubeadm makes apiserver-kubelet-client an administrator in every patch release. 1.33.12, 1.34.8, 1.35.5
+/// and 1.36.1 bind it to `system:kubelet-api-admin` instead. That ClusterRole is built in, so the binding is safe with every patch release of
+/// 1.33 to 1.35.
 const V32: Minor = Minor {
     minor: 32,
     identity: Identity { kubelet_client_group: Some(ADMINS), kubelet_client_binding: false, ..V33.identity },
@@ -123,7 +125,7 @@ const V30: Minor = Minor {
     ..V31
 };
 const V29: Minor = Minor { minor: 29, images: images("3.5.31-0", "v1.11.1", "3.9"), oldest_kubelet: 26, ..V30 };
-/// Skew of three minors between kubelet and control plane began with 1.28.
+/// Since 1.28 a kubelet may be three minor versions older than the control plane.
 const V28: Minor = Minor {
     minor: 28,
     images: images("3.5.31-0", "v1.10.1", "3.9"),
@@ -172,7 +174,7 @@ const V20: Minor = Minor {
     ..V28
 };
 
-/// 1.21 changes little: what an upgrade from 1.20 is rehearsed with.
+/// 1.21 changes little. The upgrade from 1.20 is tested with it.
 const V21: Minor = Minor {
     minor: 21,
     images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },

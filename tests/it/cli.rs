@@ -1,4 +1,4 @@
-//! The program as an operator meets it: command lines in, text and exit codes out.
+//! The program as an operator uses it: each test runs a command line and checks its text and its exit code.
 
 mod documents;
 mod hosts;
@@ -10,10 +10,10 @@ mod terminal;
 use std::path::Path;
 use std::process::Output;
 
-/// A command in a folder of its own, with nothing of the machine's environment but PATH.
+/// A folder of its own for a command, which gets nothing of the machine's environment but PATH.
 struct Place(tempfile::TempDir);
 
-/// What a command left behind.
+/// The exit code, the standard output and the standard error of a command that has ended.
 struct Ended {
     code: i32,
     out: String,
@@ -50,7 +50,7 @@ fn ended(output: Output) -> Ended {
     Ended { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// Every line as JSON.
+/// Parses every line as JSON.
 fn lines(text: &str) -> Vec<serde_json::Value> {
     text.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{l}: {e}"))).collect()
 }

@@ -1,4 +1,4 @@
-//! The count of failed requests on which scenarios rely, by its own test beside it.
+//! The scenarios rely on a count of failed requests. This test runs the count's own test, which is in the same folder as the count.
 
 use std::process::Command;
 

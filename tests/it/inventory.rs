@@ -1,4 +1,4 @@
-//! The inventory as an operator meets it: files in, an inventory or its faults out.
+//! The inventory as an operator uses it: each test reads files and checks the inventory or its faults.
 
 mod bad;
 mod good;
@@ -20,7 +20,7 @@ fn supported(version: &KubeVersion) -> Result<(), String> {
     versions::lookup(version).map(drop).map_err(|e| e.to_string())
 }
 
-/// The YAML files of a folder, by name.
+/// The YAML files of a folder, sorted by name.
 fn files(folder: &str) -> Vec<PathBuf> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();

@@ -1,15 +1,15 @@
-//! What a test needs that not every machine has, and how a test without it is skipped so that the skip is seen and counted.
+//! The needs of tests that not every machine meets, and how a test with an unmet need is skipped so that the skip is seen and counted.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// Where `tests/quick` wants one line for each skipped test. Without this variable a need that is not met fails the test: a skip that nobody
-/// counts would look like a pass.
+/// The environment variable with the path of a file to which every skipped test appends one line; `tests/quick` sets it. Without this variable,
+/// a need that is not met fails the test, because a skip that nobody counts would look like a pass.
 const LIST: &str = "CLUSTERCTL_TEST_SKIPS";
 
 #[derive(Clone, Copy)]
 pub enum Need {
-    /// The right to make a mount namespace, which root has outside of most containers.
+    /// The right to make a mount namespace. Root has this right, except in most containers.
     Root,
     Sshd,
     Sudo,
@@ -53,7 +53,7 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(quiet()).stdout(quiet()).stderr(quiet()).status().is_ok_and(|s| s.success())
 }
 
-/// Whether the test must end here because of a need that is not met. `inside` is a path below the test's function.
+/// Whether the calling test must end here because a need is not met. `inside` is the path of an item inside the test's function.
 pub fn skip(needs: &[Need], inside: &str) -> bool {
     let Some(lacking) = needs.iter().find(|n| !n.is_met()) else { return false };
     let Some(list) = std::env::var_os(LIST) else {
@@ -66,7 +66,7 @@ pub fn skip(needs: &[Need], inside: &str) -> bool {
     true
 }
 
-/// Skips the calling test unless the machine has all of these.
+/// Skips the calling test unless the machine meets all of these needs.
 macro_rules! needs {
     ($($need:ident),+) => {{
         fn here() {}

@@ -1,4 +1,4 @@
-//! The PKI: what is minted is what kubeadm mints, what is good is kept, what is wrong is named.
+//! The PKI: minted files are like kubeadm's, good files are kept, and faulty files are named.
 
 mod authorities;
 mod fixture;
@@ -37,8 +37,8 @@ fn certificates_read_as_kubeadms() {
     }
 }
 
-/// Dates of the two runs aside; leaves of 1.20 had no basic constraints and its authorities no name, ours always do, which is
-/// what newer kubeadm writes and older Kubernetes accepts.
+/// The lines that are compared. For 1.20, the dates of the two runs are left out, and so are the basic constraints, which leaves of 1.20 lacked,
+/// and the alternative names, which its authorities lacked. clusterctl always writes both, as newer kubeadm does, and older Kubernetes accepts them.
 fn comparable(text: &str, version: &str) -> Vec<String> {
     let mut lines: Vec<String> = text.lines().map(|l| l.trim().replace("n1", "m1").replace("172.30.0.11", "172.30.0.21")).collect();
     lines.retain(|l| !l.is_empty());
@@ -47,7 +47,7 @@ fn comparable(text: &str, version: &str) -> Vec<String> {
         lines.retain(|l| l != "CA:FALSE" && l != "X509v3 Basic Constraints: critical" && l != "X509v3 Subject Alternative Name:");
         lines.retain(|l| !["DNS:kubernetes", "DNS:etcd-ca", "DNS:front-proxy-ca"].contains(&l.as_str()));
     }
-    // Extensions may stand in any order.
+    // Extensions may be in any order.
     lines.sort();
     lines
 }
@@ -81,7 +81,7 @@ fn openssl_verifies_every_chain_and_key() {
     }
 }
 
-/// The longer RSA keys take seconds each in a debug build, so only an etcd member's three are made of them.
+/// It takes seconds in a debug build to make one of the longer RSA keys, so only the three keys of an etcd member have such a length.
 #[test]
 fn long_keys_work_under_an_authority_of_another_algorithm() {
     needs!(Openssl);
@@ -103,7 +103,7 @@ fn long_keys_work_under_an_authority_of_another_algorithm() {
     }
 }
 
-/// A sound key of that algorithm, written as kubeadm writes it.
+/// Checks that a key is sound, has this algorithm, and is written in the format that kubeadm uses.
 fn check_key(path: &str, algorithm: KeyAlgorithm) {
     openssl(&["pkey", "-in", path, "-check", "-noout"]);
     let (tag, words) = match algorithm {
@@ -245,15 +245,15 @@ fn a_masters_kubelet_speaks_to_its_own_api_server_since_1_33() {
     let [old, new] = ["v1.32.13", "v1.33.1"].map(inventory);
     assert_eq!(server(&old, &Observed::new()), (endpoint, false));
     assert_eq!(server(&new, &Observed::new()), (local.clone(), false));
-    // Upgrading changes it; kubeadm's choice of the local one on older versions is left alone.
+    // An upgrade to 1.33 changes the server to the local API server. If kubeadm has chosen the local one on an older version, it is kept.
     let before = placed(&mint_at(&old, &pki, &Observed::new(), "lb.example.com:443").unwrap());
     assert_eq!(server(&new, &before), (local.clone(), false));
     let before = placed(&mint_at(&new, &pki, &Observed::new(), "lb.example.com:443").unwrap());
     assert_eq!(server(&old, &before), (local, true));
 }
 
-/// Four keys for all (three authorities, service accounts), one super-admin, eleven for each master: what
-/// `Keys::ahead_for_new_cluster` starts on.
+/// All hosts share four keys (three authorities, service accounts). One key is for super-admin.conf, and each control-plane host has eleven
+/// keys. `Keys::ahead_for_new_cluster` starts to make this number of keys.
 #[test]
 fn a_fleet_shares_its_authorities_and_no_other_key() {
     let inv = inventory("v1.36.2");

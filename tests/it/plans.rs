@@ -1,4 +1,4 @@
-//! Plans over facts: goldens of what is shown, and the laws that every plan must obey. No host is needed.
+//! Plans that are made from facts: golden texts of what is shown, and the laws that every plan must obey. No host is needed.
 
 mod adopted;
 mod balancers;

@@ -1,4 +1,4 @@
-//! Files on hosts, against what kubeadm of both ends of the supported range wrote.
+//! Files on hosts, compared with the files that kubeadm wrote at both ends of the supported range of versions.
 
 mod balancers;
 mod fixture;
@@ -34,9 +34,9 @@ fn manifests_are_kubeadms_byte_by_byte() {
         let inv = case.inventory();
         for name in PODS {
             let ours = case.with(&inv, |ctx, node| pod(ctx, node, name));
-            // 1.20 wrote a field that says nothing.
+            // kubeadm 1.20 wrote a field without a meaning.
             let golden = case.golden(&format!("manifests/{name}.yaml")).replace("  creationTimestamp: null\n", "");
-            // Our default is newer than the one of that kubeadm, because etcd wants 3.6.11 before it goes to 3.7.
+            // clusterctl's default etcd is newer than that of this kubeadm, because etcd requires 3.6.11 before an upgrade to 3.7.
             let golden = golden.replace("etcd:3.6.8-0", "etcd:3.6.11-0");
             assert_eq!(ours, golden, "{} {name}", case.version);
         }
@@ -195,7 +195,7 @@ fn kubeconfigs_are_kubeadms() {
             for data in ["Q0E=", "Q0VSVA==", "S0VZ"] {
                 text = text.replace(data, "<base64>");
             }
-            // Older kubeadm wrote an empty `preferences`.
+            // An older kubeadm wrote an empty `preferences`.
             assert_eq!(text, case.golden(file).replace("preferences: {}\n", ""));
         }
         let node = format!("system:node:{}", case.name);
@@ -206,7 +206,7 @@ fn kubeconfigs_are_kubeadms() {
     }
 }
 
-/// Compares with `render/snapshots`.
+/// Compares the text with the snapshot of this name in `render/snapshots`.
 fn snapshot(name: &str, text: &str) {
     insta::with_settings!({ snapshot_path => "render/snapshots", prepend_module_to_snapshot => false }, { insta::assert_snapshot!(name, text) });
 }

@@ -1,4 +1,4 @@
-//! `binary.sh`: a program at its path is whole, is what its source says it is, and is placed by the run that holds the lock.
+//! `binary.sh`: a program at its path is whole, is the program that its source offers, and is placed only by the run that holds the lock.
 
 use clusterctl::step::Binary;
 use clusterctl::step::binary::Source;
@@ -11,7 +11,7 @@ const PATH: &str = "/usr/local/bin/kubelet";
 const OLD: &str = "the kubelet before\n";
 const NEW: &str = "the new kubelet, which is a longer program than the one before\n";
 
-/// Serves the program and its checksum, and goes on where a download broke off.
+/// The stub of curl for a mirror: it serves the program and its checksum, and continues a download that broke off.
 const MIRROR: &str = r#"
 out='' from=0
 while [ $# -gt 0 ]; do case $1 in -o) out=$2; shift ;; -C) resumes=yes; shift ;; --*) shift ;; esac; shift; done
@@ -43,7 +43,7 @@ fn from_image(host: &Sandbox) -> Binary {
     Binary { path: host.at(PATH), source, staged: false }
 }
 
-/// The program is there, executable, and remembered; nothing is left beside it.
+/// The program is at its path, is executable and is recorded with its source, and no partial file is left beside it.
 fn placed(host: &Sandbox, source: &str) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(host.path(PATH)).map(|m| m.permissions().mode() & 0o777).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! `cluster.sh`: lists come in pages, and a question that fails is that question's failure. The stub of curl answers with the pages of the case.
+//! `cluster.sh`: lists are read in pages, and a request that fails counts as a failure of that request alone. The stub of curl answers with the
+//! pages of the case.
 
 use std::net::IpAddr;
 
@@ -14,8 +15,9 @@ const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
 const KUBECONFIG: &str = "certificate-authority-data: Y2E=\nclient-certificate-data: Y2VydA==\nclient-key-data: a2V5\n";
 
-/// The stub of curl answers the paths of its `-K` file: `page NAME` prints the page of that name, or nothing with the status 000. The
-/// case's function `answer` says which page answers a path; a page whose name begins with a number has it as its status.
+/// The stub of curl answers the paths of its `-K` file. The case's function `answer` prints the name of the page for a path. The stub prints
+/// that page, or nothing if there is no such page, with the status 200. If the page's name begins with a number, such as 000, that number is the
+/// status.
 const CURL: &str = r#"
 case "$*" in *readyz*) return 0 ;; esac
 while read -r _ _ url; do
@@ -32,7 +34,7 @@ END
 exit 0
 "#;
 
-/// A control-plane host whose API server answers as this function of the shell says, and with these pages.
+/// A control-plane host whose API server has these pages and answers by these branches of a `case` of the shell.
 fn host(answer: &str, pages: &[(&str, &str)]) -> Sandbox {
     let host = Sandbox::new();
     host.write("/etc/kubernetes/admin.conf", KUBECONFIG);
@@ -47,7 +49,7 @@ fn host(answer: &str, pages: &[(&str, &str)]) -> Sandbox {
     host
 }
 
-/// A page as the API writes it, with the token of the next one.
+/// A page of a list as the API writes it, with the token of the next page. An empty token means that this page is the last one.
 fn page(next: &str, names: &[&str]) -> String {
     let items =
         names.iter().map(|n| json!({"metadata": {"name": n, "namespace": "shop", "managedFields": []}, "spec": {"nodeName": "w1"}}));
@@ -62,7 +64,7 @@ fn asked(host: &Sandbox, objects: &[serde_json::Value]) -> (Output, Answered) {
     (out, answered)
 }
 
-/// The names of the pods, or what failed.
+/// The names of the pods, or the requests that failed.
 fn pods(answered: &Answered) -> String {
     let names = |list: &serde_json::Value| {
         let items = list["items"].as_array().cloned().unwrap_or_default();
@@ -75,12 +77,12 @@ fn pods(answered: &Answered) -> String {
     }
 }
 
-/// How often a path was asked for.
+/// How often curl asked for a path.
 fn times(host: &Sandbox, path: &str) -> usize {
     host.log().lines().filter(|l| *l == format!("asked https://10.0.0.1:6443{path}")).count()
 }
 
-/// How often curl was run, the question for `readyz` apart.
+/// How often curl was run, without the request for `readyz`.
 fn curls(host: &Sandbox) -> usize {
     host.log().lines().filter(|l| l.starts_with("- curl") && !l.contains("readyz")).count()
 }
@@ -119,7 +121,7 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// A state of the list of pods, which page answers which path, the pages, and what is read.
+/// A state of the list of pods, the shell branches that choose the page for a path, the pages, and what is read.
 type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
 /// Lists of pods in each state, and what is read.

@@ -1,4 +1,5 @@
-//! `drain.sh` and `cordon.sh`: a node that was drained is out of service, one that could not be drained is as it was, and all else is named.
+//! `drain.sh` and `cordon.sh`: a node that was drained is out of service, a node that could not be drained is as before, and any other result is
+//! named.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use super::pods::{all, ended, same};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// The Node, as far as the scripts ask for it: `node` has two lines, whether it is cordoned and by which word of ours; `node-pods` one per pod.
+/// The stub of kubectl for the Node that the scripts read. The file `node` has two lines: whether the node is cordoned, and the word in
+/// clusterctl's annotation. The file `node-pods` has one line per pod.
 const NODE: &str = r#"
 { read -r cordoned; read -r word; } <"$STUB/node"
 case " $* " in
@@ -59,7 +61,7 @@ fn cordon() -> Cordon {
     Cordon { via: "m1".into(), address: [10, 0, 0, 1].into(), node: "w1".into() }
 }
 
-/// The node is cordoned or not, by this word; and nothing went wrong with it before.
+/// The node is cordoned or not, with this word in clusterctl's annotation, and nothing was done to it in a wrong order.
 fn node(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
     same(host.read("/stub/node").unwrap_or_default(), format!("{cordoned}\n{word}\n"), "the node")?;
     same(host.read("/stub/wrong"), None, "what went wrong")
@@ -202,7 +204,7 @@ fn troubles(t: &mut Table) {
             host.inject(Fault::KilledAtCall(n));
             host.apply(drain(60, stays));
             host.was_killed().then(|| {
-                // Nobody would give back a node that is cordoned without a word.
+                // No run would uncordon a node that is cordoned without clusterctl's word.
                 let now = host.read("/stub/node").unwrap_or_default();
                 same(["\n\n", "true\ndrain\n"].contains(&now.as_str()), true, &format!("{now:?} can be given back"))?;
                 host.inject(Fault::None);

@@ -1,4 +1,4 @@
-//! `etcd_service.sh`: etcd's service with new files serves and stays, or the previous program and files are whole in their places.
+//! `etcd_service.sh`: etcd's service serves with its new files and keeps them, or the previous program and files are back in their places, whole.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn program(version: &str, mark: &str) -> String {
     format!("#!/bin/sh\n# {mark}\necho 'etcd Version: {version}'\n")
 }
 
-/// A host whose etcd of 3.5.1 was kept and replaced; the new one serves if its file says so.
+/// A host whose etcd 3.5.1 was kept as a copy and then replaced. The new etcd serves if its file says so.
 fn host(version: &str, mark: &str) -> Sandbox {
     let host = Sandbox::new();
     let kept = [

@@ -8,7 +8,7 @@ use super::table::Table;
 
 const ETCD: &str = "etcd";
 
-/// An etcd that runs at the tag, with a member list of its own.
+/// A host whose etcd runs at this tag and has two members in its list.
 fn at(tag: &str) -> Sandbox {
     let host = standing(&[ETCD]);
     host.write("/etc/kubernetes/manifests/etcd.yaml", &manifest(ETCD, tag, ""));
@@ -32,7 +32,7 @@ pub fn table(t: &mut Table) {
         t.row(format!("from {from} to {to}, which {new}; the members answer {answer:?} -> {stays} is in place"), || {
             let host = at(from);
             if !answer.is_empty() {
-                // Another member answers, whatever this host's own does.
+                // Another member answers, whatever this host's own member does.
                 host.stub("serves-etcd-version", "200\n");
                 host.stub("answer-version", answer);
             }

@@ -1,4 +1,4 @@
-//! The fence: a run that has lost a host's lock changes nothing there any more.
+//! The fence: a run that has lost a host's lock changes nothing on that host any more.
 
 use clusterctl::host::Cmd;
 use clusterctl::step::{Absent, File, Stopped};

@@ -15,7 +15,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// Both files, a link and a folder.
+/// Two files, a link and a folder.
 fn files(host: &Sandbox) -> Vec<File> {
     vec![
         File::text(host.at("/etc/first"), NEW),
@@ -35,14 +35,14 @@ fn untouched(host: &Sandbox) -> bool {
     host.read("/etc/first").as_deref() == Some(OLD) && host.list("/etc/new").is_empty() && !host.path("/etc/link").exists()
 }
 
-/// Each file is old, new or not there; nothing else.
+/// Each file has its old or its new content or does not exist, and has no other content.
 fn each_whole(host: &Sandbox) -> bool {
     let first = host.read("/etc/first");
     let second = host.read("/etc/new/second");
     matches!(first.as_deref(), Some(OLD | NEW)) && matches!(second.as_deref(), None | Some(NEW))
 }
 
-/// Temporary files with content; an empty one in memory may stay where a script was killed.
+/// The temporary files that have content. An empty one in memory may be left where a script was killed.
 fn leftovers(host: &Sandbox) -> Vec<String> {
     let all = ["/etc", "/etc/new", "/run"].iter().flat_map(|f| host.list(f).into_iter().map(move |n| format!("{f}/{n}")));
     all.filter(|p| p.contains("clusterctl") && host.read(p).is_none_or(|text| !text.is_empty())).collect()
@@ -67,7 +67,7 @@ pub fn table(t: &mut Table) {
         says(end == End::Done && all_new(&whole) && leftovers(&whole).is_empty(), "not all files are new", &whole, &end)
     });
 
-    // Every byte of the first header and of the end, some between.
+    // The input ends at every byte of the first header and of the end, and at some bytes in between.
     let length = whole.input_length();
     for n in (0..length).filter(|n| *n < 4 || *n + 4 > length || n % 13 == 0 || [length - 65, length - 64].contains(n)) {
         t.row(format!("the input ends after {n} bytes -> nothing is changed, and the step fails"), || {

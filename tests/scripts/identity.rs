@@ -1,4 +1,4 @@
-//! Whose process it is: a tenant's control plane on the same host is never ended, and never taken for this host's own.
+//! To whom a process belongs: a tenant's control plane on the same host is never ended, and never taken for the host's own.
 
 use std::process::{Child, Command};
 
@@ -10,7 +10,7 @@ use super::table::Table;
 
 const API: &str = "kube-apiserver";
 
-/// An older process of the same name, in a pod that was created through the API. Its pod has logs in kube-system in the worst case.
+/// Starts an older process of the same name, in a pod that was created through the API. In the worst case, that pod has its logs in kube-system.
 fn tenant(host: &Sandbox, component: &str, pod: &str) -> Child {
     let child = Command::new("/bin/sleep").arg("300").spawn().expect("a process can be started");
     let pid = child.id().to_string();
@@ -25,7 +25,7 @@ fn tenant(host: &Sandbox, component: &str, pod: &str) -> Child {
     child
 }
 
-/// Whether the process lives; it is ended then.
+/// Returns whether the process is alive, and ends it.
 fn lived(mut child: Child) -> bool {
     let lives = matches!(child.try_wait(), Ok(None));
     let _ = child.kill();

@@ -1,4 +1,4 @@
-//! `images.sh` and `check_flags.sh`: an image that is said to be there was pulled and is on the disk; a program is judged by what it says itself.
+//! `images.sh` and `check_flags.sh`: an image that is reported as present was pulled and is on the disk, and a program is judged by its own output.
 
 use clusterctl::facts::PodFact;
 use clusterctl::step::{CheckFlags, Image};
@@ -7,7 +7,7 @@ use super::pods::{all, ended, last_call, same};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// A runtime that lists what it has pulled.
+/// The stub of ctr for a runtime that lists the images that it has pulled.
 const RUNTIME: &str =
     "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;; esac\n";
 
@@ -73,7 +73,7 @@ fn pulls(t: &mut Table) {
         });
         t.row(format!("pull: the pull of image {n} is killed, without a word -> the step fails"), || {
             let host = host();
-            // The parent of `within` is the part of the script that pulls it; the kernel may kill it where memory is short.
+            // The parent of `within` is the part of the script that pulls the image. The kernel may kill that part when memory is short.
             host.stub(
                 "ctr.script",
                 &format!("case \"$*\" in *image:{n}) kill -KILL $(/bin/ps -o ppid= -p $PPID); exit 1 ;; esac\n{RUNTIME}"),

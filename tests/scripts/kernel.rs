@@ -1,4 +1,4 @@
-//! `kernel.sh`, `command.sh`, `reboot.sh` and `start.sh`: what is asked of the host itself either holds afterwards, or is named.
+//! `kernel.sh`, `command.sh`, `reboot.sh` and `start.sh`: what a step demands of the host itself holds afterwards, or the failure is named.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn kernel() -> Kernel {
     Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }
 }
 
-/// A host whose modules bring their features when they are loaded.
+/// A host whose kernel modules provide their features once they are loaded.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.write("/proc/filesystems", "nodev\tproc\n");
@@ -38,7 +38,7 @@ fn command(argv: &[&str]) -> Command {
     Command { label: String::new(), argv, timeout: Duration::from_secs(60), place: Place::Host, when: When::Always }
 }
 
-/// A host that boots again when it is told to.
+/// A host that reboots when it is told to.
 fn boots() -> Sandbox {
     let host = Sandbox::new();
     host.write("/proc/sys/kernel/random/boot_id", "one\n");

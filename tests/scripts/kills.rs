@@ -1,4 +1,4 @@
-//! `swap.sh` killed, or without power, at every effect: the whole old or the whole new manifest is in place, and the next run ends the work.
+//! `swap.sh` is killed, or loses power, at every effect: the whole old or the whole new manifest is in place, and the next run ends the work.
 
 use super::pods::{all, both, clean, ended, in_place, manifest, path, pod, standing};
 use super::sandbox::{End, Fault};
@@ -12,7 +12,7 @@ const KINDS: [(&str, At); 3] =
 
 pub fn table(t: &mut Table) {
     for (how, fault) in KINDS {
-        // A pair takes more than a hundred effects: every one of them is for a run of its own.
+        // A pair has more than a hundred effects, so only a run with CLUSTERCTL_SWEEP=every tries every one of them.
         t.sweep(format!("a good pair, {how} an effect"), 7, |n| pair(fault(n), ""));
         t.sweep(format!("a pair whose API server crashes, {how} an effect"), 11, |n| pair(fault(n), "# crashes\n"));
     }
@@ -39,7 +39,7 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// etcd and its API server go together; `mark` is the API server's. `None` where the fault was not reached.
+/// Swaps etcd together with its API server; `mark` is a line of the API server's manifest. `None` if the fault was not reached.
 fn pair(fault: Fault, mark: &str) -> Option<Result<(), String>> {
     let host = standing(&["etcd", API]);
     let (etcd, api) = (manifest("etcd", "new", ""), manifest(API, "new", mark));
@@ -55,7 +55,7 @@ fn pair(fault: Fault, mark: &str) -> Option<Result<(), String>> {
         let whole =
             [in_place(&host, "etcd", &[&manifest("etcd", "old", ""), &etcd]), in_place(&host, API, &[&manifest(API, "old", ""), &api])];
         all(&host, whole)?;
-        // The first word of the next run may be about what the host has put back.
+        // The first answer of the next run may be a report of what the host has put back.
         let (etcd, api) = (manifest("etcd", "next", ""), manifest(API, "next", ""));
         let mut next = host.apply(both(&etcd, &api));
         if next != End::Done {

@@ -1,4 +1,4 @@
-//! The law of the tables: every script that changes something on a host is run by a table that names it.
+//! The law of the tables: every script that changes something on a host is named by a table, and that table runs the script.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use super::table::Table;
 
-/// Scripts that only look, and have no table: no state of a host comes of them. A script that is new belongs into a table, or here.
+/// Scripts that only read and have no table, because they change no state of a host. A new script belongs in a table or in this list.
 const ONLY_LOOK: [&str; 6] = ["become.sh", "boot.sh", "deprecated.sh", "evictions.sh", "releases.sh", "status.sh"];
 
-/// Every script and its text.
+/// The name and the text of every script.
 fn scripts() -> &'static [(String, String)] {
     static ALL: OnceLock<Vec<(String, String)>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -44,7 +44,7 @@ pub fn note(argv: &[String]) {
     });
 }
 
-/// Those of `named` that were not run on this thread since it was asked last.
+/// The scripts of `named` that this thread has not run since the last call of this function.
 pub fn not_run<'a>(named: &[&'a str]) -> Vec<&'a str> {
     let ran = RAN.take();
     named.iter().filter(|name| !ran.contains(**name)).copied().collect()

@@ -1,4 +1,5 @@
-//! `lock.sh` and `unlock.sh`: a host's lock is one run's, and what a run is told about it is so; the lock of a run that is gone is freed.
+//! `lock.sh` and `unlock.sh`: only one run holds a host's lock, what a run is told about the lock is true, and the lock of a run that is gone is
+//! freed.
 
 use clusterctl::host::{Cmd, Output};
 
@@ -9,7 +10,7 @@ use super::turns::AtWork;
 
 const LOCK: &str = "/var/lib/clusterctl/lock";
 
-/// A run that ticks once and ends.
+/// Lets a run ask for the lock, send one sign of life and end.
 fn take(host: &Sandbox, run: &str, again: &str) -> Output {
     host.output(Cmd::script(include_str!("../../src/host/remote/lock.sh"), [run, "somebody", again]).stdin("\n"))
 }
@@ -19,7 +20,7 @@ fn said(out: &Output, status: i32, words: &str) -> Result<(), String> {
     same((out.status, text.starts_with(words)), (status, true), &format!("{text:?}"))
 }
 
-/// Whose it is.
+/// Checks which run holds the lock.
 fn holder(host: &Sandbox, run: &str) -> Result<(), String> {
     same(host.read(LOCK).unwrap_or_default().split_whitespace().next().unwrap_or_default().to_string(), run.to_string(), "the holder")
 }
@@ -117,7 +118,7 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// A process that holds the host's lock and says nothing.
+/// A process that holds the host's lock and gives no sign of life.
 fn hold(host: &Sandbox) -> AtWork {
     host.write("/var/lib/clusterctl/lock.flock", "");
     let held = AtWork::on(&host.path("/var/lib/clusterctl/lock.flock"));

@@ -1,4 +1,5 @@
-//! `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, with their head `kubectl.sh`: what the API was not told is not done.
+//! `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, with their head `kubectl.sh`: a change that the API was not told of
+//! does not count as done.
 
 use clusterctl::step::token::Purpose;
 use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, Step, Token, TokensGone};
@@ -44,7 +45,7 @@ fn tokens_gone() -> Step {
 }
 
 type Make = fn() -> Step;
-/// A step, and what kubectl is asked for it, from word to word.
+/// The steps, each with the arguments of the kubectl calls that it makes, word for word.
 const STEPS: [(&str, Make, &[&str]); 5] = [
     ("objects", object, &[" apply --server-side --force-conflicts --field-manager clusterctl -f -"]),
     ("token", token, &[" apply --server-side --force-conflicts --field-manager clusterctl -f -"]),

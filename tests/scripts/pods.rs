@@ -1,4 +1,4 @@
-//! Static pods of a sandbox: manifests that serve or do not, hosts that run them, and what must hold of them afterwards.
+//! Static pods of a sandbox: manifests whose pods serve or do not serve, hosts that run them, and checks of what must hold afterwards.
 
 use clusterctl::step::static_pod::SwapPolicy;
 use clusterctl::step::{ApiWithEtcd, StaticPod};
@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use super::sandbox::{End, Sandbox};
 
-/// What the host's own member says of itself.
+/// The status that the host's own member of etcd reports about itself.
 const STATUS: &str = r#"[{"Endpoint":"https://127.0.0.1:2379","Status":{"header":{"cluster_id":1,"member_id":1,"raft_term":2},"version":"3.5.1","leader":2}}]"#;
 
-/// A manifest of this image's tag; `marks` are lines for the stub of the kubelet.
+/// A manifest with this tag of the image. `marks` are lines that the stub of the kubelet reads.
 pub fn manifest(component: &str, tag: &str, marks: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}\nspec:\n  containers:\n  - name: {component}\n    image: site/{component}:{tag}\n    command: [{component}]\n{marks}"
     )
 }
 
-/// The step that runs it, watched for `watch` seconds.
+/// The step that runs this manifest, watched for `watch` seconds.
 pub fn pod(component: &'static str, manifest: String, watch: u64) -> StaticPod {
     let port = match component {
         "etcd" => "http://127.0.0.1:2381/health",
@@ -28,7 +28,7 @@ pub fn pod(component: &'static str, manifest: String, watch: u64) -> StaticPod {
     StaticPod::new(component, manifest, port.into(), care).expect("the manifest is YAML")
 }
 
-/// Both, as one step.
+/// etcd and its API server as one step.
 pub fn both(etcd: &str, api: &str) -> ApiWithEtcd {
     ApiWithEtcd { etcd: Some(pod("etcd", etcd.into(), 0)), api: Some(pod("kube-apiserver", api.into(), 0)) }
 }
@@ -48,7 +48,7 @@ pub fn standing(components: &[&str]) -> Sandbox {
     host
 }
 
-/// Its etcd is a member that the others can do without: it is the only one.
+/// Makes the host's etcd a member that the others can do without, because it is the only member.
 pub fn member(host: &Sandbox) {
     host.write("/var/lib/clusterctl/established", "ha\n");
     for file in ["healthcheck-client.key", "healthcheck-client.crt", "peer.key", "peer.crt"] {
@@ -59,23 +59,23 @@ pub fn member(host: &Sandbox) {
     host.stub("etcdctl.endpoint-health", r#"[{"endpoint":"https://10.0.0.2:2379","health":true}]"#);
 }
 
-/// Where its manifest is.
+/// The path of a component's manifest.
 pub fn path(component: &str) -> String {
     format!("/etc/kubernetes/manifests/{component}.yaml")
 }
 
-/// The process that runs it.
+/// The ID of the process that runs a component.
 pub fn process(host: &Sandbox, component: &str) -> Option<String> {
     host.read(&format!("/stub/pods/{component}/pid"))
 }
 
-/// The manifest that is in place is one of these, and nothing else is left of a transaction but what `Wait::Settled` removes.
+/// The manifest that is in place is one of these.
 pub fn in_place(host: &Sandbox, component: &str, one_of: &[&str]) -> Result<(), String> {
     let now = host.read(&path(component)).unwrap_or_default();
     if one_of.contains(&now.as_str()) { Ok(()) } else { Err(format!("the manifest of {component} is {now:?}")) }
 }
 
-/// Nothing is left of a transaction but what `Wait::Settled` removes.
+/// Nothing is left of a transaction except what `Wait::Settled` removes.
 pub fn clean(host: &Sandbox) -> Result<(), String> {
     let manifests = host.list("/etc/kubernetes/manifests").into_iter().filter(|n| n.starts_with('.'));
     let state = host
@@ -88,7 +88,7 @@ pub fn clean(host: &Sandbox) -> Result<(), String> {
     if left.is_empty() && rules.is_empty() { Ok(()) } else { Err(format!("left behind: {left:?}; rules {rules:?}")) }
 }
 
-/// It ended as `wanted` says.
+/// The step ended as `wanted` says: `done`, `fenced`, `killed`, or any other words for a refusal that contains them.
 pub fn ended(end: &End, wanted: &str) -> Result<(), String> {
     let is = match end {
         End::Done => wanted == "done",
@@ -99,7 +99,7 @@ pub fn ended(end: &End, wanted: &str) -> Result<(), String> {
     if is { Ok(()) } else { Err(format!("it ended {end:?}, not {wanted:?}")) }
 }
 
-/// The first of the answers that is no, with the calls of the tools.
+/// The first check that failed, with the calls of the tools.
 pub fn all(host: &Sandbox, answers: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
     match answers.into_iter().find_map(Result::err) {
         None => Ok(()),
@@ -107,12 +107,12 @@ pub fn all(host: &Sandbox, answers: impl IntoIterator<Item = Result<(), String>>
     }
 }
 
-/// The two are the same.
+/// The two values are equal.
 pub fn same<T: PartialEq + std::fmt::Debug>(a: T, b: T, what: &str) -> Result<(), String> {
     if a == b { Ok(()) } else { Err(format!("{what}: {a:?}, then {b:?}")) }
 }
 
-/// Where the last call with all of these words is, among the calls of the tools.
+/// The position of the last call that contains all of these words, among the calls of the tools.
 pub fn last_call(log: &str, words: &[&str]) -> Option<usize> {
     log.split_inclusive('\n').enumerate().filter(|(_, line)| words.iter().all(|w| line.contains(w))).last().map(|(n, _)| n)
 }

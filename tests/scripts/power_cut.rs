@@ -1,5 +1,5 @@
-//! A real power cut: ext4 on a loop device is shut down without a flush of its log while a static pod's manifest is set aside. It needs root and
-//! loop devices, and says so where it has none.
+//! A real power cut: an ext4 file system on a loop device is shut down without a flush of its log while the manifest of a static pod is set
+//! aside. The table needs root and loop devices, and is skipped with a report where it has none.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::table::Table;
 /// Shuts a file system down as a power cut does (EXT4_IOC_SHUTDOWN, no log flush).
 const SHUT_DOWN: &str = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
-/// The functions of the transaction, moved below the folder of the file system.
+/// The functions of the transaction. The table moves their paths below the folder of the file system.
 const MANIFEST: &str = include_str!("../../src/host/remote/manifest.sh");
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
@@ -23,7 +23,7 @@ fn mounted(image: &str, folder: &str) -> Result<(), String> {
     run("mount", &["-o", "loop", image, folder])
 }
 
-/// A copy that a power cut has cut short is there under its name, but not with its digest.
+/// A copy that a power cut has cut short exists under its name, but does not match its digest.
 fn torn_copy(folder: &Path) -> Result<(), String> {
     let at = |path: &str| format!("{}{path}", folder.display());
     for dir in ["/etc/kubernetes/manifests", "/etc/systemd/system", "/var/lib/clusterctl/static-pods"] {

@@ -1,5 +1,5 @@
-//! `quorum.sh`: the guard opens when the others are enough without this host's member, or when that member does not run; and every script that
-//! takes the member away asks it directly before.
+//! `quorum.sh`: the guard opens if the other members are enough without this host's member, or if that member does not run. Every script that
+//! takes the member away asks the guard directly before.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::table::Table;
 
 const OTHERS: &str = r#"  *"https://10.0.0.2:2379,https://10.0.0.3:2379"*) printf '[{"endpoint":"https://10.0.0.2:2379","health":%s},{"endpoint":"https://10.0.0.3:2379","health":%s}]' "$second" "$third" ;;"#;
 
-/// A host whose member is one of three; the others are healthy or not.
+/// A host whose member of etcd is one of three. The arguments state whether the other two members are healthy.
 fn three(second: bool, third: bool) -> Sandbox {
     let host = standing(&["etcd", "kube-apiserver"]);
     let member = |n: u8| format!("{n}, started, m{n}, https://10.0.0.{n}:2380, https://10.0.0.{n}:2379, false\n");
@@ -138,7 +138,7 @@ pub fn table(t: &mut Table) {
     }
 }
 
-/// What takes this host's member of etcd away.
+/// The steps that take this host's member of etcd away.
 fn acts() -> [(&'static str, Step); 5] {
     let touches = Command {
         label: String::new(),

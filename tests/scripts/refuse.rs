@@ -1,4 +1,4 @@
-//! Rules that reject connections during a swap: none is left silently.
+//! The rules that reject connections during a swap: no rule is left behind without a report.
 
 use clusterctl::step::Wait;
 
@@ -45,7 +45,7 @@ pub fn table(t: &mut Table) {
             host.stub("on-sleep", "[ ! -e \"$STUB/units/clusterctl-watch-kube-apiserver\" ] || echo 000 >\"$STUB/serves-kube-apiserver\"");
             host.inject(Fault::KilledAt(n));
             host.apply(pod(API, manifest(API, "new", ""), 30));
-            // Kills before the rules of the way back are in place are another table's matter.
+            // Kills before the rules for the way back to the old manifest are in place belong to another table.
             let rules = host.log().matches(" -I INPUT").count();
             if !host.was_killed() {
                 return Err("the watch is never killed with rules in place".into());

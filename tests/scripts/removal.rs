@@ -1,4 +1,4 @@
-//! `clean.sh` and `absent.sh`: a removal deletes what is Kubernetes' own and no longer runs, and nothing else.
+//! `clean.sh` and `absent.sh`: a removal deletes what belongs to Kubernetes and no longer runs, and nothing else.
 
 use clusterctl::step::{Absent, Clean};
 
@@ -7,7 +7,7 @@ use super::table::Table;
 
 const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
 
-/// A host that was a node: with data of etcd, a volume's folder, and a link of its own beside those of the pod network.
+/// A host that was a node. It has data of etcd, the folder of a volume, and a network link of its own beside the links of the pod network.
 fn node() -> Sandbox {
     let host = Sandbox::new();
     host.write("/proc/self/mountinfo", MOUNTINFO);
@@ -21,13 +21,13 @@ fn node() -> Sandbox {
     host
 }
 
-/// Mounts something at a path of the host, as the kernel's list tells.
+/// Mounts something at a path of the host, with an entry in the kernel's list of mounts.
 fn mount(host: &Sandbox, path: &str) {
     host.write(&format!("{path}/precious"), "precious");
     host.write("/proc/self/mountinfo", &format!("{MOUNTINFO}40 22 0:50 / {} rw - nfs4 server:/share rw\n", host.at(path)));
 }
 
-/// Lets the process beside a container of this containerd namespace run.
+/// Lets the shim process beside a container of this containerd namespace run.
 fn container_runs(host: &Sandbox, namespace: &str) {
     host.write("/proc/77/comm", "containerd-shim\n");
     host.write("/proc/77/stat", "77 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0\n");
@@ -38,7 +38,7 @@ fn clean() -> Clean {
     Clean { images: false, found: vec!["data in /var/lib/etcd".into()] }
 }
 
-/// The step ends with these words, and the path is still there.
+/// The step is refused with these words, and the path still exists.
 fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), String> {
     let is = matches!(end, End::Refused(_)) && end.said().contains(words) && host.path(kept).exists();
     if is { Ok(()) } else { Err(format!("{end:?}, {kept} is there: {}\n{}", host.path(kept).exists(), host.log())) }

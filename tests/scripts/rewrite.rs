@@ -1,14 +1,14 @@
-//! Absolute paths of a script, moved below a temporary root.
+//! Moves the absolute paths of a script below a temporary root.
 
-/// What scripts read or write on a host. Programs (`/bin/sh`, `/usr/bin`) and devices stay as they are.
+/// The folders that scripts read or write on a host. Programs (`/bin/sh`, `/usr/bin`) and devices keep their paths.
 const PREFIXES: [&str; 8] = ["/var/", "/etc/", "/run/", "/proc/", "/sys/", "/usr/local/", "/opt/", "/dev/shm/"];
 
-/// The text with every absolute path of a host below `root`.
+/// The text with every absolute path of a host moved below `root`.
 pub fn rewrite(text: &str, root: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut before = ' ';
     for (at, c) in text.char_indices() {
-        // Inside a longer path it is no beginning: `$dir/etc/`, `/usr/local/etc/`.
+        // A prefix inside a longer path, such as `$dir/etc/` or `/usr/local/etc/`, is not the beginning of an absolute path.
         let inside = before.is_ascii_alphanumeric() || matches!(before, '_' | '.' | '}' | ')' | '*' | '-');
         if c == '/' && !inside && PREFIXES.iter().any(|p| text[at..].starts_with(p)) {
             out.push_str(root);

@@ -1,4 +1,4 @@
-//! `rollback_copy.sh`: what etcd's service runs as is kept whole, or what was kept before stays.
+//! `rollback_copy.sh`: the program and the files with which etcd's service runs are kept whole, or the copy that was kept before stays.
 
 use clusterctl::step::RollbackCopy;
 
@@ -10,7 +10,7 @@ const SPARE: &str = "/var/lib/clusterctl/spare";
 const PROGRAM: &str = "#!/bin/sh\necho 'etcd Version: 3.5.1'\n";
 const KEPT: [&str; 6] = ["digests", "etcd", "etcd.env", "etcd.service", "origin", "stamp"];
 
-/// A host whose etcd serves, by the program that is at its path.
+/// A host whose etcd serves, with the program that is at its path.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.program("/usr/local/bin/etcd", PROGRAM);
@@ -25,7 +25,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// The same, which kept something before.
+/// The same host with a copy that was kept before.
 fn kept_before() -> Sandbox {
     let host = host();
     host.write(&format!("{SPARE}/etcd"), "kept before");
@@ -44,7 +44,7 @@ fn is_whole(host: &Sandbox) -> Result<(), String> {
         let line = format!("{}  {name}", clusterctl::step::digest(text.as_bytes()));
         same(digests.lines().any(|l| l == line), true, &format!("the digest of {name} is kept"))?;
     }
-    // Every file, then the folder, then its name.
+    // Every file is synced, then the folder, then its name.
     let log = host.log();
     let synced = last_call(&log, &[" sync ", "spare.new/etcd.env"]);
     let removed = last_call(&log, &[" rm -rf ", "/spare\n"]);

@@ -1,4 +1,4 @@
-//! A host below a temporary folder: runs the commands of the program's steps there, with stubs for the tools that would leave it.
+//! A host below a temporary folder. The commands of the program's steps run there, with stubs for the tools that would act outside of it.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -20,39 +20,39 @@ use super::stubs;
 /// The run that holds the lock of a sandbox.
 pub const RUN: &str = "run1";
 
-/// No script of a case takes longer in real time: its clock is moved by the stub of `sleep`.
+/// The limit in real time for a script of a case. No script needs longer, because the stub of `sleep` moves the case's clock.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The same where a tool hangs: a script that does not end then never will.
+/// The limit in real time where a tool hangs: a script that has not ended by then never will.
 const HUNG: Duration = Duration::from_secs(10);
 
-/// Where a sandbox has its links to stubs.
+/// The folder of a sandbox that has its links to stubs.
 const TOOLS: &str = "/stub/tools";
 
-/// What goes wrong.
+/// The fault that a case injects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// The input ends after so many bytes.
+    /// The input ends after this many bytes.
     InputEnds(usize),
-    /// After so many bytes of the input another run takes the host's lock; then the rest arrives.
+    /// Another run takes the host's lock after this many bytes of the input; then the rest arrives.
     LockLostInInput(usize),
-    /// The script is killed at its N-th effect, and systemd ends its transient units as it does: only the one with the effect is hit.
+    /// The script is killed at its N-th effect, and systemd ends transient units as usual: only the unit with the effect is killed.
     KilledAt(usize),
-    /// As before, in the middle of the N-th copy.
+    /// As `KilledAt`, but in the middle of the N-th copy.
     KilledInside(usize),
     /// The power fails at the N-th effect: everything on the host ends.
     PowerCutAt(usize),
-    /// The tool fails where its last argument matches the pattern.
+    /// The tool fails if its last argument matches the pattern.
     ToolFails(&'static str, &'static str),
-    /// The same, after it has written half.
+    /// As `ToolFails`, but after the tool has written half of the content.
     DiskFull(&'static str, &'static str),
     /// A file whose path matches the pattern cannot be read.
     ReadFails(&'static str),
-    /// A tool that asks somebody else fails where the arguments of its call match the pattern; see `stubs/trouble`.
+    /// A tool that makes requests fails if the arguments of its call match the pattern; see `stubs/trouble`.
     CallFails(&'static str, &'static str),
-    /// Such a call is not answered: it ends with its own limit, or when `timeout` ends it.
+    /// As `CallFails`, but the call gets no answer: it ends by its own limit, or when `timeout` ends it.
     Hangs(&'static str, &'static str),
-    /// The script is killed at the N-th call of a tool that asks somebody else.
+    /// The script is killed at the N-th call of a tool that makes requests.
     KilledAtCall(usize),
 }
 
@@ -67,7 +67,7 @@ pub enum End {
 }
 
 impl End {
-    /// What it said.
+    /// The output of a step that was refused or fenced; empty for every other end.
     pub fn said(&self) -> &str {
         match self {
             End::Refused(said) | End::Fenced(said) => said,
@@ -76,14 +76,14 @@ impl End {
     }
 }
 
-/// One host.
+/// One host of a case.
 pub struct Sandbox {
     name: HostName,
     root: PathBuf,
     fault: Mutex<Fault>,
-    /// Length of the last command's input.
+    /// The length of the last command's input, in bytes.
     input: AtomicUsize,
-    /// How many times as long as usual everything may take.
+    /// The factor by which everything may take longer than usual.
     pub patience: AtomicU32,
 }
 
@@ -123,31 +123,31 @@ impl Sandbox {
         sandbox
     }
 
-    /// Where a path of the host is.
+    /// The real path of a path of the host.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The same as text, for steps whose paths are data.
+    /// The real path of a path of the host as text, for steps whose paths are data.
     pub fn at(&self, path: &str) -> String {
         self.path(path).display().to_string()
     }
 
-    /// Puts a file there.
+    /// Writes a file of the host.
     pub fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
         std::fs::write(path, text).expect("a file can be written");
     }
 
-    /// Makes a link, with its folders.
+    /// Makes a link and the folder that it is in.
     pub fn link_at(&self, path: &str, target: &str) {
         let at = self.path(path);
         std::fs::create_dir_all(at.parent().expect("a path of a host has a folder")).expect("the sandbox is writable");
         std::os::unix::fs::symlink(target, at).expect("the sandbox is writable");
     }
 
-    /// Its text, if it is there.
+    /// The text of a file; `None` if the file cannot be read.
     pub fn read(&self, path: &str) -> Option<String> {
         std::fs::read_to_string(self.path(path)).ok()
     }
@@ -160,28 +160,28 @@ impl Sandbox {
         names
     }
 
-    /// Sets what a stub reads; see `stubs/`.
+    /// Writes a file that a stub reads; see `stubs/`.
     pub fn stub(&self, file: &str, text: &str) {
         self.write(&format!("/stub/{file}"), text);
     }
 
-    /// What the tools were asked, a line per call.
+    /// The calls of the tools, one line per call.
     pub fn log(&self) -> String {
         self.read("/stub/log").unwrap_or_default()
     }
 
-    /// The state of the kubelet's unit.
+    /// Sets the state of the kubelet's unit.
     pub fn kubelet(&self, state: &str) {
         self.stub("units/kubelet", &format!("{state}\n"));
     }
 
-    /// Which kubelet runs.
+    /// Sets the version of the kubelet that runs.
     pub fn kubelet_version(&self, version: &str) {
         self.stub("units/kubelet.MainPID", "4242\n");
         self.program("/proc/4242/exe", &format!("#!/bin/sh\necho 'Kubernetes {version}'\n"));
     }
 
-    /// Puts an executable file there.
+    /// Writes an executable file of the host.
     pub fn program(&self, path: &str, text: &str) {
         self.write(path, text);
         std::fs::set_permissions(self.path(path), std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
@@ -193,7 +193,7 @@ impl Sandbox {
         std::os::unix::fs::symlink(target, path).expect("a link can be made");
     }
 
-    /// What goes wrong from now on.
+    /// Sets the fault that applies from now on.
     pub fn inject(&self, fault: Fault) {
         *self.fault.lock().expect("no case panics") = fault;
         for file in std::fs::read_dir(self.path("/stub")).into_iter().flatten().flatten() {
@@ -226,7 +226,7 @@ impl Sandbox {
         self.input.load(Ordering::SeqCst)
     }
 
-    /// Whether the injected end was reached.
+    /// Whether the injected kill or power cut was reached.
     pub fn was_killed(&self) -> bool {
         self.path("/stub/killed").exists()
     }
@@ -238,7 +238,7 @@ impl Sandbox {
         end
     }
 
-    /// The same, beside units of the case that do not end.
+    /// As `apply`, but beside units of the case that do not end.
     pub fn apply_alone(&self, step: impl Into<Step>) -> End {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         match runtime.block_on(step.into().apply(self, RUN)) {
@@ -255,7 +255,7 @@ impl Sandbox {
         self.carry_out(cmd).expect("the command can be run")
     }
 
-    /// Waits until no unit runs but the kubelet.
+    /// Waits until no unit except the kubelet's runs.
     pub fn settle(&self) {
         let begun = Instant::now();
         let busy = || self.list("/stub/units").iter().any(|u| u.starts_with("clusterctl-"));
@@ -268,12 +268,12 @@ impl Sandbox {
         matches!(*self.fault.lock().expect("no case panics"), Fault::PowerCutAt(_))
     }
 
-    /// Lets the kubelet of the case look at the manifests, as time would.
+    /// Lets the stub of the kubelet look at the manifests, as the real kubelet does after a while.
     pub fn tick(&self) {
         self.tool("kubelet");
     }
 
-    /// The host starts again: nothing runs, memory is empty, and systemd starts the kubelet with what its drop-ins say.
+    /// Boots the host again: no process runs, memory is empty, and systemd starts the kubelet with the commands of its drop-ins.
     pub fn boot(&self) {
         self.inject(Fault::None);
         self.end_processes();
@@ -332,14 +332,14 @@ impl Sandbox {
         let mut child = command.spawn()?;
         writeln!(std::fs::OpenOptions::new().append(true).open(self.path("/stub/groups"))?, "{}", child.id())?;
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
-        // A script that ends before it has read everything is no fault of the case.
+        // It is no error of the case if a script ends before it has read all of its input.
         match fault {
             Fault::InputEnds(n) => drop(stdin.write_all(&input[..n.min(input.len())])),
             Fault::LockLostInInput(n) => {
                 let n = n.min(input.len());
                 let _ = stdin.write_all(&input[..n]);
                 let _ = stdin.flush();
-                // Its first tool is called after its head: it waits for the rest of its input then.
+                // A script calls its first tool after its head; then it waits for the rest of its input.
                 let begun = Instant::now();
                 while self.read("/stub/effects").is_none_or(|n| n == "0\n") && begun.elapsed() < LIMIT && child.try_wait()?.is_none() {
                     std::thread::sleep(Duration::from_millis(2));

@@ -1,4 +1,4 @@
-//! `wait_settled.sh` and `report_rollbacks.sh`: what the host has put back by itself is told, once and not less, and nothing is waited for without end.
+//! `wait_settled.sh` and `report_rollbacks.sh`: what the host has put back by itself is reported once and not less often, and no wait is endless.
 
 use clusterctl::step::Wait;
 
@@ -9,7 +9,7 @@ use super::table::Table;
 const STATE: &str = "/var/lib/clusterctl/static-pods";
 const WATCH: &str = "units/clusterctl-watch-etcd";
 
-/// A host that has put etcd back in the run `run`.
+/// A host that has put etcd's previous manifest back in the run `run`.
 fn host(run: &str) -> Sandbox {
     let host = Sandbox::new();
     host.write(&format!("{STATE}/etcd.failed.{run}"), "etcd was put back\n");

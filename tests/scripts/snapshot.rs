@@ -1,4 +1,4 @@
-//! `snapshot.sh`: a snapshot is handed over whole with its digest, and none stays on the host, whatever fails.
+//! `snapshot.sh`: a whole snapshot is handed over with its digest, and no snapshot stays on the host, whatever fails.
 
 use clusterctl::host::{Cmd, Output};
 use clusterctl::step::digest;
@@ -7,7 +7,7 @@ use super::pods::same;
 use super::sandbox::Sandbox;
 use super::table::Table;
 
-/// Tells the size that the case says, and writes the database that the case has.
+/// The stub of etcdctl: it reports the size that the case gives, and writes the database that the case has.
 const ETCDCTL: &str = r#"
 case "$*" in
   *'endpoint status'*) /bin/cat "$STUB/size"; exit 0 ;;
@@ -15,7 +15,7 @@ case "$*" in
 esac
 "#;
 
-/// A database with the digest that etcd writes at the end of its stream.
+/// A database with the digest that etcd writes at the end of its stream. A torn one lacks its first byte.
 fn database(body: &[u8], torn: bool) -> Vec<u8> {
     let sum = digest(body);
     let bytes = (0..sum.len()).step_by(2).map(|at| u8::from_str_radix(&sum[at..at + 2], 16).unwrap_or_default());

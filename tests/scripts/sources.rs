@@ -1,4 +1,4 @@
-//! `sources.sh`: it only looks; what a host cannot get is named, and who does not answer holds nothing up.
+//! `sources.sh`: it only reads. A source that a host cannot get is named, and a server that does not answer holds nothing up.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::pods::{all, same};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// What is missing, in order.
+/// The sources that are missing, in order, each with the reason.
 fn missing(host: &Sandbox) -> Vec<String> {
     let mirrors = BTreeMap::from([("registry.k8s.io".to_string(), vec!["http://mirror:5000".to_string()])]);
     let out = host.output(request(&["http://files/kubelet"], &["registry.k8s.io/pause:3.9"], &mirrors));

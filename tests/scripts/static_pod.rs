@@ -1,4 +1,4 @@
-//! `static_pod.sh` and `swap.sh`: whatever fails, a static pod's whole old or whole new manifest is in place.
+//! `static_pod.sh` and `swap.sh`: whatever fails, the whole old or the whole new manifest of a static pod is in place.
 
 use clusterctl::step::{StaticPod, StaticPodsGone, Wait};
 
@@ -17,7 +17,7 @@ pub fn table(t: &mut Table) {
     ];
     for (what, mark, wanted, stays) in marks {
         for component in [SCHEDULER, API, "etcd"] {
-            // Before 1.22 a kubelet takes the new manifest in place of the old one.
+            // A kubelet older than 1.22 takes the new manifest directly in place of the old one.
             for kubelet in ["v1.20.2", "v1.30.4", "v1.37.0"].into_iter().filter(|k| component == API || *k == "v1.30.4") {
                 t.row(format!("{component} on a kubelet {kubelet}, the new one {what} -> the {stays} one is in place"), || {
                     let host = standing(&[SCHEDULER, API, "etcd"]);
@@ -156,7 +156,7 @@ pub fn table(t: &mut Table) {
     kubelet(t);
 }
 
-/// The manifest stays the same, and its process has to read its kubeconfig again.
+/// Restarts of a static pod whose manifest stays the same, because its process has to read its kubeconfig again.
 fn restart(t: &mut Table) {
     let again =
         |host: &Sandbox, mark: &str| host.apply(StaticPod { restart: true, ..pod(SCHEDULER, manifest(SCHEDULER, "old", mark), 30) });

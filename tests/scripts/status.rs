@@ -1,4 +1,4 @@
-//! `status.sh`: what a component answers is told after it had three seconds for a good answer.
+//! `status.sh`: a component has three seconds to give a good answer before its answer is reported.
 
 use clusterctl::host::Cmd;
 

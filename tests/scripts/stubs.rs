@@ -1,7 +1,7 @@
-//! The folder of stubs that a sandbox has first on its PATH: the files of `stubs/`, some of them under several names.
+//! The folder of stubs that is first on a sandbox's PATH: the files of `stubs/`, some of them under several names.
 //!
-//! The names are links that each sandbox makes for itself. As links in the repository they would depend on how it was checked out: where
-//! links cannot be made, git writes their targets as text.
+//! The names are links that each sandbox makes for itself. Links in the repository would depend on how it was checked out: where links cannot be
+//! made, git writes their targets as text.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -31,12 +31,12 @@ const NAMES: [(&str, &[&str]); 4] = [
     ("silent", &["journalctl"]),
 ];
 
-/// Where the stubs themselves are.
+/// The folder with the stubs themselves.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/stubs")
 }
 
-/// Makes the links in a folder of their own.
+/// Makes the links in the folder `at`.
 pub fn link_into(at: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(at)?;
     for (stub, tools) in NAMES {

@@ -1,4 +1,4 @@
-//! Runs tables of rows and prints how many there were. Speaks as much of libtest's protocol as `cargo test` and `cargo nextest` use.
+//! Runs tables of rows and prints how many rows there were. It supports as much of libtest's protocol as `cargo test` and `cargo nextest` use.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -6,13 +6,13 @@ use std::sync::Mutex;
 use super::known_failures::KNOWN_FAILURES;
 use super::law;
 
-/// A table: it adds its rows.
+/// The function of a table, which adds and runs the table's rows.
 pub type TableFn = fn(&mut Table);
 
-/// A table's name, its rows, and the scripts that it is about: it must run each of them.
+/// The name of a table, the function with its rows, and the scripts that it tests: the table must run each of them.
 pub type Entry = (&'static str, TableFn, &'static [&'static str]);
 
-/// The rows of one table as they are run.
+/// One table while its rows are run.
 pub struct Table {
     name: &'static str,
     rows: usize,
@@ -21,7 +21,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Runs one row. `check` says what is not as it should be.
+    /// Runs one row. `check` returns an error that states what is wrong.
     pub fn row(&mut self, name: impl AsRef<str>, check: impl FnOnce() -> Result<(), String>) {
         let name = format!("{}: {}", self.name, name.as_ref());
         if wanted(&name) {
@@ -29,8 +29,8 @@ impl Table {
         }
     }
 
-    /// Runs a row for 1, 1 + `stride` and so on, until there is nothing left to fail: `check` says `None` then. With CLUSTERCTL_SWEEP=every the
-    /// stride is 1.
+    /// Runs a row for 1, 1 + `stride` and so on, until `check` returns `None` because nothing is left at which to fail. With
+    /// CLUSTERCTL_SWEEP=every, the stride is 1.
     pub fn sweep(&mut self, name: impl AsRef<str>, stride: usize, check: impl Fn(usize) -> Option<Result<(), String>>) {
         let name = format!("{}: {}", self.name, name.as_ref());
         if !wanted(&name) {
@@ -46,7 +46,7 @@ impl Table {
         }
     }
 
-    /// Skips the whole table for want of something that not every machine has. `tests/quick` counts the skip; a run that nobody counts fails.
+    /// Skips the whole table because the machine lacks something. `tests/quick` counts the skip; where nobody counts skips, the run fails.
     pub fn skip(&mut self, needs: &str) {
         use std::io::Write;
         let line = format!("skipped: needs {needs}: scripts::{}\n", self.name);
@@ -73,7 +73,7 @@ fn wanted(name: &str) -> bool {
     std::env::var("CLUSTERCTL_ROWS").map_or(true, |part| name.contains(&part))
 }
 
-/// Runs the tables that the arguments name, by part of a name or `--exact`; all of them without one.
+/// Runs the tables that the arguments name, by a part of their name or, with `--exact`, by the whole name. Without arguments, it runs all of them.
 pub fn run(tables: &[Entry]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|a| a == flag);

@@ -1,4 +1,5 @@
-//! `within.sh`: the script of a run that was killed may still be at work; the next one waits for it, for a while, and then says for what.
+//! `within.sh`: the script of a run that was killed may still be at work. The next script waits a while for its end, and then reports what it
+//! waited for.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -10,14 +11,14 @@ use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// Another run takes the host's lock.
+/// Shell text with which another run takes the host's lock.
 const LOST: &str = "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"";
 
-/// A process that holds a lock of a host; it ends with this.
+/// A process that holds a lock of a host and is ended when this value is dropped.
 pub struct AtWork(Child);
 
 impl AtWork {
-    /// Holds the lock that the file stands for.
+    /// Holds the lock on this file.
     pub fn on(file: &Path) -> Self {
         let mut child = Command::new("/usr/bin/flock").arg("-F").arg(file).args(["/bin/sleep", "60"]).spawn().expect("flock runs");
         let free = || Command::new("/usr/bin/flock").arg("-n").arg(file).arg("/bin/true").status().is_ok_and(|s| s.success());
@@ -31,7 +32,7 @@ impl AtWork {
         self.0.id()
     }
 
-    /// It was not ended.
+    /// Checks that nobody has ended the process.
     pub fn lives(mut self) -> Result<(), String> {
         match self.0.try_wait() {
             Ok(None) => Ok(()),

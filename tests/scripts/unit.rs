@@ -1,4 +1,4 @@
-//! `unit.sh` and `unit_stop.sh`: a unit that is said to run is enabled, active and listens itself; what hinders it is named.
+//! `unit.sh` and `unit_stop.sh`: a unit that is reported as running is enabled and active and listens itself, and what hinders it is named.
 
 use clusterctl::step::{Stopped, Unit};
 
@@ -21,7 +21,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// A process in the cgroup of a unit.
+/// Puts a process into the cgroup of a unit.
 fn process(host: &Sandbox, pid: u32, unit: &str) {
     host.write(&format!("/proc/{pid}/cgroup"), &format!("0::/system.slice/{unit}\n"));
     host.write(&format!("/proc/{pid}/comm"), "haproxy\n");
@@ -41,7 +41,7 @@ fn runs(host: &Sandbox) -> Result<(), String> {
     same(stamp(host), Some("digest\n".into()), "its stamp")
 }
 
-/// It ended so, and a later plan sees that the unit was not started with its files.
+/// The step ended with these words, and a later plan sees that the unit was not started with its files.
 fn failed(host: &Sandbox, end: &End, words: &str) -> Result<(), String> {
     all(host, [ended(end, words), same(stamp(host), None, "its stamp")])
 }
@@ -149,7 +149,7 @@ fn starts(t: &mut Table) {
     });
 }
 
-/// A host whose haproxy runs, by us.
+/// A host whose haproxy was started by clusterctl and runs.
 fn running() -> Sandbox {
     let host = host();
     host.stub("units/haproxy", "active\n");

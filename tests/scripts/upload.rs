@@ -1,4 +1,4 @@
-//! `upload.sh` and `upload_check.sh`: a file is whole at its path or not there, and what has arrived of it is gone on with.
+//! `upload.sh` and `upload_check.sh`: a file is whole at its path or does not exist, and an upload continues after the bytes that have arrived.
 
 use clusterctl::host::Cmd;
 use clusterctl::host::upload::{UploadError, Uploaded, upload};
@@ -10,7 +10,7 @@ use super::table::Table;
 const TO: &str = "/var/lib/clusterctl/images/all.tar";
 const OLD: &str = "the image before";
 
-/// What is sent: some hundred lines.
+/// The content that is sent: some hundred lines.
 fn content() -> String {
     (0..300).map(|n| format!("line {n}\n")).collect()
 }
@@ -30,7 +30,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// Sends it as the program does.
+/// Sends the content as the program does.
 fn send(host: &Sandbox) -> Result<Uploaded, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let sent = runtime.block_on(upload(host, &host.path("/stub/local"), &host.at(TO), &sum(), 0o640, RUN));

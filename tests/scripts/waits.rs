@@ -1,5 +1,5 @@
-//! `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each ends by itself, with what it
-//! still waits for, whoever does not answer.
+//! `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each script ends by itself and
+//! reports what it still waits for, whichever program does not answer.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::table::Table;
 
 const SERVER: &str = "https://10.0.0.1:6443";
 
-/// A host whose API server serves 1.30.4, with a kubelet that began 100 s ago and said then and now that its node is Ready.
+/// A host whose API server serves 1.30.4, and whose kubelet started 100 s ago and has reported since then that its node is Ready.
 fn host() -> Sandbox {
     let host = Sandbox::new();
-    // A wait of four minutes is over after a few looks.
+    // With this pace, a wait of four minutes is over after a few checks.
     host.stub("pace", "50000\n");
     host.stub("serves-kube-apiserver", "200\n");
     host.stub("answer-version", "{\n  \"gitVersion\": \"v1.30.4\",\n}\n");
@@ -26,7 +26,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// What the API says of the node; the clock of a case begins at 1970-01-12T13:46:40Z.
+/// Sets what the API returns about the node. The clock of a case begins at 1970-01-12T13:46:40Z.
 fn node(host: &Sandbox, ready: &str, heard: &str, version: &str) {
     let text = format!(
         r#"{{"kind":"Node","status":{{"conditions":[{{"type":"Ready","status":"{ready}","lastHeartbeatTime":"{heard}"}}],"nodeInfo":{{"kubeletVersion":"{version}"}}}}}}"#
@@ -56,7 +56,7 @@ fn rollout(first: bool) -> Step {
     Wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
 }
 
-/// How much time passed, in seconds.
+/// How much time has passed, in seconds.
 fn took(host: &Sandbox) -> u64 {
     let now = host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default();
     now.saturating_sub(1_000_000_000) / 1000
@@ -230,20 +230,20 @@ pub fn table(t: &mut Table) {
             let host = host();
             change(&host);
             let end = host.apply(step());
-            // A rollout has more time.
+            // A rollout has a longer limit.
             if name == "rollout" { all(&host, words.iter().map(|w| ended(&end, w))) } else { checks(&host, &end, words) }
         });
     }
     backends(t);
 }
 
-/// An answer of haproxy's socket.
+/// An answer on haproxy's socket with this state of `m1`.
 fn answer(state: &str) -> String {
     let fields = |name: &str, state: &str| format!("api,{name}{}{state},1\n", ",0".repeat(15) + ",");
     format!("# pxname,svname\n{}{}", fields("m0", "DOWN"), fields("m1", state))
 }
 
-/// What haproxy does when it is asked: says these words in order, the last one again and again; none: it does not answer.
+/// A stub of haproxy's socket. It answers with these words in order, and then with the last one again and again. Without words, it never answers.
 fn balancer(host: &Sandbox, words: &[&str]) -> std::thread::JoinHandle<()> {
     std::fs::create_dir_all(host.path("/run/haproxy")).expect("a folder can be made");
     let listener = std::os::unix::net::UnixListener::bind(host.path("/run/haproxy/admin.sock")).expect("a socket can be made");

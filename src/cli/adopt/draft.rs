@@ -1,4 +1,4 @@
-//! From what was found to the fields of an inventory; what is a default stays out.
+//! Converts what was found into the fields of an inventory; fields with their default value are left out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,10 +12,10 @@ use crate::layout;
 
 type Fields = Map<String, Value>;
 
-/// kubeadm's own, which it wrote into its configuration before v1beta4.
+/// The value that kubeadm itself wrote into its configuration before v1beta4.
 const AUTHORIZATION: (&str, &str) = ("authorization-mode", "Node,RBAC");
 
-/// The inventory, without what is to be compared with what clusterctl itself would write.
+/// The inventory, without the fields that result from a comparison with what clusterctl itself would write.
 pub(super) fn inventory(found: &Found, login: &Login, balancer: Option<&(String, String)>) -> Fields {
     let c = &found.config;
     let mut cluster = json!({ "name": c.cluster_name, "version": found.version.to_string() });
@@ -50,7 +50,7 @@ pub(super) fn inventory(found: &Found, login: &Login, balancer: Option<&(String,
     out
 }
 
-/// Lays what the operator gave over the fields; hosts are told apart by their names.
+/// Overrides the fields with the fields that the operator gave; hosts are matched by their names.
 pub(super) fn with_given(mut fields: Fields, given: &Fields) -> Fields {
     let mut rest = given.clone();
     let hosts = rest.shift_remove("hosts");
@@ -167,7 +167,7 @@ fn pki(found: &Found) -> Fields {
     out
 }
 
-/// The control-plane nodes, oldest first: what kubeadm made once stands on the first.
+/// The control-plane nodes, oldest first: whatever kubeadm made only once is on the first node.
 fn masters(found: &Found) -> Vec<(&String, &Value)> {
     let mut all: Vec<(&String, &Value)> = found.nodes.iter().filter(|(_, n)| is_master(n)).collect();
     all.sort_by_key(|(name, n)| (n["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_string(), (*name).clone()));
@@ -191,7 +191,7 @@ fn host(found: &Found, login: &Login, name: &str, node: &Value, master: bool) ->
         out["address"] = json!(login.host);
         out["privateAddress"] = json!(ip);
     }
-    // What the node's state taints it with comes and goes.
+    // Taints that reflect the state of the node are temporary, so they are left out.
     let taints: Vec<&Value> =
         node["spec"]["taints"].as_array().into_iter().flatten().filter(|t| !text(&t["key"]).starts_with("node.kubernetes.io/")).collect();
     let own = |t: &&Value| text(&t["key"]) == found.v.node.taint && text(&t["effect"]) == "NoSchedule" && text(&t["value"]).is_empty();
@@ -225,7 +225,7 @@ fn host(found: &Found, login: &Login, name: &str, node: &Value, master: bool) ->
     out
 }
 
-/// Whether a label is the operator's, not one that Kubernetes or its roles bring.
+/// Whether the operator set a label, and not Kubernetes or a role.
 fn is_own(label: &str) -> bool {
     let Some((prefix, name)) = label.split_once('/') else { return true };
     let upstream = ["kubernetes.io", "k8s.io"].iter().any(|d| prefix == *d || prefix.ends_with(&format!(".{d}")));
@@ -241,7 +241,7 @@ fn tag(image: &str) -> Option<&str> {
     image.rsplit_once(':').map(|(_, tag)| tag).filter(|t| !t.contains('/'))
 }
 
-/// A duration as Go writes it, `8760h0m0s`, in one of the inventory's units after another.
+/// Parses a duration in Go's format, such as `8760h0m0s`: a sequence of numbers with units of the inventory.
 fn go_duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (Duration::ZERO, text);
     while !rest.is_empty() {

@@ -10,16 +10,16 @@ use crate::layout;
 use crate::plan::Plan;
 use crate::step::{File, Step};
 
-/// A reason, and where it holds.
+/// A reason, and the hosts to which it applies.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Reason {
     pub why: &'static str,
     pub hosts: Vec<HostName>,
-    /// Whether something that runs is restarted or replaced for it.
+    /// Whether the change restarts or replaces something that runs.
     pub restarts: bool,
 }
 
-/// The reasons of a plan, in its order.
+/// The reasons of a plan, in the order of its steps.
 pub(super) fn reasons(plan: &Plan) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for (_, host, planned) in plan.steps() {
@@ -34,7 +34,7 @@ pub(super) fn reasons(plan: &Plan) -> Vec<Reason> {
     out
 }
 
-/// What of a step needs a reason; waits and checks need none.
+/// The reasons for a step, each with whether it restarts something. Waits and checks need no reason.
 fn of(step: &Step, diff: &str) -> Vec<(&'static str, bool)> {
     let one = |why| vec![(why, false)];
     match step {
@@ -62,7 +62,7 @@ fn of(step: &Step, diff: &str) -> Vec<(&'static str, bool)> {
     }
 }
 
-/// Of a file with the right content only its permissions are wrong.
+/// The reason for a file that has the right content and only the wrong permissions.
 const PERMISSIONS: &str = "permissions of files as kubeadm itself sets them today; their contents stay";
 
 fn of_file(file: &File, diff: &str) -> &'static str {
@@ -94,7 +94,7 @@ fn of_file(file: &File, diff: &str) -> &'static str {
     }
 }
 
-/// Marks, plan and reasons for people.
+/// The marks, the plan and the reasons as text for people.
 pub(super) fn shown(marks: &Plan, rest: &Plan, reasons: &[Reason]) -> String {
     let mut out = format!("{}\n", heading("what `adopt` does now: marks that nothing reads but clusterctl"));
     for (_, host, planned) in marks.steps() {

@@ -80,7 +80,7 @@ async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
     let first = refine::with_components(draft::inventory(&found, &login, args.load_balancer.as_ref()), &found);
     let mut fields = draft::with_given(first, &given);
     let rough = text::of(&fields, &login.host, &[]);
-    // What cannot be an inventory yet is there to be mended.
+    // A text that is not a valid inventory yet is written anyway, so that the operator can correct it.
     if inventory::parse(&rough, "", &session::supported).is_err() && !call.global.dry_run {
         written(call, &rough)?;
     }
@@ -109,7 +109,7 @@ async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
     Ok(session)
 }
 
-/// The fields that the operator gave: `--with`, and over it the options about SSH.
+/// The fields that the operator gave: those of `--with`, overridden by the options about SSH.
 fn given(call: &Call, args: &Args) -> Result<Map<String, Value>, Exit> {
     let mut given = Map::new();
     if let Some(path) = &args.with {

@@ -14,31 +14,31 @@ use crate::inventory::{Inventory, KubeVersion};
 use crate::versions::Unsupported;
 use crate::{layout, versions};
 
-/// Where to begin: `[USER@]HOST[:PORT]`.
+/// The host through which the cluster is read, from `[USER@]HOST[:PORT]`.
 pub(super) struct Login {
     pub host: String,
 }
 
-/// What was found.
+/// What was found in the cluster.
 pub(super) struct Found {
     pub config: ClusterConfiguration,
     pub version: KubeVersion,
     pub v: &'static versions::Minor,
     pub nodes: BTreeMap<String, Value>,
-    /// The address that the API server of the first host is known by.
+    /// The address under which the API server of the first host is known.
     pub address: String,
-    /// What all kubelets share.
+    /// The configuration that all kubelets share.
     pub kubelet: Value,
-    /// kube-proxy's configuration, where it runs.
+    /// The configuration of kube-proxy; `None` if kube-proxy does not run.
     pub proxy: Option<Value>,
-    /// CoreDNS's image, where it runs.
+    /// The image of CoreDNS; `None` if CoreDNS does not run.
     pub core_dns: Option<String>,
-    /// etcd's image, as it runs.
+    /// The image with which etcd runs.
     pub etcd: Option<String>,
 }
 
 impl Login {
-    /// Splits the option; user and port go where the inventory has them.
+    /// Splits the option; user and port are written into the fields that the inventory has for them.
     pub fn of(text: &str, given: &mut Map<String, Value>) -> Login {
         let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
         let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
@@ -56,7 +56,7 @@ impl Login {
     }
 }
 
-/// Reads the cluster, or says why that cannot be.
+/// Reads the cluster, or reports why it cannot be read.
 pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Found, Exit> {
     let report = &call.report;
     let refused = |message: String, hint: &str| {
@@ -125,7 +125,7 @@ pub(super) fn unsupported(why: &Unsupported) -> &'static str {
     }
 }
 
-/// What would be lost, in words.
+/// Fails with the settings that would be lost because an inventory cannot express them.
 fn beyond(config: &ClusterConfiguration, manifest: &str) -> Result<(), String> {
     let mut what: Vec<String> = config.beyond.iter().map(|(path, value)| format!("{path}: {value}")).collect();
     if config.pod_subnet.is_empty() {
@@ -141,7 +141,7 @@ fn beyond(config: &ClusterConfiguration, manifest: &str) -> Result<(), String> {
 }
 
 async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Session, Exit> {
-    // Only how it is reached matters yet.
+    // Only the settings of the connection matter at this point.
     let inventory = json!({
         "cluster": { "name": "unknown", "version": "v1.20.2" },
         "ssh": given.get("ssh").cloned().unwrap_or_else(|| json!({})),
@@ -162,7 +162,7 @@ async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Re
 
 async fn observed(host: &dyn Host) -> Result<HostFacts, String> {
     let out = host.run(facts::host::request([127, 0, 0, 1].into(), true, None)).await.map_err(|e| crate::error::chain(&e))?;
-    // Its clock is of no interest here.
+    // The clock of the host does not matter here.
     facts::host::parse(&out.stdout, 0.0)
 }
 
@@ -184,7 +184,7 @@ async fn asked(host: &dyn Host, address: std::net::IpAddr, v: &versions::Minor) 
     }
 }
 
-/// A flag in a manifest of kubeadm's.
+/// The value of a flag in a manifest that kubeadm wrote.
 fn flag(manifest: &str, name: &str) -> Option<String> {
     let start = format!("- --{name}=");
     manifest.lines().find_map(|l| l.trim().strip_prefix(&start).map(|v| v.trim_matches('"').to_string()))

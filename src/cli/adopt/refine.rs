@@ -1,4 +1,4 @@
-//! What an inventory has to say so that clusterctl would write what is there: found by comparing both.
+//! Finds what an inventory must contain so that clusterctl would write the configuration that exists, by comparing both.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use crate::step::kept::is_zero;
 use crate::step::{Object, Step};
 use crate::{layout, versions};
 
-/// Fields of the kubelet that have a place of their own in the inventory, or differ from node to node.
+/// Fields of the kubelet's configuration that have their own place in the inventory, or differ from node to node.
 const ELSEWHERE: [&str; 3] = ["cgroupDriver", "clusterDomain", "containerRuntimeEndpoint"];
 
-/// Why a part of the inventory is as it is: section and remark.
+/// Why a section of the inventory has its content: section and remark.
 pub(super) type Remark = (&'static str, String);
 
 /// The objects that clusterctl would write.
@@ -25,9 +25,9 @@ pub(super) fn objects(inv: &Inventory, v: &'static versions::Minor) -> Vec<Value
     cluster::all_objects(inv, v, "", &[])
 }
 
-/// Adds what kubelets and kube-proxy are configured with beyond clusterctl's own.
+/// Adds the settings of the kubelets and of kube-proxy that go beyond clusterctl's own.
 pub(super) fn with_components(mut fields: Map<String, Value>, found: &Found) -> Map<String, Value> {
-    // Fields that are no inventory are told of where they are read as one.
+    // Fields that are not a valid inventory are reported where they are parsed as one.
     let Ok(inv) = serde_json::from_value::<Inventory>(Value::Object(fields.clone())) else { return fields };
     let all = objects(&inv, found.v);
     let ours = |name: &str, key: &str| {
@@ -48,7 +48,8 @@ pub(super) fn with_components(mut fields: Map<String, Value>, found: &Found) -> 
     fields
 }
 
-/// What laid over `ours` gives `theirs`, without what means a field that is not set. What only `ours` has is left to the plan to show.
+/// The fields that, merged over `ours`, give `theirs`, without values that mean an unset field. Fields that only `ours` has are left out; the
+/// plan shows them.
 fn patch(ours: &Value, theirs: &Value, path: &str, unset: &dyn Fn(&str, &Value) -> bool) -> Map<String, Value> {
     let mut out = Map::new();
     let (none, Value::Object(theirs)) = (Map::new(), theirs) else { return out };
@@ -70,7 +71,8 @@ fn patch(ours: &Value, theirs: &Value, path: &str, unset: &dyn Fn(&str, &Value) 
     out
 }
 
-/// The kubelet's numbers and switches are written only if they were set; `logging` is the exception.
+/// Whether a value of the kubelet's configuration means an unset field. Numbers and booleans are written only if they were set; `logging` is the
+/// exception.
 fn unset_in_kubelet(path: &str, value: &Value) -> bool {
     match value {
         Value::Bool(_) | Value::Number(_) => path.starts_with("logging.") && is_zero(value),
@@ -78,7 +80,8 @@ fn unset_in_kubelet(path: &str, value: &Value) -> bool {
     }
 }
 
-/// kube-proxy's are written always, except where zero has a meaning of its own: there `null` is what is not set.
+/// Whether a value of kube-proxy's configuration means an unset field. Fields are always written there: unset fields are zero, except where zero
+/// has a meaning of its own; there they are `null`.
 fn unset_in_proxy(path: &str, value: &Value) -> bool {
     let zero_means = path == "iptables.localhostNodePorts"
         || path == "iptables.masqueradeBit"
@@ -86,7 +89,7 @@ fn unset_in_proxy(path: &str, value: &Value) -> bool {
     if zero_means { value.is_null() } else { is_zero(value) }
 }
 
-/// Adds what only the hosts can tell: whether packages may be installed, flags of single kubelets, and whose CoreDNS is.
+/// Adds what only the hosts reveal: whether packages may be installed, the flags of single kubelets, and whether CoreDNS is left to its owner.
 pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'static versions::Minor, facts: &Facts) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let reached = |h: &&str| facts.hosts.contains_key(*h);
@@ -115,13 +118,13 @@ pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'
     remarks
 }
 
-/// Flags that the host's kubelet was given.
+/// The flags that the host's kubelet was given, without those that make no difference.
 fn own_flags(facts: &Facts, host: &str) -> BTreeMap<String, String> {
     let env = facts.host(host).text(layout::KUBELET_FLAGS_ENV).unwrap_or_default();
     kubelet_flags(env).into_iter().filter(|(flag, _)| tells(flag)).collect()
 }
 
-/// Objects of CoreDNS that are there and are not what clusterctl would write.
+/// The existing objects of CoreDNS that differ from those that clusterctl would write.
 fn core_dns_differs(inv: &Inventory, v: &'static versions::Minor, facts: &Facts) -> Vec<String> {
     let mut without = inv.clone();
     without.addons.core_dns.enabled = false;

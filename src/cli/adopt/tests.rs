@@ -1,4 +1,4 @@
-//! What kubeadm of both ends really wrote becomes an inventory by which clusterctl would write the same.
+//! What kubeadm wrote in the oldest and in the newest recorded version becomes an inventory by which clusterctl would write the same.
 
 use serde_json::{Map, Value, json};
 
@@ -20,7 +20,7 @@ fn data(version: &str, map: &str, key: &str) -> String {
     recorded(version, &format!("cm-{map}.yaml"))[0]["data"][key].as_str().expect("it is text").to_string()
 }
 
-/// The cluster of one master that was recorded.
+/// The recorded cluster with one control-plane node.
 fn found(version: &str) -> Found {
     let v = versions::of(&version.parse().expect("a version")).expect("it is supported");
     let mut node = recorded(version, "node.json")[0].clone();

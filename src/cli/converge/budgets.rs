@@ -1,4 +1,4 @@
-//! Whether every drain of an upgrade can come to its end: asked of the API and computed before anything moves.
+//! Checks whether every drain of an upgrade can succeed: asks the API, and computes the result before any pod is moved.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::plan::budgets::{Finding, Inputs, What, evicted, findings};
 use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::Running;
 
-/// What keeps pods on nodes: for certain, and perhaps for a while only.
+/// The reasons that keep pods on nodes: blockers if a drain can never succeed, and warnings, with their nodes, if a drain may only have to wait.
 pub(super) async fn judged(
     session: &Session,
     observed: &Observed,

@@ -1,4 +1,4 @@
-//! A look at all hosts that waits for what ends by itself: the swap of an interrupted run, and a control plane that is just starting.
+//! An observation of all hosts that waits for changes that end by themselves: the swap of an interrupted run, and the start of a control plane.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,14 +14,15 @@ use crate::plan::cluster::{self, established};
 use crate::plan::goal::Goal;
 use crate::versions;
 
-/// How much longer than for what starts a look waits for hosts that end the swap of a static pod, or start their control plane, by themselves.
+/// The time beyond `--wait-timeout` for which an observation waits for hosts that end the swap of a static pod, or start their control plane, by
+/// themselves.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Observes all hosts and the API for this goal, with further lists by their API paths. The look is repeated while a host is in a state that
-/// passes by itself, for a minute longer than `--wait-timeout` at most.
+/// Observes all hosts and the API for this goal; `lists` are API paths of further lists. The observation is repeated while a host is in a state
+/// that ends by itself, at most for a minute longer than `--wait-timeout`.
 pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists: &[String]) -> Observed {
     let inv = &session.inventory;
-    // An upgrade goes by several versions, and the names of some objects have one in them.
+    // An upgrade can pass through several versions, and the names of some objects contain a version.
     let minors: Vec<&'static versions::Minor> = match goal.upgrade() {
         Some(u) => versions::up_to(u.to.minor()).collect(),
         None => versions::of(&inv.cluster.version).into_iter().collect(),
@@ -38,7 +39,7 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
         let observed = session.observe(&objects, lists).await;
         let swapping: Vec<&str> = observed.facts.hosts.iter().filter(|(_, f)| f.swapping).map(|(name, _)| name.as_str()).collect();
         let starting = starting(inv, &observed.facts, session.wait_timeout);
-        // What a host ends as is not known before: a plan made now would be about a moment that is over.
+        // The state in which these hosts will be is not known yet, so a plan that is made now would be outdated.
         let why = match (swapping.is_empty(), starting.is_empty()) {
             (false, _) => format!("{} still ends what an interrupted run began there; looking again", swapping.join(", ")),
             (_, false) => format!("no API server answers yet, and the kubelet of {} has just started; looking again", starting.join(", ")),
@@ -55,8 +56,8 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
     }
 }
 
-/// The control-plane hosts of a cluster without any API server that answers, whose kubelets have started only now: one that has run for longer
-/// than `wait_timeout` has started its static pods, or cannot. None while an API server answers.
+/// The control-plane hosts whose kubelets have only just started, if no API server of the cluster answers. A kubelet that has run for longer
+/// than `wait_timeout` has started its static pods, or cannot start them. Empty while an API server answers.
 fn starting<'a>(inv: &'a Inventory, facts: &Facts, wait_timeout: Duration) -> Vec<&'a str> {
     let serves = inv.control_planes().any(|h| facts.host(&h.name).api_version.is_some());
     if facts.cluster.is_some() || serves || !established(facts) {

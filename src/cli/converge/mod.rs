@@ -24,12 +24,12 @@ use crate::plan::cluster::{self, PlanDefect};
 use crate::plan::goal::Goal;
 use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
 
-/// Plans what reaches the goal, shows it, runs it, and tells how that ended.
+/// Plans the steps that reach the goal, shows them, runs them, and reports the result.
 pub async fn converge(call: &Call, goal: Goal) -> Exit {
     operation::run(&Converge { goal, shows_only: false }, call, Reach::Everyone).await
 }
 
-/// Shows what would reach the goal, and changes nothing.
+/// Shows the steps that would reach the goal, and changes nothing.
 pub async fn preview(call: &Call, goal: Goal) -> Exit {
     operation::run(&Converge { goal, shows_only: true }, call, Reach::Everyone).await
 }
@@ -37,13 +37,13 @@ pub async fn preview(call: &Call, goal: Goal) -> Exit {
 /// A run towards a goal.
 struct Converge {
     goal: Goal,
-    /// Whether the plan is only shown, and what is left to do is told by the exit code.
+    /// Whether the plan is only shown; the exit code then tells whether changes remain.
     shows_only: bool,
 }
 
-/// What a run has to reach, and what it takes along.
+/// The goal of a run, and the other inputs of the run.
 struct Aim {
-    /// With the patch version of each minor version in between.
+    /// The goal; an upgrade includes the patch version of each minor version in between.
     goal: Goal,
     run_inputs: RunInputs,
 }
@@ -60,7 +60,7 @@ impl Operation for Converge {
         let run_inputs = run_inputs::pack(session, call).await?;
         let mut observed = self.observe_and_repair(session, call, &run_inputs).await?;
         let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
-        // It is no failure that a machine which is gone for good does not answer.
+        // A machine that is gone for good does not answer, and this is not a failure.
         failures.retain(|f| !self.goal.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
         copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
         let goal = match &self.goal {
@@ -129,7 +129,7 @@ impl Operation for Converge {
 }
 
 impl Converge {
-    /// Observes the hosts. If control planes have to be restored first, they are, and the hosts are observed again.
+    /// Observes the hosts. If control planes must be restored first, restores them and observes the hosts again.
     async fn observe_and_repair(&self, session: &Session, call: &Call, run_inputs: &RunInputs) -> Result<Observed, Exit> {
         let lists = if self.goal.upgrade().is_some() { evictions::lists(&[PODS.into()]) } else { vec![] };
         let mut observed = look(session, run_inputs, &self.goal, &lists).await;
@@ -140,7 +140,7 @@ impl Converge {
             observed = look(session, run_inputs, &self.goal, &lists).await;
         }
         if observed.api_failed {
-            // Without these facts of the API no plan would be right; the failure names the question.
+            // Without the facts that the API did not answer, no plan would be right. The failure names the request.
             session.report.failures(&observed.failures);
             return Err(Exit::of(&observed.failures));
         }
@@ -148,7 +148,7 @@ impl Converge {
     }
 }
 
-/// What the run would do, as it is known from these facts.
+/// The plan of the run from these facts, or its refusals. If no plan can be made, the defect is reported, and the error is the exit code.
 pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<WholeRun, Exit> {
     whole_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
 }

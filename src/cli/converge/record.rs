@@ -1,4 +1,4 @@
-//! The inventory says the version that the cluster has come to: one word of the operator's file is changed, and nothing else.
+//! Records in the inventory the version that the cluster has reached: one word of the operator's file is changed, and nothing else.
 
 use crate::cli::Call;
 use crate::cli::save::{self, Existing};
@@ -14,7 +14,8 @@ pub(super) fn oldest(session: &Session, call: &Call, facts: &Facts) {
     }
 }
 
-/// Writes the version into the inventory if it says another one. What cannot be changed with certainty is left to the operator.
+/// Writes the version into the inventory if the inventory has another version. If the file cannot be changed with certainty, the operator is
+/// asked to change it.
 fn version(call: &Call, before: &KubeVersion, now: &KubeVersion) {
     if before == now {
         return;

@@ -1,4 +1,4 @@
-//! Brings back control planes whose API servers do not serve, before a verb goes on with what needs an API.
+//! Restores control planes whose API servers do not serve, before a verb continues with the work that needs an API.
 
 use super::{Observed, Session, defect, planning};
 use crate::cli::Call;
@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::plan::goal::Goal;
 use crate::plan::{RunInputs, WholeRun, repair_run};
 
-/// What restores control planes, and why it may not be done. `None` where the verb needs no repair, or where nothing on the hosts would help.
+/// The plan that restores control planes, or its refusals. `None` if the verb needs no repair, or if no change on the hosts would help.
 pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<Option<WholeRun>, Exit> {
     repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
 }

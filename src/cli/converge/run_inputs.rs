@@ -1,4 +1,4 @@
-//! What a run takes along besides the facts: its token, and what the operator gave.
+//! The inputs of a run besides the facts: its bootstrap token, and the operator's files.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::plan::RunInputs;
 use crate::plan::cluster::JoinToken;
 use crate::step::token;
 
-/// Reads what the operator gave, and makes the run's token.
+/// Reads the operator's files, and makes the run's bootstrap token.
 pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunInputs, Exit> {
     let inv = &session.inventory;
     let expires = Timestamp::now() + token::LIFE;

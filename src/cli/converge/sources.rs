@@ -1,4 +1,4 @@
-//! Whether the hosts can get what a plan wants them to get: asked before anything is begun, of all hosts at once.
+//! Checks whether the hosts can download the programs and images that a plan requires: all hosts are asked at once, before anything is changed.
 
 use super::Session;
 use crate::facts::sources;
@@ -8,7 +8,8 @@ use crate::plan::blockers::{self, Blocker};
 use crate::step::binary::Source;
 use crate::step::{Binary, Image, Step};
 
-/// What cannot be got, by host. A host that cannot be asked is left to the run itself.
+/// The programs and images that hosts cannot download, by host. A host that cannot be asked is skipped, and only the run itself shows its
+/// failures.
 pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
     let asks: Vec<(HostName, Cmd)> = plan.hosts().into_iter().filter_map(|h| ask(session, plan, &h).map(|cmd| (h, cmd))).collect();
     if asks.is_empty() {

@@ -1,4 +1,4 @@
-//! What an upgrade has to find out besides the ordinary facts, and how it is judged before it begins.
+//! The facts that an upgrade needs besides the ordinary facts, and the checks before an upgrade begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,8 @@ use crate::plan::cluster::established;
 use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
 
-/// What was asked, with a patch version for each minor between that the operator did not name: the newest that the artifact source offers.
+/// The upgrade that the operator asked for, with a patch version for each minor version in between that the operator did not name: the newest
+/// one that the artifact source offers.
 pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> Upgrade {
     let running = Running::of(&session.inventory, facts);
     let missing: Vec<u64> = between(&running, &asked.to).into_iter().filter(|m| !asked.through.contains_key(m)).collect();
@@ -24,7 +25,7 @@ pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> U
     upgrade
 }
 
-/// The newest patch versions of these minors that the artifact source offers, as a control-plane host sees it.
+/// The newest patch versions of these minor versions that the artifact source offers, as a control-plane host reports them.
 pub async fn offered(session: &Session, minors: &[u64]) -> BTreeMap<u64, KubeVersion> {
     let source = &session.inventory.artifacts.binaries;
     let ask: Vec<(HostName, Cmd)> = session.masters().take(1).map(|m| (m.name.clone(), asked::releases(source, minors))).collect();
@@ -33,7 +34,7 @@ pub async fn offered(session: &Session, minors: &[u64]) -> BTreeMap<u64, KubeVer
     said.into_iter().filter_map(|(minor, text)| Some((minor, text.parse().ok()?))).collect()
 }
 
-/// What was found out for the judgement alone.
+/// The results of the checks before an upgrade.
 pub struct Findings {
     pub running: Running,
     pub stages: Vec<UpgradeStage>,
@@ -41,7 +42,8 @@ pub struct Findings {
     pub warnings: Vec<(HostName, String)>,
 }
 
-/// Every reason not to begin, of those the operator did not set aside; and what else should be known.
+/// Checks an upgrade. `blockers` are all reasons not to begin, except those that the operator disabled with `--allow`; `warnings` are other
+/// remarks for the operator.
 pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Findings {
     let (inv, facts) = (&session.inventory, &observed.facts);
     let running = Running::of(inv, facts);

@@ -1,4 +1,4 @@
-//! The look after a run: the goal is reached if the next plan is empty.
+//! The observation after a run: the goal is reached if the next plan is empty.
 
 use serde_json::json;
 
@@ -12,11 +12,11 @@ use crate::plan::goal::Goal;
 use crate::plan::{Plan, WholeRun};
 use crate::step::Step;
 
-/// Looks at the hosts again, and reports whether the goal is reached.
+/// Observes the hosts again, and reports whether the goal is reached.
 pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Result<Exit, Exit> {
     let (mut facts, mut failures, mut left) = remains(session, aim).await?;
-    // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost
-    // its lease. They are waited for and not reported as differences.
+    // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost its
+    // lease. The run waits for such consequences and does not report them as differences.
     let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::CheckFlags(_)) || !s.static_pods().is_empty();
     if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
         failures = carry_out(session, call, &left, &facts).await?;
@@ -61,7 +61,7 @@ pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Result<
     Ok(Exit::Done)
 }
 
-/// The plan after another look at the hosts.
+/// Observes the hosts again, and returns the facts, the failures, and the plan of the remaining steps.
 async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, Plan), Exit> {
     let Observed { facts, failures, .. } = look(session, &aim.run_inputs, &aim.goal, &[]).await;
     let WholeRun { refusals, plan: left, .. } = planned(session, &aim.run_inputs, &facts, &aim.goal)?;
@@ -71,7 +71,7 @@ async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, P
         session.report.blockers(&refusals);
         return Err(Exit::Failed);
     }
-    // The check of flags is repeated after a pause, so it does not count.
+    // The check of flags is part of the plan again after a pause, so a plan of such checks alone counts as empty.
     let asks = left.steps().all(|(_, _, s)| matches!(s.step, Step::CheckFlags(_)));
     Ok((facts, failures, if asks { Plan::default() } else { left }))
 }

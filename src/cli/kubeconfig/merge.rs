@@ -1,4 +1,4 @@
-//! Kubeconfigs as values: one renamed after its cluster, and laid into another that keeps everything else.
+//! Kubeconfigs as values: a kubeconfig is renamed after its cluster, and merged into another one that keeps everything else.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::host::Secret;
 /// The lists whose entries have names.
 const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
 
-/// Reads a kubeconfig; an empty file is an empty one.
+/// Reads a kubeconfig; an empty file gives an empty kubeconfig.
 pub fn read(bytes: &[u8]) -> Result<Value, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")?;
     // The parser's own message would show the text around the fault, which may be a key.
@@ -36,7 +36,7 @@ pub fn renamed(fetched: &Secret, name: &str) -> Result<Value, String> {
         "contexts": [{"name": name, "context": {"cluster": name, "user": user_name}}]}))
 }
 
-/// `new` laid into `existing`: entries of the same name are replaced, the others stay, and the new current context holds.
+/// Merges `new` into `existing`: entries of the same name are replaced, the others stay, and the current context is that of `new`.
 pub fn merged(mut existing: Value, new: &Value) -> Value {
     for list in LISTS {
         if !existing[list].is_array() {

@@ -50,7 +50,7 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
     let (master, fetched) = fetch(&session).await?;
     let mut config = merge::renamed(&fetched, &name).map_err(|e| unusable(report, &e))?;
     if session.inventory.load_balancer.kind == LoadBalancerKind::Local {
-        // There the endpoint is each node's own loopback address, which leads nowhere from here.
+        // With `local`, the endpoint is each node's own loopback address, which cannot be used from the operator's machine.
         let server = format!("https://{}", layout::join_host_port(master.node_address(), layout::API_SERVER_PORT));
         config["clusters"][0]["cluster"]["server"] = server.into();
     }
@@ -72,7 +72,7 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
     if args.merge { merge_into(report, &target, &config, &name) } else { write_to(report, &target, &config, &name) }
 }
 
-/// The first master that has an admin.conf, and that.
+/// The first control-plane host that has an admin.conf, and the content of that file.
 async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
     let mut failures = session.unreachable();
     for master in session.masters() {
@@ -99,8 +99,8 @@ async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
     Err(Exit::Failed)
 }
 
-/// Refuses a host that carries the mark of another cluster: its kubeconfig would get the name of this one. A host without a mark is taken as it
-/// is, because a cluster that kubeadm made has none.
+/// Refuses a host that has the mark of another cluster, because its kubeconfig would get the name of this one. A host without a mark is accepted,
+/// because a cluster that kubeadm made has none.
 async fn belongs(session: &Session, master: &HostEntry, host: &dyn Host) -> Result<(), Exit> {
     let Ok(out) = host.run(Cmd::root(["cat", layout::OWNERSHIP])).await else { return Ok(()) };
     let mark = String::from_utf8_lossy(&out.stdout);
@@ -160,7 +160,7 @@ fn merge_into(report: &Report, path: &Path, config: &Value, name: &str) -> Resul
     Ok(Exit::Done)
 }
 
-/// Where kubectl writes: the first existing file of $KUBECONFIG, else its last, else ~/.kube/config.
+/// The file to which kubectl writes: the first existing file of $KUBECONFIG, else the last one, else ~/.kube/config.
 fn default_file() -> Option<PathBuf> {
     let listed = std::env::var_os("KUBECONFIG").unwrap_or_default();
     let files: Vec<PathBuf> = std::env::split_paths(&listed).filter(|p| !p.as_os_str().is_empty()).collect();

@@ -1,4 +1,4 @@
-//! Merging into a real file.
+//! Tests of merging into a real file.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -38,7 +38,7 @@ fn a_merge_is_private_backed_up_and_done_once() {
     assert_eq!((mode(&folder), mode(&path)), (0o700, 0o600));
     assert_eq!(names(&folder), ["config"]);
 
-    // The same once more: not a byte is written.
+    // Merging the same kubeconfig again writes nothing.
     assert_eq!(merge_into(&report(), &path, &config("https://a:6443"), "prod"), Ok(Exit::Done));
     assert_eq!(names(&folder), ["config"]);
 

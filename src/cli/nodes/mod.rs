@@ -1,4 +1,4 @@
-//! `clusterctl cordon`, `drain` and `uncordon`: nodes out of service and back.
+//! `clusterctl cordon`, `drain` and `uncordon`: take nodes out of service, and put nodes back into service.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -139,17 +139,18 @@ pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
 struct Drains {
     how: DrainOptions,
     returns: bool,
-    /// Only some pods go: nothing is said of budgets beforehand.
+    /// Whether a label selector limits the drain to some pods; no findings about budgets are then reported before the drain.
     labels: bool,
 }
 
-/// For so many nodes each one's pods are asked for; for more of them, all pods. The API server reads all pods once per question.
+/// Up to this number of nodes, the pods of each node are requested separately; for more nodes, all pods are requested at once. The API server
+/// reads all pods for each request.
 const FEW_NODES: usize = 4;
 
-/// What the verbs of this file do alike.
+/// The common part of the verbs that put nodes out of service or back into service.
 struct Verb<'a> {
     name: &'static str,
-    /// What is said of the hosts at the end.
+    /// What the final report says about the hosts, such as `cordoned`.
     done: &'static str,
     /// The hosts that were named on the command line.
     named: &'a [HostName],
@@ -200,7 +201,7 @@ impl Operation for Verb<'_> {
 }
 
 impl Verb<'_> {
-    /// What is asked of the API for the drains of these hosts.
+    /// The API paths of the lists that are requested for the drains of these hosts.
     fn lists(&self, hosts: &[HostName]) -> Vec<String> {
         match &self.drains {
             None => vec![],
@@ -209,7 +210,7 @@ impl Verb<'_> {
         }
     }
 
-    /// The named hosts, of those of `--limit`.
+    /// The named hosts that `--limit` includes. An error is the exit code; the reason has been reported.
     fn hosts(&self, session: &Session) -> Result<Vec<HostName>, Exit> {
         let told = |message: String, hint: &str| {
             session.report.error(message, Some(hint));
@@ -227,7 +228,8 @@ impl Verb<'_> {
         }
     }
 
-    /// Whether the hosts can be worked on, and the cluster has these nodes and is ours.
+    /// Checks that the hosts can be worked on, that the cluster has these nodes, and that the cluster is the one of the inventory. An error is
+    /// the exit code; the reason has been reported.
     fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Exit> {
         let report = &session.report;
         let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
@@ -254,7 +256,7 @@ impl Verb<'_> {
         Ok(())
     }
 
-    /// What would keep pods on the nodes that the plan drains.
+    /// The reasons that would keep pods on the nodes that the plan drains.
     fn findings(&self, observed: &Observed, lists: &[String], plan: &Plan) -> Vec<Finding> {
         let Some(drains) = self.drains.as_ref().filter(|d| !d.labels) else { return vec![] };
         let pods = evictions::pods(&observed.lists, lists);
@@ -274,7 +276,7 @@ impl Verb<'_> {
     }
 }
 
-/// Hosts whose steps ended between the drain and the step that gives the node back.
+/// The hosts on which a step failed after the drain, up to the step that uncordons the node: their nodes are still out of service.
 fn left_out_of_service(plan: &Plan, failures: &[Failure]) -> Vec<HostName> {
     let hosts = plan.phases.iter().flat_map(|p| &p.hosts);
     let left = hosts.filter(|t| {

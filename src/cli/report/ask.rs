@@ -10,12 +10,12 @@ use crate::error::Exit;
 use crate::host::Secret;
 
 impl Report {
-    /// Whether to go ahead. `--yes` is an answer; without it and without anybody to ask, the command line is at fault.
+    /// Asks whether to go ahead. `--yes` counts as consent. If nobody can be asked, the missing `--yes` is an error in the command line.
     pub fn confirm(&self, question: &str) -> Result<bool, Exit> {
         self.answer(question, "[y/N]", |a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// The same for what cannot be undone: the answer is a name, such as the cluster's, and not a letter that is typed by habit.
+    /// Asks for consent to an irreversible change: the answer is a name, such as the cluster's, and not a letter that is typed by habit.
     pub fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, Exit> {
         self.answer(question, &format!("Type `{name}` to confirm:"), |a| a == name)
     }
@@ -35,7 +35,7 @@ impl Report {
         Ok(answer.is_some_and(|a| agrees(a.trim())))
     }
 
-    /// A secret typed without echo; `None` when nobody can be asked or nothing was typed. Blocks.
+    /// A secret that is typed without echo; `None` if nobody can be asked or nothing was typed. The function blocks.
     pub fn ask_secret(&self, prompt: &str) -> Option<Secret> {
         if self.json() || !std::io::stdin().is_terminal() {
             return None;
@@ -54,7 +54,7 @@ impl Report {
         })
     }
 
-    /// Gives the terminal back as it was, before leaving in the middle of a question or of bars.
+    /// Restores the terminal before the program ends in the middle of a question or while bars are shown.
     pub fn restore_terminal(&self) {
         if let Some(before) = lock(&self.0.terminal).take() {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
@@ -62,7 +62,7 @@ impl Report {
         let _ = self.0.bars.clear();
     }
 
-    /// Nothing is drawn while the question stands.
+    /// Draws no bars while the question is open.
     fn undisturbed<T>(&self, question: impl FnOnce() -> T) -> T {
         let _ = self.0.bars.clear();
         self.0.bars.set_draw_target(ProgressDrawTarget::hidden());

@@ -9,7 +9,7 @@ use super::words::{clean, head_and_rest, plural, short, took};
 use crate::host::HostName;
 use crate::run::Event;
 
-/// How often spinners and clocks move.
+/// How often spinners and clocks are redrawn.
 const TICK: Duration = Duration::from_millis(100);
 
 /// The bars of the phase under way.
@@ -36,7 +36,7 @@ impl Bars {
         Bars { all, phase: None, hosts: BTreeMap::new() }
     }
 
-    /// Moves the bars. Returns the line that stays on the screen, if the event leaves one.
+    /// Updates the bars. Returns the line that stays on the screen, if the event leaves one.
     pub fn show(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::PhaseStarted { phase, hosts, steps } => {
@@ -77,7 +77,7 @@ impl Bars {
         }
     }
 
-    /// Takes away the lines of hosts that have nothing to do.
+    /// Removes the lines of hosts that have nothing to do.
     pub fn settle(&mut self) {
         let all = &self.all;
         self.hosts.retain(|_, line| {
@@ -89,7 +89,7 @@ impl Bars {
         });
     }
 
-    /// Takes away everything.
+    /// Removes all bars and lines.
     pub fn clear(&mut self) {
         self.hosts.values_mut().for_each(|line| line.working = false);
         self.settle();
@@ -113,7 +113,7 @@ fn host_line(all: &MultiProgress, host: &HostName) -> ProgressBar {
     bar
 }
 
-/// A template is a constant; one that does not parse shows as indicatif's own.
+/// The style of a constant template. A template that cannot be parsed gives the default style of indicatif.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ").tick_chars("|/-\\ ")
 }

@@ -1,4 +1,4 @@
-//! A spinner for work without events, such as looking at the hosts. Short work shows none.
+//! A spinner for work without events, such as the observation of the hosts. Short work shows no spinner.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::{Report, lock};
 /// Work shorter than this needs no spinner.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Spins until it is dropped.
+/// A guard: the spinner ends when the guard is dropped.
 pub struct Busy {
     state: Arc<Mutex<State>>,
     bars: MultiProgress,
@@ -23,7 +23,7 @@ enum State {
 }
 
 impl Report {
-    /// Says what goes on, once it takes longer than a second; until the guard is dropped.
+    /// Shows this text with a spinner if the work takes longer than a second. The spinner ends when the returned guard is dropped.
     pub fn busy(&self, what: &str) -> Busy {
         tracing::debug!("{what}");
         let state = Arc::new(Mutex::new(State::Waiting));

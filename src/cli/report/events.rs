@@ -10,16 +10,16 @@ use super::lines::Lines;
 use super::{Report, json, log};
 use crate::run::Event;
 
-/// Without bars, steps that take longer are named again this often, so that nobody takes silence for a hang.
+/// Without bars, the running steps are printed again after this time without an event, so that silence is not mistaken for a hang.
 const REMINDER: Duration = Duration::from_secs(30);
 
-/// Who watches.
+/// How events are shown.
 enum View {
-    /// A person at a terminal.
+    /// As bars, for a person at a terminal.
     Bars(Bars),
-    /// A file or a pipe.
+    /// As lines, for a file or a pipe.
     Lines(Lines),
-    /// A machine.
+    /// As JSON, for a program.
     Json,
 }
 
@@ -46,7 +46,7 @@ impl Report {
                     }
                 }
             }
-            // A host's next step follows its last one closely: draw them together.
+            // A host's next step starts right after its last one, so the events of both are drawn together.
             while let Ok(event) = receiver.try_recv() {
                 self.show(&mut view, &event);
             }

@@ -1,4 +1,4 @@
-//! What went wrong, for people: the same failure on many hosts once, its evidence below it, what to do next apart from it.
+//! Failures as text for people: the same failure on many hosts is printed once, with its evidence below and the next command apart from it.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use crate::error::{Failure, chain};
 use crate::inventory::{Fault, Faults};
 use crate::plan::blockers::Blocker;
 
-/// A refusal for safety: which rule, where, why, and what would lift it.
+/// A refusal for safety: the rule, the host, the reason, and the fix.
 #[derive(Clone, Debug, Serialize)]
 pub struct Blocked<'a> {
-    /// Absent when it concerns the cluster as a whole.
+    /// Absent if the refusal concerns the cluster as a whole.
     pub host: Option<&'a str>,
     /// Stable name of the rule.
     pub name: &'a str,
@@ -28,7 +28,7 @@ impl<'a> From<&'a Blocker> for Blocked<'a> {
 }
 
 impl Report {
-    /// Every failure; the same one on many hosts is told once.
+    /// Prints every failure; the same failure on many hosts is printed once.
     pub fn failures(&self, failures: &[Failure]) {
         if self.json() {
             return failures.iter().for_each(|f| self.tell(as_json(f), ""));
@@ -50,7 +50,7 @@ impl Report {
         }
     }
 
-    /// Everything that is wrong with an inventory.
+    /// Prints all faults of an inventory.
     pub fn faults(&self, faults: &Faults) {
         for fault in &faults.0 {
             tracing::error!(target: log::SHOWN, "{fault}");
@@ -60,7 +60,7 @@ impl Report {
         self.ending(&format!("{} in the inventory; no host was touched", plural(faults.0.len(), "fault")), "");
     }
 
-    /// What is doubtful about an inventory.
+    /// Prints the warnings about an inventory.
     pub fn warnings(&self, warnings: &[Fault]) {
         for fault in warnings {
             tracing::warn!(target: log::SHOWN, "{fault}");
@@ -69,7 +69,7 @@ impl Report {
         }
     }
 
-    /// Every refusal for safety; the same one on many hosts is told once.
+    /// Prints every refusal for safety; the same refusal on many hosts is printed once.
     pub fn blockers<'a>(&self, blockers: impl IntoIterator<Item = impl Into<Blocked<'a>>>) {
         let all: Vec<Blocked> = blockers.into_iter().map(Into::into).collect();
         for b in &all {
@@ -87,7 +87,7 @@ impl Report {
     }
 }
 
-/// The cause on a line, and the evidence that came with it below.
+/// The cause on one line, with its evidence on the lines below.
 fn cause(text: &str, before: &str) -> String {
     let (first, evidence) = head_and_rest(text);
     let mut out = format!("  {before}{first}\n");
@@ -98,7 +98,7 @@ fn cause(text: &str, before: &str) -> String {
     out
 }
 
-/// Items with the same key together, in the order of their first.
+/// Groups items by key, in the order in which the keys first occur.
 fn grouped<K: PartialEq, T>(items: impl Iterator<Item = (K, T)>) -> Vec<(K, Vec<T>)> {
     let mut groups: Vec<(K, Vec<T>)> = Vec::new();
     for (key, item) in items {

@@ -7,12 +7,12 @@ use super::words::{clean, head_and_rest, plural, short, took};
 use crate::host::HostName;
 use crate::run::Event;
 
-/// Steps under way: title and start by host.
+/// The steps that are running: title and start by host.
 #[derive(Default)]
 pub struct Lines(BTreeMap<HostName, (String, Instant)>);
 
 impl Lines {
-    /// What the event adds to the text; often nothing.
+    /// The text that the event adds to the output; often empty.
     pub fn show(&mut self, event: &Event) -> String {
         match event {
             Event::PhaseStarted { phase, hosts, steps } => {

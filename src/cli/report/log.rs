@@ -1,5 +1,5 @@
-//! The log: everything of ours to `--log-file`, and with `-v` some of it to standard error. Titles and program names only; no secret
-//! can get here, because none has a text form.
+//! The log: all messages of clusterctl are written to `--log-file`, and with `-v` some of them to standard error. They contain only titles and
+//! names of programs; no secret can get into the log, because no secret has a text form.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -18,11 +18,11 @@ use super::Report;
 use crate::cli::Global;
 use crate::run::Event;
 
-/// Target of what is on the screen anyway: only the log file wants it.
+/// The target of messages that are on the screen anyway; only the log file records them.
 pub const SHOWN: &str = "clusterctl::shown";
 
 impl Report {
-    /// Starts logging, as the options say.
+    /// Starts logging according to the options.
     pub fn start_log(&self, global: &Global) -> io::Result<()> {
         let level = match global.verbose {
             0 => LevelFilter::OFF,
@@ -36,18 +36,18 @@ impl Report {
             Some(path) => Some(fmt::layer().with_writer(Mutex::new(open(path)?)).with_ansi(false).with_filter(ours())),
             None => None,
         };
-        // A second start, as in tests, keeps the first.
+        // A second start, as in tests, has no effect.
         let _ = tracing_subscriber::registry().with((global.verbose > 0).then_some(screen)).with(file).try_init();
         Ok(())
     }
 }
 
-/// Everything of ours; of others only what worries them.
+/// Selects all messages of clusterctl, and only the warnings and errors of libraries.
 fn ours() -> Targets {
     Targets::new().with_default(LevelFilter::WARN).with_target("clusterctl", LevelFilter::TRACE)
 }
 
-/// Appends, and makes sure that nobody else can read it.
+/// Opens a log file for appending, and makes sure that only its owner can read it.
 fn open(path: &Path) -> io::Result<std::fs::File> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     if file.metadata()?.is_file() {
@@ -56,7 +56,7 @@ fn open(path: &Path) -> io::Result<std::fs::File> {
     Ok(file)
 }
 
-/// Writes above the bars.
+/// Prints log messages above the bars.
 struct Screen(Report);
 
 impl<'a> MakeWriter<'a> for Screen {
@@ -80,7 +80,7 @@ impl Write for Line<'_> {
     }
 }
 
-/// An event of a run.
+/// Logs an event of a run.
 pub fn event(event: &Event) {
     match event {
         Event::PhaseStarted { phase, hosts, steps } => tracing::info!(target: SHOWN, phase, hosts = hosts, steps, "phase started"),

@@ -1,5 +1,5 @@
-//! The only code that prints. Results go to standard output, everything else to standard error; with `--output json` all of it is
-//! one JSON object per line on standard output.
+//! The only code that prints. Results are written to standard output, and everything else to standard error. With `--output json`, all of it is
+//! written to standard output, one JSON object per line.
 
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -28,13 +28,13 @@ pub use busy::Busy;
 pub use failures::Blocked;
 pub use words::{plural, took};
 
-/// How bad things look.
+/// The styles of text by severity.
 pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
 pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
-/// Shows what happens. Clones show at the same place.
+/// Prints results and messages. Clones print to the same place.
 #[derive(Clone)]
 pub struct Report(Arc<Inner>);
 
@@ -42,22 +42,22 @@ struct Inner {
     format: Format,
     /// `--yes`.
     yes: bool,
-    /// Strip colours where they are not wanted.
+    /// The outputs, which remove colours where they are not wanted.
     out: Mutex<Sink>,
     err: Mutex<Sink>,
-    /// Drawn on standard error while a person watches; hidden otherwise.
+    /// The bars, which are drawn on standard error while a person watches, and hidden otherwise.
     bars: MultiProgress,
     live: bool,
     clock: fn() -> Timestamp,
-    /// The terminal's settings from before a question that hides its answer.
+    /// The terminal's settings before a question that hides its answer.
     terminal: Mutex<Option<rustix::termios::Termios>>,
 }
 
-/// Where text goes.
+/// An output for text.
 pub type Sink = Box<dyn Write + Send>;
 
 impl Report {
-    /// Writes to the terminal, as the options say.
+    /// Prints to the terminal, according to the options.
     pub fn new(global: &Global) -> Report {
         let dumb = std::env::var_os("TERM").is_none_or(|t| t == "dumb");
         let live = global.output == Format::Text && std::io::stderr().is_terminal() && !dumb;
@@ -66,27 +66,27 @@ impl Report {
         Report(Arc::new(Inner { yes: global.yes, live, bars: MultiProgress::with_draw_target(target), ..inner }))
     }
 
-    /// Writes to these two, without colours, and takes the time from this clock.
+    /// Prints to these two outputs without colours, and takes the time from this clock.
     pub fn to(format: Format, out: Sink, err: Sink, clock: fn() -> Timestamp) -> Report {
         let plain = |sink| Box::new(anstream::StripStream::new(sink)) as Sink;
         Report(Arc::new(Inner::new(format, plain(out), plain(err), clock)))
     }
 
-    /// Text for people on standard output.
+    /// Prints text for people on standard output.
     pub fn say(&self, text: impl Display) {
         if !self.json() {
             self.print(&ended(text.to_string()));
         }
     }
 
-    /// Text for people on standard error.
+    /// Prints text for people on standard error.
     pub fn aside(&self, text: impl Display) {
         if !self.json() {
             self.print_err(&ended(text.to_string()));
         }
     }
 
-    /// What the verb was asked for: the value for machines, or the text for people.
+    /// Prints the result of the verb: the value as JSON, or the text for people.
     pub fn result(&self, value: &impl Serialize, text: impl Display) {
         if !self.json() {
             return self.print(&ended(text.to_string()));
@@ -97,26 +97,26 @@ impl Report {
         }
     }
 
-    /// A remark that is no result.
+    /// Prints a remark that is not a result.
     pub fn note(&self, text: impl Display) {
         tracing::info!(target: log::SHOWN, "{text}");
         self.tell(json!({"event": "note", "text": text.to_string()}), &format!("{text}\n"));
     }
 
-    /// Something doubtful that stops nothing.
+    /// Prints a warning, which does not stop the verb.
     pub fn warning(&self, text: impl Display) {
         tracing::warn!(target: log::SHOWN, "{text}");
         self.tell(json!({"event": "warning", "message": text.to_string()}), &format!("{WARNING}warning:{WARNING:#} {text}\n"));
     }
 
-    /// What stopped the verb as a whole, and what to do about it.
+    /// Prints the error that stopped the verb as a whole, and what to do about it.
     pub fn error(&self, message: impl Display, hint: Option<&str>) {
         tracing::error!(target: log::SHOWN, "{message}");
         let text = format!("{ERROR}error:{ERROR:#} {}\n{}", words::clean(&message.to_string()), hint_line(hint));
         self.tell(json!({"event": "error", "message": message.to_string(), "hint": hint}), &text);
     }
 
-    /// How the world stands after a verb that changes it, and the command to go on with; both may be empty.
+    /// Prints the state after a verb that makes changes, and the command to continue with; both may be empty.
     pub fn ending(&self, state: &str, next: &str) {
         tracing::info!(target: log::SHOWN, state, next, "ending");
         let mut text = String::new();
@@ -129,17 +129,17 @@ impl Report {
         self.tell(json!({"event": "ending", "state": state, "next": next}), &text);
     }
 
-    /// Whether machines read this.
+    /// Whether the output is JSON.
     pub fn json(&self) -> bool {
         self.0.format == Format::Json
     }
 
-    /// The time, as shown.
+    /// The present time of the report's clock.
     pub fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
 
-    /// An event for machines, or its text on standard error.
+    /// Prints an event as JSON, or its text on standard error.
     fn tell(&self, mut event: Value, text: &str) {
         if !self.json() {
             return self.print_err(text);
@@ -164,18 +164,18 @@ impl Inner {
     }
 }
 
-/// `hint: ...` on a line, if there is one.
+/// The line `hint: ...`; empty without a hint.
 fn hint_line(hint: Option<&str>) -> String {
     hint.map(|h| format!("{HINT}hint:{HINT:#} {h}\n")).unwrap_or_default()
 }
 
-/// A line above what belongs to it.
+/// A heading above the lines that belong to it.
 pub fn heading(text: &str) -> String {
     let bold = Style::new().bold();
     format!("{bold}{text}{bold:#}")
 }
 
-/// Columns under their heads, without lines.
+/// A table with a header and without borders.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
@@ -186,18 +186,18 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
     table.trim_fmt()
 }
 
-/// Text that ends its last line.
+/// The text with a line end at its end; an empty text stays empty.
 fn ended(text: String) -> String {
     if text.is_empty() || text.ends_with('\n') { text } else { text + "\n" }
 }
 
-/// A reader that went away is no reason to stop.
+/// Writes text. Errors are ignored, because a closed output is no reason to stop.
 fn write(sink: &Mutex<Sink>, text: &str) {
     let mut sink = lock(sink);
     let _ = sink.write_all(text.as_bytes()).and_then(|()| sink.flush());
 }
 
-/// What is behind a lock is usable even after a panic elsewhere.
+/// Locks a mutex. Its value is usable even after a panic in another thread.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

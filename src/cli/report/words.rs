@@ -13,15 +13,15 @@ pub fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// Text that a host said, without what could steer a terminal.
+/// Text from a host, without the characters that could control a terminal.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// The characters of a step's title that are shown where many steps are listed.
+/// The number of characters of a step's title that are shown where many steps are listed.
 const TITLE: usize = 120;
 
-/// A title that lists what it counts (`write 40 files: ...`), with as many items as fit on a line. The plan and the log have all of them.
+/// Shortens a title that lists what it counts (`write 40 files: ...`) to as many items as fit on a line. The plan and the log contain all items.
 pub fn short(title: &str) -> String {
     let counts = |head: &str| head.split(' ').nth(1).is_some_and(|n| n.parse::<usize>().is_ok());
     let Some((head, list)) = title.split_once(": ").filter(|(head, _)| title.len() > TITLE && counts(head)) else {

@@ -5,11 +5,11 @@ use serde_json::Value;
 use super::Seen;
 use crate::inventory::Inventory;
 
-/// Lists, because a list that is empty is an answer, and an object that is missing is an error.
+/// Lists are requested, because an empty list is an answer, while a missing object would be an error.
 pub const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/kube-system/deployments";
 pub const DAEMON_SETS: &str = "/apis/apps/v1/namespaces/kube-system/daemonsets";
 
-/// One sentence per add-on that is not wholly available, with whether `init` waits for that add-on. None while the API server was not asked.
+/// One sentence per add-on that is not wholly available, with whether `init` waits for that add-on. Empty while the API server was not asked.
 pub fn unavailable(inv: &Inventory, seen: &Seen) -> Vec<(String, bool)> {
     let core_dns = (inv.addons.core_dns.enabled, DEPLOYMENTS, "coredns", "CoreDNS", inv.addons.core_dns.wait);
     let kube_proxy = (inv.addons.kube_proxy.enabled, DAEMON_SETS, "kube-proxy", "kube-proxy", true);

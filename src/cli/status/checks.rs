@@ -1,4 +1,4 @@
-//! What each host is asked to try: one URL per component.
+//! The checks that each host runs: one URL per component.
 
 use crate::host::HostName;
 use crate::inventory::{Inventory, LoadBalancerKind, Role};
@@ -11,12 +11,13 @@ pub const ETCD: &str = "etcd";
 pub const KUBELET: &str = "kubelet";
 pub const ENDPOINT: &str = "endpoint";
 
-/// A master's way to the API through this balancer; with `local` its own host's way.
+/// The name of the check by which a control-plane host reaches the API through this balancer; with `local`, each balancer's host checks its own
+/// balancer.
 pub fn through(balancer: &str) -> String {
     format!("through/{balancer}")
 }
 
-/// A balancer's way to this master.
+/// The name of the check by which a balancer's host reaches this control-plane host.
 pub fn backend(master: &str) -> String {
     format!("backend/{master}")
 }

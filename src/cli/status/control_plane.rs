@@ -1,4 +1,4 @@
-//! The control plane in particular: its components by host, who leads, and etcd's arithmetic.
+//! The control plane in detail: the components of each host, the leaders, and the quorum of etcd.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,26 +18,26 @@ use crate::layout;
 pub struct Master {
     pub host: HostName,
     pub api_server: State,
-    /// Of the running API server.
+    /// The version of the running API server.
     pub version: Option<String>,
     pub controller_manager: State,
     pub scheduler: State,
-    /// Absent if etcd runs elsewhere.
+    /// Absent if the host has no etcd member.
     pub etcd: Option<State>,
     pub kubelet: State,
 }
 
-/// Who leads. Absent: nobody, or nobody could be asked.
+/// The leaders. A leader is absent if there is none or if nobody could be asked.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leaders {
     pub scheduler: Option<HostName>,
     pub controller_manager: Option<HostName>,
-    /// A member's name, which is its host's.
+    /// The name of a member, which is the name of its host.
     pub etcd: Option<HostName>,
 }
 
-/// etcd's members and what they can bear.
+/// The members of etcd, and how many of them may fail.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Etcd {
@@ -46,7 +46,7 @@ pub struct Etcd {
     pub healthy_voters: usize,
     /// More than half of the voters.
     pub quorum: usize,
-    /// How many healthy voters may fail before writes stop; negative when they have.
+    /// How many healthy voters may fail before writes stop; negative if writes have stopped already.
     pub can_lose: i64,
 }
 
@@ -60,7 +60,7 @@ pub struct Member {
     pub state: State,
 }
 
-/// Whether some host carries a control plane; `None` while no control-plane host could be looked at.
+/// Whether some host has a control plane; `None` while no control-plane host could be observed.
 pub fn founded(inv: &Inventory, seen: &Seen) -> Option<bool> {
     let facts = &seen.observed.facts;
     let carries: Vec<bool> =
@@ -83,15 +83,15 @@ pub fn masters(inv: &Inventory, seen: &Seen) -> Vec<Master> {
     inv.control_planes().map(master).collect()
 }
 
-/// Who leads, by the leases and by etcd's own word.
+/// The leaders, according to the Leases and to etcd itself.
 pub fn leaders(inv: &Inventory, seen: &Seen, now: Timestamp) -> Leaders {
     let facts = &seen.observed.facts;
     let leases = seen.observed.lists.get(LEASES).map(|l| l["items"].as_array().cloned().unwrap_or_default()).unwrap_or_default();
-    // Leases are written with the masters' clocks.
+    // The times in Leases are those of the control-plane hosts' clocks.
     let offset = facts.cluster.as_ref().map_or(0.0, |c| facts.host(&c.via).clock_offset);
     let there = now.as_millisecond() as f64 / 1000.0 + offset;
     let holder = |name: &str| leases.iter().find(|l| l["metadata"]["name"] == name).and_then(|l| holder(&l["spec"], there));
-    // A component knows its host by the kernel's name of it, which need not be the inventory's.
+    // A component knows its host by the kernel's hostname, which may differ from the name in the inventory.
     let named = |hostname: String| {
         let host = inv.control_planes().find(|h| facts.host(&h.name).hostname.eq_ignore_ascii_case(&hostname));
         host.map_or(hostname, |h| h.name.clone())
@@ -103,7 +103,7 @@ pub fn leaders(inv: &Inventory, seen: &Seen, now: Timestamp) -> Leaders {
     }
 }
 
-/// The hostname in `hostname_uuid`, while the lease runs.
+/// The hostname in the holder identity `hostname_uuid`; `None` if the Lease has expired.
 fn holder(spec: &Value, now: f64) -> Option<String> {
     let renewed: Timestamp = spec["renewTime"].as_str()?.parse().ok()?;
     let until = renewed.as_millisecond() as f64 / 1000.0 + spec["leaseDurationSeconds"].as_f64()?;
@@ -111,13 +111,13 @@ fn holder(spec: &Value, now: f64) -> Option<String> {
     (until >= now).then(|| identity.rsplit_once('_').map_or(identity, |(host, _)| host).to_string())
 }
 
-/// The member list of a host that knows the leader, else of any.
+/// The member list of a host that knows the leader, or else the list of any host.
 fn members(seen: &Seen) -> Option<&Vec<MemberFact>> {
     let lists: Vec<_> = seen.observed.facts.hosts.values().filter_map(|f| f.members.as_ref()).collect();
     lists.iter().find(|l| l.iter().any(|m| m.leader)).or(lists.first()).copied()
 }
 
-/// etcd as its members list themselves; absent if none answers or it is somebody else's.
+/// The state of etcd by its own member list; absent if no member answers or if somebody else runs etcd.
 pub fn etcd(inv: &Inventory, seen: &Seen) -> Option<Etcd> {
     let hosts = inv.etcd_hosts();
     let state = |m: &MemberFact| hosts.iter().find(|h| h.name == m.name).map_or(State::Unknown, |h| seen.check(&h.name, ETCD));

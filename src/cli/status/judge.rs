@@ -1,4 +1,4 @@
-//! What is wrong with a cluster, and what will be.
+//! Finds what is wrong with a cluster, and what will go wrong soon.
 
 use serde::Serialize;
 
@@ -13,10 +13,10 @@ use crate::plan::adopt::ca_pem;
 use crate::plan::blockers;
 use crate::plan::cluster::{established, identity};
 
-/// Something an operator should know.
+/// A problem or a warning for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Absent when it concerns the cluster as a whole.
+    /// Absent if the finding concerns the cluster as a whole.
     pub host: Option<HostName>,
     pub message: String,
 }
@@ -62,13 +62,13 @@ pub fn findings(inv: &Inventory, seen: &Seen, status: &Status) -> (Vec<Finding>,
     }
     differences(seen, status, &mut warnings);
     let soon = i64::try_from(inv.pki.renew_before.as_secs() / 86_400).unwrap_or(i64::MAX);
-    // The kubelet renews its own in time.
+    // The kubelet renews its own certificate in time.
     let ours = status.certificates.iter().filter(|c| c.path != layout::KUBELET_CLIENT_CURRENT && !c.authority);
     warnings.extend(ours.filter(|c| (0..soon).contains(&c.days)).map(expiring));
     (problems, warnings)
 }
 
-/// Hosts of another cluster, whose state would be shown under the name of this one, and a founding that has not come to its end.
+/// Reports hosts of another cluster, whose state would be shown under the name of this cluster, and an unfinished founding of the cluster.
 fn whose(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
     let facts = &seen.observed.facts;
     let hosts: Vec<HostName> = facts.hosts.keys().cloned().collect();
@@ -146,7 +146,7 @@ fn nodes(status: &Status, problems: &mut Vec<Finding>) {
     }
 }
 
-/// Workers whose kubelets no API server knows any more, by the clocks of their hosts.
+/// Reports workers whose kubelets have a client certificate that no API server accepts any more, by the clocks of their hosts.
 fn identities(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
     let facts = &seen.observed.facts;
     let ca_pem = ca_pem(inv, facts).unwrap_or_default();

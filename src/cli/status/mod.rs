@@ -30,10 +30,10 @@ use model::Status;
 #[command(after_help = "Example:\n  clusterctl status -i prod.yaml\n  clusterctl status -i prod.yaml --output json | jq .problems")]
 pub struct Args {}
 
-/// Everything that was found out.
+/// Everything that was observed.
 struct Seen {
     observed: Observed,
-    /// Hosts that answered the checks.
+    /// The results of the checks, by the host that answered them.
     checks: BTreeMap<HostName, HostStatus>,
     unreachable: Vec<Failure>,
 }
@@ -54,7 +54,7 @@ async fn look(session: &Session) -> Seen {
     let commands = checks::of(&session.inventory).into_iter().map(|(host, checks)| (host, status::request(checks))).collect();
     let lists = [model::LEASES, add_ons::DEPLOYMENTS, add_ons::DAEMON_SETS].map(String::from);
     let (observed, answers) = join(session.observe(&[], &lists), session.each(commands)).await;
-    // A host that fails here fails the observation too, which tells why.
+    // A host that fails here fails in the observation as well, which reports the reason.
     let checks = answers.into_iter().filter_map(|(host, answer)| Some((host, status::parse(&answer.ok()?.stdout)))).collect();
     Seen { observed, checks, unreachable: session.unreachable() }
 }

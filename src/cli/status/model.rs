@@ -1,4 +1,4 @@
-//! The state of a cluster as one value: what `status` shows and, as JSON, a stable interface.
+//! The state of a cluster as one value, which `status` shows. As JSON, it is a stable interface.
 
 use std::collections::BTreeMap;
 
@@ -13,17 +13,17 @@ use crate::inventory::{HostEntry, Inventory};
 use crate::layout;
 use crate::pki;
 
-/// Where the components keep who leads.
+/// API path of the Leases in which the components record their leaders.
 pub const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 
-/// How the cluster is.
+/// The state of the cluster.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     pub cluster: String,
-    /// The inventory's.
+    /// The version in the inventory.
     pub version: String,
-    /// Whether some host carries a control plane at all; `null` while no control-plane host could be looked at.
+    /// Whether some host has a control plane; `null` while no control-plane host could be observed.
     pub founded: Option<bool>,
     pub healthy: bool,
     pub endpoint: Endpoint,
@@ -33,21 +33,21 @@ pub struct Status {
     pub leaders: control_plane::Leaders,
     pub etcd: Option<control_plane::Etcd>,
     pub load_balancers: Vec<Balancer>,
-    /// Of every host the certificate that expires first, and of the authorities the one of all hosts.
+    /// For each host its certificate that expires first, and of the certificate authorities of all hosts the one that expires first.
     pub certificates: Vec<Certificate>,
-    /// Runs that are at work now, by host.
+    /// The runs that hold the lock of a host now, by host.
     pub runs: BTreeMap<HostName, LockFact>,
     pub problems: Vec<judge::Finding>,
     pub warnings: Vec<judge::Finding>,
 }
 
-/// Whether something answers as it should.
+/// Whether a component answers as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     Ok,
     Down,
-    /// Nobody could be asked.
+    /// No host could be asked.
     Unknown,
 }
 
@@ -65,7 +65,7 @@ pub struct Node {
     pub name: String,
     pub roles: Vec<String>,
     pub state: NodeState,
-    /// The kubelet's reason while not ready.
+    /// The message that the kubelet reports in the Ready condition; empty while the node is Ready.
     pub message: String,
     pub schedulable: bool,
     pub version: String,
@@ -78,9 +78,9 @@ pub struct Node {
 pub enum NodeState {
     Ready,
     NotReady,
-    /// Its kubelet does not report.
+    /// The kubelet of the node does not report.
     Unknown,
-    /// In the inventory and not in the cluster.
+    /// The host is in the inventory, and the cluster has no Node of this name.
     Missing,
 }
 
@@ -88,9 +88,9 @@ pub enum NodeState {
 #[serde(rename_all = "camelCase")]
 pub struct Balancer {
     pub host: HostName,
-    /// Whether the API is reached through it.
+    /// Whether the API can be reached through this load balancer.
     pub state: State,
-    /// Whether it reaches the masters.
+    /// Whether the load balancer reaches each control-plane host.
     pub backends: BTreeMap<HostName, State>,
 }
 
@@ -107,7 +107,7 @@ pub struct Certificate {
 }
 
 impl Status {
-    /// What the observations mean.
+    /// The state of the cluster according to the observations.
     pub fn of(inv: &Inventory, seen: &Seen, now: Timestamp) -> Status {
         let masters = control_plane::masters(inv, seen);
         let endpoint = Endpoint { address: inv.endpoint_authority(), state: seen.anywhere(inv.control_planes(), checks::ENDPOINT) };
@@ -134,7 +134,7 @@ impl Status {
 }
 
 impl Seen {
-    /// A check's answer on a host.
+    /// The result of a check on a host; `Unknown` if the host did not answer.
     pub fn check(&self, host: &str, name: &str) -> State {
         match self.checks.get(host).and_then(|s| s.checks.get(name)) {
             Some(200) => State::Ok,
@@ -143,7 +143,7 @@ impl Seen {
         }
     }
 
-    /// The best answer of several hosts.
+    /// The best result of a check on several hosts.
     pub fn anywhere<'a>(&self, hosts: impl Iterator<Item = &'a HostEntry>, name: &str) -> State {
         let answers: Vec<State> = hosts.map(|h| self.check(&h.name, name)).collect();
         [State::Ok, State::Down].into_iter().find(|s| answers.contains(s)).unwrap_or(State::Unknown)
@@ -198,7 +198,7 @@ fn node(name: &str, n: &Value, in_inventory: bool) -> Node {
 fn certificates(seen: &Seen, now: Timestamp) -> Vec<Certificate> {
     let (mut leaves, mut authorities) = (Vec::new(), Vec::new());
     for (host, facts) in &seen.observed.facts.hosts {
-        // Of the kubelet's certificates the one that it uses: those before it end without harm.
+        // Of the kubelet's certificates, only the one in use counts, because its predecessors expire without harm.
         let used = |path: &str| path == layout::KUBELET_CLIENT_CURRENT || !path.starts_with(layout::KUBELET_PKI_DIR);
         let mut all: Vec<Certificate> = pki::expiry(&facts.contents())
             .into_iter()

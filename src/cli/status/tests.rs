@@ -1,4 +1,4 @@
-//! From facts to what an operator reads.
+//! Tests of the whole way from facts to the text that an operator reads.
 
 use std::collections::BTreeMap;
 

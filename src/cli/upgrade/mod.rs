@@ -193,5 +193,5 @@ impl Options {
     }
 }
 
-/// The default of `--max-unavailable` is the one that `apply` goes by.
+/// The default of `--max-unavailable` must be the same as the default that `apply` uses.
 const _: () = assert!(matches!(AT_ONCE, Parallelism::Percent(10)));

@@ -1,11 +1,11 @@
-//! Versions that the artifact source offers: those that an upgrade may go to, and those that this program does not know.
+//! Versions that the artifact source offers: versions to which the cluster can be upgraded, and versions that this program does not support.
 
 use serde::Serialize;
 
 use crate::inventory::KubeVersion;
 use crate::versions::{self, Unsupported};
 
-/// A version that an upgrade may go to.
+/// A version to which the cluster can be upgraded.
 #[derive(Serialize)]
 pub(super) struct Offer {
     pub version: KubeVersion,
@@ -16,16 +16,17 @@ pub(super) struct Offer {
     pub note: String,
 }
 
-/// What is offered beyond what runs.
+/// The offered versions that are newer than the running version.
 #[derive(Default)]
 pub(super) struct Offers {
     pub supported: Vec<Offer>,
-    /// Newer than what runs as well; shown, so that nobody takes silence for "there is nothing newer".
+    /// Newer versions that this program does not support. They are shown, because otherwise an operator would believe that there is nothing
+    /// newer.
     pub unsupported: Vec<KubeVersion>,
 }
 
 impl Offers {
-    /// The versions that are newer than `now`, sorted by whether this program supports them. `default_etcd`: the inventory names no etcd image.
+    /// The versions that are newer than `now`, grouped by whether this program supports them. `default_etcd`: the inventory names no etcd image.
     pub fn of(now: &KubeVersion, offered: impl IntoIterator<Item = KubeVersion>, default_etcd: bool) -> Offers {
         let mut offers = Offers::default();
         for version in offered.into_iter().filter(|v| v > now) {
@@ -56,7 +57,7 @@ fn offer(now: &KubeVersion, version: KubeVersion, v: &'static versions::Minor, d
     Offer { version, what, etcd: images.etcd, core_dns: images.core_dns, pause: images.pause, note: notes.join(", ") }
 }
 
-/// The line about an offer that this program does not support.
+/// The line about an offered version that this program does not support.
 pub(super) fn unsupported(version: &KubeVersion) -> String {
     match versions::lookup(version) {
         Err(Unsupported::TooNew(_)) => format!("{version} is offered; this clusterctl knows up to v1.{}", versions::newest()),

@@ -1,4 +1,4 @@
-//! `clusterctl upgrade plan`: what runs, what is on offer, and what stands in the way.
+//! `clusterctl upgrade plan`: shows the running versions, the offered versions, and what prevents an upgrade.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use crate::plan::blockers;
 use crate::plan::blockers::{Blocker, Purpose};
 use crate::plan::upgrade::{Running, UpgradeStage, way};
 
-/// What is shown.
+/// The output of the verb.
 #[derive(Serialize)]
 struct Shown {
     cluster: String,
     hosts: Vec<Row>,
     offers: Vec<Offer>,
-    /// Offered by the artifact source, and not supported by this program.
+    /// Newer versions that the artifact source offers and that this program does not support.
     unsupported_offers: Vec<KubeVersion>,
     to: KubeVersion,
     way: Vec<String>,
@@ -32,7 +32,7 @@ struct Shown {
     warnings: Vec<String>,
 }
 
-/// What runs on a host.
+/// The versions that run on a host.
 #[derive(Serialize)]
 struct Row {
     host: String,
@@ -60,7 +60,8 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     let facts = &observed.facts;
     let running = Running::of(&session.inventory, facts);
     let offers = on_offer(&session, &running).await;
-    // Without a version named: as far as one step leads.
+    // Without `--version`, the target is the newest supported version on offer, at most one minor version above the running one, unless the
+    // inventory's version is newer.
     if options.version.is_none()
         && let Some(newest) = offers.supported.iter().map(|o| &o.version).max()
         && *newest > upgrade.to
@@ -94,7 +95,7 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
     }
 }
 
-/// What the artifact source offers of the present minor and of the next one.
+/// The newest versions of the running minor version and of the next one that the artifact source offers.
 async fn on_offer(session: &Session, running: &Running) -> Offers {
     let Some(now) = running.oldest() else { return Offers::default() };
     let newest = offered(session, &[now.minor(), now.minor() + 1]).await;
@@ -113,7 +114,7 @@ fn rows(session: &Session, facts: &Facts, running: &Running) -> Vec<Row> {
     session.inventory.nodes().map(row).collect()
 }
 
-/// The stages, but for those that are behind already.
+/// The stages of the upgrade as text, without the stages that are already complete.
 fn steps(findings: &Findings, running: &Running) -> Vec<String> {
     let behind = |all: &BTreeMap<String, KubeVersion>, to: &KubeVersion| all.iter().filter(|(_, v)| *v != to).count();
     let stage = |l: &UpgradeStage| match l {

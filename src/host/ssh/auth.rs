@@ -18,9 +18,9 @@ use super::host_key::fingerprint;
 use super::keyring::{Key, KeyRing};
 use crate::host::HostError;
 
-/// Why nobody is logged in.
+/// Why the log-in failed.
 pub enum AuthFault {
-    /// The host takes this key, which needs its passphrase first.
+    /// The key in this file is needed, and must be unlocked with its passphrase first.
     Locked(PathBuf),
     Failed(HostError),
 }
@@ -31,9 +31,9 @@ impl From<HostError> for AuthFault {
     }
 }
 
-/// A way to prove who we are.
+/// A key or certificate that is offered to the host.
 struct Candidate {
-    /// For messages.
+    /// The name of the key in messages.
     label: String,
     shown: AgentIdentity,
     prover: Prover,
@@ -43,13 +43,13 @@ struct Candidate {
 enum Prover {
     Key(Arc<PrivateKey>),
     Agent,
-    /// Locked; only whether the host would take it can be found out.
+    /// The key in this file is locked: the host can be asked whether it would accept the key, but nothing can be signed.
     Nobody(PathBuf),
 }
 
 type Agent = AgentClient<UnixStream>;
 
-/// Offers one key after the other until the host takes one. The host is asked about each before anything is signed or unlocked.
+/// Offers one key after another until the host accepts one. The host is asked about each key before anything is signed or unlocked.
 pub async fn log_in(handle: &mut Handle<Client>, endpoint: &Endpoint, keys: &KeyRing) -> Result<(), AuthFault> {
     let mut tried = Vec::new();
     let (mut agent, held) = open_agent(handle, endpoint, &mut tried).await;
@@ -62,7 +62,7 @@ pub async fn log_in(handle: &mut Handle<Client>, endpoint: &Endpoint, keys: &Key
                     continue;
                 }
                 Ok(Some(hash)) => hash,
-                // A host that says nothing is older than this answer, or hides it.
+                // A host that does not report the hashes that it supports is older than this report, or hides them.
                 Ok(None) | Err(_) => Some(HashAlg::Sha512),
             },
         };
@@ -107,7 +107,7 @@ async fn offer(
     }
 }
 
-/// Keys in the order they are offered: files the inventory names come first, else the agent's keys do.
+/// The keys in the order in which they are offered: key files that the inventory names come before the agent's keys, other key files after them.
 async fn candidates(
     endpoint: &Endpoint,
     keys: &KeyRing,
@@ -122,7 +122,7 @@ async fn candidates(
         let (public, own) = match keys.read(path).await? {
             Some(Key::Open(key)) => (key.public_key().clone(), Prover::Key(key)),
             Some(Key::Locked(Some(public))) => (public, Prover::Nobody(path.clone())),
-            // It does not even tell its public half.
+            // Not even the public half of this key is known, so the key must be unlocked first.
             Some(Key::Locked(None)) => return Err(AuthFault::Locked(path.clone())),
             Some(Key::Closed) => {
                 tried.push(format!("{label} (not offered: no passphrase)"));
@@ -131,7 +131,7 @@ async fn candidates(
             None if identity.source == IdentitySource::Config => continue,
             None => return Err(HostError::Local { what: format!("there is no key `{label}`"), source: None }.into()),
         };
-        // The agent may have unlocked it already.
+        // The agent may hold the same key, already unlocked.
         let in_agent = held.iter().any(|h| h.public_key().key_data() == public.key_data());
         let prover = if in_agent && matches!(own, Prover::Nobody(_)) { Prover::Agent } else { own };
         for (file, certificate) in certificates(endpoint, path, &public).await {
@@ -158,7 +158,7 @@ async fn candidates(
     Ok(first)
 }
 
-/// Certificates for a key: `<key>-cert.pub` beside it and those of ssh_config.
+/// The certificates for a key: `<key>-cert.pub` beside the key, and the certificates of ssh_config.
 async fn certificates(endpoint: &Endpoint, path: &Path, public: &PublicKey) -> Vec<(PathBuf, Certificate)> {
     let mut beside = path.as_os_str().to_os_string();
     beside.push("-cert.pub");
@@ -178,7 +178,7 @@ async fn open_agent(handle: &Handle<Client>, endpoint: &Endpoint, tried: &mut Ve
     let opened = async {
         let mut agent = AgentClient::connect_uds(socket).await?;
         if let Some(binding) = handle.agent_session_binding() {
-            // Lets the agent keep keys to their hosts; one that knows nothing of it says so, which is fine.
+            // Lets the agent restrict keys to certain hosts. An agent that does not know this request answers with an error, which is ignored.
             let _ = agent.bind_session(binding, false).await;
         }
         let held = agent.request_identities().await?;
@@ -197,7 +197,7 @@ fn is_rsa(shown: &AgentIdentity) -> bool {
     shown.public_key().algorithm().is_rsa()
 }
 
-/// Signs with what the candidate has.
+/// Signs with the candidate's key or with the agent.
 struct Signer<'a> {
     prover: &'a Prover,
     agent: Option<&'a mut Agent>,
@@ -217,7 +217,7 @@ impl From<russh::SendError> for SignFault {
 impl russh::Signer for Signer<'_> {
     type Error = SignFault;
 
-    /// Appends the signature to what is signed.
+    /// Appends the signature to the data that is signed.
     async fn auth_sign(&mut self, shown: &AgentIdentity, hash: Option<HashAlg>, mut data: Vec<u8>) -> Result<Vec<u8>, SignFault> {
         let other = |e: &dyn std::fmt::Display| SignFault::Other(e.to_string());
         match (self.prover, &mut self.agent) {

@@ -1,4 +1,5 @@
-//! Our end of the SSH protocol: checks the host's key, refuses every channel the host wants to open, remembers why the connection ended.
+//! The client side of the SSH protocol: checks the host's key, refuses every channel that the host wants to open, and records why the connection
+//! ended.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use russh::{Channel, ChannelId};
 use super::host_key::Expectation;
 use crate::host::HostError;
 
-/// Handles what the host sends on its own.
+/// Handles the messages that the host sends on its own.
 pub struct Client {
     expectation: Expectation,
     accepted: Option<PublicKey>,
@@ -32,7 +33,7 @@ impl Ended {
     }
 }
 
-/// Why a connection did not come about, or broke.
+/// Why a connection was not established, or broke.
 #[derive(Debug)]
 pub enum Fault {
     HostKey(HostError),
@@ -51,13 +52,13 @@ impl Client {
     }
 }
 
-/// The library accepts what the host opens; dropping the reply refuses it. Nothing is ever forwarded to us.
+/// The library accepts the channels that the host opens; dropping the reply refuses them. Nothing is ever forwarded to this client.
 impl Handler for Client {
     type Error = Fault;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Fault> {
         let key = shown.public_key();
-        // Asked again whenever keys are renewed: the host must stay the one it was.
+        // The host key is checked again at every key exchange: the host must still have the same key.
         if let Some(accepted) = &self.accepted {
             return Ok(*accepted == key);
         }

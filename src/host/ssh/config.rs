@@ -1,6 +1,7 @@
-//! From a target to everything a connection needs: our options first, then the operator's ssh_config, then OpenSSH's defaults.
+//! Resolves a target into all settings of a connection: the options of the inventory first, then the operator's ssh_config, then OpenSSH's
+//! defaults.
 //!
-//! ssh_config is read by asking `ssh -G`, which knows Include, Match and tokens. Without an ssh client our options alone decide.
+//! ssh_config is read with `ssh -G`, which knows Include, Match and tokens. Without an ssh client, only the options and the defaults count.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,27 +10,27 @@ use std::time::Duration;
 use super::SshOptions;
 use crate::host::HostError;
 
-/// For TCP connect, key exchange and authentication together, when nothing else is said.
+/// The default limit for TCP connect, key exchange and authentication together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A chain of jump hosts longer than this is a loop in ssh_config.
 const MAX_JUMPS: usize = 8;
 
-/// One SSH server and how to get to it and in.
+/// One SSH server, with the settings to reach it and to log in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Endpoint {
-    /// As the operator wrote it, for messages.
+    /// The address as the operator wrote it, for messages.
     pub address: String,
     pub hostname: String,
     pub port: u16,
     pub user: String,
-    /// The name known_hosts knows it by, in place of host name and port.
+    /// The name of the server in known_hosts, in place of host name and port.
     pub host_key_alias: Option<String>,
     pub identities: Vec<Identity>,
-    /// Certificates for user keys, apart from those beside the keys.
+    /// Certificates for user keys, in addition to the certificates beside the keys.
     pub certificates: Vec<PathBuf>,
-    /// Socket of the agent whose keys are tried.
+    /// The socket of the agent whose keys are tried.
     pub agent: Option<PathBuf>,
-    /// Of the agent's keys only those of `identities`.
+    /// Whether only those of the agent's keys are tried that are in `identities`.
     pub identities_only: bool,
     pub known_hosts: Vec<PathBuf>,
     pub connect_timeout: Duration,
@@ -43,24 +44,24 @@ pub struct Identity {
     pub source: IdentitySource,
 }
 
-/// Who named a key file: a missing one is a fault only if it is the operator's own word.
+/// Where a key file is named. A missing file is an error only if the operator named it in the inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdentitySource {
     Inventory,
     Config,
 }
 
-/// The way to an endpoint.
+/// How an endpoint is reached.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Via {
     Direct,
     Jump(Box<Endpoint>),
-    /// A ProxyCommand of ssh_config, tokens not replaced yet.
+    /// A ProxyCommand of ssh_config whose tokens are not replaced yet.
     Command(String),
 }
 
 impl Endpoint {
-    /// Tells connections apart that may be shared.
+    /// Identifies the connection: two endpoints with the same ID can share one connection.
     pub fn id(&self) -> String {
         let via = match &self.via {
             Via::Direct => String::new(),
@@ -71,7 +72,7 @@ impl Endpoint {
     }
 }
 
-/// Fills in what the options leave open.
+/// Resolves the settings of a connection; ssh_config and the defaults fill in what `options` does not contain.
 pub async fn resolve(address: &str, options: &SshOptions, ssh_config: Option<&Path>) -> Result<Endpoint, HostError> {
     resolve_at_depth(address, options, ssh_config, 0).await
 }
@@ -128,7 +129,7 @@ async fn resolve_at_depth(address: &str, options: &SshOptions, ssh_config: Optio
     })
 }
 
-/// What ssh_config says about a host.
+/// The settings of ssh_config for a host.
 #[derive(Debug, PartialEq)]
 struct Config {
     hostname: Option<String>,
@@ -148,7 +149,7 @@ struct Config {
 #[derive(Debug, PartialEq)]
 enum Agent {
     None,
-    /// Named by this environment variable.
+    /// The socket that this environment variable names.
     Environment(String),
     Socket(String),
 }
@@ -175,14 +176,14 @@ impl Default for Config {
     }
 }
 
-/// Runs `ssh -G`, which prints the settings for a host and connects nowhere.
+/// Runs `ssh -G`, which prints the settings for a host and does not connect.
 async fn ask_ssh(address: &str, options: &SshOptions, ssh_config: Option<&Path>) -> Result<Config, HostError> {
     let mut command = tokio::process::Command::new("ssh");
     command.arg("-G");
     if let Some(path) = ssh_config {
         command.arg("-F").arg(path);
     }
-    // Both may decide which Match blocks apply.
+    // The user and the port may decide which Match blocks apply.
     if let Some(user) = &options.user {
         command.arg("-l").arg(user);
     }
@@ -233,7 +234,7 @@ fn parse(text: &str) -> Config {
     config
 }
 
-/// `[user@]host[:port]`, with brackets around an IPv6 address that has a port; `ssh://` before it is fine.
+/// A jump host, `[user@]host[:port]`: an IPv6 address with a port has brackets, and `ssh://` before it is allowed.
 #[derive(Debug, PartialEq)]
 struct Hop {
     user: Option<String>,
@@ -259,7 +260,7 @@ fn parse_hop(text: &str) -> Result<Hop, HostError> {
     Ok(Hop { user, host: host.to_string(), port })
 }
 
-/// Replaces `~` and the tokens ssh_config knows for files.
+/// Replaces `~` and the tokens that ssh_config allows in file names.
 fn expand(text: &str, tokens: &[(char, &str)]) -> PathBuf {
     let home = std::env::home_dir().unwrap_or_default();
     let mut out = String::new();
@@ -285,7 +286,7 @@ fn expand(text: &str, tokens: &[(char, &str)]) -> PathBuf {
     }
 }
 
-/// A ProxyCommand with its tokens replaced. It is the operator's own shell text; what is put into it must mean nothing to a shell.
+/// A ProxyCommand with its tokens replaced. The command is the operator's own shell text; the inserted values must have no meaning to a shell.
 pub fn expand_command(command: &str, endpoint: &Endpoint) -> Result<String, HostError> {
     let fault = |what: String| local(format!("ProxyCommand of `{}`: {what}", endpoint.address));
     let plain = |value: &str| match value.chars().all(|c| c.is_ascii_alphanumeric() || "._-:@+".contains(c)) {

@@ -20,15 +20,15 @@ use super::keyring::KeyRing;
 use super::known_hosts::KnownHosts;
 use crate::host::HostError;
 
-/// Commands at once on a connection. OpenSSH allows 10 (MaxSessions) and counts a session until its process is gone.
+/// The number of commands at once on a connection. OpenSSH allows 10 (MaxSessions) and counts a session until its process has ended.
 const SESSIONS: usize = 4;
-/// Log-ins at once through one jump host, below the 10 unauthenticated connections at which sshd starts to drop some (MaxStartups).
+/// The number of log-ins at once through one jump host, below the 10 unauthenticated connections at which sshd starts to drop some (MaxStartups).
 const HANDSHAKES: usize = 5;
-/// A silent host is asked this often, and is given up after three questions without an answer.
+/// How long a host may be silent before the client asks it for a sign of life. After three requests without an answer, the connection is given up.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A host that refuses a session, while none of ours is open, is asked again for this long.
+/// How long a session is requested again from a host that refuses it while no other session of the connection is open.
 const REFUSED_SESSION_LIMIT: Duration = Duration::from_secs(10);
-/// A connection on which the host opens no further session, while some of ours are open, is called full after this long.
+/// How long a session is requested again while other sessions of the connection are open; after that, the connection counts as full.
 const FULL_LIMIT: Duration = Duration::from_secs(2);
 
 /// A logged-in connection.
@@ -37,16 +37,16 @@ pub struct Connection {
     sessions: Arc<Semaphore>,
     handshakes: Semaphore,
     ended: Ended,
-    /// Keeps the jump host's connection.
+    /// Keeps the connection to the jump host open.
     _via: Option<Arc<Connection>>,
 }
 
-/// A session channel; dropped before its end it is closed.
+/// A session channel, which is closed if it is dropped before its end.
 pub struct SessionChannel {
     pub write: Arc<ChannelWriteHalf<Msg>>,
-    /// Taken by whoever reads the channel to its end.
+    /// Taken by the task that reads the channel to its end.
     pub incoming: Option<(ChannelReadHalf, OwnedSemaphorePermit)>,
-    /// The task that reads; it cannot find out by itself that the channel was closed on our side.
+    /// The task that reads the channel; it cannot find out by itself that the channel was closed on this side.
     pub reader: Option<AbortHandle>,
 }
 
@@ -58,7 +58,7 @@ impl SessionChannel {
 }
 
 impl Drop for SessionChannel {
-    /// The host keeps running the command; nobody listens any more.
+    /// Closes the channel. The host keeps running the command, but its output is not read any more.
     fn drop(&mut self) {
         if let Some(reader) = &self.reader {
             if reader.is_finished() {
@@ -73,17 +73,17 @@ impl Drop for SessionChannel {
     }
 }
 
-/// Why there is no session.
+/// Why no session was opened.
 pub enum SessionFault {
-    /// The connection is gone; nothing was started.
+    /// The connection is broken; nothing was started.
     Gone,
-    /// The host opens no further session while those of ours are open; nothing was started.
+    /// The host opens no further session while other sessions of the connection are open; nothing was started.
     Full,
     Refused(String),
 }
 
 impl Connection {
-    /// Connects. `via` is the jump host's connection if the endpoint has one.
+    /// Connects and logs in. `via` is the connection to the jump host, if the endpoint has one.
     pub async fn open(endpoint: &Endpoint, keys: &KeyRing, via: Option<Arc<Connection>>) -> Result<Self, AuthFault> {
         let known = KnownHosts::read(&endpoint.known_hosts).await?;
         let expectation = Expectation::new(known, endpoint);
@@ -110,11 +110,11 @@ impl Connection {
         self.ended.reason()
     }
 
-    /// Opens a session as soon as one of ours is free. Where the host allows fewer than we do, it is waited for until one of ours has ended,
-    /// or, unless `patient`, for a moment.
+    /// Opens a session as soon as fewer than `SESSIONS` sessions are open. If the host allows fewer sessions, the function waits until one of
+    /// them has ended, or, unless `patient`, for `FULL_LIMIT`.
     pub async fn session(self: &Arc<Self>, patient: bool) -> Result<SessionChannel, SessionFault> {
         let connection = Arc::clone(self);
-        // In a task of its own: a channel whose opening is given up half-way could never be closed.
+        // The opening runs in a task of its own, because a channel whose opening is cancelled half-way could never be closed.
         tokio::spawn(async move { connection.open_session(patient).await }).await.unwrap_or(Err(SessionFault::Gone))
     }
 
@@ -129,7 +129,7 @@ impl Connection {
                 Err(russh::Error::ChannelOpenFailure(refusal)) => refusal,
                 Err(_) => return Err(SessionFault::Gone),
             };
-            // While others of ours run, the host may just allow fewer than we do.
+            // While other sessions are open, the refusal may only mean that the host allows fewer sessions than `SESSIONS`.
             let alone = self.sessions.available_permits() == SESSIONS - 1;
             let since: Instant = *alone_since.get_or_insert_with(Instant::now);
             if !alone {
@@ -176,7 +176,7 @@ async fn shake_hands(
 
 async fn dial(endpoint: &Endpoint) -> Result<TcpStream, HostError> {
     let stream = TcpStream::connect((endpoint.hostname.as_str(), endpoint.port)).await.map_err(|e| unreachable(endpoint, e))?;
-    // Without this a row of short commands takes 18 times as long.
+    // Without this option, a series of short commands takes 18 times as long.
     stream.set_nodelay(true).map_err(|e| unreachable(endpoint, e))?;
     Ok(stream)
 }
@@ -188,7 +188,7 @@ async fn through(jump: &Connection, endpoint: &Endpoint) -> Result<impl AsyncRea
     }
 }
 
-/// Starts the operator's ProxyCommand; it ends with the connection.
+/// Starts the operator's ProxyCommand, which ends with the connection.
 fn run_proxy(command: &str, endpoint: &Endpoint) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HostError> {
     let fault = |e| HostError::local(format!("cannot run the ProxyCommand of `{}`", endpoint.address), e);
     let line = format!("exec {}", expand_command(command, endpoint)?);

@@ -1,4 +1,4 @@
-//! What all connections of a run share: the operator's answers, unlocked keys, and connections to jump hosts.
+//! The state that all connections of a run share: the operator's answers, unlocked keys, and connections to jump hosts.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,21 +16,21 @@ use super::sudo::SudoPassword;
 use super::{Ask, Target};
 use crate::host::{HostError, HostName};
 
-/// What a connector is given once per run.
+/// The settings of a connector, given once per run.
 #[derive(Clone)]
 pub struct Setup {
-    /// Gets the questions that no file answers.
+    /// Answers the questions that no file answers.
     pub ask: Ask,
-    /// Read in place of the operator's and the system's ssh_config.
+    /// A file that is read in place of the operator's and the system's ssh_config.
     pub ssh_config: Option<PathBuf>,
-    /// Has the passphrase of locked keys, for runs without a terminal.
+    /// A file with the passphrase of locked keys, for runs without a terminal.
     pub passphrase_file: Option<PathBuf>,
-    /// Has the password for sudo, for runs without a terminal.
+    /// A file with the password for sudo, for runs without a terminal.
     pub sudo_password_file: Option<PathBuf>,
 }
 
 impl Setup {
-    /// The files are those the environment names.
+    /// Settings with the files that the environment variables name.
     pub fn from_env(ask: Ask) -> Self {
         let file = |variable| std::env::var_os(variable).map(PathBuf::from);
         Setup {
@@ -42,7 +42,7 @@ impl Setup {
     }
 }
 
-/// Makes connections. Cheap to clone; clones share everything.
+/// Makes connections. Cloning is cheap; clones share everything.
 #[derive(Clone)]
 pub struct Connector(Arc<Shared>);
 
@@ -50,14 +50,14 @@ struct Shared {
     ssh_config: Option<PathBuf>,
     keys: KeyRing,
     password: SudoPassword,
-    /// By [`Endpoint::id`]. Each slot has its own lock, so that hosts wait only for their own jump host.
+    /// The connections to jump hosts by [`Endpoint::id`]. Each slot has its own lock, so that hosts wait only for their own jump host.
     jumps: Mutex<HashMap<String, Slot>>,
 }
 
 type Slot = Arc<Mutex<Option<Arc<Connection>>>>;
 
 impl Connector {
-    /// Set up from the environment; `ask` gets the questions that no file answers.
+    /// A connector with the settings from the environment; `ask` answers the questions that no file answers.
     pub fn new(ask: Ask) -> Self {
         Self::with(Setup::from_env(ask))
     }
@@ -75,17 +75,18 @@ impl Connector {
         Ok(SshHost::new(target, endpoint, connection, self.clone()))
     }
 
-    /// Connects many, `forks` at a time; results come in the order of the targets.
+    /// Connects to many targets, `forks` at a time. The results are in the order of the targets.
     pub async fn connect_all(&self, targets: Vec<Target>, forks: usize) -> Vec<(HostName, Result<SshHost, HostError>)> {
         let connecting =
             targets.into_iter().enumerate().map(|(i, target)| async move { (i, target.name.clone(), self.connect(target).await) });
-        // Unordered, so that a host that does not answer holds up nobody behind it.
+        // The connections are made in no fixed order, so that a host that does not answer delays no other host.
         let mut connected: Vec<_> = stream::iter(connecting).buffer_unordered(forks.max(1)).collect().await;
         connected.sort_by_key(|(i, ..)| *i);
         connected.into_iter().map(|(_, name, host)| (name, host)).collect()
     }
 
-    /// A fresh connection. When the host wants a locked key, this asks for the passphrase and comes back: no limit runs while the operator types.
+    /// Makes a new connection. If the host requires a locked key, this function asks for the passphrase and connects again: no limit runs while
+    /// the operator types.
     pub(super) async fn open(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, HostError> {
         loop {
             let via = match &endpoint.via {

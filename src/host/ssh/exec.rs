@@ -1,4 +1,4 @@
-//! One command on one channel: input in, both outputs out, until the host has closed it.
+//! Runs one command on one channel: sends the input and reads both outputs until the host has closed the channel.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,37 +15,37 @@ use super::connect::SessionChannel;
 use super::sudo::{Lease, MARK, PROMPT};
 use crate::host::{HostError, Stdin};
 
-/// Input is sent in chunks of this size; larger ones gain nothing.
+/// Input is sent in chunks of this size; larger chunks are not faster.
 const CHUNK: usize = 256 * 1024;
-/// How far a tap may fall behind before the whole connection has to wait for it.
+/// The number of bytes that a tap may fall behind before the whole connection has to wait for the tap.
 const TAP_BACKLOG: usize = 64 * 1024 * 1024;
-/// Output before the mark is kept for messages, up to this size.
+/// Output before the mark is kept for messages, up to this number of bytes.
 const NOISE: usize = 64 * 1024;
 
-/// A server that does not pass on signals (OpenSSH before 7.9) gets an end of input instead, after this.
+/// A server that does not forward signals (OpenSSH before 7.9) gets an end of input instead, after this time.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
 type Writer = ChannelWriteHalf<Msg>;
 
-/// What came of a channel.
+/// The result of a command on a channel.
 #[derive(Debug, Default)]
 pub struct Ended {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     /// Standard output and error before the mark.
     pub noise: Vec<u8>,
-    /// Whether the mark was seen: the command ran, with the rights it needs.
+    /// Whether the mark was received, which means that the command ran with the rights that it needs.
     pub started: bool,
     pub status: Option<i32>,
     /// Whether the host closed the channel; otherwise the connection broke.
     pub closed: bool,
-    /// Whether the host refused to run anything.
+    /// Whether the host refused to run the command.
     pub refused: bool,
     /// How often sudo asked for the password.
     pub prompts: u32,
 }
 
-/// Why there is no end.
+/// Why the result of a command is not known.
 pub enum ExecFault {
     Timeout,
     /// Input could not be read; the channel was closed before the command got its end of input.
@@ -53,7 +53,7 @@ pub enum ExecFault {
     Lost,
 }
 
-/// What the drain tells the feed.
+/// What `drain`, which reads the channel, reports to `feed`, which writes to the channel.
 enum Event {
     Prompt,
     Started,
@@ -76,7 +76,7 @@ pub async fn finish(
             ended = &mut drain => return ended.map_err(|_| ExecFault::Lost),
             fed = feed(&session.write, stdin, lease, events) => match fed {
                 Err(FeedFault::Input(e)) => return Err(ExecFault::Input(e)),
-                // The command needs no more input, or the connection is gone: the drain will tell.
+                // The command needs no more input, or the connection is broken: the result of `drain` tells which.
                 Ok(()) | Err(FeedFault::Closed) => {}
             },
         }
@@ -108,7 +108,8 @@ async fn feed(
         loop {
             match events.recv().await {
                 Some(Event::Prompt) if asked => {
-                    // Leaving the second question unanswered would count as a second failure towards a lockout. So sudo dies over it.
+                    // sudo is killed at the second question, because leaving the question unanswered would count as a second failure towards a
+                    // lockout.
                     write.signal(Sig::KILL).await?;
                     sleep(KILL_LIMIT).await;
                     return Ok(write.eof().await?);
@@ -154,7 +155,7 @@ async fn send_file(write: &Writer, path: &Path, offset: u64) -> Result<(), FeedF
     }
 }
 
-/// Takes in all the host sends, whoever waits for it: one channel left unread stalls the whole connection.
+/// Reads everything that the host sends, even if nothing waits for the data: one unread channel stalls the whole connection.
 async fn drain(
     mut read: ChannelReadHalf,
     tap: Option<mpsc::Sender<Vec<u8>>>,
@@ -164,7 +165,7 @@ async fn drain(
     let mut ended = Ended::default();
     let mut tap = tap.map(Backlog::new);
     let (mut out, mut err) = (Lead::default(), Lead::default());
-    // To the very end: a status may come before the last data.
+    // Reads to the very end, because a status may arrive before the last data.
     while let Some(message) = read.wait().await {
         match message {
             ChannelMsg::Data { data } => {
@@ -212,7 +213,7 @@ struct Lead {
 }
 
 impl Lead {
-    /// What of this data comes after the mark; `None` as long as there was none.
+    /// The part of this data that comes after the mark; `None` as long as the mark has not been received.
     fn pass<'a>(&mut self, data: &'a [u8]) -> Option<&'a [u8]> {
         if self.over {
             return Some(data);
@@ -234,7 +235,7 @@ impl Lead {
         }
     }
 
-    /// Cuts off everything up to this text if it is there.
+    /// Removes everything up to the end of this text, and returns whether the text was found.
     fn take(&mut self, text: &[u8]) -> bool {
         let found = find(&self.before, text);
         if let Some(at) = found {
@@ -248,7 +249,7 @@ fn find(data: &[u8], text: &[u8]) -> Option<usize> {
     data.windows(text.len()).position(|w| w == text)
 }
 
-/// Holds what a tap has not taken yet.
+/// Holds the output that a tap has not taken yet.
 struct Backlog {
     queue: mpsc::UnboundedSender<Vec<u8>>,
     room: Arc<Semaphore>,
@@ -263,7 +264,7 @@ impl Backlog {
         let pump = tokio::spawn(async move {
             while let Some(chunk) = queued.recv().await {
                 let size = chunk.len();
-                // A tap nobody listens to any more swallows the rest.
+                // If nothing receives from the tap any more, the rest of the output is discarded.
                 let _ = tap.send(chunk).await;
                 freed.add_permits(size);
             }

@@ -1,4 +1,4 @@
-//! Whether the key or certificate a host shows is the one known_hosts expects, and which algorithms to ask it for.
+//! Checks whether a host shows the key or certificate that known_hosts expects, and selects the algorithms to request from the host.
 
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,11 +12,11 @@ use super::config::Endpoint;
 use super::known_hosts::{Entry, KnownHosts, Marker, matches};
 use crate::host::HostError;
 
-/// What is known about one host.
+/// The keys that are known of one host.
 #[derive(Debug)]
 pub struct Expectation {
     known: KnownHosts,
-    /// As the operator gave it, for messages.
+    /// The address as the operator wrote it, for messages.
     address: String,
     port: u16,
     /// `host` in lower case, as certificates name it.
@@ -35,8 +35,9 @@ impl Expectation {
         Expectation { known, address: endpoint.address.clone(), port: endpoint.port, host, name }
     }
 
-    /// Our algorithms, host keys in the order of what is known: a host with several keys then shows the one we can check.
-    /// No SHA-1, AES-GCM before ChaCha20 (it is twice as fast), no sntrup761 (seven times the CPU of curve25519).
+    /// The algorithms that are offered. The algorithms of known host keys come first, so that a host with several keys shows a key that can be
+    /// checked. SHA-1 is not offered; AES-GCM comes before ChaCha20, because it is twice as fast; sntrup761 is not offered, because it takes
+    /// seven times the CPU time of curve25519.
     pub fn preferred(&self) -> Preferred {
         let all = key_algorithms();
         let held = |a: &Algorithm| self.all(Marker::Key).any(|e| same_family(&e.key.algorithm(), a));
@@ -73,7 +74,7 @@ impl Expectation {
         }
     }
 
-    /// CheckFlags what the host shows, or says why not.
+    /// Checks the key or certificate that the host shows, and returns the reason if it is not accepted.
     pub fn check(&self, shown: &PublicKeyOrCertificate) -> Result<(), HostError> {
         match shown {
             PublicKeyOrCertificate::PublicKey { key, .. } => self.check_key(key.key_data()),
@@ -86,7 +87,7 @@ impl Expectation {
         if self.entries(Marker::Key).any(|e| e.holds(key)) {
             return Ok(());
         }
-        // A line of the same kind of key tells most about what has changed.
+        // An entry with the same kind of key shows best what has changed.
         let same = self.entries(Marker::Key).find(|e| e.key.algorithm() == key.algorithm());
         if let Some(entry) = same.or_else(|| self.entries(Marker::Key).next()) {
             return Err(HostError::ChangedHostKey {
@@ -99,7 +100,7 @@ impl Expectation {
                 revoked: false,
             });
         }
-        // The same key known under the bare name will do for another port of that host.
+        // A key that is known under the bare host name is accepted for another port of that host.
         if self.all(Marker::Key).any(|e| e.holds(key)) {
             return Ok(());
         }
@@ -116,7 +117,7 @@ impl Expectation {
         self.refuse_revoked(certificate.public_key())?;
         self.refuse_revoked(certificate.signature_key())?;
         let Some(authority) = self.all(Marker::Authority).find(|e| e.holds(certificate.signature_key())) else {
-            // Signed by someone else: the key inside counts on its own, as with OpenSSH.
+            // The certificate is signed by another authority, so its key is checked like a plain key, as OpenSSH does.
             return self.check_key(certificate.public_key());
         };
         match certificate_fault(certificate, &self.host, now) {
@@ -149,7 +150,7 @@ impl Expectation {
         self.known.about(&self.name).filter(move |e| e.marker == marker)
     }
 
-    /// Those under the name without the port, too, which OpenSSH asks second.
+    /// The entries under `name`, and those under the host name without the port, which OpenSSH tries second.
     fn all(&self, marker: Marker) -> impl Iterator<Item = &Entry> {
         self.entries(marker).chain(self.known.about(&self.host).filter(move |e| e.marker == marker))
     }
@@ -180,12 +181,12 @@ fn certificate_fault(certificate: &Certificate, host: &str, now: SystemTime) -> 
     }
 }
 
-/// As `ssh-keygen -l` shows it.
+/// The fingerprint as `ssh-keygen -l` shows it.
 pub fn fingerprint(key: &KeyData) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
 
-/// Most wanted first. `ssh-rsa` is not among them: it signs with SHA-1.
+/// The algorithms of host keys in order of preference. `ssh-rsa` is not among them, because it signs with SHA-1.
 fn key_algorithms() -> Vec<Algorithm> {
     let curves = [EcdsaCurve::NistP256, EcdsaCurve::NistP384, EcdsaCurve::NistP521];
     let hashes = [HashAlg::Sha512, HashAlg::Sha256];
@@ -196,7 +197,7 @@ fn key_algorithms() -> Vec<Algorithm> {
         .collect()
 }
 
-/// Whether a key of the one algorithm is shown under the other: an RSA key signs with several hashes.
+/// Whether a key of one algorithm may be shown under the other: an RSA key signs with several hashes.
 fn same_family(a: &Algorithm, b: &Algorithm) -> bool {
     a == b || matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
 }
@@ -209,7 +210,7 @@ mod tests {
 
     use super::*;
 
-    /// A certificate by `ssh-keygen` with these options.
+    /// A certificate that `ssh-keygen` makes with these options.
     fn certificate(options: &[&str]) -> Certificate {
         let folder = tempfile::tempdir().unwrap();
         for name in ["ca", "host"] {

@@ -1,4 +1,4 @@
-//! Private keys of the run: read once, unlocked once, with the operator's passphrase or the one in a file.
+//! The private keys of a run. Each key is read once and unlocked once, with the operator's passphrase or the passphrase in a file.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ pub struct KeyRing {
 #[derive(Clone)]
 pub enum Key {
     Open(Arc<PrivateKey>),
-    /// Needs a passphrase. The public half is known if the format or a `.pub` file beside it tells.
+    /// The key needs a passphrase. Its public half is known if the format contains it or a `.pub` file exists beside the key.
     Locked(Option<PublicKey>),
-    /// There was no passphrase to open it.
+    /// There was no passphrase to unlock the key.
     Closed,
 }
 
@@ -52,7 +52,7 @@ impl KeyRing {
         Ok(Some(key))
     }
 
-    /// Opens a locked key. Hosts that need the same key at the same time wait here for the one answer.
+    /// Unlocks a locked key. Hosts that need the same key at the same time wait here for the one answer.
     pub async fn unlock(&self, path: &Path) -> Result<(), HostError> {
         let mut keys = self.keys.lock().await;
         if !matches!(keys.get(path), Some(Key::Locked(_))) {

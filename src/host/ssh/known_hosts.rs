@@ -1,4 +1,4 @@
-//! known_hosts files: parsing, and which entries speak about a host. Plain and hashed names, ports, patterns, revocations, authorities.
+//! Parses known_hosts files and finds the entries about a host: plain and hashed names, ports, patterns, revocations, authorities.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct KnownHosts {
     entries: Vec<Entry>,
 }
 
-/// One line.
+/// One line of a known_hosts file.
 #[derive(Debug)]
 pub struct Entry {
     pub marker: Marker,
@@ -27,7 +27,7 @@ pub struct Entry {
     names: Names,
 }
 
-/// What a line says about its key.
+/// What a line states about its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// The host has this key.
@@ -40,14 +40,14 @@ pub enum Marker {
 
 #[derive(Debug)]
 enum Names {
-    /// HMAC-SHA1 of the name under a salt.
+    /// The HMAC-SHA1 of the name with a salt.
     Hashed { salt: Vec<u8>, digest: Vec<u8> },
-    /// Comma separated, `*` and `?`, `!` excludes.
+    /// Patterns separated by commas: `*` and `?` are wildcards, and `!` excludes names.
     Patterns(Vec<String>),
 }
 
 impl KnownHosts {
-    /// Reads the files that exist. Lines that say nothing we could use are skipped as OpenSSH does, except a revocation, which must not get lost.
+    /// Reads the files that exist. Lines that cannot be used are skipped as OpenSSH does, except a revocation, which must not get lost.
     pub async fn read(files: &[PathBuf]) -> Result<Self, HostError> {
         let mut all = KnownHosts { files: files.to_vec(), entries: Vec::new() };
         for file in files {
@@ -60,7 +60,7 @@ impl KnownHosts {
         Ok(all)
     }
 
-    /// Entries about a host as named in the file: `host`, or `[host]:port` when the port is not 22.
+    /// The entries about a host. `name` is written as in the file: `host`, or `[host]:port` if the port is not 22.
     pub fn about<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Entry> {
         self.entries.iter().filter(move |e| e.names.cover(name))
     }
@@ -112,7 +112,7 @@ impl Names {
         Some(Names::Hashed { salt: BASE64.decode(salt).ok()?, digest: BASE64.decode(digest).ok()? })
     }
 
-    /// `name` is in lower case.
+    /// Whether the names cover a host. `name` is in lower case.
     fn cover(&self, name: &str) -> bool {
         match self {
             Names::Hashed { salt, digest } => {
@@ -127,11 +127,11 @@ impl Names {
     }
 }
 
-/// `*` stands for any run of characters, `?` for one.
+/// Whether a name matches a pattern: `*` stands for any run of characters, `?` for one character.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // Where to go on when the last `*` has to swallow one character more.
+    // Where to continue when the last `*` has to match one character more.
     let mut retry: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn hashed_names_cover_hosts() {
-        // `ssh-keygen -H` over `a.example`.
+        // The form that `ssh-keygen -H` gives the name `a.example`.
         let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, b"salt");
         let digest = BASE64.encode(hmac::sign(&key, b"a.example"));
         let names = format!("|1|{}|{digest}", BASE64.encode(b"salt"));

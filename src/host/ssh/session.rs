@@ -1,4 +1,4 @@
-//! A connected host: hands commands to its connection, and makes a new one when the old one broke before a command was started.
+//! A connected host: runs commands on its connection, and makes a new connection if the old one broke before a command was started.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::sudo::{Mode, Refusal, Refused, line, refusal};
 use super::{Sudo, Target};
 use crate::host::{Cmd, Host, HostError, HostName, Output};
 
-/// New connections for one command, each after a pause twice as long as the one before.
+/// The number of new connections for one command. The pause before each is twice as long as the pause before the previous one.
 const RECONNECTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
@@ -25,7 +25,7 @@ pub struct SshHost {
     sudo: Sudo,
     endpoint: Endpoint,
     connection: Mutex<Arc<Connection>>,
-    /// A second connection, for a host on whose first one a command that lasts, such as the lock, takes the only session.
+    /// A second connection, for a host whose first connection allows only one session, which a long command such as the lock occupies.
     second: Mutex<Option<Arc<Connection>>>,
     connector: Connector,
 }
@@ -39,7 +39,7 @@ impl Host for SshHost {
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
         let mode = Mode::of(&cmd, self.sudo, &self.endpoint.user);
         let line = line(&cmd, mode)?;
-        // The password comes before a session is taken: the operator may need time.
+        // The password is requested before a session is opened, because the operator may need time.
         let mut lease = match mode {
             Mode::Password => Some(self.connector.password().lease().await.map_err(|e| self.no_password(e))?),
             _ => None,
@@ -70,7 +70,7 @@ impl Host for SshHost {
     }
 }
 
-/// sudo asked again, or would have.
+/// Whether sudo refused the password: sudo asked for it again, or reported an incorrect attempt.
 fn wrong_password(ended: &Ended, said: &str) -> bool {
     !ended.started && (ended.prompts > 1 || said.contains("incorrect password attempt"))
 }
@@ -81,11 +81,11 @@ impl SshHost {
         SshHost { name: target.name, sudo: target.options.sudo, endpoint, connection, second, connector }
     }
 
-    /// Requests the command on a new session, on a new connection if need be: up to here nothing has happened on the host.
+    /// Requests the command on a new session, and on a new connection if necessary. Until the request succeeds, nothing has happened on the host.
     async fn start(&self, line: &str) -> Result<(Arc<Connection>, SessionChannel), HostError> {
         let mut reconnects = 0;
         loop {
-            // Once the first connection was full, the next commands need not find out again.
+            // After the first connection was full once, the next commands use the second connection without trying the first one.
             if self.second.lock().await.is_some()
                 && let Some(started) = self.start_beside(line).await?
             {
@@ -109,7 +109,7 @@ impl SshHost {
         }
     }
 
-    /// Requests the command on the second connection, which is made on first need; `None` where that one broke before.
+    /// Requests the command on the second connection, which is made when it is first needed; `None` if that connection broke before the request.
     async fn start_beside(&self, line: &str) -> Result<Option<(Arc<Connection>, SessionChannel)>, HostError> {
         let connection = {
             let mut second = self.second.lock().await;
@@ -148,7 +148,7 @@ impl SshHost {
         }
     }
 
-    /// The connection broke after the command was requested. It is not repeated: it may have done its work.
+    /// The connection broke after the command was requested. The command is not repeated, because it may have taken effect.
     fn lost(&self, connection: &Connection) -> HostError {
         let why = connection.end().unwrap_or_else(|| "the connection broke".into());
         self.unreachable(&format!("{why}, while a command was running; whether it took effect is unknown"))

@@ -1,4 +1,4 @@
-//! Becoming root: the line that does it on the host, the password, and what a refusal means.
+//! Root rights: the command line that obtains them on the host, the password, and the meaning of a refusal.
 
 use std::sync::Arc;
 
@@ -10,22 +10,23 @@ use crate::host::{Cmd, HostError, Secret, quote};
 
 const BECOME: &str = include_str!("../remote/become.sh");
 const START: &str = include_str!("../remote/start.sh");
-/// What become.sh or start.sh says on both outputs right before the command: all before it is noise of log-in scripts, or sudo.
+/// The mark that become.sh or start.sh prints on both outputs right before the command: all output before the mark comes from log-in scripts or
+/// from sudo.
 pub const MARK: &[u8] = b"\x1eclusterctl\x1e";
-/// How sudo is told to ask.
+/// The prompt with which sudo asks for the password.
 pub const PROMPT: &str = "\x1eclusterctl password\x1e";
 
-/// What become.sh says on a line of its own, right before it starts sudo.
+/// The line that become.sh prints right before it starts sudo.
 const SUDO: &str = "clusterctl: sudo";
 
-/// Linux takes no longer single argument (MAX_ARG_STRLEN), and the host's log-in shell gets the line as one.
+/// The longest single argument that Linux accepts (MAX_ARG_STRLEN); the host's log-in shell gets the whole command line as one argument.
 const LONGEST: usize = 128 * 1024 - 1;
 
 /// How a command gets the rights it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Plain,
-    /// The user is root, or it fails.
+    /// The user is root, or the command fails.
     None,
     Auto,
     Password,
@@ -51,7 +52,7 @@ impl Mode {
     }
 }
 
-/// The line for the host's log-in shell.
+/// The command line for the host's log-in shell.
 pub fn line(cmd: &Cmd, mode: Mode) -> Result<String, HostError> {
     let argv = &cmd.argv;
     match argv.first() {
@@ -70,16 +71,16 @@ pub fn line(cmd: &Cmd, mode: Mode) -> Result<String, HostError> {
 /// Why a command did not start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The log-in shell did not run the line, as nologin and csh do not.
+    /// The log-in shell did not run the command line, as with nologin and csh.
     Shell(String),
-    /// The user does not become root.
+    /// The user cannot become root.
     Root(String),
 }
 
-/// Why the command did not start, from what was said before the mark, and after sudo's question where there was one.
+/// Why the command did not start, from the output before the mark; if sudo asked for the password, from the output after the question.
 pub fn refusal(status: i32, asked: bool, said: &str) -> Refusal {
     let has = |text: &str| said.contains(text);
-    // Whole lines: sudo repeats our scripts, which have these words, when it refuses to run them.
+    // Only whole lines are compared, because sudo repeats the scripts, which contain these words, when it refuses to run them.
     let ours = |text: &str| said.lines().any(|line| line == text);
     let sudo = asked || ours(SUDO);
     let after = said.split_once(&format!("{SUDO}\n")).map_or(said, |(_, after)| after).replace(PROMPT, "");
@@ -107,7 +108,7 @@ pub fn refusal(status: i32, asked: bool, said: &str) -> Refusal {
     })
 }
 
-/// The password of the run. It is tried on one host first; a wrong one is never tried on a second, so it locks nobody out.
+/// The password of the run. It is tried on one host first. A wrong password is never tried on a second host, so that it locks nobody out.
 pub struct SudoPassword {
     secrets: Secrets,
     state: Arc<Mutex<State>>,
@@ -121,7 +122,7 @@ enum State {
     RefusedOn(String),
 }
 
-/// A password to try; while it is not proved, nobody else can.
+/// A password to try. Until it is proved, no other host can try it.
 pub struct Lease {
     pub password: Secret,
     state: Option<OwnedMutexGuard<State>>,
@@ -132,7 +133,7 @@ impl SudoPassword {
         SudoPassword { secrets, state: Arc::new(Mutex::new(State::Unasked)) }
     }
 
-    /// Gets the password, asking for it if need be.
+    /// Returns the password, and asks the operator for it if necessary.
     pub async fn lease(&self) -> Result<Lease, Refused> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         if matches!(*state, State::Unasked) {
@@ -163,19 +164,19 @@ impl From<HostError> for Refused {
 }
 
 impl Lease {
-    /// sudo took it.
+    /// sudo accepted the password.
     pub fn prove(&mut self) {
         if let Some(mut state) = self.state.take() {
             *state = State::Proved(self.password.clone());
         }
     }
 
-    /// sudo did not ask for it: others may try.
+    /// sudo did not ask for the password, so that other hosts can try it.
     pub fn release(&mut self) {
         self.state = None;
     }
 
-    /// sudo refused it.
+    /// sudo refused the password.
     pub fn refuse(&mut self, host: &str) {
         if let Some(mut state) = self.state.take() {
             *state = State::RefusedOn(host.into());

@@ -1,4 +1,4 @@
-//! Rules about addresses that must differ: hosts among themselves, the VIP, the endpoint.
+//! Rules about addresses that must differ: those of the hosts and the VIP.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,11 +7,12 @@ use super::super::path::at;
 use super::super::words::quoted;
 use super::review::Review;
 
-/// sshd's port where none is written.
+/// The port of sshd if the inventory has none.
 const SSH_PORT: u16 = 22;
 
 pub(super) fn check(review: &mut Review) {
-    // Several hosts may share an SSH address with different ports (port forwarding, as Vagrant does); inside the cluster none may.
+    // Several hosts may share an SSH address if their ports differ (port forwarding, as with Vagrant). No two hosts may share an address inside
+    // the cluster.
     let mut ssh: HashMap<(&str, u16), usize> = HashMap::new();
     let mut inside: HashMap<IpAddr, usize> = HashMap::new();
     let inventory = review.inventory;
@@ -41,7 +42,7 @@ pub(super) fn check(review: &mut Review) {
             }
         }
     }
-    // A private address that is another host's SSH address.
+    // The SSH address of a host must not be the address of another host inside the cluster.
     for (i, host) in inventory.hosts.iter().enumerate() {
         let Some(ip) = host.address.parse::<IpAddr>().ok().filter(|ip| !ip.is_loopback()) else { continue };
         if let Some(other) = inside.get(&ip).copied().filter(|other| *other != i)

@@ -1,4 +1,4 @@
-//! Rules of the control plane's front: how many control planes, which balancer, which endpoint, and who listens where.
+//! Rules about the access to the control plane: the number of control planes, the load balancer, the endpoint, and the ports.
 
 use super::super::path::{Path, at};
 use super::super::resolve::{DEFAULT_ENDPOINT_PORT, loopback};
@@ -6,7 +6,7 @@ use super::super::words::quoted;
 use super::super::{HostEntry, Inventory, LoadBalancerKind as Kind, Role};
 use super::review::Review;
 
-/// Ports that a load balancer cannot have on a host with that role, and who has them.
+/// Ports that a load balancer cannot use on a host with this role, and the program that listens on each of them.
 const TAKEN: [(Role, u16, &str); 8] = [
     (Role::ControlPlane, 6443, "kube-apiserver"),
     (Role::ControlPlane, 10257, "kube-controller-manager"),
@@ -18,7 +18,7 @@ const TAKEN: [(Role, u16, &str); 8] = [
     (Role::Etcd, 2380, "etcd"),
 ];
 
-/// sshd's port.
+/// The default port of sshd.
 const SSH_PORT: u16 = 22;
 
 pub(super) fn check(review: &mut Review) {
@@ -46,7 +46,7 @@ pub(super) fn check(review: &mut Review) {
     check_ports(review);
 }
 
-/// Whether the load balancer is one that we set up on hosts of its own.
+/// Whether clusterctl sets up the load balancer on hosts with the role `load-balancer`.
 fn is_ours(kind: Kind) -> bool {
     matches!(kind, Kind::Haproxy | Kind::Nginx)
 }
@@ -91,7 +91,7 @@ fn kind_path(review: &Review) -> Path {
     if review.written(&["loadBalancer", "kind"]) { at!["loadBalancer", "kind"] } else { at!["loadBalancer"] }
 }
 
-/// Where to point when the balancer is not written at all.
+/// The place at which a missing load balancer is reported: `loadBalancer.kind` or `cluster.endpoint` if it is written, else `hosts`.
 fn path_of_front(review: &Review) -> Path {
     match () {
         () if review.written(&["loadBalancer", "kind"]) => at!["loadBalancer", "kind"],
@@ -170,7 +170,8 @@ fn check_endpoint(review: &mut Review, control_planes: usize) {
     }
 }
 
-/// The endpoint before load balancers of ours: their VIP or the one host's address, or a DNS name for it.
+/// Checks the endpoint in front of load balancers that clusterctl sets up: the VIP of several hosts, the address of a single host, or a DNS name
+/// for either.
 fn check_own_endpoint(review: &mut Review, inventory: &Inventory, shown: &str, host: &str, owner: Option<&HostEntry>) {
     let path = at!["cluster", "endpoint"];
     if let Some(vip) = inventory.load_balancer.vip.filter(|_| inventory.balancers().count() > 1) {
@@ -205,7 +206,7 @@ fn authority(host: &str) -> String {
     if host.contains(':') { format!("[{host}]:{DEFAULT_ENDPOINT_PORT}") } else { format!("{host}:{DEFAULT_ENDPOINT_PORT}") }
 }
 
-/// The balancer listens on the endpoint's port: nobody else on its host may.
+/// A load balancer listens on the port of the endpoint, so no other program on its host may listen on that port.
 fn check_ports(review: &mut Review) {
     let inventory = review.inventory;
     if !is_ours(inventory.load_balancer.kind) || inventory.cluster.endpoint.is_none() {

@@ -1,4 +1,4 @@
-//! Rules of `cluster`: its name, version and endpoint as texts.
+//! Rules about `cluster`: the forms of its name, version and endpoint.
 
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(super) fn check(review: &mut Review, supported: Supported) {
     }
 }
 
-/// What is wrong with an endpoint as a text, and what to write instead.
+/// A message about an endpoint that is not valid by itself, and a hint about what to write instead. `None` if the endpoint is valid.
 fn endpoint_fault(endpoint: &str, balancer: LoadBalancerKind) -> Option<(String, String)> {
     let host_of = |text: &str| split_endpoint(text).map(|(host, _)| host).filter(|host| is_address_or_name(host));
     let Some(host) = host_of(endpoint) else {

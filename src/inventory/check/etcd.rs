@@ -1,4 +1,4 @@
-//! Rules of etcd: how many members and what that tolerates; an external one and its files.
+//! Rules about etcd: the number of members and of failures that they tolerate, and the endpoints and files of an external etcd.
 
 use super::super::path::at;
 use super::super::words::{count, quoted, quoted_url};
@@ -6,7 +6,7 @@ use super::super::{ExternalEtcd, Role};
 use super::review::Review;
 use super::shape::{is_tag, url_fault};
 
-/// Members beyond which writes only get slower (etcd's own advice).
+/// The largest number of members without a warning. With more members writes only become slower (etcd's own advice).
 const MAX_MEMBERS: usize = 7;
 
 pub(super) fn check(review: &mut Review) {

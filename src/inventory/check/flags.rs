@@ -1,4 +1,4 @@
-//! Rules of `extraArgs` and of configuration fragments: names of flags, and what clusterctl sets itself.
+//! Rules about `extraArgs` and `config`: the names of flags, and the flags and fields that clusterctl sets itself.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ fn check_args(review: &mut Review, path: &Path, args: &BTreeMap<String, String>,
     }
 }
 
-/// Folders of trusted certificates, which the static pods that need them mount where they exist.
+/// Folders of trusted certificates. The static pods that need them mount those that exist on the host.
 const CA_FOLDERS: [&str; 6] = [
     "/etc/ssl/certs",
     "/etc/pki",
@@ -100,7 +100,7 @@ const CA_FOLDERS: [&str; 6] = [
     "/usr/local/share/ca-certificates",
 ];
 
-/// A static pod sees only what its manifest mounts: a flag that names another file ends the program.
+/// Refuses flags that name a file which the manifest of the static pod does not mount, because the program in the pod would exit.
 fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, table: Owned, mounted: &[&str]) {
     let names_a_file = |flag: &str| flag.ends_with("-file") || flag.ends_with("-config") || flag.ends_with("kubeconfig");
     let is_mounted = |file: &str| mounted.iter().any(|m| file.strip_prefix(m).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
@@ -112,7 +112,8 @@ fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
     }
 }
 
-/// Load balancers, the kubelet's probes and clusterctl ask the API server whether it is ready without a certificate.
+/// Refuses `--anonymous-auth=false`: load balancers, the kubelet's probes and clusterctl check without a certificate whether the API server is
+/// ready.
 fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
     if args.get("anonymous-auth").is_some_and(|v| v.eq_ignore_ascii_case("false")) {
         let message = "without anonymous requests nobody can ask the API server whether it is ready";
@@ -121,10 +122,12 @@ fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, Str
     }
 }
 
-/// Bytes of one argument of a process at most (Linux, `MAX_ARG_STRLEN`), with room for the flag's name.
+/// The largest size of a flag's value in bytes. It is the largest size of one argument of a process (Linux, `MAX_ARG_STRLEN`) less the space for
+/// the flag's name.
 const MAX_VALUE: usize = (128 << 10) - 256;
 
-/// The kubelet's flags are one line of an environment file that systemd splits into words, as kubeadm lays it out.
+/// Refuses values with spaces, quotes or backslashes: as with kubeadm, the kubelet's flags are one line of an environment file, and systemd
+/// splits that line into words.
 fn check_words(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
     for (flag, value) in args {
         if let Some(c) = value.chars().find(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '\\')) {
@@ -138,7 +141,7 @@ fn check_words(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
     }
 }
 
-/// Owned keys are written with dots: `authentication.x509.clientCAFile`.
+/// Refuses fields that clusterctl sets itself. The names in `table` have dots, as in `authentication.x509.clientCAFile`.
 fn check_config(review: &mut Review, path: &Path, config: &Map<String, Value>, table: Owned) {
     if config.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! Rules of each host on its own: name, address, roles, labels, annotations, taints.
+//! Rules about the fields of each host: name, address, roles, labels, annotations, taints.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,10 +9,10 @@ use super::super::{HostEntry, Role};
 use super::review::Review;
 use super::shape::{as_subdomain, is_broken_ipv4, is_host_name, is_label_value, is_qualified_key, is_subdomain};
 
-/// Bytes of a node's annotations at most (apimachinery, `TotalAnnotationSizeLimitB`).
+/// The largest size of all annotations of a node in bytes (apimachinery, `TotalAnnotationSizeLimitB`).
 const MAX_ANNOTATIONS: usize = 256 << 10;
 
-/// Labels that follow from the inventory itself, and what to write instead.
+/// Labels that are set from other fields of the inventory, each with the field from which it follows.
 const OWN_LABELS: [(&str, &str); 4] = [
     ("node-role.kubernetes.io/control-plane", "it follows from the role `control-plane`"),
     ("node-role.kubernetes.io/master", "it follows from the role `control-plane`"),
@@ -44,7 +44,7 @@ pub(super) fn check(review: &mut Review) {
     }
 }
 
-/// Longest value of the label kubernetes.io/hostname, which every Node carries with its own name.
+/// The longest value of the label `kubernetes.io/hostname` in characters. Every Node has this label, and the value is the name of the node.
 const MAX_NAME: usize = 63;
 
 fn check_name(review: &mut Review, i: usize, host: &HostEntry) {
@@ -170,7 +170,7 @@ fn check_key(review: &mut Review, path: &Path, what: &str, key: &str) {
     if what == "taint" { review.fault(path.clone(), message, hint) } else { review.key_fault(path.clone(), message, hint) }
 }
 
-/// What only a Kubernetes Node has.
+/// Refuses fields that only a Kubernetes Node can have if the host does not become one.
 fn check_node_only(review: &mut Review, i: usize, host: &HostEntry) {
     if host.is_node() || !review.intact(&at!["hosts", i, "roles"]) {
         return;

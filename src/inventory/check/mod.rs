@@ -1,4 +1,4 @@
-//! What an inventory means: every rule beyond its structure, all at once.
+//! The rules about the meaning of an inventory, in addition to its structure. All of them are checked at once.
 
 mod addresses;
 mod balance;
@@ -21,7 +21,7 @@ use super::tree::Node;
 use super::{Inventory, Supported};
 use review::Review;
 
-/// Every rule over an inventory that was read with holes.
+/// Applies every rule to an inventory. `holes` are the paths of values that could not be read.
 pub(super) fn all(inventory: &Inventory, root: &Node, holes: &[Path], supported: Supported) -> Opinion {
     let mut review = Review::new(inventory, root, holes);
     cluster::check(&mut review, supported);

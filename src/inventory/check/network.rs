@@ -1,4 +1,5 @@
-//! Rules of `network`: ranges that are large enough, apart from each other and from the hosts, of one address family.
+//! Rules about `network`: the ranges must be large enough, must not overlap, must not contain addresses of hosts, and must be of one address
+//! family.
 
 use std::net::IpAddr;
 
@@ -10,13 +11,15 @@ use super::super::{CniKind, Network};
 use super::review::Review;
 use super::shape::{as_subdomain, is_subdomain};
 
-/// Bits between a range and its parts that kube-controller-manager keeps track of at most (`cidrset`, `clusterSubnetMaxDiff`).
+/// The largest difference between the prefix lengths of the pod range and of a node's subnet that kube-controller-manager accepts (`cidrset`,
+/// `clusterSubnetMaxDiff`).
 const MAX_SUBNET_BITS: u8 = 16;
-/// Addresses of services that kube-apiserver keeps track of at most, as bits (`maxCIDRBits`).
+/// The size of the largest service range that kube-apiserver accepts, in bits of the address after the prefix (`maxCIDRBits`).
 const MAX_SERVICE_BITS: u8 = 20;
-/// Addresses of services at least, as bits: the tenth is cluster DNS, and some must be left.
+/// The size of the smallest service range, in bits of the address after the prefix. The tenth address is that of the cluster DNS, and some must
+/// remain for services.
 const MIN_SERVICE_BITS: u8 = 4;
-/// Pods of a node where the kubelet's `maxPods` says nothing else.
+/// The number of pods of a node if the kubelet's `maxPods` is not set.
 const DEFAULT_MAX_PODS: u64 = 110;
 
 pub(super) fn check(review: &mut Review) {
@@ -44,7 +47,8 @@ pub(super) fn check(review: &mut Review) {
     check_cni(review, network);
 }
 
-/// Where a fault of a range is told: at the range, or at `network` or the whole file where it is a default.
+/// The path at which a fault of a range is reported: the range, or `network` if the range is a default. If the file has no `network`, the
+/// position is the top of the file.
 fn place(review: &Review, field: &str) -> Path {
     if review.written(&["network", field]) { at!["network", field] } else { at!["network"] }
 }
@@ -87,7 +91,7 @@ fn check_pods(review: &mut Review, network: &Network) {
         let message = format!("the pod range `{net}` has {} of /{mask} for {}", count(subnets, "subnet"), count(nodes, "node"));
         return review.fault(place(review, "podCidr"), message, "take a larger range, or a larger `nodeCidrMask` (smaller subnets)");
     }
-    // Network, gateway and broadcast address are no pod's.
+    // The network address, the gateway address and the broadcast address cannot be addresses of pods.
     let room = (1_u64 << (net.max_prefix_len() - mask).min(32)) - 3;
     let wanted = review.inventory.kubelet.config.get("maxPods").and_then(serde_json::Value::as_u64).unwrap_or(DEFAULT_MAX_PODS);
     if room < wanted {
@@ -107,7 +111,7 @@ fn check_apart(review: &mut Review, network: &Network) {
     if pods.contains(&services) || services.contains(&pods) {
         review.fault(path, format!("the service range `{services}` overlaps the pod range `{pods}`"), "choose ranges that are apart");
     }
-    // Told once: the hosts are usually all of one family.
+    // Only the first such host is reported, because usually all hosts are of one family.
     let other = review.inventory.hosts.iter().enumerate().find_map(|(i, h)| {
         let ip = h.private_address.filter(|ip| family(*ip) != family(pods.addr()))?;
         Some((i, h, ip))
@@ -134,7 +138,7 @@ fn check_hosts(review: &mut Review, field: &str, what: &str, net: IpNet) {
         if let Some((of, ip)) = public.into_iter().chain(private).find(|(_, ip)| net.contains(ip)) {
             let message = format!("the range of {what}, `{net}`, contains the address `{ip}` of {}", quoted(&host.name));
             let path = if review.written(&["network", field]) { at!["network", field] } else { at!["hosts", i, of] };
-            // Told once: the hosts of a network are usually all in the range.
+            // Only the first such host is reported, because usually all hosts of a network are in the range.
             review.fault(path, message, format!("choose a `network.{field}` apart from the hosts' network"));
             break;
         }

@@ -1,9 +1,10 @@
-//! Flags and fields that clusterctl sets itself, and why: where the operator has a say, the reason names the inventory's field.
+//! Flags and fields that clusterctl sets itself, each with the reason. If the operator can choose the value, the reason names the field of the
+//! inventory.
 //!
-//! Two kinds are here. What follows from the inventory has its own field, so two places can never disagree. What the cluster's identity
-//! and our own checks stand on (certificates, ports, static pods) cannot be changed at all.
+//! There are two kinds. A value that follows from the inventory has its own field there, so that two places can never disagree. A value on which
+//! the identity of the cluster or clusterctl's own checks depend (certificates, ports, static pods) cannot be changed at all.
 
-/// Name and reason.
+/// Names of flags or fields, each with the reason why the operator cannot set it.
 pub(super) type Owned = &'static [(&'static str, &'static str)];
 
 const PKI: &str = "the certificates are laid out as kubeadm does; bring your own with `pki.existing`";

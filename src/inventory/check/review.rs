@@ -1,4 +1,4 @@
-//! Where the rules put their findings. What touches a place that could not be read is not said.
+//! Collects the findings of the rules. A finding about a place that could not be read is dropped.
 
 use super::super::Inventory;
 use super::super::path::Path;
@@ -28,12 +28,12 @@ impl<'a> Review<'a> {
         !self.holes.iter().any(|hole| hole.touches(path))
     }
 
-    /// After this, no rule relies on what stands at a path: it is faulty in itself.
+    /// Marks the value at a path as faulty, so that no later rule relies on it.
     pub fn spoil(&mut self, path: Path) {
         self.holes.push(path);
     }
 
-    /// Whether the operator wrote something there.
+    /// Whether the operator wrote a value at the path of these keys.
     pub fn written(&self, keys: &[&str]) -> bool {
         let mut node = Some(self.root);
         for key in keys {
@@ -42,7 +42,7 @@ impl<'a> Review<'a> {
         node.is_some_and(|n| !n.is_null())
     }
 
-    /// Whether a host has a field written out.
+    /// Whether the operator wrote this field for the host.
     pub fn written_in_host(&self, index: usize, field: &str) -> bool {
         let host = match self.root.get("hosts").map(|n| &n.kind) {
             Some(Kind::List(items)) => items.get(index),
@@ -51,17 +51,17 @@ impl<'a> Review<'a> {
         host.and_then(|h| h.get(field)).is_some_and(|n| !n.is_null())
     }
 
-    /// A value that cannot stand.
+    /// Reports a value that is not valid.
     pub fn fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
         self.say(path, Spot::Value, message.into(), hint.into(), true);
     }
 
-    /// A key that cannot stand.
+    /// Reports a key that is not valid.
     pub fn key_fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
         self.say(path, Spot::Key, message.into(), hint.into(), true);
     }
 
-    /// Something that works and is probably not what the operator wants.
+    /// Reports a value that works but is probably not what the operator wants.
     pub fn warn(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
         self.say(path, Spot::Value, message.into(), hint.into(), false);
     }

@@ -1,43 +1,46 @@
-//! Shapes of names, addresses, URLs and image references. Pure questions about one text.
+//! Checks the forms of names, addresses, URLs and image references. The result of each function depends on its text only.
 
 use std::net::{IpAddr, Ipv6Addr};
 
-/// RFC 1123 label: what a cluster's name must be.
+/// Whether the text is an RFC 1123 label, as the name of a cluster must be.
 pub(super) fn is_label(text: &str) -> bool {
     let bytes = text.as_bytes();
     let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
     bytes.len() <= 63 && bytes.iter().all(inner) && !matches!(bytes.first(), None | Some(b'-')) && bytes.last() != Some(&b'-')
 }
 
-/// RFC 1123 subdomain: labels with dots between, 253 characters at most.
+/// Whether the text is an RFC 1123 subdomain: labels with dots between them, 253 characters at most.
 pub(super) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// The nearest RFC 1123 name: lower case, dashes for what is not allowed.
+/// The most similar RFC 1123 name: in lower case, with dashes for characters that are not allowed. `None` if there is none or the text is one
+/// already.
 pub(super) fn as_subdomain(text: &str) -> Option<String> {
     let fixed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' }).collect();
     let fixed = fixed.trim_matches(['-', '.']).to_string();
     (is_subdomain(&fixed) && fixed != text).then_some(fixed)
 }
 
-/// A DNS name or an alias of `~/.ssh/config`: letters, digits, dots, dashes, underscores; no leading dash.
+/// Whether the text can be a DNS name or a `Host` of `~/.ssh/config`: letters, digits, dots, dashes and underscores, without a leading dash or
+/// dot.
 pub(super) fn is_host_name(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
     !text.is_empty() && text.len() <= 253 && text.bytes().all(allowed) && !text.starts_with(['-', '.'])
 }
 
-/// Whether a name is only digits and dots: an address gone wrong.
+/// Whether the text has only digits and dots but is not a valid IPv4 address.
 pub(super) fn is_broken_ipv4(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.parse::<IpAddr>().is_err()
 }
 
-/// An IP address or a DNS name.
+/// Whether the text is an IP address or a DNS name.
 pub(super) fn is_address_or_name(text: &str) -> bool {
     text.parse::<IpAddr>().is_ok() || (is_host_name(text) && !is_broken_ipv4(text))
 }
 
-/// Letters, digits, dashes, underscores and dots, letters or digits at both ends, 63 at most: a name part of a label key.
+/// Whether the text is the name part of a label key: letters, digits, dashes, underscores and dots, with letters or digits at both ends, 63
+/// characters at most.
 fn is_name_part(text: &str) -> bool {
     let ends = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
@@ -47,7 +50,7 @@ fn is_name_part(text: &str) -> bool {
         && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 
-/// A key of a label, annotation or taint: `name` or `prefix.example.org/name`.
+/// Whether the text is a key of a label, annotation or taint: `name` or `prefix.example.org/name`.
 pub(super) fn is_qualified_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_subdomain(prefix) && is_name_part(name),
@@ -55,17 +58,17 @@ pub(super) fn is_qualified_key(text: &str) -> bool {
     }
 }
 
-/// A value of a label or taint; may be empty.
+/// Whether the text is a value of a label or taint, which may be empty.
 pub(super) fn is_label_value(text: &str) -> bool {
     text.is_empty() || is_name_part(text)
 }
 
-/// A path or URL that stands for a file.
+/// Whether a text that names a file is a URL and not a path.
 pub(super) fn looks_like_url(text: &str) -> bool {
     text.contains("://")
 }
 
-/// `host` or `host:port` or `[ipv6]:port`.
+/// Whether the text is `host`, `host:port` or `[ipv6]:port`.
 pub(super) fn is_authority(text: &str) -> bool {
     let port_ok = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|p| p > 0);
     if let Some(rest) = text.strip_prefix('[') {
@@ -78,7 +81,7 @@ pub(super) fn is_authority(text: &str) -> bool {
     }
 }
 
-/// What is wrong with an http(s) URL, if anything is.
+/// What is wrong with an http(s) URL, as the rest of a sentence that begins with the URL. `None` if the URL is valid.
 pub(super) fn url_fault(text: &str) -> Option<&'static str> {
     let Some((scheme, rest)) = text.split_once("://") else { return Some("has no `http://` or `https://` before it") };
     if scheme != "http" && scheme != "https" {
@@ -101,12 +104,12 @@ pub(super) fn url_fault(text: &str) -> Option<&'static str> {
     None
 }
 
-/// A registry's name: `host` or `host:port`, lower case.
+/// Whether the text is the name of a registry: `host` or `host:port` in lower case.
 pub(super) fn is_registry(text: &str) -> bool {
     is_authority(text) && !text.bytes().any(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
-/// A registry with a path: what stands before `/kube-apiserver:v1.34.2`.
+/// Whether the text is a registry with an optional path: the part of an image reference before `/kube-apiserver:v1.34.2`.
 pub(super) fn is_repository(text: &str) -> bool {
     let mut parts = text.split('/');
     let component = |part: &str| {
@@ -118,19 +121,19 @@ pub(super) fn is_repository(text: &str) -> bool {
     parts.next().is_some_and(is_registry) && parts.all(component)
 }
 
-/// An image tag.
+/// Whether the text is an image tag.
 pub(super) fn is_tag(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !text.is_empty() && text.len() <= 128 && text.bytes().all(allowed) && !text.starts_with(['.', '-'])
 }
 
-/// A flag's name as it stands after the dashes.
+/// Whether the text is the name of a flag, without the leading dashes.
 pub(super) fn is_flag(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     text.bytes().all(allowed) && text.starts_with(|c: char| c.is_ascii_lowercase()) && !text.ends_with('-')
 }
 
-/// A login name: no spaces, no leading dash, nothing that ssh reads as something else.
+/// Whether the text is a login name: no spaces, no leading dash, and no characters that ssh would not read as part of the name.
 pub(super) fn is_user(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'$' | b'\\' | b'+');
     !text.is_empty() && text.len() <= 128 && text.bytes().all(allowed) && !text.starts_with('-')
@@ -140,7 +143,7 @@ pub(super) fn is_user(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// A name, the question, texts with the answer yes, texts with the answer no.
+    /// The name of a form, the function that checks it, texts that have the form, and texts that do not.
     type Row = (&'static str, fn(&str) -> bool, &'static [&'static str], &'static [&'static str]);
 
     const ROWS: [Row; 10] = [

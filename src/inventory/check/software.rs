@@ -1,4 +1,5 @@
-//! Rules of where software comes from: sites, registries, image tags, manifests, and the names in the serving certificate.
+//! Rules about the sources of software (sites, registries, image tags, manifests), the folder of an existing PKI, and the names in the serving
+//! certificate.
 
 use super::super::path::{Path, at};
 use super::super::words::{quoted, quoted_url};
@@ -57,7 +58,7 @@ pub(super) fn check(review: &mut Review) {
     }
 }
 
-/// A URL, or a file or folder on the operator's machine.
+/// Checks a source: a URL, or a file or folder on the operator's machine.
 fn check_source(review: &mut Review, path: Path, text: &str) {
     if text.is_empty() {
         review.fault(path, "nothing is named here", "write an http(s) URL, or a path relative to the inventory");

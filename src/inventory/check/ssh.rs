@@ -1,4 +1,4 @@
-//! Rules of `ssh`, for all hosts and for each: user, files, jump hosts.
+//! Rules about the `ssh` of the inventory and of each host: user, files, jump hosts.
 
 use super::super::Ssh;
 use super::super::path::{Path, at};

@@ -1,4 +1,4 @@
-//! Rules of durations: leader election, certificate lifetimes, health checks, connecting.
+//! Rules about durations: leader election, certificate lifetimes, health checks, and the timeout of SSH connections.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const CENTURY: Duration = Duration::from_secs(36_500 * 86_400);
 
-/// A deadline must outlast this many tenths of the retry period: client-go adds a fifth at random (`JitterFactor`).
+/// `renewDeadline` must be longer than this many tenths of `retryPeriod`, because client-go adds a fifth at random (`JitterFactor`).
 const JITTER_TENTHS: u32 = 12;
 
 pub(super) fn check(review: &mut Review) {

@@ -1,4 +1,4 @@
-//! What is wrong with one host.
+//! The refusals that concern one host.
 
 use super::Blocker;
 use crate::facts::HostFacts;
@@ -8,21 +8,22 @@ use crate::pki;
 use crate::plan::cluster::mark_field;
 use crate::render::kernel::sysctls;
 
-/// Kubernetes' own minimum for a control-plane host (kubeadm: 1700 MB), and for any node enough for kubelet, runtime and one pod.
+/// The minimum memory: Kubernetes' own minimum for a control-plane host (kubeadm: 1700 MB), and for any node enough for the kubelet, the runtime
+/// and one pod.
 const MEMORY_CONTROL_PLANE_KIB: u64 = 1_700_000;
 const MEMORY_NODE_KIB: u64 = 700_000;
 
-/// Images, binaries and a first etcd snapshot of a control plane fit in this.
+/// Enough free space for the images, the binaries and a first etcd snapshot of a control plane.
 const DISK_BYTES: u64 = 3 << 30;
 
-/// The check whose refusal concerns only a host that the run may change.
+/// The name of the check whose refusal matters only for a host that the run may change.
 pub const KUBELET_STATE: &str = "kubelet-state";
 
-/// The kubelet's managers that keep a state with their policy: name, field, flag, and the default of Kubernetes.
+/// The managers of the kubelet that store their policy in a state file: name, field, flag, and the default of Kubernetes.
 const POLICIES: [(&str, &str, &str, &str); 2] =
     [("cpu", "cpuManagerPolicy", "cpu-manager-policy", "none"), ("memory", "memoryManagerPolicy", "memory-manager-policy", "None")];
 
-/// What is wrong with one host.
+/// The refusals that concern one host.
 pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) -> Vec<Blocker> {
     let mut out = Vec::new();
     let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&host.name, name, message, fix));
@@ -61,7 +62,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     if !host.is_node() && !host.has(Role::Etcd) {
         return out;
     }
-    // Links and chains alone may be another container engine's.
+    // Network links and packet-filter chains alone may belong to another container engine.
     let of_kubernetes = |l: &&String| l.starts_with("container ") || l.contains("/var/lib/kubelet") || l.contains("/var/lib/etcd");
     let leftovers: Vec<&str> = f.leftovers.iter().filter(of_kubernetes).map(String::as_str).collect();
     if owner(inv, f).is_none() && !leftovers.is_empty() {
@@ -70,7 +71,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let fix = "if nobody needs it any more, take it away with `clusterctl reset --limit HOST`";
         block("leftovers", format!("it is in no cluster and has leftovers of one: {}{more}", some.join(", ")), fix);
     }
-    // Under another name the kubelet would join as another node, and the pods of the present one would end.
+    // Under another name, the kubelet would join as another node, and the pods of the present node would end.
     if let Some(node) = f.resolved(layout::KUBELET_CLIENT_CURRENT).and_then(pki::node_of).filter(|node| *node != host.name) {
         let fix = format!("write `name: {node}`, or remove the host under that name first and join it anew");
         block("node-name", format!("its kubelet is node {node}, and the inventory calls the host {}", host.name), &fix);
@@ -80,7 +81,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
             block("port", format!("port {port}, which {what} needs, is held by {}", l.process), "stop that program");
         }
     }
-    // Without the program `ip` no address is known.
+    // If the host lacks the program `ip`, no addresses are known.
     if !f.addresses.is_empty() && !f.addresses.contains_key(&host.node_address()) {
         let message = format!("none of its interfaces has the address {}, so nothing of the cluster can listen there", host.node_address());
         block("address", message, "write the address that the host itself has as `privateAddress`");
@@ -108,7 +109,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let kubelet = inv.kubelet_for(host);
         let by_field = kubelet.config.get(field).and_then(serde_json::Value::as_str).unwrap_or(default);
         let want = kubelet.extra_args.get(flag).map_or(by_field, String::as_str);
-        // The kubelet of an adopted host keeps a configuration that the inventory may not know.
+        // The kubelet of an adopted host keeps its configuration, which the inventory may not contain.
         let kept = f.kubelet_policies.get(manager).filter(|now| *now != want && !now.is_empty());
         if let Some(now) = kept.filter(|_| !f.files.contains_key(layout::ADOPTED)) {
             let state = format!("/var/lib/kubelet/{manager}_manager_state");
@@ -136,7 +137,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     out
 }
 
-/// Whose cluster the host is in, and whether that is ours; `None` for a host in no cluster.
+/// The cluster that the host belongs to, and whether it is the inventory's cluster; `None` for a host that belongs to no cluster.
 pub(in crate::plan) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
     if let Some(mark) = f.text(layout::OWNERSHIP) {
         let (cluster, ca) = (mark_field(mark, "cluster:"), mark_field(mark, "ca:"));
@@ -147,8 +148,8 @@ pub(in crate::plan) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, 
     (!found.is_empty()).then(|| (format!("it is in a cluster that clusterctl did not make ({})", found.join(", ")), false))
 }
 
-/// Every port that a host's components need, with the component for people and how the name of its program begins. The kernel cuts names
-/// at 15 characters.
+/// Every port that a host's components need, with the component's name for messages and the beginning of the name of its program. The kernel cuts
+/// the names of programs at 15 characters.
 fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str, &'static str)> {
     let mut ports = Vec::new();
     if host.is_node() {
@@ -179,7 +180,7 @@ fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str, &'static 
     ports
 }
 
-/// Whether a program is one that clusterctl sets up as load balancer.
+/// Whether a program is one of the load balancers that clusterctl sets up.
 fn is_balancer(process: &str) -> bool {
     ["haproxy", "nginx"].iter().any(|p| process.starts_with(p))
 }

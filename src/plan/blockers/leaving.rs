@@ -1,4 +1,4 @@
-//! Refusals for hosts that are to be taken out of a cluster or emptied: whose they are, what is mounted on them, and what etcd needs.
+//! Refusals for hosts that are to be removed from a cluster or reset: whose cluster they belong to, what is mounted on them, and what etcd needs.
 
 use super::{Blocker, foreign, mixed};
 use crate::facts::{Facts, MemberFact};
@@ -8,13 +8,13 @@ use crate::layout;
 use crate::plan::cluster::established;
 use crate::plan::cluster::etcd::peer_url;
 
-/// The entry of a host's member in etcd's list: by its peer URL, or by its name. `None` also while no member answers.
+/// The entry of a host's member in etcd's member list, found by its peer URL or by its name. `None` also while no member answers.
 pub fn member_of<'a>(h: &HostEntry, facts: &'a Facts) -> Option<&'a MemberFact> {
     facts.members()?.iter().find(|m| m.peer_urls.contains(&peer_url(h)) || m.name == h.name)
 }
 
-/// Whether a host has a member of etcd: by the member list, whatever role the inventory gives the host now. While no member answers, the
-/// role or data of a member on the host counts.
+/// Whether a host has a member of etcd, by the member list and regardless of the role that the inventory gives the host. While no member answers,
+/// the host's etcd role or a member's data on the host decides.
 pub fn has_member(inv: &Inventory, h: &HostEntry, facts: &Facts) -> bool {
     match facts.members() {
         Some(_) => member_of(h, facts).is_some(),
@@ -22,11 +22,11 @@ pub fn has_member(inv: &Inventory, h: &HostEntry, facts: &Facts) -> bool {
     }
 }
 
-/// Every reason not to reset hosts. `selected` are the hosts that the operator means; `leaving` those of them that answer.
+/// Every reason not to reset hosts. `selected` are the hosts that the operator selected; `leaving` are those of them that answer.
 pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: &[HostName]) -> Vec<Blocker> {
     let mut out = not_ours(inv, facts, leaving);
     out.extend(mounts(facts, leaving));
-    // The whole cluster goes when every host goes that it cannot do without.
+    // The whole cluster is reset if every host is selected that the cluster cannot do without.
     let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name));
     if !goes_on || !established(facts) {
@@ -58,7 +58,7 @@ fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker
     out
 }
 
-/// What is mounted inside a folder that is to be removed would be emptied with it.
+/// Refuses hosts on which something is mounted inside a folder that is to be removed, because it would be emptied with the folder.
 pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
     let mounted = leaving.iter().filter(|h| !facts.host(h).mounts.is_empty());
     mounted

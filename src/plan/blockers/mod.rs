@@ -1,4 +1,4 @@
-//! Typed refusals: what makes a plan unsafe or impossible, with numbers and the fix. Pure, and all at once.
+//! Typed refusals: what makes a plan unsafe or impossible, with numbers and the fix. All of them are found at once, without side effects.
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ pub use quorum::lost as quorum_lost;
 /// A reason not to act.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Blocker {
-    /// The host it is about; empty for the whole cluster.
+    /// The host that the refusal concerns; empty for the whole cluster.
     pub host: HostName,
     /// Stable name of the check.
     pub name: &'static str,
@@ -36,10 +36,10 @@ pub struct Blocker {
     pub fix: String,
 }
 
-/// The check that a fresh cluster's control-plane hosts all answer.
+/// The name of the check that all control-plane hosts of a new cluster answer.
 pub const UNREACHABLE_MASTER: &str = "unreachable-master";
 
-/// A clock further off than this breaks certificates and etcd's leases.
+/// A clock that differs by more than this breaks certificates and etcd's leases.
 const SKEW_LIMIT_SECONDS: f64 = 30.0;
 
 impl Blocker {
@@ -57,7 +57,7 @@ impl Blocker {
         )
     }
 
-    /// A single control-plane host that would be reset under a living cluster.
+    /// A host with an etcd member that would be reset while its cluster continues to run.
     pub fn member_stays(host: &str, members: usize) -> Self {
         let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
         Blocker::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
@@ -68,19 +68,19 @@ impl Blocker {
         Blocker::new("", name, message, fix)
     }
 
-    /// An upgrade that no rule of the skew policy leads to.
+    /// An upgrade for which the skew policy allows no sequence of versions.
     pub fn no_way(no: &UpgradeRefusal) -> Self {
         Blocker::new("", no.rule(), no.to_string(), no.fix())
     }
 
-    /// `init` of a cluster that is finished.
+    /// `init` of a cluster that is already complete.
     pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
         let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
         Blocker::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
     }
 }
 
-/// Something that a host cannot get, where the plan says that it must.
+/// A program or an image that a host cannot download although the plan requires it.
 pub fn unavailable(host: &str, missing: &Missing) -> Blocker {
     let (name, fix) = match missing.kind {
         Kind::Binary => ("binary", "check `cluster.version` and `artifacts.binaries`, and the host's way there"),
@@ -91,20 +91,20 @@ pub fn unavailable(host: &str, missing: &Missing) -> Blocker {
     Blocker::new(host, name, format!("{} cannot be got: {}", missing.what, missing.why), fix)
 }
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// `init`.
+    /// The purpose of `init`: a cluster is created.
     Found,
-    /// A cluster that stands stays as the inventory says.
+    /// An existing cluster is changed to what the inventory describes.
     Keep,
-    /// It comes to another version; what that needs is judged in `plan::upgrade`.
+    /// An existing cluster is upgraded to another version; `plan::upgrade` judges what the upgrade needs.
     Upgrade,
-    /// Control planes whose API servers do not serve are restored as they were.
+    /// Control planes whose API servers do not serve are restored to their previous state.
     Repair,
 }
 
-/// Every blocker of a converging run.
+/// Every refusal of a run that changes the hosts to what the inventory describes.
 pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     let mut out = Vec::new();
     let fresh = !established(facts);
@@ -115,7 +115,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
             None => {}
         }
     }
-    // A host that does not answer may be the one that knows of the cluster.
+    // A host that does not answer may be the only one with the mark of a finished cluster.
     let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
     if fresh && purpose != Purpose::Found && all_answer {
         out.push(Blocker::new(
@@ -143,7 +143,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     out
 }
 
-/// A control-plane or etcd host that does not answer, where no host that answers knows of a finished cluster.
+/// A refusal for a control-plane or etcd host that does not answer, if no host that answers has the mark of a finished cluster.
 fn silent(host: &str, purpose: Purpose) -> Blocker {
     let (message, fix) = match purpose {
         Purpose::Found => (
@@ -158,7 +158,7 @@ fn silent(host: &str, purpose: Purpose) -> Blocker {
     Blocker::new(host, UNREACHABLE_MASTER, message, fix)
 }
 
-/// Hosts that a reset must not touch: they belong to somebody else.
+/// Refuses hosts that belong to another cluster; a reset must not touch them.
 pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocker> {
     let marked = |h: &&HostName| facts.host(h).files.contains_key(layout::OWNERSHIP);
     hosts
@@ -169,7 +169,7 @@ pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocke
         .collect()
 }
 
-/// Clocks are compared with the fleet's median, so that the operator's own clock cannot accuse every host.
+/// Compares the clocks with the median of all hosts, so that a wrong clock of the operator's machine does not block every host.
 fn clocks(facts: &Facts) -> Vec<Blocker> {
     let mut offsets: Vec<f64> = facts.hosts.values().map(|f| f.clock_offset).collect();
     offsets.sort_by(f64::total_cmp);
@@ -191,7 +191,7 @@ fn clocks(facts: &Facts) -> Vec<Blocker> {
     out
 }
 
-/// Machines that were cloned without care.
+/// Refuses machines with the same machine ID or hostname, which careless cloning leaves behind.
 fn duplicates(facts: &Facts) -> Vec<Blocker> {
     let mut out = Vec::new();
     let hosts: Vec<(&HostName, &HostFacts)> = facts.hosts.iter().collect();
@@ -218,7 +218,7 @@ fn duplicates(facts: &Facts) -> Vec<Blocker> {
     out
 }
 
-/// What an inventory can say and this version cannot bring about; better refused than left out silently.
+/// Refuses settings that an inventory can contain and that this version does not support, rather than ignoring them silently.
 fn not_yet(inv: &Inventory) -> Vec<Blocker> {
     let asked = [(!inv.artifacts.binaries.starts_with("http"), "binaries from a folder", "serve the folder over HTTP")];
     asked
@@ -228,7 +228,7 @@ fn not_yet(inv: &Inventory) -> Vec<Blocker> {
         .collect()
 }
 
-/// etcd grows only while all its members are well, and never by a machine that carries the data of an earlier member.
+/// etcd gets a new member only while all its members are healthy, and never on a machine that has the data of an earlier member.
 fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
     let Some(list) = facts.members().filter(|_| !fresh) else { return Vec::new() };
     let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
@@ -239,7 +239,7 @@ fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
         let fix = format!("`clusterctl reset --limit {}`, then join it anew", h.name);
         out.push(Blocker::new(&h.name, "etcd-data", message, fix));
     }
-    // One that has no data yet is the newcomer itself, half-way in.
+    // A member without data is the new member itself, whose join was interrupted.
     let away = |name: &str| !facts.hosts.get(name).is_some_and(|f| f.members.is_some() || !f.files.contains_key(layout::ETCD_MEMBER_DIR));
     let away: Vec<&str> = list.iter().filter(|m| !m.learner && !m.name.is_empty() && away(&m.name)).map(|m| m.name.as_str()).collect();
     if !new.is_empty() && !away.is_empty() {
@@ -252,7 +252,7 @@ fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
     out
 }
 
-/// Hosts of one cluster carry one CA.
+/// All hosts of one cluster must have the same CA.
 pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
     let marks: Vec<(&HostName, &str)> = facts.hosts.iter().filter_map(|(name, f)| Some((name, f.text(layout::OWNERSHIP)?))).collect();
     let first = inv.control_planes().find_map(|m| marks.iter().find(|(name, _)| **name == m.name)).or_else(|| marks.first());
@@ -271,7 +271,7 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
         .collect()
 }
 
-/// Versions of a standing cluster change node by node with drains between, which is what `upgrade` does.
+/// The versions of an existing cluster are changed node by node with drains in between, which only `upgrade` does.
 fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
     let running = Running::of(inv, facts);
     let wanted = &inv.cluster.version;
@@ -290,14 +290,14 @@ fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker
     Some(Blocker::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
 }
 
-/// A cluster that stands but does not answer is repaired, not converged.
+/// A cluster that exists but does not answer must be repaired before it can be changed.
 fn api_away(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
     if fresh || facts.cluster.is_some() {
         return None;
     }
     let all = inv.control_planes().count();
     let up = inv.control_planes().filter(|h| facts.host(&h.name).units.get("kubelet").is_some_and(|u| u.active == "active")).count();
-    // With a stopped kubelet the cause is plain and a start mends it.
+    // If a kubelet is stopped, the cause is known, and a start of the kubelet fixes it.
     if up < all {
         return None;
     }

@@ -9,7 +9,7 @@ use super::Blocker;
 use crate::inventory::Inventory;
 use crate::versions::{self, etcd, locked, removed};
 
-/// Everything in the inventory that its version has no more, and every feature gate that its version does not let anybody change.
+/// Everything in the inventory that its version does not have any more, and every feature gate whose value its version does not allow to change.
 pub(super) fn of(inv: &Inventory) -> Vec<Blocker> {
     let mut found = Found { minor: inv.cluster.version.minor(), out: Vec::new() };
     let plane = &inv.control_plane;
@@ -61,7 +61,7 @@ impl Found {
         gates.into_iter().flatten().for_each(|(gate, value)| self.gate(host, place, &format!("{gate}={value}")));
     }
 
-    /// A feature gate and its value, as `feature-gates` has them. The component may stand before the name, as in `kube:NAME=true`.
+    /// Checks a feature gate and its value, as in `feature-gates`. A component may precede the name, as in `kube:NAME=true`.
     fn gate(&mut self, host: &str, place: &str, word: &str) {
         let (name, value) = word.split_once('=').unwrap_or((word, "true"));
         let gate = name.rsplit_once(':').map_or(name, |(_, gate)| gate).trim();
@@ -78,7 +78,7 @@ impl Found {
         ));
     }
 
-    /// An entry of `runtime-config`: `group/version` or `group/version/resource`, with a value.
+    /// Checks an entry of `runtime-config`: `group/version` or `group/version/resource`, with a value.
     fn api_version(&mut self, host: &str, place: &str, word: &str) {
         let name = word.split('=').next().unwrap_or(word);
         let group_version = name.splitn(3, '/').take(2).collect::<Vec<_>>().join("/");
@@ -89,7 +89,7 @@ impl Found {
         self.out.push(Blocker::new(host, "removed-option", message, fix));
     }
 
-    /// etcd's flags go with its own version, which the operator may choose.
+    /// Checks etcd's flags by the version of etcd, which the operator may choose.
     fn etcd(&mut self, inv: &Inventory) {
         let default = versions::of(&inv.cluster.version).map(|v| v.images.etcd);
         let Some(version) = inv.etcd.image_tag.as_deref().or(default).and_then(etcd::version) else { return };
@@ -105,7 +105,7 @@ impl Found {
     }
 }
 
-/// A truth value as Go's `strconv.ParseBool` reads it.
+/// A boolean as Go's `strconv.ParseBool` reads it.
 fn boolean(text: &str) -> Option<bool> {
     match text.trim() {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),

@@ -16,7 +16,7 @@ struct Budget<'a> {
     needed: i64,
     expected: i64,
     allowed: i64,
-    /// Whether the numbers are those of the budget as it is now.
+    /// Whether the numbers are those of the budget's present spec.
     counted: bool,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Budget<'a> {
         self.namespace == pod.namespace && covers(&self.object["spec"]["selector"], &pod.object["metadata"]["labels"], empty)
     }
 
-    /// What the operator wrote.
+    /// The rule in the budget's spec.
     fn rule(&self) -> String {
         let spec = &self.object["spec"];
         let of = |name: &str| (!spec[name].is_null()).then(|| format!("{name} {}", spec[name].to_string().trim_matches('"')));
@@ -53,7 +53,7 @@ impl<'a> Budget<'a> {
         self.object["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     }
 
-    /// How many may be gone at once when all are healthy.
+    /// How many pods may be unavailable at once if all pods are healthy.
     fn at_best(&self) -> i64 {
         (self.expected - self.needed).max(0)
     }
@@ -71,10 +71,10 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// What budgets say to the eviction of these pods.
+/// The findings of all budgets about the eviction of these pods.
 pub(super) fn findings(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> Vec<Finding> {
     let api = i.budgets["apiVersion"].as_str().unwrap_or_default();
-    // The items of a list do not say their version; the list does.
+    // The items of a list do not contain their API version; the list does.
     let all: Vec<Value> = items(i.budgets)
         .map(|b| {
             let mut b = b.clone();
@@ -98,7 +98,7 @@ pub(super) fn findings(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> Vec<Finding> {
     out
 }
 
-/// Pods of more than one budget, by the budgets.
+/// A finding for pods that more than one budget covers, grouped by these budgets.
 fn several(budgets: &[Budget<'_>], pods: &[&Pod<'_>]) -> Vec<Finding> {
     let mut by_budgets: BTreeMap<Vec<&str>, (&Budget<'_>, Vec<&Pod<'_>>)> = BTreeMap::new();
     for pod in pods {
@@ -121,7 +121,7 @@ fn several(budgets: &[Budget<'_>], pods: &[&Pod<'_>]) -> Vec<Finding> {
     by_budgets.into_iter().map(finding).collect()
 }
 
-/// What one budget says to the eviction of the pods it covers.
+/// The finding of one budget about the eviction of the pods that it covers.
 fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> {
     let (rule, healthy, needed, expected) = (b.rule(), b.healthy, b.needed, b.expected);
     let ask = evidence(i, pods);
@@ -129,7 +129,7 @@ fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> 
         return Some(b.finding(pods, format!("{rule}: not counted yet by the controller manager{ask}"), false));
     }
     if b.at_best() == 0 {
-        // One that is not ready may go while enough others are.
+        // A pod that is not ready may be evicted while enough other pods are healthy.
         let (kept, free): (Vec<&Pod<'_>>, Vec<&Pod<'_>>) = pods.iter().partition(|p| p.ready() || healthy < needed);
         if kept.is_empty() {
             let why = format!(
@@ -172,7 +172,8 @@ fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> 
     })
 }
 
-/// For each drained node, how many of these pods leave it, or left others before it, and can run nowhere until it is back.
+/// For each drained node, how many of these pods can run on no node until it is back. Pods of nodes that were drained before and stay out of
+/// service count as well.
 fn bound<'a>(i: &Inputs<'a>, pods: &[&Pod<'_>]) -> BTreeMap<&'a str, i64> {
     let homes: Vec<BTreeSet<String>> = pods.iter().map(|p| homes(p, i.nodes)).collect();
     let mut out = BTreeMap::new();
@@ -187,7 +188,7 @@ fn bound<'a>(i: &Inputs<'a>, pods: &[&Pod<'_>]) -> BTreeMap<&'a str, i64> {
     out
 }
 
-/// What the dry run said, where one was made.
+/// The result of the dry run, if there was one.
 fn evidence(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> String {
     let answers: Vec<_> = pods.iter().filter_map(|p| i.evictions.get(&(p.namespace.to_string(), p.name.to_string()))).collect();
     let refused = answers.iter().filter(|a| a.refuses()).count();

@@ -1,5 +1,5 @@
-//! What would keep pods on nodes that are to be drained: disruption budgets that no drain in this order could ever satisfy, with the
-//! arithmetic, and pods that kubectl's rules do not let go. Pure; what is not certain is told as such.
+//! Finds what would keep pods on nodes that are to be drained: disruption budgets that no drain in this order could ever satisfy, with the
+//! arithmetic, and pods that kubectl's rules do not allow to be evicted. No side effects; uncertain findings are marked as such.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,20 +20,20 @@ pub struct Inputs<'a> {
     pub order: &'a [String],
     /// How many of them are out of service at once.
     pub at_once: usize,
-    /// Whether a node takes pods again before the next one goes; otherwise all stay out of service.
+    /// Whether a node takes pods again before the next node is drained; otherwise all nodes stay out of service.
     pub returns: bool,
     pub how: &'a DrainOptions,
     /// All nodes of the cluster, by name.
     pub nodes: &'a BTreeMap<String, Value>,
-    /// All pods: a list as the API gives it.
+    /// All pods, as a list of the API.
     pub pods: &'a Value,
-    /// All disruption budgets: a list as the API gives it.
+    /// All disruption budgets, as a list of the API.
     pub budgets: &'a Value,
-    /// What dry runs of evictions said; may be empty.
+    /// The results of dry runs of evictions; may be empty.
     pub evictions: &'a BTreeMap<PodName, Answer>,
 }
 
-/// What keeps pods.
+/// What keeps pods on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
@@ -41,7 +41,7 @@ pub enum What {
     Budget,
     /// Pods of more than one budget, which the API never evicts; the finding has the first one's name.
     Budgets,
-    /// Pods that nothing would make anew, without `--force`; the finding has the node's name.
+    /// Pods that no controller would recreate, without `--force`; the finding has the node's name.
     Unmanaged,
     /// Pods with data of their own in emptyDir volumes, without `--delete-emptydir-data`; the finding has the node's name.
     EmptyDir,
@@ -49,20 +49,20 @@ pub enum What {
     Refused,
 }
 
-/// One reason why a drain would not come to its end.
+/// One reason why a drain would not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     pub what: What,
-    /// Empty where it is about a node.
+    /// Empty if the finding is about a node.
     pub namespace: String,
     pub name: String,
     /// `namespace/name` of the pods that would stay.
     pub pods: Vec<String>,
-    /// The nodes they are on, of those to be drained.
+    /// The nodes of these pods, of those to be drained.
     pub nodes: Vec<String>,
-    /// With the numbers.
+    /// The reason with its numbers.
     pub why: String,
-    /// Whether no waiting helps; otherwise it may become possible while the drain waits.
+    /// Whether the drain can never succeed; otherwise it may become possible while the drain waits.
     pub certain: bool,
 }
 
@@ -77,7 +77,7 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Every reason, sorted. With `disable_eviction` no budget is asked.
+/// Every reason, sorted. With `disable_eviction`, no budgets are checked.
 pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
     let all: Vec<Pod<'_>> = items(i.pods).map(Pod::of).collect();
     let leaving: Vec<&Pod<'_>> = all.iter().filter(|p| i.order.iter().any(|n| n == p.node) && p.leaves()).collect();
@@ -94,13 +94,13 @@ pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
     out
 }
 
-/// The pods of a drain whose eviction is worth a dry run: those that budgets are asked about.
+/// The pods of a drain whose eviction is worth a dry run: those for which budgets are checked.
 pub fn evicted(order: &[String], pods: &Value) -> Vec<PodName> {
     let all = items(pods).map(Pod::of).filter(|p| order.iter().any(|n| n == p.node) && p.leaves() && p.asks_budgets());
     all.map(|p| (p.namespace.to_string(), p.name.to_string())).collect()
 }
 
-/// A finding per node for pods of one kind, unless they are let go.
+/// One finding per node for pods of one kind, unless a flag allows their eviction.
 fn kept(pods: &[&Pod<'_>], what: What, may_go: bool, which: impl Fn(&Pod<'_>) -> bool, kind: &str, flag: &str) -> Vec<Finding> {
     let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for pod in pods.iter().filter(|p| !may_go && which(p)) {
@@ -118,7 +118,7 @@ fn kept(pods: &[&Pod<'_>], what: What, may_go: bool, which: impl Fn(&Pod<'_>) ->
     by_node.into_iter().map(finding).collect()
 }
 
-/// Pods that the API would not evict now and that no budget was found for.
+/// Pods that the API would not evict now and for which no budget was found.
 fn refused(i: &Inputs<'_>, pods: &[&Pod<'_>], found: &[Finding]) -> Vec<Finding> {
     let known: BTreeSet<&String> = found.iter().filter(|f| matches!(f.what, What::Budget | What::Budgets)).flat_map(|f| &f.pods).collect();
     let answer = |p: &&&Pod<'_>| i.evictions.get(&(p.namespace.to_string(), p.name.to_string())).filter(|a| a.refuses());
@@ -143,7 +143,7 @@ fn plural(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// A pod, as far as a drain looks at it.
+/// A pod, with the fields that a drain considers.
 struct Pod<'a> {
     namespace: &'a str,
     name: &'a str,
@@ -174,7 +174,7 @@ impl<'a> Pod<'a> {
         self.object["status"]["phase"].as_str().unwrap_or_default()
     }
 
-    /// Whether a drain asks it to go, and it is not on its way or at its end already.
+    /// Whether a drain evicts the pod. Pods of DaemonSets, mirror pods, and pods that have ended or are being deleted already stay.
     fn leaves(&self) -> bool {
         let of_daemon_set = self.controller().is_some_and(|o| o["kind"] == "DaemonSet");
         let mirror = !self.object["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
@@ -182,7 +182,7 @@ impl<'a> Pod<'a> {
         !of_daemon_set && !mirror && !ended
     }
 
-    /// The API asks no budget for a pod that has never run.
+    /// Whether the API checks budgets for the pod, which it does not for a pod that has never run.
     fn asks_budgets(&self) -> bool {
         self.phase() != "Pending"
     }

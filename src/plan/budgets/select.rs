@@ -1,4 +1,4 @@
-//! What labels and nodes a pod or a budget asks for: selectors, node affinity, taints. Plain cases only.
+//! The labels and nodes that a pod or a budget selects: selectors, node affinity, taints. Only plain cases are supported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Pod;
 
-/// Whether a label selector covers these labels. An empty one covers every pod, but with policy/v1beta1 none.
+/// Whether a label selector covers these labels. `empty` is the result for an empty selector, which covers every pod, but none with policy/v1beta1.
 pub(super) fn covers(selector: &Value, labels: &Value, empty: bool) -> bool {
     let none = |v: &Value| v.as_object().is_none_or(serde_json::Map::is_empty) && v.as_array().is_none_or(Vec::is_empty);
     if selector.is_null() {
@@ -19,7 +19,7 @@ pub(super) fn covers(selector: &Value, labels: &Value, empty: bool) -> bool {
     equal && list(&selector["matchExpressions"]).all(|e| holds(e, |key| labels[key].as_str().map(String::from)))
 }
 
-/// The nodes that a pod may run on, as far as its own words and the nodes' lasting taints say.
+/// The nodes on which a pod may run, by its own spec and by the lasting taints of the nodes.
 pub(super) fn homes(pod: &Pod<'_>, nodes: &BTreeMap<String, Value>) -> BTreeSet<String> {
     nodes.iter().filter(|(name, node)| fits(pod, name, node)).map(|(name, _)| name.clone()).collect()
 }
@@ -34,7 +34,7 @@ fn fits(pod: &Pod<'_>, name: &str, node: &Value) -> bool {
             let by_label = list(&term["matchExpressions"]).all(|e| holds(e, |key| labels[key].as_str().map(String::from)));
             by_label && list(&term["matchFields"]).all(|e| holds(e, |key| (key == "metadata.name").then(|| name.to_string())))
         });
-    // What Kubernetes itself taints a node with comes and goes.
+    // Taints that Kubernetes itself sets on a node are temporary.
     let lasting =
         |t: &&Value| t["effect"] != "PreferNoSchedule" && !t["key"].as_str().is_some_and(|k| k.starts_with("node.kubernetes.io/"));
     selected && wanted && list(&node["spec"]["taints"]).filter(lasting).all(|t| list(&spec["tolerations"]).any(|o| tolerates(o, t)))
@@ -48,7 +48,7 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
     key && value && (any(&toleration["effect"]) || toleration["effect"] == taint["effect"])
 }
 
-/// One expression of a selector.
+/// Whether one expression of a selector matches.
 fn holds(expression: &Value, value: impl Fn(&str) -> Option<String>) -> bool {
     let have = value(expression["key"].as_str().unwrap_or_default());
     let listed = |have: &String| list(&expression["values"]).any(|v| v.as_str() == Some(have));
@@ -64,7 +64,7 @@ fn holds(expression: &Value, value: impl Fn(&str) -> Option<String>) -> bool {
         Some("DoesNotExist") => have.is_none(),
         Some("Gt") => compared(false),
         Some("Lt") => compared(true),
-        // An operator of a later Kubernetes: nothing is said for certain, so the pod may run there.
+        // An operator of a later version of Kubernetes is not known, so the expression counts as matched: the pod may run there.
         _ => true,
     }
 }

@@ -1,4 +1,4 @@
-//! What is found, over a table of pods, budgets and nodes.
+//! The findings for a table of pods, budgets and nodes.
 
 use super::*;
 use crate::facts::evictions::ALL_PODS;
@@ -14,7 +14,7 @@ fn pod(name: &str, app: &str, node: &str) -> Value {
     })
 }
 
-/// The same with some of it changed: a path of keys separated by dots, and the value.
+/// The same object with some changes: a path of keys separated by dots, and the value.
 fn with(mut object: Value, changes: &[(&str, Value)]) -> Value {
     for (path, value) in changes {
         let at = path.split('.').fold(&mut object, |at, key| &mut at[key]);
@@ -76,7 +76,7 @@ fn found(w: &World) -> Vec<Finding> {
     })
 }
 
-/// Certain or not, the subject, the reason.
+/// The findings as text: certain or not, the subject, the reason.
 fn said(w: &World) -> Vec<String> {
     found(w).iter().map(|f| format!("{} {f}", if f.certain { "never" } else { "maybe" })).collect()
 }
@@ -187,7 +187,7 @@ fn pods_that_can_go_nowhere_else() {
     let b = budget("db", ("minAvailable", json!(2)), [3, 2, 3]);
     let want = "never disruption budget shop/db: minAvailable 2: of 3 pods 2 must be healthy, so 1 may be gone at once, and 2 that can run \
                 nowhere else are to leave w1";
-    // m1 is in zone a, too, but its taint keeps them away.
+    // m1 is in zone a as well, but its taint keeps these pods away.
     assert_eq!(said(&world(&pods(&zone), std::slice::from_ref(&b))), [want]);
     assert_eq!(said(&world(&pods(&field), std::slice::from_ref(&b))), [want]);
     assert!(said(&world(&pods(&tolerant), std::slice::from_ref(&b))).is_empty());

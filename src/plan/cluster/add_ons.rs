@@ -1,4 +1,4 @@
-//! When the rollout of each add-on is waited for.
+//! The waits for the rollouts of the add-ons.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,8 @@ use crate::inventory::CniKind;
 use crate::step::{Ids, Step, TokensGone, Wait};
 
 impl Parts<'_> {
-    /// The wait for kube-proxy: on every node, or with `first` for its first new pod.
+    /// The wait for the rollout of kube-proxy: on every node, or, with `first`, only for its first new pod. `None` if the inventory disables
+    /// kube-proxy.
     pub(super) fn proxy(&self, address: IpAddr, first: bool) -> Option<Step> {
         let object = add_on("DaemonSet", "kube-proxy");
         self.i.inv.addons.kube_proxy.enabled.then(|| Wait::Rollout { address, object, first }.into())

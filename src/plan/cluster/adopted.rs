@@ -1,7 +1,8 @@
-//! What a node that kubeadm made brought along, and so which steps are not desired for it.
+//! The files and settings of a node that kubeadm created, and the steps that are therefore not desired for this node.
 //!
-//! The container runtime, its configuration and the CNI plugins stay their owner's for good. The kubelet stays as it is while it says what
-//! ours would say; with its first change, such as another version, unit, program and configuration become ours together.
+//! clusterctl never changes the container runtime of such a node, the configuration of the runtime, or the CNI plugins. The kubelet is not
+//! changed while its configuration means the same as the configuration that clusterctl would write. With the kubelet's first change, such as
+//! another version, clusterctl replaces its unit, program and configuration together.
 
 use super::Parts;
 use crate::facts::kubeadm::{kubelet_flags, tells};
@@ -10,21 +11,23 @@ use crate::layout;
 use crate::render;
 use crate::step::kept;
 
-/// The name by which kubeadm calls containerd's socket: `/var/run` leads to `/run`.
+/// The path by which kubeadm names containerd's socket; `/var/run` is a link to `/run`.
 const OTHER_SOCKET: &str = "/var/run/containerd/containerd.sock";
 
 impl Parts<'_> {
-    /// Whether kubeadm made the host's node.
+    /// Whether kubeadm created the host's node and clusterctl adopted it.
     pub(super) fn adopted(&self, h: &HostEntry) -> bool {
         self.i.facts.host(&h.name).files.contains_key(layout::ADOPTED)
     }
 
-    /// Whether the host's kubelet is the one that kubeadm set up, and does what ours would do.
+    /// Whether the host's kubelet is still the one that kubeadm set up, and its configuration means the same as the one that clusterctl would
+    /// write.
     pub(super) fn keeps_kubelet(&self, h: &HostEntry) -> bool {
         let f = self.i.facts.host(&h.name);
         let Some(mark) = f.text(layout::ADOPTED) else { return false };
         let runs = f.units.get("kubelet").is_some_and(|u| u.active == "active" && u.enabled == "enabled");
-        // Files are written in order, these first: from here on it is on its way to be ours.
+        // The kubelet's files are written in order, and these two are the first: if one of them is clusterctl's, the replacement of the kubelet
+        // has begun.
         let begun = f.text(layout::KUBELET_UNIT) == Some(&render::kubelet::kubelet_unit())
             || f.text(layout::KUBELET_DROP_IN) == Some(&render::kubelet::kubelet_drop_in());
         if !runs || begun || !self.keeps_identity(h) || mark != mark_of(&self.kubelet_version(h).to_string()) {
@@ -41,7 +44,7 @@ impl Parts<'_> {
     }
 }
 
-/// What the mark of an adopted host says.
+/// The text of the mark file of an adopted host.
 pub fn mark_of(kubelet: &str) -> String {
     format!("kubelet: {kubelet}\n")
 }

@@ -24,7 +24,8 @@ impl Parts<'_> {
         names
     }
 
-    /// A host with the role runs exactly what the inventory names: one kind of load balancer, and keepalived only with a virtual address.
+    /// The steps for the host's load balancer. A host with the role `load-balancer` runs exactly what the inventory names: one kind of load
+    /// balancer, and keepalived only with a virtual address.
     pub(super) fn balancer(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let (_, port) = inv.endpoint();

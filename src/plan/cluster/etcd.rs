@@ -1,4 +1,4 @@
-//! The steps for etcd members: which members start the cluster, which join it, and the service on hosts of its own.
+//! The steps for etcd members: the members that start the etcd cluster, the members that join it, and the systemd service on etcd hosts.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -128,7 +128,7 @@ fn address_of(url: &str) -> Option<IpAddr> {
 
 /// The value of `--initial-cluster` in an etcd manifest or environment file, and whether the member joined an existing cluster.
 fn founders(manifest: &str) -> Option<(Vec<(String, IpAddr)>, bool)> {
-    // A line of a manifest, or one of an environment file.
+    // The flag is in a line of a manifest, or, as a variable, in a line of an environment file.
     let flag = |name: &str| {
         let variable = format!("ETCD_{}=", name.trim_end_matches('=').to_ascii_uppercase().replace('-', "_"));
         manifest.lines().find_map(|l| {

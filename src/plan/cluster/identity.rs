@@ -1,7 +1,8 @@
-//! The client certificates of kubelets: which are of use, and what becomes of the others.
+//! The client certificates of kubelets: which certificates are usable, and how the unusable ones are replaced.
 //!
-//! A worker whose kubelet has none joins with a bootstrap token. One that has expired, or that another authority has signed, is removed first,
-//! because a kubelet asks for another one only where it finds none that it can use. The kubelet of a control-plane host gets one from us.
+//! A worker whose kubelet has no client certificate joins with a bootstrap token. A certificate that has expired, or that another CA has signed,
+//! is removed first, because a kubelet requests a new certificate only if it finds none that it can use. clusterctl itself creates the client
+//! certificate of the kubelet on a control-plane host.
 
 use jiff::Timestamp;
 
@@ -14,10 +15,11 @@ use crate::pki::{Reason, client_fault};
 use crate::step::token::YET_TO_GET;
 use crate::step::{Absent, File, Step};
 
-/// Flags by which kubelets' certificates may come of another authority than the cluster's. Who has signed them is not judged then.
+/// Flags with which another CA than the cluster's can sign kubelets' client certificates. If one of them is set, the signer is not checked.
 const OTHER_AUTHORITY: [&str; 3] = ["client-ca-file", "cluster-signing-cert-file", "cluster-signing-kubelet-client-cert-file"];
 
-/// Why the client certificate of a worker's kubelet is of no use, by the host's own clock; `None` if it is, or where there is none.
+/// Why the client certificate of a worker's kubelet is not usable, by the host's own clock. `None` if the certificate is usable, or if there is
+/// none.
 pub fn fault(inv: &Inventory, f: &HostFacts, ca_pem: &str) -> Option<Reason> {
     let certificate = f.resolved(layout::KUBELET_CLIENT_CURRENT).filter(|c| *c != YET_TO_GET.as_bytes())?;
     let plane = &inv.control_plane;
@@ -32,12 +34,12 @@ impl Parts<'_> {
         fault(self.i.inv, self.i.facts.host(&h.name), self.i.ca_pem)
     }
 
-    /// Whether a worker's kubelet has a client certificate that is of use.
+    /// Whether a worker's kubelet has a usable client certificate.
     pub(super) fn has_identity(&self, h: &HostEntry) -> bool {
         self.i.facts.host(&h.name).resolved(layout::KUBELET_CLIENT_CURRENT).is_some() && self.identity_fault(h).is_none()
     }
 
-    /// Whether the client certificate of a host's kubelet stays the one it has.
+    /// Whether the kubelet of a host keeps its present client certificate.
     pub(super) fn keeps_identity(&self, h: &HostEntry) -> bool {
         if !h.has(Role::ControlPlane) {
             return self.has_identity(h);
@@ -48,7 +50,7 @@ impl Parts<'_> {
         Step::from(own).pending(&h.name, self.i.facts).is_none()
     }
 
-    /// Removes the client certificates that are of no use from the workers of this stage.
+    /// The steps that remove unusable client certificates from the workers whose kubelets may change in this stage.
     pub(super) fn dead_identities(&self) -> Vec<HostSteps<Step>> {
         let workers = self.i.inv.nodes().filter(|h| !h.has(Role::ControlPlane) && !self.is_held(h));
         let dead = workers.filter_map(|h| Some((h, self.identity_fault(h)?)));

@@ -46,7 +46,7 @@ impl Parts<'_> {
         if member {
             let (members, existing) = self.initial_cluster(h);
             let manifest = render::manifests::etcd(&ctx, &node, &members, existing);
-            // A learner does not answer health checks, so the run waits until it has its vote.
+            // A learner does not answer health checks, so its metrics are probed; a later step waits until the learner has become a voter.
             let says = if joins { "metrics" } else { "health" };
             let probe = format!("http://127.0.0.1:{}/{says}", layout::ETCD_METRICS_PORT);
             let etcd = self.static_pod(h, "etcd", manifest, probe)?;
@@ -85,7 +85,7 @@ impl Parts<'_> {
         Ok(steps)
     }
 
-    /// Load balancers send no requests to an API server that is replaced or whose etcd is replaced.
+    /// How a component is replaced: load balancers send no requests to an API server while it or its etcd is replaced.
     fn care(&self, h: &HostEntry, component: &str) -> SwapPolicy {
         let inv = self.i.inv;
         let addresses =
@@ -130,8 +130,8 @@ impl Parts<'_> {
     }
 }
 
-/// The PKI files and kubeconfigs of a host, new or kept. The first client certificate of the kubelet is among them only if the kubelet has
-/// no valid one; then the link that the kubelet moves at each rotation leads to it again.
+/// The PKI files and kubeconfigs of a host, new or kept. The first client certificate of the kubelet is among them only if the kubelet has no
+/// valid client certificate. In this case, the link that the kubelet changes at each rotation is set to the first certificate again.
 pub(super) fn pki_files(files: &[FileOut]) -> Vec<File> {
     let first = layout::KUBELET_CLIENT_INITIAL;
     let file = |f: &FileOut| {

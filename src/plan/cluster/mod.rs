@@ -66,7 +66,7 @@ pub struct KubeletPolicy {
     pub at_once: Parallelism,
     /// The operator's commands before and after the change of each node.
     pub hooks: Vec<Hook>,
-    /// Folder on the operator's machine for a snapshot of etcd before the API servers are changed; `None`: no snapshot is taken.
+    /// The file on the operator's machine for a snapshot of etcd before the API servers are changed; `None`: no snapshot is taken.
     pub snapshot: Option<PathBuf>,
 }
 
@@ -79,7 +79,7 @@ pub struct Hook {
     pub after: bool,
 }
 
-/// A hook that needs longer is taken to hang.
+/// The time limit of a hook. A hook that runs for longer is treated as hanging.
 const HOOK_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// The default share of the workers in service that are changed at once: one in a small cluster, several in a large one.
@@ -104,7 +104,7 @@ impl Default for KubeletPolicy {
 pub struct JoinToken {
     pub id: String,
     pub secret: Secret,
-    /// RFC 3339.
+    /// When the token expires, as RFC 3339.
     pub expires: String,
 }
 
@@ -130,7 +130,8 @@ pub fn established(facts: &Facts) -> bool {
     facts.hosts.values().any(|h| h.files.contains_key(layout::ESTABLISHED))
 }
 
-/// The host whose API server is used for objects: one whose API server answers now, or the first one.
+/// The control-plane host whose API server is used for objects: the first one whose API server answers now, or else the first one of the
+/// inventory.
 pub fn asked<'a>(inv: &'a Inventory, facts: &Facts) -> Option<&'a HostEntry> {
     let serves = |m: &&HostEntry| facts.host(&m.name).api_version.is_some();
     inv.control_planes().find(serves).or(inv.control_planes().next())
@@ -186,7 +187,7 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     let mut nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
     // A node must have its pod subnet before its kubelet registers; otherwise a running controller manager would choose another subnet.
     if established(i.facts) {
-        // The binding for the new group is created before any API server presents a certificate with it.
+        // The binding for the new group is created before any API server presents a certificate with this group.
         nodes.extend(first(p.bindings(via).into_iter().collect()));
         phase(Part::Other, "nodes", Width::All, nodes);
         // While a node's kube-proxy is replaced, the rules of that node can point to pods that have moved. Therefore no node is drained
@@ -240,7 +241,7 @@ fn host_steps(host: &HostEntry, steps: Vec<Step>) -> HostSteps<Step> {
     HostSteps { host: host.name.clone(), guards: vec![], steps }
 }
 
-/// The inputs, and what the phases have in common.
+/// The inputs, and values that several phases use.
 struct Parts<'a> {
     i: &'a Inputs<'a>,
     endpoint: String,
@@ -333,7 +334,7 @@ impl<'a> Parts<'a> {
         Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever: false }.into())
     }
 
-    /// The guards of a control-plane host of an existing cluster.
+    /// The guards of a control-plane host or an etcd host of an existing cluster. A host without a member of the quorum has no guards.
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
         let spare = self.runs_etcd_service(h).then(|| RollbackCopy.into());
         if self.is_member(h) { [Wait::Quorum.into()].into_iter().chain(spare).collect() } else { vec![] }
@@ -354,7 +355,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// All objects of the cluster that are applied, and that the API is therefore asked for.
+/// All objects that are applied to the cluster. An observation requests the same objects from the API.
 pub fn all_objects(inv: &Inventory, v: &'static versions::Minor, ca_pem: &str, manifests: &[Value]) -> Vec<Value> {
     let (endpoint, repository) = (inv.endpoint_authority(), image_repository(inv, v));
     let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: &repository, external_ca: false };
@@ -369,7 +370,7 @@ pub fn ownership(inv: &Inventory, ca_pem: &str) -> String {
     format!("cluster: {}\nca: {}\n", inv.cluster.name, step::digest(ca_pem.trim().as_bytes()))
 }
 
-/// The value of a field of an ownership mark, such as `cluster:`; empty where the mark does not have the field.
+/// The value of a field of an ownership mark, such as `cluster:`; empty if the mark does not have the field.
 pub fn mark_field<'a>(mark: &'a str, field: &str) -> &'a str {
     mark.lines().find_map(|l| l.strip_prefix(field)).unwrap_or("").trim()
 }

@@ -39,7 +39,7 @@ impl Parts<'_> {
         Ok(steps)
     }
 
-    /// The bindings for the groups in the certificates of the cluster, for versions that have them.
+    /// The bindings for the groups and users in the certificates of the cluster. `None` for a Kubernetes version that has no such bindings.
     pub(super) fn bindings(&self, address: IpAddr) -> Option<Step> {
         let objects = render::objects::admins(&self.ctx());
         (!objects.is_empty()).then(|| Object { address, objects }.into())

@@ -62,7 +62,7 @@ impl Parts<'_> {
         Binary { path, source, staged }.into()
     }
 
-    /// The mirrors that containerd uses before a registry.
+    /// The files with the mirrors that containerd tries before a registry.
     fn mirrors(&self) -> Vec<File> {
         let mirrors = self.i.inv.artifacts.registry_mirrors.iter();
         mirrors
@@ -142,7 +142,8 @@ impl Parts<'_> {
         render::image(&self.kubelet_ctx(h), Component::Pause)
     }
 
-    /// The container runtime with its configuration. It is changed before the first pod starts, or after the node was drained.
+    /// The steps for the container runtime and its configuration, which are changed before the first pod starts or after the node was drained.
+    /// An adopted host has no such steps.
     pub(super) fn runtime(&self, h: &HostEntry) -> Vec<Step> {
         if self.adopted(h) {
             return Vec::new();

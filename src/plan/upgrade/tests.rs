@@ -1,4 +1,4 @@
-//! The skew table: every pair of from and to gets its way, or the rule that forbids it.
+//! A table of upgrades: each pair of present and target version has its stages, or the rule that forbids the upgrade.
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn said(running: &Running, to: &str) -> String {
 
 #[test]
 fn every_pair_of_from_and_to() {
-    // API server and kubelets now, the version that is asked for, the way or the rule.
+    // The present versions of the API server and of the kubelets, the target version, and the stages or the rule.
     let table = [
         ("v1.34.2", "v1.34.2", "v1.34.2", "control plane v1.34.2, kubelets v1.34.2"),
         ("v1.34.2", "v1.34.2", "v1.34.5", "control plane v1.34.5, kubelets v1.34.5"),
@@ -53,9 +53,9 @@ fn every_pair_of_from_and_to() {
             "v1.37.1",
             "control plane v1.34.9, control plane v1.35.9, control plane v1.36.9, kubelets v1.36.9, control plane v1.37.1, kubelets v1.37.1",
         ),
-        // A kubelet that is three behind already has to come first.
+        // A kubelet that is already three minor versions behind must be upgraded first.
         ("v1.34.4", "v1.31.1", "v1.36.2", "kubelets v1.34.4, control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2"),
-        // One that is further behind than it may be is brought up, too.
+        // A kubelet that is further behind than the policy allows is upgraded, too.
         ("v1.34.4", "v1.29.1", "v1.34.4", "kubelets v1.34.4, control plane v1.34.4, kubelets v1.34.4"),
         ("v1.34.4", "v1.35.0", "v1.34.5", "kubelet-ahead"),
         ("v1.34.4", "v1.34.9", "v1.34.5", "kubelet-ahead"),
@@ -67,14 +67,14 @@ fn every_pair_of_from_and_to() {
 
 #[test]
 fn an_interrupted_upgrade_goes_on() {
-    // One master is there, the kubelets are not.
+    // One control-plane host has the target version, and the kubelets do not.
     let half = running(&["v1.35.1", "v1.34.5", "v1.34.5"], &["v1.34.5"]);
     assert_eq!(said(&half, "v1.35.1"), "control plane v1.35.1, kubelets v1.35.1");
     assert_eq!(said(&half, "v1.35.0"), "downgrade");
-    // In the middle of several minors: the others come to where the first one is before anything goes on.
+    // In an upgrade over several minor versions, the other hosts reach the version of the first one before the upgrade continues.
     let through = running(&["v1.35.11", "v1.34.5", "v1.34.5"], &["v1.34.5"]);
     assert_eq!(said(&through, "v1.36.2"), "control plane v1.35.11, control plane v1.36.2, kubelets v1.36.2");
-    // All API servers are there, but a scheduler is not.
+    // All API servers have the version, but a scheduler does not.
     let behind = Running { unfinished: true, ..running(&["v1.35.9"], &["v1.34.5"]) };
     assert_eq!(said(&behind, "v1.36.2"), "control plane v1.35.9, control plane v1.36.2, kubelets v1.36.2");
     let behind = Running { unfinished: true, ..running(&["v1.36.2"], &["v1.34.5"]) };
@@ -88,7 +88,8 @@ fn a_minor_that_is_too_new_asks_for_a_newer_clusterctl() {
     assert!(UpgradeRefusal::Unsupported(27).fix().starts_with("choose one of"));
 }
 
-/// Over every pair of minors in the table: kubelets never ahead, never further behind than they may be, one minor at a time.
+/// For every pair of minor versions in the table: kubelets are never newer than the control plane and never further behind than the policy
+/// allows, and the control plane is upgraded one minor version at a time.
 #[test]
 fn no_way_ever_breaks_the_skew_policy() {
     let newest = versions::newest();

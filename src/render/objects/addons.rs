@@ -9,7 +9,7 @@ use crate::layout;
 use crate::render::{Component, Ctx, image, kubelet, templates};
 use crate::yaml;
 
-/// kube-proxy: its account and what that may do, its configuration, and the DaemonSet last.
+/// The objects of kube-proxy: its service account and the permissions of that account, its configuration, and last its DaemonSet.
 pub(super) fn kube_proxy(ctx: &Ctx<'_>) -> Vec<Value> {
     let context = json!({ "image": image(ctx, Component::Proxy), "critical_toleration": ctx.v.proxy.critical_toleration });
     let mut out = documents(&templates::fill("addons/kube-proxy.yaml", context));
@@ -55,11 +55,12 @@ fn kube_proxy_config(ctx: &Ctx<'_>) -> Value {
     map
 }
 
-/// CoreDNS: its account and what that may do, its configuration, Deployment and Service.
+/// The objects of CoreDNS: its service account and the permissions of that account, its configuration, its Deployment and its Service.
 pub(super) fn core_dns(ctx: &Ctx<'_>) -> Vec<Value> {
     let shape = &ctx.v.core_dns;
     let ports = if shape.named_ports { ["liveness-probe", "readiness-probe"] } else { ["8080", "8181"] };
-    // As labels, so taints: older versions tolerate the older name too, and first.
+    // The taints that CoreDNS tolerates have the names of the role labels. Older versions of Kubernetes also tolerate the older name, which is
+    // the first in the list.
     let taints: Vec<&str> = ctx.v.node.labels.iter().rev().copied().filter(|label| label.starts_with("node-role.")).collect();
     let corefile = json!({ "domain": ctx.inv.network.dns_domain, "cache_outside_only": shape.cache_outside_only });
     let context = json!({
@@ -78,7 +79,7 @@ pub(super) fn core_dns(ctx: &Ctx<'_>) -> Vec<Value> {
     documents(&templates::fill("addons/coredns.yaml", context))
 }
 
-/// The documents of a template of ours.
+/// The YAML documents of a filled template.
 fn documents(text: &str) -> Vec<Value> {
     serde_yaml::Deserializer::from_str(text).map(|doc| Value::deserialize(doc).expect("templates are constant and tested")).collect()
 }

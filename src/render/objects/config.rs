@@ -16,7 +16,7 @@ use crate::render::{Ctx, kubelet, manifests};
 use crate::versions::ConfigApi;
 use crate::yaml;
 
-/// kubeadm-config and who may read it.
+/// The ConfigMap kubeadm-config, with the Role and the RoleBinding for the subjects that may read it.
 pub(super) fn kubeadm_config(ctx: &Ctx<'_>, masters: &[(String, IpAddr)]) -> Vec<Value> {
     let mut data = Map::new();
     data.insert("ClusterConfiguration".into(), yaml::document(&cluster_configuration(ctx)).into());
@@ -28,7 +28,7 @@ pub(super) fn kubeadm_config(ctx: &Ctx<'_>, masters: &[(String, IpAddr)]) -> Vec
     out
 }
 
-/// kubelet-config and who may read it.
+/// The ConfigMap with the kubelets' configuration, with the Role and the RoleBinding for the subjects that may read it.
 pub(super) fn kubelet_config(ctx: &Ctx<'_>) -> Vec<Value> {
     let name = ctx.v.kubelet_config;
     let data = Map::from_iter([("kubelet".to_owned(), yaml::document(&kubelet::cluster_config(ctx)).into())]);
@@ -41,9 +41,9 @@ pub(super) fn kubelet_config(ctx: &Ctx<'_>) -> Vec<Value> {
     out
 }
 
-/// cluster-info, which anyone may read; the cluster signs it for each bootstrap token.
+/// The ConfigMap cluster-info, which even anonymous users may read. The controller manager signs it for each bootstrap token.
 pub(super) fn cluster_info(ctx: &Ctx<'_>, ca_pem: &str) -> Vec<Value> {
-    // Byte by byte as kubeadm's, because signatures are over the bytes.
+    // The text is byte by byte that of kubeadm, because signatures are made over the bytes.
     let kubeconfig = format!(
         "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    server: {}\n  name: \"\"\n\
          contexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n",
@@ -61,8 +61,8 @@ pub(super) fn config_map(namespace: &str, name: &str, data: Map<String, Value>) 
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": namespace }, "data": data })
 }
 
-/// Says that a component's configuration is generated, so that kubeadm may generate it anew on upgrades. One that holds the
-/// operator's fields must not be marked: kubeadm would drop them.
+/// Marks the configuration of a component as generated, so that kubeadm may generate it again during an upgrade. A configuration with fields of
+/// the operator must not be marked, because kubeadm would drop these fields.
 pub(super) fn mark_generated(config_map: &mut Value) {
     let mut values: Vec<(String, String)> = Vec::new();
     if let Some(data) = config_map["data"].as_object() {
@@ -139,7 +139,7 @@ fn cluster_status(ctx: &Ctx<'_>, masters: &[(String, IpAddr)]) -> Value {
     json!({ "apiVersion": api_version(ctx.v.config_api), "kind": "ClusterStatus", "apiEndpoints": endpoints })
 }
 
-/// Flags of the API server that kubeadm has to know; before v1beta4 it wrote its own authorization mode among them.
+/// The flags of the API server that kubeadm has to know. Before v1beta4, kubeadm also wrote its own authorization mode into them.
 fn api_server_args(ctx: &Ctx<'_>) -> Flags {
     let mut args = ctx.inv.control_plane.api_server.extra_args.clone();
     if ctx.v.config_api < ConfigApi::V1Beta4 && !args.contains_key("authorization-config") {
@@ -159,7 +159,8 @@ fn extra_args(args: &Flags, api: ConfigApi) -> Value {
     args.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
-/// etcd on the masters, or as an outside one: someone else's or that of hosts of its own.
+/// The field `etcd` of the ClusterConfiguration: `local` if etcd runs on the control planes, `external` if it runs on hosts of its own or
+/// clusterctl does not manage it.
 fn etcd(ctx: &Ctx<'_>) -> Value {
     let pki = |file: &str| format!("{}/{file}", layout::PKI_DIR);
     let hosts = ctx.inv.hosts.iter().filter(|host| host.roles.contains(&Role::Etcd));

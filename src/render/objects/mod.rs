@@ -1,4 +1,4 @@
-//! The API objects of a cluster, as kubeadm leaves them.
+//! The API objects of a cluster, as kubeadm creates them.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,8 @@ mod node;
 mod rbac;
 mod token;
 
-/// Everything kubeadm puts into the API except tokens, in order of applying. `masters` are all control-plane hosts and their addresses.
+/// All objects that kubeadm creates in the API except tokens, in the order in which they are applied. `masters` are the names and addresses of
+/// all control-plane hosts.
 pub fn cluster_objects(ctx: &Ctx<'_>, ca_pem: &str, masters: &[(String, IpAddr)]) -> Vec<Value> {
     let mut out = rbac::admins(ctx);
     out.extend(config::kubeadm_config(ctx, masters));

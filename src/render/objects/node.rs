@@ -1,4 +1,4 @@
-//! What a Node object carries.
+//! The labels, annotations and taints of a Node object.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub struct NodeMeta {
     pub taints: Vec<Taint>,
 }
 
-/// What a host's Node shall carry: its role's marks and the inventory's.
+/// The labels, annotations and taints that the Node of a host must have: those of its role and those of the inventory.
 pub fn node_meta(ctx: &Ctx<'_>, entry: &HostEntry) -> NodeMeta {
     let marks = &ctx.v.node;
     let master = entry.roles.contains(&Role::ControlPlane);

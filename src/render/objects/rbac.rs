@@ -1,4 +1,4 @@
-//! Who may do what while nodes join (contract 4.3).
+//! The permissions of administrators, of the API server's kubelet client, and of nodes that join.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const JOINING: &str = "system:bootstrappers:kubeadm:default-node-token";
 const NODES: &str = "system:nodes";
 
-/// Who a binding is for.
+/// The subject of a role binding.
 #[derive(Clone, Copy)]
 pub(super) enum Subject {
     /// Holders of a bootstrap token.
@@ -30,7 +30,7 @@ impl Subject {
     }
 }
 
-/// The operators' group, and what the API server may do to kubelets.
+/// The bindings of the administrators' group and of the API server's client for kubelets.
 pub fn admins(ctx: &Ctx<'_>) -> Vec<Value> {
     let identity = &ctx.v.identity;
     let mut out = Vec::new();
@@ -44,7 +44,7 @@ pub fn admins(ctx: &Ctx<'_>) -> Vec<Value> {
     out
 }
 
-/// What a joining node may do, and whose certificate requests are approved.
+/// The permissions of a joining node, and the bindings of the groups whose certificate signing requests are approved automatically.
 pub(super) fn joining() -> Vec<Value> {
     let approver = |name: &str| format!("system:certificates.k8s.io:certificatesigningrequests:{name}");
     let get_nodes = json!({
@@ -62,7 +62,7 @@ pub(super) fn joining() -> Vec<Value> {
     ]
 }
 
-/// A Role to get one ConfigMap, and who has it.
+/// A Role that allows reading one ConfigMap, and the RoleBinding that gives it to these subjects.
 pub(super) fn reader(namespace: &str, role: &str, config_map: &str, subjects: &[Subject]) -> [Value; 2] {
     let metadata = json!({ "name": role, "namespace": namespace });
     [

@@ -1,4 +1,4 @@
-//! Bootstrap tokens: the Secret the API server knows one by, and the kubeconfig a joining kubelet shows one with.
+//! Bootstrap tokens: the Secret that makes a token known to the API server, and the kubeconfig with which a joining kubelet presents the token.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -7,15 +7,15 @@ use serde_json::{Map, Value, json};
 use crate::host::Secret;
 use crate::render::{Credential, Ctx, kubeconfig};
 
-/// The Secret of a bootstrap token; `expiry` as RFC 3339 in UTC.
+/// The Secret of a bootstrap token for joining nodes. `expiry` is an RFC 3339 time in UTC.
 pub fn bootstrap_token(id: &str, secret: &str, expiry: &str, description: &str) -> Value {
     bootstrap_token_for(id, secret, expiry, description, &["authentication", "signing"], &[DEFAULT_GROUP])
 }
 
-/// The group whose members may ask for a kubelet's certificate; kubeadm's.
+/// kubeadm's group whose members may request the client certificate of a kubelet.
 pub const DEFAULT_GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
 
-/// A bootstrap token's Secret for these usages (`authentication`, `signing`) and groups. Without an `expiry` it is good for ever.
+/// The Secret of a bootstrap token with these usages (`authentication`, `signing`) and groups. If `expiry` is empty, the token never expires.
 pub fn bootstrap_token_for(id: &str, secret: &str, expiry: &str, description: &str, usages: &[&str], groups: &[&str]) -> Value {
     let groups = groups.join(",");
     let used = usages.iter().map(|u| (format!("usage-bootstrap-{u}"), "true"));
@@ -41,7 +41,7 @@ pub fn bootstrap_token_for(id: &str, secret: &str, expiry: &str, description: &s
     })
 }
 
-/// bootstrap-kubelet.conf for this token, `id.secret`.
+/// The content of bootstrap-kubelet.conf. `token` has the form `id.secret`.
 pub fn bootstrap_kubeconfig(ctx: &Ctx<'_>, ca_pem: &str, token: &Secret) -> Secret {
     let server = format!("https://{}", ctx.endpoint);
     kubeconfig(&ctx.inv.cluster.name, "tls-bootstrap-token-user", &server, ca_pem, &Credential::Token(token))

@@ -1,4 +1,4 @@
-//! Verbs against a real sshd on this machine, and a host that is not there.
+//! Commands against a real sshd on this machine, and against a host that does not answer.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -107,7 +107,7 @@ fn status_without_a_cluster() {
     assert_eq!((json["healthy"].as_bool(), json["founded"].as_bool()), (Some(false), Some(false)));
 }
 
-/// A cluster that a newer clusterctl upgraded can still be looked at with this one, and not be changed.
+/// This clusterctl can show a cluster that a newer clusterctl has upgraded, but it does not change the cluster.
 #[test]
 fn a_version_that_is_too_new_can_be_looked_at() {
     let sshd = Sshd::start().known();

@@ -1,5 +1,5 @@
-//! The reference of commands: below its mark the document is written from what clap knows, so that it cannot tell anything else.
-//! `UPDATE_GOLDENS=1 cargo test --test it reference` writes it anew.
+//! The reference of commands: the part of the document below its mark is written from what clap knows, so that it cannot differ from the help.
+//! `UPDATE_GOLDENS=1 cargo test --test it reference` writes that part anew.
 
 use std::fmt::Write;
 
@@ -32,7 +32,7 @@ fn written() -> String {
     out
 }
 
-/// A command with its arguments and its own options, then those below it.
+/// Writes a command with its arguments and its own options, and then its subcommands.
 fn section(out: &mut String, command: &Command, parent: &str) {
     if command.get_name() == "help" {
         return;
@@ -54,7 +54,7 @@ fn section(out: &mut String, command: &Command, parent: &str) {
     }
 }
 
-/// A table of arguments and options; nothing where there are none.
+/// Writes a table of arguments and options, or nothing if there are none.
 fn options<'a>(out: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
     let shown = |a: &&Arg| !a.is_hide_set() && !matches!(a.get_id().as_str(), "help" | "version");
     let rows: Vec<String> =

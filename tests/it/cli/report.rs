@@ -1,4 +1,4 @@
-//! Reporter goldens: events and failures in, plain text or JSON lines out.
+//! Golden outputs of the reporter: the plain text or the JSON lines that it writes for events and failures.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use clusterctl::inventory::Fault;
 use clusterctl::run::Event;
 use clusterctl::step::StepError;
 
-/// Collects what is written.
+/// A writer that collects the text written to it.
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -32,7 +32,7 @@ impl Page {
     }
 }
 
-/// A report with its standard output and standard error.
+/// A report, its standard output and its standard error.
 fn report(format: Format) -> (Report, Page, Page) {
     let (out, err) = (Page::default(), Page::default());
     let clock = || "2026-11-21T10:00:00Z".parse().unwrap();
@@ -178,7 +178,7 @@ fn results_are_for_one_reader_each() {
 #[test]
 fn without_anybody_to_ask_the_answer_is_a_usage_error() {
     let (report, _, err) = report(Format::Text);
-    // A test's standard input may be a terminal; a machine's never counts as one.
+    // With the JSON format, standard input never counts as a terminal, even if the tests run in one.
     let (machine, out, _) = self::report(Format::Json);
     assert!(machine.confirm("really?").is_err());
     assert!(machine.confirm_by_name("really?", "prod").is_err());

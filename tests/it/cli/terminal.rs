@@ -1,4 +1,4 @@
-//! Colours: for terminals that want them, and for nobody else.
+//! Colours are written to a terminal unless its environment refuses them, and to nothing else.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! A table of bad inventories: each file of `bad/` has beside it (`.err`) exactly what is said about it.
+//! A table of bad inventories: each file of `bad/` has beside it a file `.err` with exactly the text that is reported about the inventory.
 //! `UPDATE_GOLDENS=1` writes the `.err` files anew; read the difference before you keep it.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Good inventories: what is shipped, what is shown, what is answered.
+//! Good inventories: those that are shipped, how an inventory is shown, and what its methods answer.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn what_is_shown_has_every_default() {
     assert_eq!(show(&inventory), expected, "tests/it/inventory/shown.yaml");
 }
 
-/// The lab appends its own sections to copies of these inventories.
+/// The lab (`tests/lab`) appends its own sections to copies of these inventories.
 #[test]
 fn the_labs_inventories_have_no_fault() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -166,7 +166,7 @@ fn sections_with_nothing_in_them_are_as_if_absent() {
     good(text);
 }
 
-/// Every field of the inventory can be found in the schema with words about it.
+/// The schema has a description of every field of the inventory.
 #[test]
 fn the_schema_describes_every_field() {
     let schema = schema();
@@ -192,7 +192,7 @@ proptest! {
         prop_assert_eq!(parse_duration(&shown), Some(Duration::from_millis(millis)));
     }
 
-    /// Whatever text an operator may write in free fields, it is shown so that it reads back.
+    /// Whatever text an operator writes into a free field, the text is shown in such a way that it reads back unchanged.
     #[test]
     fn free_texts_survive_being_shown(texts in proptest::collection::vec("[^\\p{C}\\p{Zl}\\p{Zp}]{0,12}|yes|~|0755|1e3|2026-01-01|- a|a: b|#c|true", 6)) {
         let mut inventory = good(MERGED).inventory;

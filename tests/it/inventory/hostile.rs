@@ -1,4 +1,4 @@
-//! Whatever stands in the file: an answer, never a panic, and positions that are in the file.
+//! Whatever a file contains, reading the file gives an answer and never a panic, and the positions in the answer are in the file.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{files, read};
 
-/// The answer must be one that can be shown; positions must be in the text.
+/// Reads the bytes and checks that faults can be shown without control characters and have positions that are in the text.
 fn answer(bytes: &[u8]) {
     if let Err(faults) = read(bytes, "hostile.yaml") {
         assert!(!faults.0.is_empty());
@@ -28,7 +28,7 @@ fn seeds() -> &'static [Vec<u8>] {
     })
 }
 
-/// Pieces that mean something to YAML or to us.
+/// Pieces of text that have a meaning in YAML or in an inventory.
 const PIECES: [&str; 24] = [
     "\n", "  ", "- ", ": ", "{", "}", "[", "]", "&a ", "*a", "<<: ", "|\n", ">\n", "\"", "'", "#", "---\n", "!!str ", "\t", "\0", "~",
     "yes", "\u{feff}", "é",
@@ -62,7 +62,7 @@ proptest! {
         answer(&bytes);
     }
 
-    /// Any text at the place of any word.
+    /// Any text in place of the value of any field.
     #[test]
     fn any_value_of_any_field(seed in any::<prop::sample::Index>(), line in any::<prop::sample::Index>(), value in "\\PC{0,20}|[-$`;&|(){}'\"/.~ ]{1,10}|\\$\\(reboot\\)") {
         let seeds = seeds();

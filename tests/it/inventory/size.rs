@@ -1,11 +1,11 @@
-//! Large inventories: quick when good, and with limits when not.
+//! Large inventories: a good one is read quickly, and one that is too large is refused.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use super::read;
 
-/// A thousand hosts are read in less than this by a release build. A debug build is not held to it.
+/// A release build reads a thousand hosts in less time than this. The limit does not apply to a debug build.
 const LIMIT: Duration = Duration::from_millis(50);
 
 fn thousand_hosts() -> String {
@@ -40,7 +40,7 @@ fn a_thousand_hosts() {
     }
     let report = format!("1000 hosts, {} bytes: {best:?}", text.len());
     assert!(cfg!(debug_assertions) || best < LIMIT, "{report}");
-    // Shown with `cargo test --release -- --nocapture`.
+    // `cargo test --release -- --nocapture` shows this report.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), format!("{report}\n").as_bytes());
 }
 

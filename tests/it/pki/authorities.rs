@@ -1,4 +1,4 @@
-//! Authorities: one of each for the fleet, whoever made it.
+//! Authorities: the whole fleet has one of each, whoever made it.
 
 use std::collections::BTreeMap;
 
@@ -27,29 +27,29 @@ fn authorities_are_one_for_the_fleet() {
         auth.map(|a| a.ca_pem()).map_err(|f| f.iter().map(PkiFault::to_string).collect::<Vec<_>>())
     };
 
-    // Recovered from the host that still has it.
+    // The CA is recovered from the host that still has it.
     let empty = Observed::new();
     let wanted = String::from_utf8(one["/etc/kubernetes/pki/ca.crt"].expose().to_vec()).unwrap();
     assert_eq!(ca(find(&[("m1", &empty), ("m2", &one)], false, &none)).unwrap(), wanted);
-    // Never a second one.
+    // A running cluster never gets a second CA.
     let lost = ca(find(&[("m1", &empty)], false, &none)).unwrap_err();
     assert_eq!(lost.len(), 4);
     assert_eq!(lost[0], "no host has `ca.crt`, and a running cluster must not get a second one");
-    // Two of them.
+    // Two hosts have different CAs.
     let differ = ca(find(&[("m1", &one), ("m2", &two)], true, &none)).unwrap_err();
     assert!(differ[0].starts_with("hosts have different `ca.crt`: ") && differ[0].contains("on m1") && differ[0].contains("on m2"));
-    // A key of another.
+    // The key belongs to another CA.
     let mut mixed = one.clone();
     mixed.insert("/etc/kubernetes/pki/ca.key".into(), two["/etc/kubernetes/pki/ca.key"].clone());
     assert_eq!(ca(find(&[("m1", &mixed)], true, &none)).unwrap_err(), ["`ca.key` on `m1` does not belong to `ca.crt`"]);
-    // Given by the operator, and never against the hosts.
+    // The operator gives a CA, and a given CA never replaces the one that the hosts have.
     let given: BTreeMap<String, Secret> =
         two.iter().filter_map(|(p, b)| Some((p.strip_prefix("/etc/kubernetes/pki/")?.to_owned(), b.clone()))).collect();
     let theirs = String::from_utf8(two["/etc/kubernetes/pki/ca.crt"].expose().to_vec()).unwrap();
     assert_eq!(ca(find(&[("m1", &empty)], true, &given)).unwrap(), theirs);
     let clash = ca(find(&[("m1", &one)], true, &given)).unwrap_err();
     assert_eq!(clash[0], "the given `ca.crt` is not the one the cluster has");
-    // A leaf is no authority.
+    // The certificate of a leaf is not a CA.
     let mut leaf = one.clone();
     for suffix in ["crt", "key"] {
         leaf.insert(format!("/etc/kubernetes/pki/ca.{suffix}"), one[&format!("/etc/kubernetes/pki/apiserver.{suffix}")].clone());
@@ -73,7 +73,7 @@ fn an_external_authority_needs_its_leaves() {
     assert_eq!(message, "`/etc/kubernetes/pki/apiserver.crt` on `m1` cannot be made because its authority's key is not here (missing)");
 }
 
-/// Names that rcgen alone would garble: several values of one kind.
+/// Names with several values of one kind, which rcgen alone would garble.
 #[test]
 fn a_foreign_authority_with_a_difficult_name_works() {
     needs!(Openssl);
@@ -151,7 +151,8 @@ fn a_strangers_etcd_brings_its_own_client() {
     );
     assert!(files[&format!("{pki_dir}/etcd/ca.crt")] == given[0] && files[&format!("{pki_dir}/apiserver-etcd-client.key")] == given[2]);
 
-    // Hosts of our own that run etcd alone hold etcd's authority, its key too, and no other; a master beside them has its certificate only.
+    // Hosts of the cluster that run only etcd have etcd's authority with its key, and no other authority. A control-plane host beside such hosts
+    // has only the certificate of etcd's authority.
     let member = HostRequest { wants: Wants { etcd_member: true, ..Wants::default() }, ..request("e1", "10.0.0.9", &none) };
     let opts = Opts { external_etcd: None, ..opts };
     let auth = authorities(&BTreeMap::new(), &BTreeMap::new(), &opts, now()).unwrap();

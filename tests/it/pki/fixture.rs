@@ -1,4 +1,4 @@
-//! A cluster of one master, minted for tests, and `openssl` to judge it.
+//! A cluster of one control-plane host, minted for tests, and `openssl` to check it.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -43,7 +43,7 @@ pub fn mint_at(inv: &Inventory, pki: &PkiOptions, observed: &Observed, endpoint:
     mint_with(inv, pki, observed, now(), endpoint)
 }
 
-/// A cluster of one master, as files.
+/// The files of a cluster of one control-plane host.
 pub fn mint(inv: &Inventory, pki: &PkiOptions, observed: &Observed, at: Timestamp) -> Result<Vec<FileOut>, Vec<PkiFault>> {
     mint_with(inv, pki, observed, at, "172.30.0.21:6443")
 }

@@ -1,4 +1,4 @@
-//! A cluster that kubeadm made: what is marked, what is added afterwards, and what stays as it is.
+//! The adoption of a cluster that kubeadm made: what is marked, what is added afterwards, and what stays as it is.
 
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::host::Secret;
@@ -20,7 +20,7 @@ fn file(text: String) -> FileFact {
     FileFact { kind: FileKind::File(Secret::from(text)), mode: 0o600, uid: 0, gid: 0 }
 }
 
-/// Hosts of a running cluster as kubeadm leaves them: its words, its units, none of our marks.
+/// Facts of a running cluster with hosts as kubeadm leaves them: with kubeadm's wording in files, with its units, and without clusterctl's marks.
 pub fn by_kubeadm(inv: &Inventory) -> Facts {
     let mut facts = world::finished(inv);
     for f in facts.hosts.values_mut() {
@@ -54,7 +54,7 @@ pub fn by_kubeadm(inv: &Inventory) -> Facts {
     facts
 }
 
-/// The same, marked.
+/// Facts of the same cluster after clusterctl has marked it.
 pub fn adopted(inv: &Inventory) -> Facts {
     let facts = by_kubeadm(inv);
     Plan::of(&adopt::desired_steps(inv, &facts), &facts).1

@@ -1,4 +1,4 @@
-//! Plans of every kind of load balancer: what it adds to a fresh cluster, what a switch does, what a reset takes away.
+//! Plans for every kind of load balancer: what the kind adds to a fresh cluster, what a switch to another kind does, and what a reset removes.
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;
@@ -7,7 +7,7 @@ use clusterctl::plan::{Plan, blockers};
 
 use super::world;
 
-/// One inventory of each kind besides haproxy on one host.
+/// One inventory for every kind of load balancer, except haproxy on one host.
 pub fn kinds() -> Vec<(&'static str, Inventory)> {
     let nodes = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("m3", 13, "control-plane"), ("w1", 21, "worker")];
     let with = |balancers: &[(&'static str, u8, &'static str)]| [&nodes[..], balancers].concat();
@@ -26,7 +26,7 @@ fn kind(name: &str) -> Inventory {
     kinds().into_iter().find(|(n, _)| *n == name).expect("the kind is in the list").1
 }
 
-/// The steps that are about balancers, with all that is shown of them where `whole`.
+/// The titles of the steps that are about load balancers, and with `whole` their diffs as well.
 fn shown(plan: &Plan, whole: bool) -> String {
     let about = |phase: &str, host: &str, title: &str| {
         matches!(phase, "load balancer" | "endpoint")
@@ -36,7 +36,7 @@ fn shown(plan: &Plan, whole: bool) -> String {
     let steps = plan.steps().filter(|(phase, host, s)| about(phase, host, &s.title));
     let text: String =
         steps.map(|(phase, host, s)| format!("{phase} / {host}: {}\n{}", s.title, if whole { &s.diff } else { "" })).collect();
-    // The CA is another one in each run of the tests.
+    // Each run of the tests makes another CA.
     text.lines().map(|l| if l.starts_with("+ca: ") { "+ca: SHA-256\n".into() } else { format!("{l}\n") }).collect()
 }
 

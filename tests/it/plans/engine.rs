@@ -1,4 +1,4 @@
-//! Laws 4 and 5 of the engine, with hosts that only record when they were used.
+//! Laws 4 and 5 of the engine, with hosts that only record which commands they were given.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use clusterctl::plan::{HostSteps, Part, Phase, Plan, Planned, Width};
 use clusterctl::run::{Hosts, Run};
 use clusterctl::step::{Package, Step};
 
-/// What happened, in order, and how many commands were under way at the most.
+/// The commands that were run, in order, and the largest number of commands that ran at the same time.
 #[derive(Default)]
 struct Log {
     commands: Mutex<Vec<String>>,
@@ -18,7 +18,7 @@ struct Log {
     most: AtomicUsize,
 }
 
-/// Answers every command after a moment; a package called `broken` fails.
+/// A host that answers every command after a moment. The installation of a package called `broken` fails.
 struct Recorder {
     name: HostName,
     log: Arc<Log>,

@@ -1,4 +1,4 @@
-//! What is shown: a fresh cluster, a join, an upgrade, drift, and nothing to do.
+//! What is shown of the plans for a fresh cluster, a join, an upgrade, drift, and nothing to do.
 
 use clusterctl::facts::{FileFact, FileKind};
 use clusterctl::host::Secret;
@@ -7,7 +7,7 @@ use clusterctl::plan::Plan;
 
 use super::world;
 
-/// The plan without its differences: titles are short, contents are goldens of their own.
+/// The text of a plan without its diffs: the titles are short, and the contents of files have golden files of their own.
 fn titles(plan: &Plan) -> String {
     plan.to_string().lines().filter(|l| !l.starts_with("      ")).map(|l| format!("{l}\n")).collect()
 }
@@ -101,7 +101,7 @@ fn an_upgrade_by_four_minors_rolls_kubelets_twice() {
     insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.36.1"), &facts).0));
 }
 
-/// etcd goes up by a minor of its own as well, and kube-proxy's configuration names its mode.
+/// The upgrade also raises etcd by a minor version, and kube-proxy's configuration names its mode.
 #[test]
 fn an_upgrade_to_1_37() {
     let facts = world::finished(&world::inventory("v1.36.2"));

@@ -1,4 +1,4 @@
-//! The laws, over every plan of a table of worlds.
+//! The laws, checked on every plan for a table of worlds. A world is an inventory with facts.
 
 use clusterctl::facts::{Facts, ObjectRef};
 use clusterctl::inventory::Inventory;
@@ -9,7 +9,7 @@ use clusterctl::step::{Step, Wait};
 
 use super::world;
 
-/// Inventories with facts to plan over: fresh, finished, half-done, drifted.
+/// Inventories, each with facts to plan from: of fresh, finished, half-done, drifted and other clusters.
 fn worlds() -> Vec<(String, Inventory, Facts)> {
     let mut out = Vec::new();
     for version in ["v1.20.2", "v1.36.2"] {
@@ -56,8 +56,8 @@ fn titles(plan: &Plan) -> Vec<String> {
     plan.steps().map(|(phase, host, s)| format!("{phase} / {host} / {}", s.title)).collect()
 }
 
-/// Titles without the questions that are asked live each time: what a guard saw is good for the steps of its own host alone, and a rollout that the next
-/// stage changes anew is not waited for twice.
+/// The titles of the steps, without the steps that check something anew in every run: the result of a guard is valid only for the steps of its
+/// own host, and a rollout that the next stage changes again is not waited for twice.
 fn without_questions(plan: &Plan) -> Vec<String> {
     titles(plan).into_iter().filter(|t| !is_question(t)).collect()
 }
@@ -66,19 +66,19 @@ fn is_question(title: &str) -> bool {
     title.contains("quorum") || title.contains("rolled out") || title.contains("first new pod")
 }
 
-/// Where two lists of titles differ first; `None` if they do not.
+/// The first place at which two lists of titles differ; `None` if they are equal.
 fn difference<'a>(a: &'a [String], b: &'a [String]) -> Option<(Option<&'a String>, Option<&'a String>)> {
     (0..a.len().max(b.len())).map(|at| (a.get(at), b.get(at))).find(|(a, b)| a != b)
 }
 
-/// Predicts the plan step by step, and sees after each that the goal needs the rest of the plan and nothing else.
+/// Predicts the plan step by step, and checks after each step that the goal needs the rest of the plan and nothing else.
 fn goes_on_after_any_prefix(what: &str, plan: &Plan, facts: &Facts, again: &dyn Fn(&Facts) -> Plan) {
     let (all, mut now) = (without_questions(plan), facts.clone());
     for (done, (_, host, planned)) in plan.steps().filter(|(_, _, s)| !is_question(&s.title)).enumerate() {
         let rest = without_questions(&again(&now));
         assert_eq!(difference(&rest, &all[done..]), None, "{what}: after {done} steps");
         planned.step.predict(host, &mut now);
-        // The folder of the run's own lock is there until the lock is removed.
+        // The folder of the run's own lock exists until the lock is removed.
         let locked = matches!(&planned.step, Step::Absent(a) if a.locked);
         assert!(locked || planned.step.pending(host, &now).is_none(), "{what}: {host}: {}", planned.title);
     }
@@ -118,7 +118,7 @@ fn after_any_prefix_the_rest_is_planned() {
     }
 }
 
-/// Law 6, over the member list: every step that takes a vote away or adds one leaves more than half of the voters with data.
+/// Law 6, checked on the list of members: after every step that removes or adds a vote, more than half of the voters have data.
 #[test]
 fn membership_changes_one_vote_at_a_time() {
     let inv = world::inventory("v1.34.2");
@@ -147,7 +147,7 @@ fn what_is_removed_stays_removed_after_any_prefix() {
     let mut now = facts.clone();
     let plan = world::removal(&inv, &facts, &["m1"], false).0;
     for (done, (_, host, planned)) in plan.steps().enumerate() {
-        // Draining is asked live each time, for what ran on the node may have changed.
+        // Every plan decides anew whether to drain the node, because what runs on the node may have changed.
         let rest: Vec<String> = titles(&world::removal(&inv, &now, &["m1"], false).0);
         assert_eq!(rest, all[done..], "after {done} steps");
         planned.step.predict(host, &mut now);
@@ -170,7 +170,7 @@ fn a_reset_takes_its_own_lock_away_where_nothing_else_of_ours_was() {
     assert!(world::reset(&inv, &after).0.is_empty());
 }
 
-/// Clusters of which an upgrade is to be planned: by a patch, a minor, several minors, of 1.20, and with etcd on hosts of its own.
+/// Clusters for which an upgrade is planned: by a patch, by a minor version, by several minor versions, from 1.20, and with etcd on hosts of its own.
 fn upgrades() -> Vec<(Inventory, Facts)> {
     let pairs = [("v1.34.2", "v1.34.5"), ("v1.36.2", "v1.37.1"), ("v1.33.2", "v1.37.1"), ("v1.20.2", "v1.21.14")];
     let stacked = pairs.into_iter().map(|(from, to)| (world::inventory(to), world::finished(&world::inventory(from))));
@@ -188,7 +188,7 @@ fn an_upgrade_goes_on_after_any_prefix_and_ends() {
     }
 }
 
-/// Each pause stops at a prefix of the whole upgrade, and the same upgrade without it does the rest.
+/// Each pause ends the plan at a prefix of the whole upgrade, and the same upgrade without the pause does the rest.
 #[test]
 fn a_paused_upgrade_is_a_prefix_and_goes_on() {
     let (inv, facts) = (world::inventory("v1.37.1"), world::finished(&world::inventory("v1.35.2")));
@@ -207,7 +207,7 @@ fn a_paused_upgrade_is_a_prefix_and_goes_on() {
     }
 }
 
-/// A replacement by a new machine, of a host that answers and of one that is gone for good.
+/// The replacement of a host by a new machine, once for a host that answers and once for a host that is gone for good.
 #[test]
 fn a_replacement_goes_on_after_any_prefix_and_ends() {
     let names = [("m1", 11), ("m2", 12), ("m3", 13), ("m4", 14)].map(|(name, last)| (name, last, "control-plane"));
@@ -230,7 +230,7 @@ fn a_replacement_goes_on_after_any_prefix_and_ends() {
         if !dead {
             goes_on_after_any_prefix("a host that answers", &plan, &facts, &|now| again(now).0);
         }
-        // Once a dead host is gone, what is left of its stage comes with the joining of the new one. Nothing is done twice for that.
+        // Once a dead host is removed, the rest of its stage is planned together with the join of the new host. No step is done twice for that.
         let (all, mut now) = (without_questions(&plan).len(), facts.clone());
         for (done, (_, host, planned)) in plan.steps().filter(|(_, _, s)| !is_question(&s.title)).enumerate() {
             let (rest, mut after) = (again(&now).0, now.clone());
@@ -253,7 +253,7 @@ fn only_hosts_that_are_named_join() {
     assert_eq!(titles(&world::run(&Goal::Join(vec![]), &inv, &facts).0), titles(&world::plan(&inv, &facts).0), "all of them join");
 }
 
-/// However many parts the way has: images that are brought along first cannot be missing in its middle.
+/// However many stages an upgrade has, it pulls the images of all stages first, so that no image can be missing halfway.
 #[test]
 fn an_upgrade_brings_every_image_before_anything_changes() {
     for (inv, facts) in upgrades() {
@@ -263,8 +263,8 @@ fn an_upgrade_brings_every_image_before_anything_changes() {
     }
 }
 
-/// At every moment of every upgrade: API servers one minor apart at the most, no kubelet ahead of one or too far behind, no node changed
-/// that takes pods, none left cordoned.
+/// At every moment of every upgrade, the API servers are at most one minor version apart, no kubelet is newer than any API server or too old for
+/// one, and no node that takes pods is changed. At the end, no node is cordoned.
 #[test]
 fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
     use clusterctl::plan::upgrade::Running;
@@ -291,7 +291,7 @@ fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
     }
 }
 
-/// While the kube-proxy of some node is replaced, requests from there go where pods were before, so no pod may move.
+/// While kube-proxy is being replaced on some node, requests from that node go to the places where pods were before, so no pod may move.
 #[test]
 fn no_node_is_drained_while_kube_proxies_are_replaced() {
     let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "kube-proxy".into() };
@@ -306,7 +306,7 @@ fn no_node_is_drained_while_kube_proxies_are_replaced() {
             planned.step.predict(host, &mut now);
         }
         assert!(drains > 0, "to {}", inv.cluster.version);
-        // It is seen through a control-plane host, also where that one does not change.
+        // The rollout is observed through a control-plane host, even if the run does not change that host.
         let some = titles(&plan.clone().limited(&["w1".into()]));
         let at = |words: &str| some.iter().position(|t| t.contains(words));
         assert!(at("kube-proxy rolled out").is_some_and(|seen| at("drain node w1").is_some_and(|drained| seen < drained)), "{some:?}");

@@ -1,4 +1,4 @@
-//! Refusals of a reset: members of etcd, hosts of another cluster, and what is mounted inside folders that are removed.
+//! Refusals of a reset: because of members of etcd, of hosts of another cluster, and of mounts inside folders that are removed.
 
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::host::Secret;
@@ -7,7 +7,7 @@ use clusterctl::plan::blockers::leaving;
 
 use super::world;
 
-/// Host and name of every refusal to reset these hosts of a finished cluster.
+/// The host and the name of every refusal to reset these hosts of a finished cluster. An empty `limit` means all hosts.
 fn refusals(inv: &Inventory, facts: &Facts, limit: &[&str]) -> Vec<(String, &'static str)> {
     let selected: Vec<String> = match limit {
         [] => inv.hosts.iter().map(|h| h.name.clone()).collect(),
@@ -42,11 +42,11 @@ fn a_member_counts_by_the_list_of_etcd_and_not_by_its_role() {
     let third = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("e3", 43, "worker"), ("lb1", 31, "load-balancer")]);
     inv.hosts.extend(third.hosts.into_iter().filter(|h| h.name == "e3"));
     assert_eq!(refusals(&inv, &facts, &["e3"]), on(&["e3"], "etcd-member"));
-    // Nobody can be asked: the data of a member counts.
+    // If no host can be asked for the list of members, a host with the data of a member counts as a member.
     let mut away = facts.clone();
     away.hosts.values_mut().for_each(|h| h.members = None);
     assert_eq!(refusals(&inv, &away, &["e3"]), on(&["e3"], "etcd-member"));
-    // One that has left the list may be emptied.
+    // A host that is no longer in the list of members may be reset.
     let mut left = facts;
     left.hosts.values_mut().for_each(|h| h.members.iter_mut().for_each(|list| list.retain(|m| m.name != "e3")));
     assert_eq!(refusals(&inv, &left, &["e3"]), []);

@@ -1,4 +1,4 @@
-//! Desired steps of single nodes: what is shown, what is undone, and the laws over them.
+//! Desired steps for single nodes: what is shown, what is undone, and the laws that the steps obey.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn maintenance(i: &Inputs<'_>) -> DesiredSteps {
 
 const ALL: [&str; 6] = ["m1", "m2", "m3", "w1", "w2", "lb1"];
 
-/// Desired steps of every kind: name, its hosts, how it is made.
+/// Desired steps of one kind: the name, the hosts, and the function that makes the steps.
 type Made = (&'static str, &'static [&'static str], &'static dyn Fn(&Inputs<'_>) -> DesiredSteps);
 const DESIRED: [Made; 4] = [
     ("cordon", &["w1", "m1"], &nodes::cordon),
@@ -47,7 +47,7 @@ const DESIRED: [Made; 4] = [
     ("maintenance", &ALL, &maintenance),
 ];
 
-/// Finished clusters: as they are, with a node that somebody cordoned, with one that we did.
+/// Finished clusters: unchanged, with a node that somebody else cordoned, and with a node that clusterctl cordoned.
 fn worlds() -> Vec<(Inventory, Facts)> {
     let mut out = Vec::new();
     for inv in [world::inventory("v1.34.2"), world::external("v1.34.2", 3)] {
@@ -123,7 +123,7 @@ fn only_our_own_cordon_is_undone() {
     let cordoned: Vec<Facts> = worlds().into_iter().take(3).map(|(_, f)| f).collect();
     assert_eq!(cordoned.iter().map(|f| uncordons(f, &maintenance)).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(cordoned.iter().map(|f| uncordons(f, &nodes::uncordon)).collect::<Vec<_>>(), [false, true, true]);
-    // What the operator drained is the operator's: no later run gives it back.
+    // No later run uncordons a node that the operator drained.
     for facts in &cordoned {
         let after = Plan::of(&desired(&inv, facts, &["w1"], 1, &drain), facts).1;
         assert!(!uncordons(&after, &maintenance));

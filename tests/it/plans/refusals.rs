@@ -1,4 +1,4 @@
-//! Refusals that are about one host, before anything is changed there.
+//! Refusals that concern a single host, before anything on that host is changed.
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;
@@ -51,7 +51,7 @@ fn a_port_that_its_own_program_holds_is_no_hindrance() {
         listens(&mut facts, "m1", port, &format!("{process} (pid 7)"));
     }
     assert_eq!(refusals(&inv, &facts), []);
-    // A port that a component is told not to use may be anybody's.
+    // Any program may hold a port that a component is configured not to use.
     listens(&mut facts, "w1", 10249, "java (pid 7)");
     inv.addons.kube_proxy.config.insert("metricsBindAddress".into(), "0.0.0.0:11249".into());
     assert_eq!(refusals(&inv, &facts), []);

@@ -1,4 +1,4 @@
-//! Kubeconfigs that change: the components that have read them start anew, one host after another.
+//! Kubeconfigs that change: the components that have read them are restarted, one host after another.
 
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::inventory::Inventory;
@@ -10,13 +10,13 @@ use super::{adopted, world};
 const CONFS: [&str; 2] = [layout::CONTROLLER_MANAGER_CONF, layout::SCHEDULER_CONF];
 const COMPONENTS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// Gives a host an older kubeconfig, which its component runs with.
+/// Gives a host an older kubeconfig, with which the host's component runs.
 fn age(facts: &mut Facts, host: &str, path: &str) {
     let older = FileFact { kind: FileKind::File("older".into()), mode: 0o600, uid: 0, gid: 0 };
     facts.host_mut(host).files.insert(path.into(), older);
 }
 
-/// Kubeconfigs that are due, kubeconfigs that somebody else has renewed, and both in an adopted cluster.
+/// Clusters with kubeconfigs that are due for renewal, with kubeconfigs that somebody else has renewed, and an adopted cluster with both.
 pub fn worlds() -> Vec<(String, Inventory, Facts)> {
     let inv = world::inventory("v1.36.2");
     let mut due = world::finished(&inv);
@@ -48,7 +48,7 @@ fn who_has_read_a_kubeconfig_that_is_renewed_starts_anew_after_it() {
     let (_, inv, facts) = worlds().remove(0);
     let plan = world::plan(&inv, &facts).0;
     let image = |component: &str| format!("restart static pod {component} (registry.k8s.io/{component}:v1.36.2)");
-    // The leader of etcd is the last.
+    // The host with etcd's leader is the last one.
     let wanted = ["m2", "m3", "m1"].map(|m| {
         let steps = [
             "see that etcd has its quorum without this host".to_string(),
@@ -79,7 +79,7 @@ fn a_kubeconfig_that_was_renewed_by_hand_is_read() {
     assert_eq!(static_pods(&inv, &facts), wanted);
 }
 
-/// A manifest of kubeadm's that means what ours means becomes ours with the next change of its component.
+/// A manifest of kubeadm that means the same as clusterctl's manifest is replaced by it with the next change of the component.
 #[test]
 fn a_manifest_that_changes_as_well_brings_the_new_process() {
     let (_, inv, facts) = worlds().remove(2);

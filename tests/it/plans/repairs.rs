@@ -1,4 +1,4 @@
-//! Repairs of control planes while no API server answers, or one of them does not in the middle of an upgrade.
+//! Repairs of control planes while no API server answers, or while one API server does not answer in the middle of an upgrade.
 
 use clusterctl::facts::Facts;
 use clusterctl::inventory::Inventory;
@@ -9,7 +9,7 @@ use super::world;
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
 
-/// A finished cluster of which no API server answers.
+/// A finished cluster in which no API server answers.
 fn silent() -> (Inventory, Facts) {
     let inv = world::inventory("v1.36.2");
     let mut facts = world::finished(&inv);
@@ -25,7 +25,7 @@ fn delete(facts: &mut Facts, host: &str, component: &str) {
     facts.host_mut(host).files.remove(&format!("{MANIFESTS}/{component}.yaml"));
 }
 
-/// What `apply` restores first; `None`: nothing on the hosts would help.
+/// The plan of what `apply` restores first; `None` if no change on the hosts would help.
 fn repaired(inv: &Inventory, facts: &Facts) -> Option<Plan> {
     let run = world::repair(&Goal::Keep, inv, facts)?;
     assert_eq!(run.refusals, []);

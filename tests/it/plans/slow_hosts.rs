@@ -1,4 +1,4 @@
-//! How long a step waits for what starts on a host follows `--wait-timeout`.
+//! How long a step waits for something to start on a host depends on `--wait-timeout`.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use clusterctl::host::{Cmd, Host, HostError, HostName, Output, WAIT_TIMEOUT};
 use clusterctl::step::static_pod::SwapPolicy;
 use clusterctl::step::{ApiWithEtcd, Member, MemberState, RollbackCopy, StaticPod, StaticPodsGone, Step, Unit, Wait};
 
-/// Keeps the numbers among the arguments of its last command, and the command's own limit.
+/// A host that keeps the numbers among the arguments of its last command, and that command's own time limit.
 struct Patient {
     name: HostName,
     wait_timeout: Duration,
@@ -38,7 +38,7 @@ fn pod(component: &'static str) -> StaticPod {
     StaticPod::new(component, manifest.into(), "http://127.0.0.1:1".into(), SwapPolicy::default()).expect("the manifest is YAML")
 }
 
-/// The steps that wait for something to start, each with the shares of the time that its arguments have, in seconds for the default of 240 s.
+/// The steps that wait for something to start, each with the waiting times among its arguments, in seconds, for the default timeout of 240 s.
 fn steps() -> Vec<(Step, Vec<u64>)> {
     let server = || "10.0.0.1:6443".to_string();
     let object = ObjectRef { group: "apps".into(), kind: "Deployment".into(), namespace: "kube-system".into(), name: "coredns".into() };

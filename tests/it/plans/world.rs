@@ -1,4 +1,4 @@
-//! Inventories and facts to plan over: bare hosts, and what they become.
+//! Inventories and facts to plan from: hosts without Kubernetes, and the clusters that they become.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -16,10 +16,10 @@ use clusterctl::step::drain::DrainOptions;
 use clusterctl::{layout, versions};
 use jiff::Timestamp;
 
-/// A text that stands for every secret; it must never be seen.
+/// A text that stands for every secret and must never be shown.
 pub const CANARY: &str = "CANARY-4f1c9a";
 
-/// Three masters, two workers, one balancer.
+/// An inventory of three control-plane hosts, two workers and a load balancer.
 pub fn inventory(version: &str) -> Inventory {
     hosts(
         version,
@@ -34,19 +34,19 @@ pub fn inventory(version: &str) -> Inventory {
     )
 }
 
-/// The same with etcd on hosts of its own.
+/// An inventory of two control-plane hosts, a worker, a load balancer and as many hosts for etcd alone as `members` says.
 pub fn external(version: &str, members: u8) -> Inventory {
     let list = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")];
     let etcds = ["e1", "e2", "e3", "e4"].into_iter().zip(41..).take(members.into()).map(|(name, last)| (name, last, "etcd"));
     hosts(version, &list.into_iter().chain(etcds).collect::<Vec<_>>())
 }
 
-/// An inventory of these hosts: name, last part of the address, role.
+/// An inventory of these hosts. Each entry has a name, the last part of the address, and a role.
 pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
     balanced(version, "endpoint: \"172.30.0.31:6443\"", "kind: haproxy", list)
 }
 
-/// The same with another endpoint and load balancer.
+/// An inventory of these hosts with this endpoint and this load balancer.
 pub fn balanced(version: &str, endpoint: &str, balancer: &str, list: &[(&str, u8, &str)]) -> Inventory {
     let mut text = format!("cluster: {{name: ha, version: {version}, {endpoint}}}\nloadBalancer: {{{balancer}}}\nhosts:\n");
     for (name, last, role) in list {
@@ -55,7 +55,7 @@ pub fn balanced(version: &str, endpoint: &str, balancer: &str, list: &[(&str, u8
     serde_yaml::from_str(&text).expect("the test's inventory is valid")
 }
 
-/// Every shape of a cluster without a balancer on hosts of its own: the numbers are control planes and workers.
+/// Clusters of every shape that has no load balancer on hosts of its own. The numbers in a name count control-plane hosts and workers.
 pub fn shapes(version: &str) -> Vec<(&'static str, Inventory)> {
     let both = "control-plane, worker";
     let masters = |role| [("m1", 11, role), ("m2", 12, role), ("m3", 13, role)];
@@ -72,7 +72,7 @@ pub fn shapes(version: &str) -> Vec<(&'static str, Inventory)> {
     ]
 }
 
-/// Hosts that have never seen Kubernetes.
+/// Facts of hosts that have never had Kubernetes.
 pub fn bare(inv: &Inventory) -> Facts {
     let host = |name: &str, address: IpAddr| HostFacts {
         addresses: BTreeMap::from([(IpAddr::from([127, 0, 0, 1]), "lo".into()), (address, "eth0".into())]),
@@ -96,7 +96,7 @@ pub fn bare(inv: &Inventory) -> Facts {
 /// 2026-11-21: the time at which the worlds are planned, and the clock of their hosts.
 pub const NOW: Timestamp = Timestamp::constant(1_795_219_200, 0);
 
-/// What the runs of all worlds take along, with PKI files that the operator gives. The private keys are of the algorithm that is made fastest.
+/// What the runs of all worlds are given, with PKI files of the operator. The private keys have the algorithm whose keys are made fastest.
 fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
     RunInputs {
         token: JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() },
@@ -113,19 +113,19 @@ pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// The same where the operator gives no PKI.
+/// What a run over all hosts would do if the operator gives no PKI files.
 pub fn without_authorities(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     let (selected, inputs) = (names(inv), inputs(BTreeMap::new()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// What would restore control planes before a run over all hosts.
+/// The run that would restore control planes before a run over all hosts; `None` if there is nothing to restore that would help.
 pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
     let (selected, inputs) = (names(inv), inputs(authorities()));
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// The authorities of all worlds. They are given, because a founding that begins again before a host has an authority makes another one.
+/// The authorities of all worlds. The operator gives them, because a founding that starts again before a host has an authority makes another one.
 pub fn authorities() -> BTreeMap<String, Secret> {
     static MADE: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
     let make = || {
@@ -143,14 +143,14 @@ fn names(inv: &Inventory) -> Vec<String> {
     inv.hosts.iter().map(|h| h.name.clone()).collect()
 }
 
-/// What a run over all hosts that is not refused would do, and what the facts become.
+/// What a run over all hosts would do, and what the facts become. The run must not be refused.
 pub fn run(goal: &Goal, inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     let run = whole(goal, inv, facts);
     assert_eq!(run.refusals, [], "{goal:?}");
     (run.plan, run.after)
 }
 
-/// What `init` would do or, where the cluster stands, `apply`; and what the facts become.
+/// What `init` would do, or `apply` if the cluster already exists, and what the facts become.
 pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     run(if established(facts) { &Goal::Keep } else { &Goal::Found }, inv, facts)
 }
@@ -187,7 +187,7 @@ pub fn finished(inv: &Inventory) -> Facts {
     for m in inv.etcd_hosts() {
         facts.host_mut(&m.name).members = Some(members.clone());
     }
-    // The locks of the run that made it.
+    // The folder of the locks of the run that made the cluster.
     let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
     facts.hosts.values_mut().for_each(|h| drop(h.files.insert("/var/lib/clusterctl".into(), folder.clone())));
     facts
@@ -212,12 +212,12 @@ pub fn growing(small: &Inventory, grown: &Inventory) -> Facts {
     facts
 }
 
-/// Hosts that are removed after a drain of at most five minutes.
+/// A removal of hosts after a drain of at most five minutes.
 pub fn leaving(hosts: &[&str], dead: bool) -> Leaving {
     Leaving { hosts: hosts.iter().map(ToString::to_string).collect(), dead, drain: Some(Duration::from_secs(300)) }
 }
 
-/// What is left of taking hosts out of a cluster, and what the facts become.
+/// What is left of a removal of hosts from a cluster, and what the facts become.
 pub fn removal(inv: &Inventory, facts: &Facts, hosts: &[&str], dead: bool) -> (Plan, Facts) {
     run(&Goal::Remove(leaving(hosts, dead)), inv, facts)
 }

@@ -1,4 +1,4 @@
-//! What lands on load balancers: haproxy, nginx and keepalived, with IPv4 and IPv6.
+//! The files that load balancers get: for haproxy, nginx and keepalived, with IPv4 and IPv6.
 
 use std::net::IpAddr;
 
@@ -26,7 +26,7 @@ fn keepalived(addresses: &[&str], vip: &str) -> String {
     lb::keepalived(&inventory(), &holder, 6443)
 }
 
-/// Compares with `render/snapshots`.
+/// Compares the text with the snapshot of this name in `render/snapshots`.
 fn snapshot(name: &str, text: &str) {
     insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false }, { insta::assert_snapshot!(name, text) });
 }

@@ -1,4 +1,4 @@
-//! The two clusters whose real kubeadm outputs are in `tests/render/kubeadm`, and how outputs are compared.
+//! The two clusters whose real output of kubeadm is in `tests/render/kubeadm`, and how outputs are compared.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// The options these clusters were made with.
+    /// The options with which these clusters were made.
     pub fn inventory(&self) -> Inventory {
         let mut kubelet = json!({ "config": { "failSwapOn": false } });
         if self.version == "v1.20.2" {
@@ -41,7 +41,7 @@ impl Case {
         let v = versions::of(&inv.cluster.version).unwrap();
         let endpoint = format!("{}:6443", self.address);
         let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: v.images.repository, external_ca: false };
-        // What the hosts of these clusters had of it.
+        // The hosts of these clusters had only these folders of `CA_DIRS`.
         let ca_dirs: Vec<String> = CA_DIRS.iter().filter(|d| d.ends_with("ca-certificates")).map(|d| (*d).to_owned()).collect();
         let node = Node { entry: &inv.hosts[0], address: self.ip(), ca_dirs: &ca_dirs, systemd_resolved: false, hostname: self.name };
         f(&ctx, &node)
@@ -69,7 +69,7 @@ pub fn parse_all(text: &str) -> Vec<Value> {
     serde_yaml::Deserializer::from_str(text).map(|d| Value::deserialize(d).unwrap()).collect()
 }
 
-/// Where two values differ; `spared(key, value)` forgives what only the golden has.
+/// The places where two values differ. A field that only the golden value has is not reported if `spared(key, value)` is true.
 pub fn differences(golden: &Value, ours: &Value, spared: &dyn Fn(&str, &Value) -> bool) -> Vec<String> {
     let mut out = Vec::new();
     compare("", golden, ours, spared, &mut out);

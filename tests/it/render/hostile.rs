@@ -1,4 +1,4 @@
-//! Values are data: whatever the operator's strings hold, the structure around them stays the same.
+//! Strings of the operator are data: whatever they contain, the structure around them stays the same.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::fixture::{CASES, Case, parse};
 
-/// Anything but NUL, which no argument and no file name can hold; often what breaks templates, YAML or shells.
+/// Any text without NUL, which no argument and no file name can contain; often a text that breaks templates, YAML or shells.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "\"",
@@ -94,7 +94,7 @@ fn commands(inv: &Inventory) -> Vec<(Vec<String>, Value)> {
     })
 }
 
-/// Takes a systemd environment file of one line apart as systemd does: first the quotes of the file, then the words of the value.
+/// Splits a systemd environment file of one line as systemd does: first by the quotes of the file, then into the words of the value.
 fn systemd_words(env: &str) -> Vec<String> {
     let value = env.strip_prefix("KUBELET_KUBEADM_ARGS=\"").unwrap().strip_suffix("\"\n").unwrap();
     let mut plain = String::new();
@@ -177,7 +177,7 @@ proptest! {
         let cluster = data("kubeadm-config", "ClusterConfiguration");
         prop_assert_eq!(&cluster["clusterName"], &json!(name));
         prop_assert_eq!(&cluster["apiServer"], &json!({ "certSANs": [value], "extraArgs": [{ "name": key, "value": value }] }));
-        // As many objects whatever the strings are.
+        // The number of objects is the same, whatever the strings are.
         prop_assert_eq!(objects.len(), CASE.with(&CASE.inventory(), |ctx, _| cluster_objects(ctx, "CA", &[])).len());
     }
 
@@ -215,7 +215,7 @@ proptest! {
     }
 }
 
-/// Reads a basic string of TOML: JSON's, as long as no control character is in it.
+/// Reads a basic string of TOML, which is written like a string of JSON as long as it contains no control character.
 fn toml_string(text: &str) -> String {
     assert!(!text.chars().any(char::is_control));
     serde_json::from_str(text).unwrap()

@@ -1,4 +1,4 @@
-//! API objects, against what kubeadm of both ends of the supported range left in the API.
+//! API objects, compared with the objects that kubeadm left in the API at both ends of the supported range of versions.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ fn by_key(objects: Vec<Value>) -> BTreeMap<String, Value> {
     map
 }
 
-/// Fields the API server fills in, and marks it or kubeadm's printing leaves.
+/// Whether the API server fills in this field, or the field is a mark that the API server or kubeadm's printing leaves.
 fn filled_in(key: &str, value: &Value) -> bool {
     let defaults = [
         ("terminationMessagePath", json!("/dev/termination-log")),
@@ -93,7 +93,7 @@ fn bindings_are_kubeadms() {
 /// Compares the texts inside two ConfigMaps as YAML.
 fn compare_data(case: &Case, golden: &Value, ours: &Value, spared: &dyn Fn(&str, &Value) -> bool) {
     let (golden_data, our_data) = (golden["data"].as_object().unwrap(), ours["data"].as_object().unwrap());
-    // The cluster signs cluster-info itself.
+    // The keys with `jws-` are signatures, which the cluster itself adds to cluster-info.
     let keys: Vec<&String> = golden_data.keys().filter(|k| !k.starts_with("jws-")).collect();
     assert_eq!(keys, our_data.keys().collect::<Vec<_>>(), "{}", key(ours));
     for k in keys {
@@ -108,13 +108,13 @@ fn compare_data(case: &Case, golden: &Value, ours: &Value, spared: &dyn Fn(&str,
 fn config_maps_are_kubeadms() {
     for case in &CASES {
         let mut inv = case.inventory();
-        // These clusters were made without CoreDNS, which only the newer one says.
+        // These clusters were made without CoreDNS, and only the newer one records that.
         inv.addons.core_dns.enabled = false;
         let ours = by_key(objects(case, &inv));
         let kubelet = if case.version == "v1.20.2" { "kubelet-config-1.20" } else { "kubelet-config" };
         for name in ["kubeadm-config", kubelet, "kube-proxy"] {
             let golden = parse(&case.golden(&format!("objects/cm-{name}.yaml")));
-            // Component configurations leave out what is not set, where Go writes zero values. Not so kubeadm-config.
+            // Component configurations omit fields that are not set, where Go writes zero values. kubeadm-config does not omit them.
             let strict = name == "kubeadm-config";
             compare_data(case, &golden, &ours[&key(&golden)], &|_, value| !strict && is_zero(value));
         }
@@ -145,11 +145,11 @@ fn add_ons_are_kubeadms() {
                 assert_eq!(mine["metadata"]["labels"]["kubernetes.io/name"], "KubeDNS");
             }
             if theirs["kind"] == "DaemonSet" {
-                // An upgrade waits for all of them, and one node after another that would take hours in a large cluster.
+                // An upgrade waits for the pods on all nodes, and with one node after another that would take hours in a large cluster.
                 assert_eq!(mine["spec"]["updateStrategy"]["rollingUpdate"].take(), json!({ "maxUnavailable": "10%" }));
                 mine["spec"]["updateStrategy"] = theirs["spec"]["updateStrategy"].clone();
             }
-            // Order of tolerations has no meaning.
+            // The order of tolerations has no meaning.
             let mut theirs = theirs;
             for o in [&mut theirs, &mut mine] {
                 if let Some(list) = o.pointer_mut("/spec/template/spec/tolerations").and_then(Value::as_array_mut) {
@@ -183,7 +183,7 @@ fn add_ons_can_be_left_out_and_their_images_changed() {
     );
 }
 
-/// kubeadm names the mode from 1.37 on, because kube-proxy is about to fall back to another one.
+/// From 1.37 on, kubeadm names the mode, because kube-proxy is about to change the mode that it uses when none is named.
 #[test]
 fn kube_proxys_mode_is_named_from_1_37_on_unless_the_operator_names_one() {
     let mode = |version: &'static str, config: Value| {

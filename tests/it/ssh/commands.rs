@@ -1,4 +1,4 @@
-//! Commands on a connection: outcomes, input, output, limits, many at once, and what happens when it breaks.
+//! Commands on a connection: outcomes, input, output, limits, many at once, and what happens when the connection breaks.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ async fn statuses_and_outputs() {
     assert_eq!(host.run(sh("echo $LC_ALL; cat")).await.unwrap(), said(0, "C\n", ""));
 }
 
-/// What a proxy must not get does not see the host's proxy variables; what fetches from outside does.
+/// A command that must not use a proxy does not see the host's proxy variables; a command that fetches from outside sees them.
 #[tokio::test]
 async fn proxies_of_the_host() {
     needs!(Sshd);
@@ -61,7 +61,7 @@ async fn proxies_of_the_host() {
     assert_eq!(host.run(show().with_proxies()).await.unwrap().stdout, b"http://127.0.0.1:1 x example.org\n");
 }
 
-/// Values with everything shells choke on reach the program as they are, and start nothing.
+/// Values full of characters that shells interpret reach the program unchanged, and start nothing.
 #[tokio::test]
 async fn arguments_are_data() {
     needs!(Sshd);
@@ -137,7 +137,7 @@ async fn a_stream_each_way() {
     let talk = async {
         for word in ["one", "two", "three"] {
             input.send(format!("{word}\n").into_bytes()).await.unwrap();
-            // Each answer comes before the next question is asked.
+            // Each answer arrives before the next question is sent.
             assert_eq!(output.recv().await.unwrap(), format!("got {word}\n").into_bytes());
         }
         drop(input);
@@ -147,7 +147,7 @@ async fn a_stream_each_way() {
     assert_eq!(result.unwrap(), Output::default());
 }
 
-/// A tap that lags does not hold up other commands.
+/// A tap whose reader lags does not hold up other commands.
 #[tokio::test]
 async fn a_slow_tap() {
     needs!(Sshd);
@@ -169,7 +169,7 @@ async fn a_slow_tap() {
     assert_eq!(result.unwrap().status, 0);
 }
 
-/// A command that does not read its input ends when it ends.
+/// A command that does not read its input is over when its program ends.
 #[tokio::test]
 async fn unread_input() {
     needs!(Sshd);
@@ -188,7 +188,7 @@ async fn a_limit() {
     let error = host.run(sh("sleep 30").timeout(Duration::from_millis(300))).await.err().unwrap();
     assert!(matches!(error, HostError::Timeout { limit } if limit == Duration::from_millis(300)));
     assert!(begun.elapsed() < Duration::from_secs(10));
-    // The connection is still good, and a limit counts from the start of the command: the last four start after six seconds.
+    // The connection still works, and a limit counts from the start of its command: the last four commands start after six seconds.
     let all = join_all((0..13).map(|_| host.run(sh("sleep 2; echo hi").timeout(Duration::from_secs(7))))).await;
     assert!(all.into_iter().all(|o| o.unwrap().stdout == b"hi\n"));
 }
@@ -206,7 +206,7 @@ async fn twenty_at_once() {
     }
 }
 
-/// A command that lasts takes the only session that the host allows on a connection, as the lock of a run does.
+/// A command that runs for long takes the only session that the host allows on a connection, as the lock of a run does.
 #[tokio::test]
 async fn beside_one_that_lasts() {
     needs!(Sshd);
@@ -229,7 +229,7 @@ async fn beside_one_that_lasts() {
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 2);
 }
 
-/// Dropping a run closes its channel: the next ones find room.
+/// Dropping a command that runs closes its channel, so that the next commands find room.
 #[tokio::test]
 async fn runs_that_are_given_up() {
     needs!(Sshd);
@@ -262,7 +262,7 @@ async fn a_cut_in_mid_command_is_told_and_not_repeated() {
     let error = result.err().unwrap();
     let HostError::Unreachable { source: Some(source), .. } = &error else { panic!("{error:?}") };
     assert!(source.to_string().contains("whether it took effect is unknown"), "{source}");
-    // The next command comes on a new connection.
+    // The next command uses a new connection.
     assert_eq!(host.run(sh("echo hi")).await.unwrap().stdout, b"hi\n");
     assert_eq!(sshd.read("count").matches('x').count(), 1);
 }
@@ -283,7 +283,7 @@ async fn a_cut_between_commands_goes_unnoticed() {
     assert!(begun.elapsed() < Duration::from_secs(30));
 }
 
-/// What a log-in script prints is not the command's output.
+/// What a log-in script prints is not part of the command's output.
 #[tokio::test]
 async fn noise_of_the_log_in_shell() {
     needs!(Sshd);
@@ -305,7 +305,7 @@ async fn a_host_that_runs_something_else() {
     assert!(source.to_string().contains("This account is closed"), "{source}");
 }
 
-/// Input is never to be seen in the process table.
+/// The input of a command never appears in the process table.
 #[tokio::test]
 async fn secrets_stay_off_command_lines() {
     needs!(Sshd);

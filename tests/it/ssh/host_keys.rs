@@ -1,4 +1,4 @@
-//! Which host keys are accepted, and what is said about those that are not.
+//! Which host keys are accepted, and what is reported about the others.
 
 use std::path::Path;
 use std::process::Command;
@@ -20,7 +20,7 @@ async fn works(sshd: &Sshd) {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// Refused with these words, before anybody tried to log in.
+/// The connection is refused with these words, before any attempt to log in.
 async fn refused(sshd: &Sshd, words: &str) -> HostError {
     let error = connect(sshd).await.err().unwrap();
     assert!(error.to_string().contains(words), "{error}");
@@ -94,7 +94,7 @@ async fn several_files_and_patterns() {
     connector().connect(target).await.unwrap();
 }
 
-/// The port need not be named if the key is the same.
+/// The line in known_hosts need not name the port if the key is the same.
 #[tokio::test]
 async fn the_bare_name_will_do() {
     needs!(Sshd);
@@ -106,7 +106,7 @@ async fn the_bare_name_will_do() {
     assert!(matches!(connect(&sshd).await, Err(HostError::UnknownHostKey { .. })));
 }
 
-/// A host with several keys shows the one that is known, whatever we would like best.
+/// A host with several keys presents the one that is known, whatever kind of key clusterctl would prefer.
 #[tokio::test]
 async fn the_known_kind_of_key_is_asked_for() {
     needs!(Sshd);
@@ -124,7 +124,7 @@ async fn the_known_kind_of_key_is_asked_for() {
     }
 }
 
-/// A server whose only proof is a certificate from the authority in `ca`, signed with these options of ssh-keygen.
+/// A server that is known only by a certificate from the authority in `ca`, signed with these options of ssh-keygen.
 fn with_certificate(sign: &[&str]) -> Sshd {
     let folder = tempfile::tempdir().unwrap();
     for name in ["host", "user", "ca"] {
@@ -173,7 +173,7 @@ async fn a_certificate_of_a_revoked_authority_is_refused() {
     refused(&sshd, "as revoked").await;
 }
 
-/// An authority for other hosts says nothing about this one.
+/// If known_hosts names only another authority, the certificate proves nothing, and the host key itself has to be known.
 #[tokio::test]
 async fn a_certificate_of_an_unknown_authority_is_as_good_as_its_key() {
     needs!(Sshd);

@@ -1,4 +1,4 @@
-//! Which keys open a host.
+//! Which keys are accepted for a log-in to a host.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ async fn works(host: &SshHost) {
     assert_eq!(host.run(command(["echo", "hi"])).await.unwrap().stdout, b"hi\n");
 }
 
-/// A known server that takes the key `user`, made this way.
+/// A server whose host key is known and which accepts the key `user`, made with this kind and this passphrase.
 fn taking(kind: &str, passphrase: &str) -> Sshd {
     let folder = tempfile::tempdir().unwrap();
     keygen(&folder.path().join("host"), "ed25519", "");
@@ -40,7 +40,7 @@ async fn every_kind_of_key() {
     }
 }
 
-/// PEM in its older forms.
+/// Keys in the older PEM formats.
 #[tokio::test]
 async fn pem_keys() {
     needs!(Sshd);
@@ -95,7 +95,7 @@ async fn a_passphrase_is_asked_for_once() {
     }
 }
 
-/// Nobody is bothered for a key the host does not want anyway.
+/// Nobody is asked for the passphrase of a key that the host does not accept anyway.
 #[tokio::test]
 async fn an_unwanted_locked_key_stays_locked() {
     needs!(Sshd);
@@ -118,7 +118,7 @@ async fn without_a_passphrase_there_is_no_log_in() {
     works(&Connector::with(file).connect(sshd.target()).await.unwrap()).await;
 }
 
-/// Found by ssh_config's IdentityAgent, since a test cannot change its own environment.
+/// An ssh-agent, which is found by IdentityAgent in ssh_config, because a test cannot change its own environment.
 struct Agent {
     child: Child,
     socket: std::path::PathBuf,
@@ -168,7 +168,7 @@ async fn keys_of_an_agent() {
     }
 }
 
-/// The file is locked; the agent has it open.
+/// The key file is locked with a passphrase, but the agent already holds the unlocked key.
 #[tokio::test]
 async fn an_agent_spares_the_passphrase() {
     needs!(Sshd);
@@ -200,7 +200,7 @@ async fn a_certificate_beside_the_key() {
     }
 }
 
-/// No agent, no X11, no environment goes along.
+/// No agent, no X11 and no environment is forwarded.
 #[tokio::test]
 async fn nothing_is_forwarded() {
     needs!(Sshd);
@@ -228,7 +228,7 @@ async fn a_host_that_wants_more_than_a_key() {
     assert!(matches!(&error, HostError::Authentication { tried, .. } if tried.contains("wants password as well")), "{error}");
 }
 
-/// More keys than the server hears out.
+/// There are more keys than the server lets a client try.
 #[tokio::test]
 async fn too_many_keys() {
     needs!(Sshd);

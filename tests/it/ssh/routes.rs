@@ -49,7 +49,7 @@ async fn an_unknown_jump_host_is_refused() {
     assert!(!jump.saw_a_log_in());
 }
 
-/// Everything comes from ssh_config: name, port, user, key, known_hosts.
+/// ssh_config alone gives the host name, the port, the user, the key and known_hosts.
 #[tokio::test]
 async fn by_ssh_config_alone() {
     needs!(Sshd);
@@ -67,7 +67,7 @@ async fn by_ssh_config_alone() {
     target.address = "m1".into();
     target.options = Default::default();
     works(&configured(&sshd).connect(target.clone()).await.unwrap()).await;
-    // `StrictHostKeyChecking no` does not weaken us.
+    // `StrictHostKeyChecking no` does not make clusterctl accept an unknown key.
     sshd.write("known_hosts", "[rack]:22 x\n");
     let error = configured(&sshd).connect(target).await.err().unwrap();
     assert!(matches!(error, HostError::UnknownHostKey { .. }), "{error}");
@@ -122,7 +122,7 @@ async fn one_bad_host_does_not_stop_the_others() {
     assert!(matches!(results[3].1, Err(HostError::Unreachable { .. })));
 }
 
-/// A server that takes the connection and says nothing.
+/// A server that accepts the connection and sends nothing.
 #[tokio::test]
 async fn silence_has_a_limit() {
     needs!(Sshd);

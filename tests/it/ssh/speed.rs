@@ -1,4 +1,4 @@
-//! How fast it is. Not run by itself: `cargo test --release --test it -- --ignored --nocapture ssh::speed`.
+//! How fast the transport is. The test runs only on request: `cargo test --release --test it -- --ignored --nocapture ssh::speed`.
 #![allow(clippy::print_stdout)]
 
 use std::time::Instant;

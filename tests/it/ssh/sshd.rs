@@ -12,12 +12,12 @@ use clusterctl::host::{Cmd, Secret};
 
 const SSHD: &str = "/usr/sbin/sshd";
 
-/// The server; it ends with this value.
+/// The server, which is ended when this value is dropped.
 pub struct Sshd {
     pub folder: tempfile::TempDir,
     pub port: u16,
     child: Child,
-    /// Shell text run before the server, in a mount namespace of its own.
+    /// Shell text that is run before the server, in a mount namespace of its own.
     prelude: Option<String>,
 }
 
@@ -26,7 +26,7 @@ impl Sshd {
         Sshd::with("")
     }
 
-    /// With more lines for sshd_config, which win over ours.
+    /// Starts a server with more lines in sshd_config, which take precedence over the usual lines.
     pub fn with(more: &str) -> Sshd {
         let folder = tempfile::tempdir().unwrap();
         keygen(&folder.path().join("host"), "ed25519", "");
@@ -35,19 +35,20 @@ impl Sshd {
         Sshd::at(folder, more)
     }
 
-    /// Over a folder that has the keys already.
+    /// Starts a server with a folder that has the keys already.
     pub fn at(folder: tempfile::TempDir, more: &str) -> Sshd {
         Sshd::after(folder, more, None)
     }
 
-    /// In a mount namespace that this shell text has changed; that takes root.
+    /// Starts a server. With `prelude`, it runs in a mount namespace that this shell text has changed, which requires root.
     pub fn after(folder: tempfile::TempDir, more: &str, prelude: Option<String>) -> Sshd {
         assert!(Path::new(SSHD).exists(), "these tests need OpenSSH's server: install the package `openssh-server`");
-        // Where sshd locks itself up, as root.
+        // The folder to which sshd confines itself when it runs as root.
         let _ = fs::create_dir_all("/run/sshd");
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = folder.path().display().to_string();
-        // A home of its own: the log-in shell would read the real user's start files, which may take long or print.
+        // The server sets HOME to its own folder, because the log-in shell would otherwise read the real user's start files, which may take long
+        // or print.
         let config = format!(
             "{more}\nListenAddress 127.0.0.1:{port}\nHostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized_keys\nPidFile none\n\
              StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel DEBUG2\n\
@@ -70,12 +71,12 @@ impl Sshd {
         fs::write(self.path(name), text).unwrap();
     }
 
-    /// `algorithm base64` of the public key in a file.
+    /// The public key in a file, as `algorithm base64`.
     pub fn public(&self, name: &str) -> String {
         self.read(name).split_whitespace().take(2).collect::<Vec<_>>().join(" ")
     }
 
-    /// Writes known_hosts with the server's own key.
+    /// Writes known_hosts with the server's own host key.
     pub fn known(self) -> Sshd {
         let line = format!("[127.0.0.1]:{} {}\n", self.port, self.public("host.pub"));
         self.write("known_hosts", &line);
@@ -102,12 +103,12 @@ impl Sshd {
         self.read("log")
     }
 
-    /// Whether anybody tried to log in.
+    /// Whether any client tried to log in.
     pub fn saw_a_log_in(&self) -> bool {
         self.log().contains("userauth-request for user")
     }
 
-    /// Ends the server and everything it serves.
+    /// Ends the server and all its sessions.
     pub fn kill(&mut self) {
         self.kill_sessions();
         let _ = self.child.kill();
@@ -119,7 +120,7 @@ impl Sshd {
         self.child = run_sshd(self.folder.path(), self.port, self.prelude.as_deref());
     }
 
-    /// Cuts all connections; the server stays.
+    /// Cuts all connections; the server keeps running.
     pub fn kill_sessions(&self) {
         for pid in children(self.child.id()) {
             for grandchild in children(pid) {
@@ -136,7 +137,7 @@ impl Drop for Sshd {
     }
 }
 
-/// A connector that asks nobody and reads nobody's ssh_config.
+/// A connector whose questions get no answer and that reads no ssh_config.
 pub fn connector() -> Connector {
     Connector::with(setup(|_| None))
 }
@@ -145,17 +146,17 @@ pub fn setup(ask: impl Fn(&Question) -> Option<Secret> + Send + Sync + 'static) 
     Setup { ask: Arc::new(ask), ssh_config: Some("/dev/null".into()), passphrase_file: None, sudo_password_file: None }
 }
 
-/// With the ssh_config in the server's folder.
+/// A connector that reads the ssh_config in the server's folder and must not ask any question.
 pub fn configured(sshd: &Sshd) -> Connector {
     Connector::with(Setup { ssh_config: Some(sshd.path("config")), ..setup(|question| panic!("asked for {question:?}")) })
 }
 
-/// A command as the user who logs in, which is root where root runs the tests: tests of the transport need no sudo.
+/// A command that runs as the user who logs in. If root runs the tests, this user is root, so tests of the transport need no sudo.
 pub fn command(argv: impl IntoIterator<Item = impl Into<String>>) -> Cmd {
     Cmd { root: user() == "root", ..Cmd::root(argv) }
 }
 
-/// The same for shell text and its arguments.
+/// Shell text with its arguments that runs as the user who logs in, like [`command`].
 pub fn script(text: &'static str, args: impl IntoIterator<Item = impl Into<String>>) -> Cmd {
     Cmd { root: user() == "root", ..Cmd::script(text, args) }
 }
@@ -167,7 +168,7 @@ pub fn user() -> String {
 
 pub fn keygen(path: &Path, kind: &str, passphrase: &str) {
     let mut command = Command::new("ssh-keygen");
-    // Making a large RSA key takes seconds.
+    // It takes seconds to make a large RSA key.
     let size: &[&str] = if kind == "rsa" { &["-b", "2048"] } else { &[] };
     command.args(size).args(["-q", "-t", kind, "-C", "test", "-N", passphrase, "-f"]).arg(path);
     assert!(command.status().expect("these tests need `ssh-keygen`: install the package `openssh-client`").success());

@@ -1,4 +1,4 @@
-//! Becoming root by a real sudo, as throw-away users that exist in a mount namespace only.
+//! Commands become root by a real sudo, for temporary users that exist only in a mount namespace.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ const PASSWORD: &str = "correct horse '\"\\$(id)` staple";
 const SUDOERS: &str = "root ALL=(ALL:ALL) ALL\nops ALL=(ALL:ALL) NOPASSWD: ALL\nopspw ALL=(ALL:ALL) ALL\nopstty ALL=(ALL:ALL) NOPASSWD: ALL\n\
                        Defaults:opstty requiretty\nopsls ALL=(ALL:ALL) NOPASSWD: /bin/ls\nopsone ALL=(ALL:ALL) ALL\nDefaults:opsone passwd_tries=1\nDefaults env_keep += \"https_proxy no_proxy\"\n";
 
-/// A server with the users `ops` (needs no password), `opspw`, `opstty` (requiretty), `opsls` (may run `ls` only) and `guest` (not in sudoers).
+/// A server with the users `ops` (needs no password), `opspw` (needs one), `opstty` (requiretty), `opsls` (may run `ls` only), `opsone` (has one
+/// try for the password) and `guest` (not in sudoers).
 fn server() -> Sshd {
     let folder = tempfile::tempdir().unwrap();
     for name in ["host", "user"] {
@@ -23,7 +24,7 @@ fn server() -> Sshd {
     }
     let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
     let read = |path: &str| std::fs::read_to_string(path).unwrap();
-    // By standard input: a test beside this one looks for the password in every command line of the machine.
+    // The password is passed by standard input, because another test looks for it in every command line of the machine.
     write("password", format!("{PASSWORD}\n"));
     let input = std::fs::File::open(folder.path().join("password")).unwrap();
     let hash = Command::new("openssl").args(["passwd", "-6", "-stdin"]).stdin(input).output().unwrap().stdout;
@@ -76,7 +77,7 @@ fn knowing(password: &'static str) -> (Connector, Arc<AtomicUsize>) {
     (Connector::with(setup(ask)), asked)
 }
 
-/// Runs as root, with its own input and nothing more on it.
+/// Checks that commands run as root, with their own input and nothing added to it.
 async fn is_root(host: &SshHost) {
     let cmd = Cmd::script("id -u; echo $LC_ALL; cat; printf %s \"$1\"", ["$(id) 'x'"]).stdin("line 1\nline 2");
     let output = host.run(cmd).await.unwrap();
@@ -87,7 +88,7 @@ async fn is_root(host: &SshHost) {
     assert_ne!(host.run(plain).await.unwrap().stdout, b"0\n");
 }
 
-/// Proxy variables that sudo brings along do not reach what must not go through a proxy.
+/// Proxy variables that sudo keeps do not reach a command that must not use a proxy.
 #[tokio::test]
 async fn proxies_that_sudo_keeps() {
     needs!(Root, Sudo, Sshd, Openssl);
@@ -130,7 +131,7 @@ async fn with_a_password_that_is_asked_for_once() {
     assert_eq!(sshd.read("failures"), "");
 }
 
-/// Where sudo does not ask, the password does not end up in the command's input.
+/// If sudo does not ask for the password, the password does not become part of the command's input.
 #[tokio::test]
 async fn a_password_nobody_wants() {
     needs!(Root, Sudo, Sshd, Openssl);
@@ -156,7 +157,7 @@ async fn a_wrong_password_is_tried_once_in_all() {
     assert_eq!(sshd.read("failures").lines().count(), 1);
 }
 
-/// sudo may be set up to ask only once.
+/// sudo may be configured to ask only once.
 #[tokio::test]
 async fn a_wrong_password_where_one_try_is_allowed() {
     needs!(Root, Sudo, Sshd, Openssl);
@@ -196,7 +197,7 @@ async fn refusals_say_what_to_do() {
     }
 }
 
-/// The password is nowhere in the process table while sudo works.
+/// The password is nowhere in the process table while sudo runs.
 #[tokio::test]
 async fn the_password_stays_off_command_lines() {
     needs!(Root, Sudo, Sshd, Openssl);
@@ -220,7 +221,7 @@ async fn the_password_stays_off_command_lines() {
     assert!(!sshd.log().contains(PASSWORD));
 }
 
-/// What runs as an ordinary user cannot be seen by others to hold its input back: nothing is left for the next.
+/// No credentials stay cached (sudo's ticket): a later command of the ordinary user cannot use sudo without the password.
 #[tokio::test]
 async fn no_sudo_ticket_is_left() {
     needs!(Root, Sudo, Sshd, Openssl);

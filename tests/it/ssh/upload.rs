@@ -1,4 +1,4 @@
-//! Uploads: whole or not at all, never sent twice, and only by the run that holds the lock.
+//! Uploads: a file arrives whole or not at all, is never sent twice, and is written only by the run that holds the lock.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::needs::needs;
 const MIB: u64 = 1024 * 1024;
 const RUN: &str = "run-1";
 
-/// A server whose commands see a `/var/lib` of their own, where this run holds the lock.
+/// A server whose commands see a `/var/lib` of their own, in which this run holds the lock.
 fn locked_server() -> Sshd {
     let folder = tempfile::tempdir().unwrap();
     for name in ["host", "user"] {
@@ -84,7 +84,7 @@ async fn once_and_not_again() {
     std::fs::set_permissions(&sample.remote, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(sample.upload(&host).await.unwrap(), Uploaded { sent: 0, resumes: 0 });
     sample.arrived();
-    // A part that has all bytes only needs its end.
+    // A partial file that has all bytes only has to be completed, so no byte is sent.
     std::fs::rename(&sample.remote, sample.part()).unwrap();
     assert_eq!(sample.upload(&host).await.unwrap(), Uploaded { sent: 0, resumes: 0 });
     sample.arrived();
@@ -99,7 +99,8 @@ async fn an_empty_file() {
     sample.arrived();
 }
 
-/// Takes connections to the server, counts what goes there, and cuts the first one after so many bytes.
+/// A proxy that accepts connections to the server, counts the bytes sent to the server, and cuts the first connection after this many bytes.
+/// Returns the proxy's port and the count.
 async fn cutting_proxy(port: u16, cut_after: u64) -> (u16, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own = listener.local_addr().unwrap().port();
@@ -144,12 +145,12 @@ async fn a_cut_half_way_costs_little() {
     let uploaded = sample.upload(&host).await.unwrap();
     assert_eq!(uploaded, Uploaded { sent: sample.size, resumes: 1 });
     sample.arrived();
-    // What was on its way when the connection broke (SSH's window and the sockets' buffers) goes twice, no more.
+    // Only the bytes that were on the way when the connection broke (SSH's window and the sockets' buffers) are sent twice.
     let sent = count.load(Ordering::SeqCst);
     assert!(sent < sample.size + 8 * MIB, "{sent}");
 }
 
-/// The next run goes on where the one before was killed.
+/// The next run continues at the byte at which the previous run was killed.
 #[tokio::test]
 async fn a_later_run_goes_on() {
     needs!(Root, Sshd);

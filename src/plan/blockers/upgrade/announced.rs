@@ -1,4 +1,5 @@
-//! What the target version of an upgrade still takes and a later one is known not to: told early, because each of them needs work on the hosts.
+//! Warnings about settings that the target version of an upgrade still accepts and a later version will not. They are shown early, because each
+//! of them needs work on the hosts.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +8,15 @@ use super::Inputs;
 use crate::host::HostName;
 use crate::versions;
 
-/// The kubelet falls back without the CRI's RuntimeConfig and counts that as a loss of support; Kubernetes 1.38 is announced to drop the
-/// fallback, and kubeadm 1.37 warns. containerd has RuntimeConfig since 2.0.
+/// If the runtime lacks the CRI's RuntimeConfig, the kubelet uses a fallback and counts that as a loss of support. Kubernetes 1.38 is announced
+/// to drop the fallback, and kubeadm 1.37 warns. containerd has RuntimeConfig since 2.0.
 const CONTAINERD_WARNED_SINCE: u64 = 34;
 const CONTAINERD_NEEDED: u64 = 2;
 
 /// kube-proxy's mode ipvs is deprecated since 1.35.
 const IPVS_DEPRECATED: u64 = 35;
 
-/// The hosts concerned, or the component, and the message.
+/// The warnings: the hosts or the component concerned, and the message.
 pub(super) fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     let Some(to) = i.stages.last().map(|l| l.version()) else { return Vec::new() };
     let mut out = Vec::new();
@@ -41,7 +42,7 @@ pub(super) fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     out
 }
 
-/// Nodes with a containerd that is too old for the next version, by its version, as the kubelets report it.
+/// Nodes whose containerd is too old for the next version, by the version of containerd that the kubelets report.
 fn old_containerds(i: &Inputs<'_>) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for h in i.inv.nodes() {

@@ -1,4 +1,5 @@
-//! Which versions etcd passes in an upgrade, and why it may not: never down, one minor at a time, and into a minor only from etcd's own floor.
+//! The versions of etcd in an upgrade, and the reasons why etcd may not change to them: it is never downgraded, it is upgraded one minor version
+//! at a time, and each minor version requires a lowest version to come from.
 
 use super::super::Blocker;
 use super::Inputs;
@@ -9,7 +10,8 @@ use crate::plan::upgrade::UpgradeStage;
 use crate::versions;
 use crate::versions::etcd::{Floor, Version, floor, version};
 
-/// The first step of the way that etcd does not allow. An etcd that someone else runs is that person's to upgrade.
+/// The first change of etcd's version in the upgrade that etcd does not allow. An etcd that somebody else runs is not checked, because that
+/// person upgrades it.
 pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
     if i.inv.etcd.external.is_some() {
         return None;
@@ -31,8 +33,8 @@ pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
     None
 }
 
-/// What the operator should know about an etcd that the inventory holds at an older version than the one that comes with the target version, as
-/// the inventory of an adopted cluster does.
+/// A warning if the inventory holds etcd at an older version than the one that comes with the target version, as the inventory of an adopted
+/// cluster does.
 pub(super) fn held_back(i: &Inputs<'_>) -> Option<(HostName, String)> {
     let to = i.stages.last()?.version();
     let own = i.inv.etcd.image_tag.as_deref().filter(|_| i.inv.etcd.external.is_none())?;
@@ -43,7 +45,7 @@ pub(super) fn held_back(i: &Inputs<'_>) -> Option<(HostName, String)> {
     })
 }
 
-/// Why etcd may not go from one version to the next.
+/// Why etcd may not change from one version to the next; `None` if it may.
 fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
     let (message, fix) = if next < now {
         (
@@ -72,8 +74,8 @@ fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
     Some(Blocker::new("", "etcd-path", message, fix))
 }
 
-/// How etcd comes to the floor. `apply` alone brings it there where the operator has not chosen the version and the default of the inventory's
-/// Kubernetes version is new enough.
+/// How etcd reaches the lowest version that is required. `apply` alone is enough if the operator has not chosen etcd's version and the default of
+/// the inventory's Kubernetes version is new enough.
 fn below_floor(inv: &Inventory, floor: &Floor) -> String {
     let default = versions::of(&inv.cluster.version).map(|v| v.images.etcd);
     let enough = |tag: &&str| version(tag).is_some_and(|v| v >= floor.from && (v.0, v.1) == (floor.from.0, floor.from.1));
@@ -89,7 +91,7 @@ fn below_floor(inv: &Inventory, floor: &Floor) -> String {
     }
 }
 
-/// The version that etcd has with this version of Kubernetes.
+/// The version of etcd with this version of Kubernetes.
 fn wanted(inv: &Inventory, kubernetes: &KubeVersion) -> Option<Version> {
     let own = inv.etcd.image_tag.as_deref();
     version(own.or_else(|| versions::of(kubernetes).map(|v| v.images.etcd))?)
@@ -107,7 +109,7 @@ mod tests {
     use crate::facts::{Facts, HostFacts};
     use crate::plan::upgrade::Running;
 
-    /// What is said of an upgrade through these versions of Kubernetes with an etcd of this version; `own` are fields of the inventory's `etcd`.
+    /// The refusal of an upgrade through these versions of Kubernetes with an etcd of this version; `own` are fields of the inventory's `etcd`.
     fn said(now: &str, kubernetes: &str, own: &str, stages: &[&str]) -> Option<(String, String)> {
         let inventory = format!(
             "cluster: {{name: c, version: {kubernetes}}}\netcd: {{{own}}}\nhosts:\n- {{name: m1, address: 192.0.2.1, roles: [control-plane]}}\n"

@@ -1,4 +1,4 @@
-//! Why an upgrade may not begin, and what the operator should know before it does. Pure, and all at once.
+//! Why an upgrade may not begin, and the warnings for the operator. All of them are found at once, without side effects.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use crate::plan::cluster::etcd::peer_url;
 use crate::plan::upgrade::{Running, UpgradeStage};
 use crate::step::wait::is_ready;
 
-/// Refusals that the operator may set aside by name (`--allow`), because only a person can know that they do no harm.
+/// Refusals that the operator may override by name (`--allow`), because only a person can know that they do no harm.
 pub const MAY_BE_ALLOWED: [&str; 3] = ["removed-api", "disruption-budget", "disk"];
 
-/// Images and binaries of one version, and a snapshot on its way.
+/// Enough free space for the images and binaries of one version, and for a snapshot that is being transferred.
 const DISK_BYTES: u64 = 3 << 29;
 
-/// What an upgrade is judged by.
+/// The data by which an upgrade is judged.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
@@ -48,7 +48,7 @@ pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
     out
 }
 
-/// What does not stop the upgrade: host and message.
+/// The warnings, which do not stop the upgrade: host and message.
 pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     let mut out = Vec::new();
     for h in i.inv.nodes() {
@@ -73,7 +73,7 @@ fn node<'a>(i: &'a Inputs<'_>, h: &HostEntry) -> Option<&'a serde_json::Value> {
     i.facts.cluster.as_ref()?.nodes.get(&h.name)
 }
 
-/// The control plane has to be whole before one of its hosts is taken out of service.
+/// The control plane must be complete before one of its hosts is taken out of service.
 fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     let Some(f) = i.facts.hosts.get(&h.name) else {
         let fix = format!("make it reachable; if the machine is gone for good, `clusterctl remove {} --dead` first", h.name);
@@ -100,7 +100,7 @@ fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     })
 }
 
-/// Every member must answer: one after another goes down for some seconds.
+/// Every member must answer, because each member in turn is out of service for some seconds.
 fn members(i: &Inputs<'_>) -> Option<Blocker> {
     let list = i.facts.members()?;
     let host = |urls: &[String]| i.inv.etcd_hosts().into_iter().find(|h| urls.contains(&peer_url(h)));
@@ -123,7 +123,7 @@ fn members(i: &Inputs<'_>) -> Option<Blocker> {
     })
 }
 
-/// Kubelets never go before the control plane, whatever part of the hosts is named.
+/// Kubelets are never upgraded before the control plane, whichever hosts are selected.
 fn limit(i: &Inputs<'_>) -> Option<Blocker> {
     let to = i.stages.last()?.version();
     let behind: Vec<&str> =
