@@ -3,6 +3,7 @@
 
 mod cli;
 mod counting;
+mod documents;
 mod inventory;
 mod needs;
 mod pki;

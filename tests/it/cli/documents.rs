@@ -1,25 +1,11 @@
 //! Commands in documents: each is a command line that this program takes, and each one of the quick start and the guides is run by a scenario.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clusterctl::cli::Cli;
 
-/// The Markdown files of a folder and of the folders in it.
-fn documents(folder: &str) -> Vec<PathBuf> {
-    let (mut out, mut open) = (Vec::new(), vec![PathBuf::from(folder)]);
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).expect("the folder is readable").map(|e| e.expect("the folder is readable").path()) {
-            match entry.is_dir() {
-                true => open.push(entry),
-                false if entry.extension().is_some_and(|e| e == "md") => out.push(entry),
-                false => {}
-            }
-        }
-    }
-    out.sort();
-    out
-}
+use crate::documents::below;
 
 /// The command lines of this program in the blocks of a document, as words. What a pipe or a redirection does with the output is left out, and so
 /// are descriptions of a command's usage.
@@ -52,7 +38,7 @@ fn names<'w>(words: &'w [String], cli: &Command) -> Vec<&'w str> {
 #[test]
 fn every_command_of_a_document_is_one_of_this_program() {
     let mut seen = 0;
-    for document in [vec!["README.md".into(), "CONTRIBUTING.md".into()], documents("docs")].concat() {
+    for document in [vec!["README.md".into(), "CONTRIBUTING.md".into()], below("docs")].concat() {
         for words in commands(&document) {
             // The version is the reader's to choose.
             let words = words.iter().map(|w| if w == "vX.Y.Z" { "v1.36.2" } else { w });
@@ -86,7 +72,7 @@ fn every_command_of_the_guides_is_run_by_a_scenario() {
     let mut cli = Cli::command();
     cli.build();
     let (mut seen, mut missing) = (0, Vec::new());
-    for document in [documents("docs/guides"), vec!["docs/quickstart.md".into()]].concat() {
+    for document in [below("docs/guides"), vec!["docs/quickstart.md".into()]].concat() {
         for words in commands(&document) {
             let names = names(&words, &cli).join(" ");
             let own = words.iter().take_while(|w| *w != "--").filter(|w| w.starts_with("--")).map(|w| w.split('=').next().unwrap_or(w));

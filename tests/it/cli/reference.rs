@@ -6,18 +6,14 @@ use std::fmt::Write;
 use clap::{Arg, Command, CommandFactory};
 use clusterctl::cli::Cli;
 
+use crate::documents;
+
 const PAGE: &str = "docs/reference/commands.md";
 const MARK: &str = "<!-- What follows is written from the help of the program; see tests/it/cli/reference.rs. -->\n";
 
 #[test]
 fn the_reference_of_commands_is_the_help() {
-    let page = std::fs::read_to_string(PAGE).expect("the page is readable");
-    let (head, _) = page.split_once(MARK).expect("the page has the mark");
-    let wanted = format!("{head}{MARK}{}", written());
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        return std::fs::write(PAGE, &wanted).expect("the page is writable");
-    }
-    assert!(page == wanted, "{PAGE} differs from the help; UPDATE_GOLDENS=1 writes it anew");
+    documents::compare(PAGE, MARK, &written());
 }
 
 fn written() -> String {

@@ -6,18 +6,14 @@ use std::fmt::Write;
 use clusterctl::inventory;
 use serde_json::Value;
 
+use crate::documents;
+
 const PAGE: &str = "docs/reference/inventory.md";
 const MARK: &str = "<!-- What follows is written from the schema of the program; see tests/it/inventory/reference.rs. -->\n";
 
 #[test]
 fn the_reference_of_the_inventory_is_the_schema() {
-    let page = std::fs::read_to_string(PAGE).expect("the page is readable");
-    let (head, _) = page.split_once(MARK).expect("the page has the mark");
-    let wanted = format!("{head}{MARK}{}", written(&inventory::schema()));
-    if std::env::var_os("UPDATE_GOLDENS").is_some() {
-        return std::fs::write(PAGE, &wanted).expect("the page is writable");
-    }
-    assert!(page == wanted, "{PAGE} differs from the schema; UPDATE_GOLDENS=1 writes it anew");
+    documents::compare(PAGE, MARK, &written(&inventory::schema()));
 }
 
 /// A section for each field at the top, with a table of the fields below it.
