@@ -2,7 +2,7 @@
 
 use super::Call;
 use super::converge::converge;
-use crate::error::Exit;
+use super::stop::Ended;
 use crate::plan::Goal;
 
 /// Make the cluster match the inventory
@@ -14,6 +14,6 @@ use crate::plan::Goal;
 pub struct Args {}
 
 /// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Exit {
+pub async fn run(call: &Call, _args: &Args) -> Ended {
     converge(call, Goal::Keep).await
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use clap::ValueEnum;
 use serde_json::json;
 
+use super::stop::Ended;
 use super::{Call, session};
 use crate::error::Exit;
 use crate::render::lb::{self, Listen};
@@ -31,11 +32,8 @@ enum Program {
 }
 
 /// Runs the verb.
-pub fn run(call: &Call, args: &Args) -> Exit {
-    let inv = match session::load(&call.global, &call.report) {
-        Ok(parsed) => parsed.inventory,
-        Err(exit) => return exit,
-    };
+pub fn run(call: &Call, args: &Args) -> Ended {
+    let inv = session::load(&call.global)?.inventory;
     let (_, port) = inv.endpoint();
     let backends: Vec<(String, IpAddr)> = inv.control_planes().map(|m| (m.name.clone(), m.node_address())).collect();
     let (program, config) = match args.format {
@@ -43,5 +41,5 @@ pub fn run(call: &Call, args: &Args) -> Exit {
         Program::Nginx => ("nginx", lb::nginx(&backends, port)),
     };
     call.report.result(&json!({"program": program, "endpoint": inv.endpoint_authority(), "config": config}), config);
-    Exit::Done
+    Ok(Exit::Done)
 }

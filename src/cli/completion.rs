@@ -9,6 +9,7 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 use serde_json::json;
 
+use super::stop::{Ended, Stop};
 use super::{Call, Cli};
 use crate::error::Exit;
 use crate::inventory;
@@ -33,17 +34,16 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub fn run(call: &Call, args: &Args) -> Exit {
+pub fn run(call: &Call, args: &Args) -> Ended {
     let (shell, mut script) = (args.shell.to_string(), Vec::new());
     let shells = Shells::builtins();
     let written = shells.completer(&shell).map(|c| c.write_registration(ASKED_BY, PROGRAM, PROGRAM, PROGRAM, &mut script));
     if !matches!(written, Some(Ok(()))) {
-        call.report.error(format!("there is no completion script for {shell}"), None);
-        return Exit::Failed;
+        return Err(Stop::with(Exit::Failed).error(format!("there is no completion script for {shell}"), ""));
     }
     let script = String::from_utf8_lossy(&script);
     call.report.result(&json!({"shell": shell, "script": script}), &script);
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 /// If a shell asks for words, prints them and ends the program.

@@ -9,6 +9,7 @@ use super::Call;
 use super::args::duration;
 use super::report::{heading, took};
 use super::session::{Reach, Session};
+use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, HostError, HostName, Output};
 use crate::step::StepError;
@@ -35,30 +36,22 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     if call.global.dry_run {
         return dry_run(call, args);
     }
-    match Session::open_to_look(call, Reach::Selected).await {
-        Ok(session) => everywhere(&session, args).await,
-        Err(exit) => exit,
-    }
+    everywhere(&Session::open_to_look(call, Reach::Selected).await?, args).await
 }
 
-fn dry_run(call: &Call, args: &Args) -> Exit {
-    let hosts = super::session::load_to_look(&call.global, &call.report)
-        .and_then(|parsed| super::session::select(&parsed.inventory, &call.global, &call.report));
-    match hosts {
-        Ok(hosts) => {
-            let text = format!("would run `{}` on {}", args.command.join(" "), hosts.join(", "));
-            call.report.result(&json!({"command": args.command, "hosts": hosts}), text);
-            Exit::Done
-        }
-        Err(exit) => exit,
-    }
+fn dry_run(call: &Call, args: &Args) -> Ended {
+    let parsed = super::session::load_to_look(&call.global, &call.report)?;
+    let hosts = super::session::select(&parsed.inventory, &call.global)?;
+    let text = format!("would run `{}` on {}", args.command.join(" "), hosts.join(", "));
+    call.report.result(&json!({"command": args.command, "hosts": hosts}), text);
+    Ok(Exit::Done)
 }
 
-async fn everywhere(session: &Session, args: &Args) -> Exit {
+async fn everywhere(session: &Session, args: &Args) -> Ended {
     let report = &session.report;
     let running = session.selected.iter().filter_map(|name| {
         let host = session.hosts.get(name)?;
@@ -86,11 +79,10 @@ async fn everywhere(session: &Session, args: &Args) -> Exit {
     if report.json() {
         report.result(&json!({"results": results}), "");
     }
-    report.failures(&failures);
-    match (exit, Exit::of(&failures)) {
-        (commands, Exit::Done) => commands,
-        (Exit::Done, hosts) => hosts,
-        _ => Exit::Failed,
+    match (failures.is_empty(), exit) {
+        (true, exit) => Ok(exit),
+        (false, Exit::Done) => Err(Stop::failed(failures)),
+        (false, _) => Err(Stop::with(Exit::Failed).failures(failures)),
     }
 }
 

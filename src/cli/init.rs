@@ -2,7 +2,7 @@
 
 use super::Call;
 use super::converge::converge;
-use crate::error::Exit;
+use super::stop::Ended;
 use crate::plan::Goal;
 
 /// Create the cluster of the inventory
@@ -16,6 +16,6 @@ use crate::plan::Goal;
 pub struct Args {}
 
 /// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Exit {
+pub async fn run(call: &Call, _args: &Args) -> Ended {
     converge(call, Goal::Found).await
 }

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 
 use super::save::{self, Existing};
+use super::stop::{Ended, Stop};
 use super::{Call, session};
 use crate::error::Exit;
 use crate::inventory::{self, Profile};
@@ -50,45 +51,37 @@ fn profiles() -> impl TypedValueParser<Value = Profile> {
 }
 
 /// Runs the verb.
-pub fn run(call: &Call, args: &Args) -> Exit {
+pub fn run(call: &Call, args: &Args) -> Ended {
     match &args.action {
         Action::New(args) => new(call, args),
         Action::Schema => {
             let schema = inventory::schema();
             call.report.result(&schema, format!("{schema:#}"));
-            Exit::Done
+            Ok(Exit::Done)
         }
-        Action::Show => match session::load(&call.global, &call.report) {
-            Ok(parsed) => {
-                call.report.warnings(&parsed.warnings);
-                call.report.result(&parsed.inventory, inventory::show(&parsed.inventory));
-                Exit::Done
-            }
-            Err(exit) => exit,
-        },
+        Action::Show => {
+            let parsed = session::load(&call.global)?;
+            call.report.warnings(&parsed.warnings);
+            call.report.result(&parsed.inventory, inventory::show(&parsed.inventory));
+            Ok(Exit::Done)
+        }
     }
 }
 
-fn new(call: &Call, args: &New) -> Exit {
+fn new(call: &Call, args: &New) -> Ended {
     let text = inventory::starter(args.profile);
     let Some(path) = &args.output_file else {
         call.report.result(&json!({"profile": args.profile.name(), "inventory": text}), text);
-        return Exit::Done;
+        return Ok(Exit::Done);
     };
-    match save::whole(path, text.as_bytes(), 0o644, Existing::Refuse) {
-        Ok(()) => {
-            let file = path.display().to_string();
-            call.report.result(&json!({"profile": args.profile.name(), "file": file}), format!("wrote {file}"));
-            call.report.ending("", &format!("change the addresses in {file}, then `clusterctl validate -i {file}`"));
-            Exit::Done
+    let file = path.display().to_string();
+    save::whole(path, text.as_bytes(), 0o644, Existing::Refuse).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Stop::with(Exit::Refused).error(format!("`{file}` exists already"), "name another file, or remove this one")
         }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            call.report.error(format!("`{}` exists already", path.display()), Some("name another file, or remove this one"));
-            Exit::Refused
-        }
-        Err(e) => {
-            call.report.error(format!("cannot write `{}`: {e}", path.display()), None);
-            Exit::Failed
-        }
-    }
+        _ => Stop::with(Exit::Failed).error(format!("cannot write `{file}`: {e}"), ""),
+    })?;
+    call.report.result(&json!({"profile": args.profile.name(), "file": file}), format!("wrote {file}"));
+    call.report.ending("", &format!("change the addresses in {file}, then `clusterctl validate -i {file}`"));
+    Ok(Exit::Done)
 }

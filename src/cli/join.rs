@@ -1,8 +1,8 @@
 //! `clusterctl join`.
 
 use super::converge::converge;
+use super::stop::Ended;
 use super::{Call, completion};
-use crate::error::Exit;
 use crate::plan::Goal;
 
 /// Join hosts of the inventory to the cluster
@@ -19,6 +19,6 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     converge(call, Goal::Join(args.hosts.clone())).await
 }

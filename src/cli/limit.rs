@@ -1,5 +1,7 @@
 //! `--limit`: the selection of hosts of the inventory by name.
 
+use super::stop::Stop;
+use crate::error::Exit;
 use crate::host::HostName;
 use crate::inventory::Inventory;
 
@@ -8,6 +10,12 @@ use crate::inventory::Inventory;
 pub struct LimitFault {
     pub message: String,
     pub hint: String,
+}
+
+impl From<LimitFault> for Stop {
+    fn from(fault: LimitFault) -> Stop {
+        Stop::with(Exit::Usage).error(fault.message, fault.hint)
+    }
 }
 
 /// A host's name is suggested in place of an unknown name if the two are at least this similar (Jaro-Winkler, 0 to 1).

@@ -35,6 +35,7 @@ pub mod reset;
 mod save;
 pub mod session;
 mod status;
+pub mod stop;
 mod token;
 mod unlock;
 mod upgrade;
@@ -42,6 +43,7 @@ mod validate;
 
 use interrupt::Interrupt;
 use report::Report;
+use stop::{Ended, Stop};
 
 /// Build and keep highly available Kubernetes clusters on your own hosts, over SSH
 #[derive(Debug, Parser)]
@@ -143,33 +145,40 @@ pub async fn main() -> Exit {
     let cli = Cli::parse();
     let report = Report::new(&cli.global);
     if let Err(e) = report.start_log(&cli.global) {
-        report.error(format!("cannot write the log file: {e}"), Some("name another file with `--log-file`"));
-        return Exit::Usage;
+        let stop = Stop::with(Exit::Usage).error(format!("cannot write the log file: {e}"), "name another file with `--log-file`");
+        return report.stopped(&stop);
     }
     let interrupt = Interrupt::listen(report.clone());
     let call = Call { global: cli.global, report, interrupt };
-    match &cli.verb {
-        Verb::Init(args) => init::run(&call, args).await,
-        Verb::Apply(args) => apply::run(&call, args).await,
-        Verb::Plan(args) => plan::run(&call, args).await,
-        Verb::Join(args) => join::run(&call, args).await,
-        Verb::Remove(args) => remove::run(&call, args).await,
-        Verb::Replace(args) => remove::replace(&call, args).await,
-        Verb::Upgrade(args) => upgrade::run(&call, args).await,
-        Verb::Cordon(args) => nodes::cordon(&call, args).await,
-        Verb::Drain(args) => nodes::drain(&call, args).await,
-        Verb::Uncordon(args) => nodes::uncordon(&call, args).await,
-        Verb::Maintenance(args) => nodes::maintenance::run(&call, args).await,
-        Verb::Adopt(args) => adopt::run(&call, args).await,
-        Verb::Reset(args) => reset::run(&call, args).await,
-        Verb::Token(args) => token::run(&call, args).await,
-        Verb::Status(args) => status::run(&call, args).await,
-        Verb::Unlock(args) => unlock::run(&call, args).await,
-        Verb::Exec(args) => exec::run(&call, args).await,
-        Verb::Kubeconfig(args) => kubeconfig::run(&call, args).await,
-        Verb::Balancer(args) => balancer::run(&call, args),
-        Verb::Inventory(args) => inventory::run(&call, args),
-        Verb::Validate(args) => validate::run(&call, args),
-        Verb::Completion(args) => completion::run(&call, args),
+    match run(&call, &cli.verb).await {
+        Ok(exit) => exit,
+        Err(stop) => call.report.stopped(&stop),
+    }
+}
+
+async fn run(call: &Call, verb: &Verb) -> Ended {
+    match verb {
+        Verb::Init(args) => init::run(call, args).await,
+        Verb::Apply(args) => apply::run(call, args).await,
+        Verb::Plan(args) => plan::run(call, args).await,
+        Verb::Join(args) => join::run(call, args).await,
+        Verb::Remove(args) => remove::run(call, args).await,
+        Verb::Replace(args) => remove::replace(call, args).await,
+        Verb::Upgrade(args) => upgrade::run(call, args).await,
+        Verb::Cordon(args) => nodes::cordon(call, args).await,
+        Verb::Drain(args) => nodes::drain(call, args).await,
+        Verb::Uncordon(args) => nodes::uncordon(call, args).await,
+        Verb::Maintenance(args) => nodes::maintenance::run(call, args).await,
+        Verb::Adopt(args) => adopt::run(call, args).await,
+        Verb::Reset(args) => reset::run(call, args).await,
+        Verb::Token(args) => token::run(call, args).await,
+        Verb::Status(args) => status::run(call, args).await,
+        Verb::Unlock(args) => unlock::run(call, args).await,
+        Verb::Exec(args) => exec::run(call, args).await,
+        Verb::Kubeconfig(args) => kubeconfig::run(call, args).await,
+        Verb::Balancer(args) => balancer::run(call, args),
+        Verb::Inventory(args) => inventory::run(call, args),
+        Verb::Validate(args) => validate::run(call, args),
+        Verb::Completion(args) => completion::run(call, args),
     }
 }

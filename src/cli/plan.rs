@@ -2,7 +2,7 @@
 
 use super::Call;
 use super::converge::preview;
-use crate::error::Exit;
+use super::stop::Ended;
 use crate::plan::Goal;
 
 /// Show exactly what `apply` would do
@@ -13,6 +13,6 @@ use crate::plan::Goal;
 pub struct Args {}
 
 /// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Exit {
+pub async fn run(call: &Call, _args: &Args) -> Ended {
     preview(call, Goal::Keep).await
 }

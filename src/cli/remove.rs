@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::args::duration;
 use super::converge::converge;
+use super::stop::{Ended, Stop};
 use super::{Call, completion};
 use crate::error::Exit;
 use crate::plan::goal::{Goal, Leaving};
@@ -61,15 +62,15 @@ impl RemoveOptions {
 }
 
 /// Runs `remove`.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     converge(call, Goal::Remove(args.how.leaving(args.hosts.clone()))).await
 }
 
 /// Runs `replace`.
-pub async fn replace(call: &Call, args: &ReplaceArgs) -> Exit {
+pub async fn replace(call: &Call, args: &ReplaceArgs) -> Ended {
     if args.old == args.new {
-        call.report.error(format!("{} cannot take its own place", args.old), Some("name the host that leaves, then the one that comes"));
-        return Exit::Usage;
+        let message = format!("{} cannot take its own place", args.old);
+        return Err(Stop::with(Exit::Usage).error(message, "name the host that leaves, then the one that comes"));
     }
     converge(call, Goal::Replace(args.how.leaving(vec![args.old.clone()]), args.new.clone())).await
 }

@@ -6,6 +6,7 @@ use super::Call;
 use super::operation::{self, Operation, Proposal};
 use super::report::plural;
 use super::session::{Reach, Session};
+use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::HostName;
@@ -26,7 +27,7 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     operation::run(&Reset { keep_software: args.keep_software }, call, Reach::Everyone).await
 }
 
@@ -38,20 +39,19 @@ impl Operation for Reset {
     /// The hosts that are reset: those of `--limit` that answer.
     type Aim = Vec<HostName>;
 
-    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Exit> {
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Stop> {
         let observed = session.observe(&[], &[]).await;
         let facts = observed.facts;
         let failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
         let hosts: Vec<HostName> = session.selected.iter().filter(|h| facts.hosts.contains_key(*h)).cloned().collect();
         let found = leaving::of_reset(&session.inventory, &facts, &session.selected, &hosts);
         if !found.is_empty() {
-            session.report.blockers(&found);
-            return Err(Exit::Refused);
+            return Err(Stop::refused(found));
         }
         Ok(Proposal { plan: self.plan(session, &facts, &hosts), facts, failures, aim: hosts })
     }
 
-    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Self::Aim>) -> Result<bool, Exit> {
+    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Self::Aim>) -> Result<bool, Stop> {
         let report = &session.report;
         report.say(&proposal.plan);
         let (name, hosts) = (&session.inventory.cluster.name, &proposal.aim);
@@ -62,12 +62,11 @@ impl Operation for Reset {
         report.confirm(&format!("remove cluster {name} from {}?", hosts.join(", ")))
     }
 
-    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Ended {
         let (report, hosts) = (&session.report, proposal.aim);
         let failures: Vec<Failure> = proposal.failures.into_iter().chain(broken).collect();
         if !failures.is_empty() {
-            report.failures(&failures);
-            return Ok(Exit::after_changes(&failures));
+            return Err(Stop::broken(failures));
         }
         let left = self.plan(session, &session.observe(&[], &[]).await.facts, &hosts);
         if left.is_empty() {

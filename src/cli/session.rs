@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::logged::Logged;
 use super::report::{Report, plural};
+use super::stop::Stop;
 use super::{Call, Global, connect, limit};
 use crate::error::{Exit, Failure};
 use crate::facts::cluster::{Answered, Questions};
@@ -58,32 +59,28 @@ pub struct Observed {
     pub api_failed: bool,
 }
 
-/// Reads the inventory that the options name, or reports every fault in it.
-pub fn load(global: &Global, report: &Report) -> Result<Parsed, Exit> {
-    read(global, report, &supported)
+/// Reads the inventory that the options name. The error has every fault of the inventory.
+pub fn load(global: &Global) -> Result<Parsed, Stop> {
+    read(global, &supported)
 }
 
 /// Reads the inventory for a verb that writes nothing that depends on the Kubernetes version: a version that is too new is a warning, not a
 /// fault.
-pub fn load_to_look(global: &Global, report: &Report) -> Result<Parsed, Exit> {
-    let parsed = read(global, report, &supported_or_newer)?;
+pub fn load_to_look(global: &Global, report: &Report) -> Result<Parsed, Stop> {
+    let parsed = read(global, &supported_or_newer)?;
     if let Err(e) = versions::lookup(&parsed.inventory.cluster.version) {
         report.warning(format!("{e}: this verb works without knowing that version, and verbs that change the cluster refuse it"));
     }
     Ok(parsed)
 }
 
-fn read(global: &Global, report: &Report, supported: inventory::Supported) -> Result<Parsed, Exit> {
+fn read(global: &Global, supported: inventory::Supported) -> Result<Parsed, Stop> {
     let path = &global.inventory;
     let bytes = std::fs::read(path).map_err(|e| {
         let hint = "name the inventory with `-i FILE`, or write a new one with `clusterctl inventory new`";
-        report.error(format!("cannot read the inventory `{}`: {e}", path.display()), Some(hint));
-        Exit::Inventory
+        Stop::with(Exit::Inventory).error(format!("cannot read the inventory `{}`: {e}", path.display()), hint)
     })?;
-    inventory::parse_bytes(&bytes, &path.display().to_string(), supported).map_err(|faults| {
-        report.faults(&faults);
-        Exit::Inventory
-    })
+    inventory::parse_bytes(&bytes, &path.display().to_string(), supported).map_err(Stop::faults)
 }
 
 /// Checks whether this program supports a Kubernetes version; the error message names the supported versions.
@@ -98,27 +95,24 @@ fn supported_or_newer(version: &KubeVersion) -> Result<(), String> {
     }
 }
 
-/// The hosts of `--limit`, or all, in the inventory's order; names that no host has are reported.
-pub fn select(inventory: &Inventory, global: &Global, report: &Report) -> Result<Vec<HostName>, Exit> {
-    limit::select(inventory, &global.limit).map_err(|fault| {
-        report.error(fault.message, Some(&fault.hint));
-        Exit::Usage
-    })
+/// The hosts of `--limit`, or all, in the inventory's order. The error has the names that no host has.
+pub fn select(inventory: &Inventory, global: &Global) -> Result<Vec<HostName>, Stop> {
+    limit::select(inventory, &global.limit).map_err(Stop::from)
 }
 
 impl Session {
-    /// Reads the inventory and connects. An inventory or a limit that cannot be used is reported here; hosts that cannot be reached are
-    /// only listed, because some verbs can do without them.
-    pub async fn open(call: &Call, reach: Reach) -> Result<Session, Exit> {
-        Session::of(call, load(&call.global, &call.report)?, reach).await
+    /// Reads the inventory and connects. An inventory or a limit that cannot be used is an error; hosts that cannot be reached are only
+    /// listed, because some verbs can do without them.
+    pub async fn open(call: &Call, reach: Reach) -> Result<Session, Stop> {
+        Session::of(call, load(&call.global)?, reach).await
     }
 
     /// Reads the inventory and connects for a verb that also works with a Kubernetes version that is too new; see [`load_to_look`].
-    pub async fn open_to_look(call: &Call, reach: Reach) -> Result<Session, Exit> {
+    pub async fn open_to_look(call: &Call, reach: Reach) -> Result<Session, Stop> {
         Session::of(call, load_to_look(&call.global, &call.report)?, reach).await
     }
 
-    async fn of(call: &Call, parsed: Parsed, reach: Reach) -> Result<Session, Exit> {
+    async fn of(call: &Call, parsed: Parsed, reach: Reach) -> Result<Session, Stop> {
         if reach == Reach::Everyone {
             call.report.warnings(&parsed.warnings);
         }
@@ -126,8 +120,8 @@ impl Session {
     }
 
     /// Connects to the hosts of this inventory.
-    pub async fn connect(call: &Call, inventory: Inventory, reach: Reach) -> Result<Session, Exit> {
-        let selected = select(&inventory, &call.global, &call.report)?;
+    pub async fn connect(call: &Call, inventory: Inventory, reach: Reach) -> Result<Session, Stop> {
+        let selected = select(&inventory, &call.global)?;
         let wanted = |h: &&HostEntry| match reach {
             Reach::Everyone => true,
             Reach::Selected => selected.contains(&h.name),

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::args::duration;
 use super::operation::{self, Operation, Proposal};
 use super::session::{Reach, Session};
+use super::stop::{Ended, Stop};
 use super::{Call, random};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
@@ -99,17 +100,21 @@ fn id(text: &str) -> Result<String, String> {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     match &args.verb {
         Verb::Create(args) => operation::run(args, call, Reach::Masters).await,
-        Verb::List(_) => list(call).await.unwrap_or_else(|exit| exit),
+        Verb::List(_) => list(call).await,
         Verb::Delete(args) => operation::run(args, call, Reach::Masters).await,
     }
 }
 
 /// A plan of one step, which runs on the control-plane host whose API server answered.
-fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Exit> {
-    let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or(Exit::Failed)?;
+fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Stop> {
+    let via = facts
+        .cluster
+        .as_ref()
+        .and_then(|c| session.inventory.host(&c.via))
+        .ok_or_else(|| Stop::with(Exit::Failed).error("no API server of the cluster answers", "see `clusterctl status`"))?;
     let host_steps = HostSteps { host: via.name.clone(), guards: vec![], steps: vec![step(via.node_address())] };
     let desired = vec![Phase { part: Part::Other, name: "tokens", width: Width::One, hosts: vec![host_steps] }];
     let plan = Plan::of(&desired, &facts).0;
@@ -127,7 +132,7 @@ struct NewToken {
 impl Operation for Create {
     type Aim = NewToken;
 
-    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<NewToken>, Exit> {
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<NewToken>, Stop> {
         let observed = operation::observe_api(session, &[]).await?;
         let (id, secret) = (random::text(6, random::TOKEN), random::text(16, random::TOKEN));
         let expires = if self.ttl.is_zero() { String::new() } else { format!("{:.0}", Timestamp::now() + self.ttl) };
@@ -139,11 +144,10 @@ impl Operation for Create {
         one_step(session, observed.facts, NewToken { id: id.clone(), secret, expires }, step)
     }
 
-    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<NewToken>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<NewToken>, broken: Vec<Failure>) -> Ended {
         let report = &session.report;
-        report.failures(&broken);
         if !broken.is_empty() {
-            return Err(Exit::after_changes(&broken));
+            return Err(Stop::broken(broken));
         }
         let NewToken { id, secret, expires } = proposal.aim;
         let token = format!("{id}.{secret}");
@@ -152,8 +156,8 @@ impl Operation for Create {
         let text = match (self.raw, self.print_join_command, join) {
             (false, true, Some(join)) => join,
             (false, true, None) => {
-                report.error("the cluster's CA certificate could not be read on a control-plane host", Some("see `clusterctl plan`"));
-                return Err(Exit::Failed);
+                let message = "the cluster's CA certificate could not be read on a control-plane host";
+                return Err(Stop::with(Exit::Failed).error(message, "see `clusterctl plan`"));
             }
             (true, ..) => token,
             _ => format!("{token}\n{}", if expires.is_empty() { "good for ever".into() } else { format!("good until {expires}") }),
@@ -172,7 +176,7 @@ fn join_command(session: &Session, facts: &Facts, token: &str) -> Option<String>
     Some(format!("kubeadm join {} --token {token} --discovery-token-ca-cert-hash sha256:{pin}", session.inventory.endpoint_authority()))
 }
 
-async fn list(call: &Call) -> Result<Exit, Exit> {
+async fn list(call: &Call) -> Ended {
     let session = Session::open(call, Reach::Masters).await?;
     let observed = operation::observe_api(&session, &[]).await?;
     let rows: Vec<Row> =
@@ -216,21 +220,20 @@ impl Row {
 impl Operation for Delete {
     type Aim = ();
 
-    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<()>, Exit> {
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<()>, Stop> {
         let facts = operation::observe_api(session, &[]).await?.facts;
         let known: Vec<&String> = facts.cluster.iter().flat_map(|c| &c.tokens).collect();
         let unknown: Vec<&str> = self.ids.iter().filter(|id| !known.contains(id)).map(String::as_str).collect();
         if !unknown.is_empty() {
-            session.report.error(format!("no such token: {}", unknown.join(", ")), Some("see them with `clusterctl token list`"));
-            return Err(Exit::Failed);
+            let message = format!("no such token: {}", unknown.join(", "));
+            return Err(Stop::with(Exit::Failed).error(message, "see them with `clusterctl token list`"));
         }
         one_step(session, facts, (), |address| TokensGone { address, ids: Ids::These(self.ids.clone()) }.into())
     }
 
-    async fn ended(&self, session: &Session, _call: &Call, _proposal: Proposal<()>, broken: Vec<Failure>) -> Result<Exit, Exit> {
-        session.report.failures(&broken);
+    async fn ended(&self, session: &Session, _call: &Call, _proposal: Proposal<()>, broken: Vec<Failure>) -> Ended {
         if !broken.is_empty() {
-            return Err(Exit::after_changes(&broken));
+            return Err(Stop::broken(broken));
         }
         session.report.result(&json!({"deleted": self.ids}), format!("deleted {}", self.ids.join(", ")));
         Ok(Exit::Done)

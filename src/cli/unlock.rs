@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Call;
 use super::session::{Reach, Session};
+use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, Host, HostName};
 use crate::step::StepError;
@@ -24,14 +25,11 @@ const UNLOCK: &str = include_str!("../host/remote/unlock.sh");
 pub struct Args {}
 
 /// Runs the verb.
-pub async fn run(call: &Call, _: &Args) -> Exit {
-    match Session::open_to_look(call, Reach::Selected).await {
-        Ok(session) => everywhere(&session, call.global.dry_run).await,
-        Err(exit) => exit,
-    }
+pub async fn run(call: &Call, _: &Args) -> Ended {
+    everywhere(&Session::open_to_look(call, Reach::Selected).await?, call.global.dry_run).await
 }
 
-async fn everywhere(session: &Session, dry_run: bool) -> Exit {
+async fn everywhere(session: &Session, dry_run: bool) -> Ended {
     let hosts = session.selected.iter().filter_map(|name| session.hosts.get(name));
     let asked = stream::iter(hosts.map(|host| async move { (host.name().clone(), unlock(host.as_ref(), dry_run).await) }));
     let answers: Vec<(HostName, Result<String, StepError>)> = asked.buffered(session.forks).collect().await;
@@ -48,8 +46,11 @@ async fn everywhere(session: &Session, dry_run: bool) -> Exit {
         }
     }
     session.report.result(&json!({"locks": said}), lines.join("\n"));
-    session.report.failures(&failures);
-    if failures.is_empty() && busy { Exit::Locked } else { Exit::of(&failures) }
+    match (failures.is_empty(), busy) {
+        (true, true) => Ok(Exit::Locked),
+        (true, false) => Ok(Exit::Done),
+        (false, _) => Err(Stop::failed(failures)),
+    }
 }
 
 /// The meaning of the script's answer, for the operator.

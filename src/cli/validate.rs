@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::report::plural;
+use super::stop::Ended;
 use super::{Call, session};
 use crate::error::Exit;
 
@@ -17,11 +18,8 @@ use crate::error::Exit;
 pub struct Args {}
 
 /// Runs the verb.
-pub fn run(call: &Call, _args: &Args) -> Exit {
-    let parsed = match session::load(&call.global, &call.report) {
-        Ok(parsed) => parsed,
-        Err(exit) => return exit,
-    };
+pub fn run(call: &Call, _args: &Args) -> Ended {
+    let parsed = session::load(&call.global)?;
     call.report.warnings(&parsed.warnings);
     let inv = &parsed.inventory;
     let (hosts, masters, members) = (inv.hosts.len(), inv.control_planes().count(), inv.etcd_hosts().len());
@@ -36,5 +34,5 @@ pub fn run(call: &Call, _args: &Args) -> Exit {
         plural(members, "etcd member")
     );
     call.report.result(&value, text);
-    Exit::Done
+    Ok(Exit::Done)
 }

@@ -19,6 +19,7 @@ use super::operation::{self, Operation, Proposal};
 use super::save::{self, Existing};
 use super::session::Observed;
 use super::session::{self, Reach, Session};
+use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::inventory::{self, Inventory, merge};
 use crate::plan::{Goal, Plan, WholeRun, adopt};
@@ -55,26 +56,22 @@ fn balancer(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     let session = match &args.host {
-        Some(host) => found(call, args, host).await,
-        None => Session::open(call, Reach::Everyone).await,
+        Some(host) => found(call, args, host).await?,
+        None => Session::open(call, Reach::Everyone).await?,
     };
-    match session {
-        Ok(session) => operation::operate(&Adoption, &session, call).await,
-        Err(exit) => exit,
-    }
+    operation::operate(&Adoption, &session, call).await
 }
 
 /// Reads the cluster, writes its inventory, and connects to all its hosts.
-async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
+async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Stop> {
     let file = &call.global.inventory;
     if file.exists() && !call.global.dry_run {
         let hint = "name another file with `-i FILE`, or adopt with this one: leave out the host";
-        call.report.error(format!("`{}` exists already", file.display()), Some(hint));
-        return Err(Exit::Refused);
+        return Err(Stop::with(Exit::Refused).error(format!("`{}` exists already", file.display()), hint));
     }
-    let mut given = given(call, args)?;
+    let mut given = given(args)?;
     let login = read::Login::of(host, &mut given);
     let found = read::cluster(call, &login, &given).await?;
     let first = refine::with_components(draft::inventory(&found, &login, args.load_balancer.as_ref()), &found);
@@ -90,12 +87,8 @@ async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
     let observed = session.observe(&objects, &[]).await;
     let failures: Vec<_> = observed.failures.into_iter().chain(session.unreachable()).collect();
     if !failures.is_empty() {
-        call.report.failures(&failures);
-        call.report.ending(
-            "",
-            "a cluster is adopted with all its hosts: mend the way to these, or name their addresses under `hosts` in `--with FILE`",
-        );
-        return Err(Exit::of(&failures));
+        let next = "a cluster is adopted with all its hosts: mend the way to these, or name their addresses under `hosts` in `--with FILE`";
+        return Err(Stop::failed(failures).ending("", next));
     }
     let remarks = refine::with_hosts(&mut fields, &session.inventory, found.v, &observed.facts);
     let fields = draft::with_given(fields, &given);
@@ -110,19 +103,16 @@ async fn found(call: &Call, args: &Args, host: &str) -> Result<Session, Exit> {
 }
 
 /// The fields that the operator gave: those of `--with`, overridden by the options about SSH.
-fn given(call: &Call, args: &Args) -> Result<Map<String, Value>, Exit> {
+fn given(args: &Args) -> Result<Map<String, Value>, Stop> {
     let mut given = Map::new();
     if let Some(path) = &args.with {
-        let told = |why: String| {
-            call.report
-                .error(format!("`{}` {why}", path.display()), Some("it holds fields of an inventory, such as `ssh: { user: admin }`"));
-            Exit::Inventory
-        };
-        let text = std::fs::read_to_string(path).map_err(|e| told(format!("cannot be read: {e}")))?;
+        let hint = "it holds fields of an inventory, such as `ssh: { user: admin }`";
+        let unusable = |why: String| Stop::with(Exit::Inventory).error(format!("`{}` {why}", path.display()), hint);
+        let text = std::fs::read_to_string(path).map_err(|e| unusable(format!("cannot be read: {e}")))?;
         match serde_yaml::from_str(&text) {
             Ok(Value::Object(map)) => given = map,
-            Ok(_) => return Err(told("is not a mapping".into())),
-            Err(e) => return Err(told(format!("is not YAML: {e}"))),
+            Ok(_) => return Err(unusable("is not a mapping".into())),
+            Err(e) => return Err(unusable(format!("is not YAML: {e}"))),
         }
     }
     let mut ssh = Map::new();
@@ -137,21 +127,17 @@ fn given(call: &Call, args: &Args) -> Result<Map<String, Value>, Exit> {
     Ok(given)
 }
 
-fn parsed(call: &Call, text: &str) -> Result<Inventory, Exit> {
+fn parsed(call: &Call, text: &str) -> Result<Inventory, Stop> {
     let name = call.global.inventory.display().to_string();
-    let parsed = inventory::parse(text, &name, &session::supported).map_err(|faults| {
-        call.report.faults(&faults);
-        call.report.ending("", &format!("mend what `{name}` says, then `clusterctl adopt -i {name}`"));
-        Exit::Inventory
-    })?;
+    let parsed = inventory::parse(text, &name, &session::supported)
+        .map_err(|faults| Stop::faults(faults).ending("", format!("mend what `{name}` says, then `clusterctl adopt -i {name}`")))?;
     Ok(parsed.inventory)
 }
 
-fn written(call: &Call, text: &str) -> Result<(), Exit> {
+fn written(call: &Call, text: &str) -> Result<(), Stop> {
     let path = &call.global.inventory;
     save::whole(path, text.as_bytes(), 0o644, Existing::Refuse).map_err(|e| {
-        call.report.error(format!("cannot write `{}`: {e}", path.display()), Some("name another file with `-i FILE`"));
-        Exit::Failed
+        Stop::with(Exit::Failed).error(format!("cannot write `{}`: {e}", path.display()), "name another file with `-i FILE`")
     })?;
     call.report.note(format!("wrote {}", path.display()));
     Ok(())
@@ -169,22 +155,20 @@ struct Rest {
 impl Operation for Adoption {
     type Aim = Rest;
 
-    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Rest>, Exit> {
-        let (report, inv) = (&session.report, &session.inventory);
+    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Rest>, Stop> {
+        let inv = &session.inventory;
         let run_inputs = run_inputs::pack(session, call).await?;
         let Observed { facts, failures, .. } = look(session, &run_inputs, &Goal::Keep, &[]).await;
         let failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
         let found = adopt::blockers(inv, &facts);
         if !found.is_empty() {
-            report.failures(&failures);
-            report.blockers(&found);
-            return Err(if failures.is_empty() { Exit::Refused } else { Exit::of(&failures) });
+            let exit = if failures.is_empty() { Exit::Refused } else { Exit::of(&failures) };
+            return Err(Stop::with(exit).failures(failures).blockers(found));
         }
         let (marks, adopted) = Plan::of(&adopt::desired_steps(inv, &facts), &facts);
         let WholeRun { refusals: found, plan, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;
         if !found.is_empty() {
-            report.blockers(&found);
-            return Err(Exit::Refused);
+            return Err(Stop::refused(found));
         }
         let reasons = explain::reasons(&plan);
         Ok(Proposal { plan: marks, facts, failures, aim: Rest { plan, reasons } })
@@ -209,18 +193,17 @@ impl Operation for Adoption {
         Some(Exit::Done)
     }
 
-    fn agreed(&self, session: &Session, call: &Call, proposal: &Proposal<Rest>) -> Result<bool, Exit> {
+    fn agreed(&self, session: &Session, call: &Call, proposal: &Proposal<Rest>) -> Result<bool, Stop> {
         let (report, name, hosts) = (&session.report, &session.inventory.cluster.name, proposal.plan.hosts().len());
         let next = format!("`clusterctl adopt -i {} --yes`", call.global.inventory.display());
         let question = format!("adopt cluster {name}? Marks are written on {hosts} hosts; nothing is restarted");
-        report.confirm(&question).inspect_err(|_| report.ending("", &next))
+        report.confirm(&question).map_err(|stop| stop.ending("", next))
     }
 
-    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Rest>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Rest>, broken: Vec<Failure>) -> Ended {
         let (report, name) = (&session.report, &session.inventory.cluster.name);
         if !broken.is_empty() {
-            report.failures(&broken);
-            return Ok(Exit::after_changes(&broken));
+            return Err(Stop::broken(broken));
         }
         let Rest { plan, reasons } = proposal.aim;
         let value = json!({"result": "adopted", "cluster": name, "plan": plan, "reasons": reasons});

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::Call;
 use crate::cli::session::{Reach, Session};
+use crate::cli::stop::Stop;
 use crate::error::Exit;
 use crate::facts::kubeadm::{self, ClusterConfiguration};
 use crate::facts::{self, ClusterFacts, HostFacts, ObjectRef};
@@ -56,20 +57,14 @@ impl Login {
     }
 }
 
-/// Reads the cluster, or reports why it cannot be read.
-pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Found, Exit> {
-    let report = &call.report;
-    let refused = |message: String, hint: &str| {
-        report.error(message, Some(hint));
-        Exit::Refused
-    };
+/// Reads the cluster. The error tells why the cluster cannot be read.
+pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Found, Stop> {
+    let refused = |message: String, hint: &str| Stop::with(Exit::Refused).error(message, hint);
+    let failed = |what: &str, hint: &str| Stop::with(Exit::Failed).error(format!("{}: {what}", login.host), hint);
     let session = connected(call, login, given).await?;
-    let Some(host) = session.hosts.get(&login.host) else { return Err(Exit::Unreachable) };
-    let busy = report.busy(&format!("reading the cluster through {}", login.host));
-    let f = observed(host.as_ref()).await.map_err(|said| {
-        report.error(format!("{}: {said}", login.host), Some("look at the host, then run the same command again"));
-        Exit::Failed
-    })?;
+    let Some(host) = session.hosts.get(&login.host) else { return Err(Stop::with(Exit::Unreachable)) };
+    let busy = call.report.busy(&format!("reading the cluster through {}", login.host));
+    let f = observed(host.as_ref()).await.map_err(|said| failed(&said, "look at the host, then run the same command again"))?;
     let manifest = f.text(&format!("{}/kube-apiserver.yaml", layout::MANIFESTS_DIR)).unwrap_or_default();
     let Some(address) = flag(manifest, "advertise-address").and_then(|a| a.parse().ok()) else {
         let hint = "name a control-plane host of a cluster that kubeadm made";
@@ -87,10 +82,8 @@ pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Valu
     let v = versions::lookup(&version).map_err(|e| refused(e.to_string(), unsupported(&e)))?;
     let asked = asked(host.as_ref(), address, v).await;
     drop(busy);
-    let cluster = asked.map_err(|said| {
-        report.error(format!("{}: the API could not be asked: {said}", login.host), Some("look at `kubectl get nodes` on the host"));
-        Exit::Failed
-    })?;
+    let cluster =
+        asked.map_err(|said| failed(&format!("the API could not be asked: {said}"), "look at `kubectl get nodes` on the host"))?;
     let found = |kind: &str, group: &str, name: &str| {
         let of = ObjectRef { group: group.into(), kind: kind.into(), namespace: "kube-system".into(), name: name.into() };
         cluster.objects.get(&of)
@@ -140,7 +133,7 @@ fn beyond(config: &ClusterConfiguration, manifest: &str) -> Result<(), String> {
     if what.is_empty() { Ok(()) } else { Err(what.join("; ")) }
 }
 
-async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Session, Exit> {
+async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Session, Stop> {
     // Only the settings of the connection matter at this point.
     let inventory = json!({
         "cluster": { "name": "unknown", "version": "v1.20.2" },
@@ -148,16 +141,11 @@ async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Re
         "hosts": [{ "name": login.host, "address": login.host, "roles": ["control-plane"] }],
     });
     let inventory: Inventory = serde_json::from_value(inventory).map_err(|e| {
-        call.report.error(format!("the fields of `ssh` cannot be used: {e}"), Some("they are those of an inventory"));
-        Exit::Inventory
+        Stop::with(Exit::Inventory).error(format!("the fields of `ssh` cannot be used: {e}"), "they are those of an inventory")
     })?;
     let session = Session::connect(call, inventory, Reach::Everyone).await?;
     let failures = session.unreachable();
-    if failures.is_empty() {
-        return Ok(session);
-    }
-    call.report.failures(&failures);
-    Err(Exit::Unreachable)
+    if failures.is_empty() { Ok(session) } else { Err(Stop::with(Exit::Unreachable).failures(failures)) }
 }
 
 async fn observed(host: &dyn Host) -> Result<HostFacts, String> {

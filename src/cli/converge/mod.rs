@@ -15,6 +15,7 @@ pub(super) use look::look;
 
 use super::operation::{self, Operation, Proposal};
 use super::session::{Observed, Reach, Session};
+use super::stop::{Ended, Stop};
 use super::{Call, limit};
 use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
@@ -25,12 +26,12 @@ use crate::plan::goal::Goal;
 use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
 
 /// Plans the steps that reach the goal, shows them, runs them, and reports the result.
-pub async fn converge(call: &Call, goal: Goal) -> Exit {
+pub async fn converge(call: &Call, goal: Goal) -> Ended {
     operation::run(&Converge { goal, shows_only: false }, call, Reach::Everyone).await
 }
 
 /// Shows the steps that would reach the goal, and changes nothing.
-pub async fn preview(call: &Call, goal: Goal) -> Exit {
+pub async fn preview(call: &Call, goal: Goal) -> Ended {
     operation::run(&Converge { goal, shows_only: true }, call, Reach::Everyone).await
 }
 
@@ -51,12 +52,9 @@ struct Aim {
 impl Operation for Converge {
     type Aim = Aim;
 
-    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Aim>, Exit> {
+    async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Aim>, Stop> {
         let report = &session.report;
-        if let Err(fault) = limit::select(&session.inventory, &self.goal.named()) {
-            report.error(fault.message, Some(&fault.hint));
-            return Err(Exit::Usage);
-        }
+        limit::select(&session.inventory, &self.goal.named())?;
         let run_inputs = run_inputs::pack(session, call).await?;
         let mut observed = self.observe_and_repair(session, call, &run_inputs).await?;
         let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
@@ -77,10 +75,9 @@ impl Operation for Converge {
             found = sources::missing(session, &plan).await;
         }
         if !found.is_empty() {
-            report.failures(&failures);
-            report.blockers(&found);
             let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
-            return Err(if away { Exit::Unreachable } else { Exit::Refused });
+            let exit = if away { Exit::Unreachable } else { Exit::Refused };
+            return Err(Stop::with(exit).failures(failures).blockers(found));
         }
         if plan.is_empty() && goal.upgrade().is_some() && !self.shows_only {
             record::oldest(session, call, &observed.facts);
@@ -102,63 +99,62 @@ impl Operation for Converge {
         })
     }
 
-    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Aim>) -> Result<bool, Exit> {
+    fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Aim>) -> Result<bool, Stop> {
         let report = &session.report;
         if self.goal == Goal::Found && cluster::established(&proposal.facts) {
-            report.blockers(&[Blocker::finished(&session.inventory, &proposal.plan)]);
-            return Err(Exit::Refused);
+            return Err(Stop::refused(vec![Blocker::finished(&session.inventory, &proposal.plan)]));
         }
         let Some(leaving) = self.goal.leaving() else { return Ok(true) };
         report.say(&proposal.plan);
         report.confirm(&leaving.question(&session.inventory.cluster.name))
     }
 
-    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+    async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Aim>, broken: Vec<Failure>) -> Ended {
         let Proposal { mut failures, aim, .. } = proposal;
         let all_ran = broken.is_empty();
         failures.extend(broken);
         if failures.is_empty() {
             return verify::verify(session, call, &aim).await;
         }
-        session.report.failures(&failures);
-        if all_ran && self.goal.upgrade().is_some() {
-            verify::verify(session, call, &aim).await?;
+        let stop = Stop::broken(failures);
+        match all_ran && self.goal.upgrade().is_some() {
+            true => Err(match verify::verify(session, call, &aim).await {
+                Ok(_) => stop,
+                Err(later) => stop.then(later),
+            }),
+            false => Err(stop),
         }
-        Ok(Exit::after_changes(&failures))
     }
 }
 
 impl Converge {
     /// Observes the hosts. If control planes must be restored first, restores them and observes the hosts again.
-    async fn observe_and_repair(&self, session: &Session, call: &Call, run_inputs: &RunInputs) -> Result<Observed, Exit> {
+    async fn observe_and_repair(&self, session: &Session, call: &Call, run_inputs: &RunInputs) -> Result<Observed, Stop> {
         let lists = if self.goal.upgrade().is_some() { evictions::lists(&[PODS.into()]) } else { vec![] };
         let mut observed = look(session, run_inputs, &self.goal, &lists).await;
         if !observed.api_failed
             && let Some(repair) = repair::planned(session, run_inputs, &observed.facts, &self.goal)?
         {
-            repair::carried_out(session, call, self.shows_only, &repair, &observed).await?;
+            repair::carried_out(session, call, self.shows_only, repair, observed).await?;
             observed = look(session, run_inputs, &self.goal, &lists).await;
         }
         if observed.api_failed {
             // Without the facts that the API did not answer, no plan would be right. The failure names the request.
-            session.report.failures(&observed.failures);
-            return Err(Exit::of(&observed.failures));
+            return Err(Stop::failed(observed.failures));
         }
         Ok(observed)
     }
 }
 
-/// The plan of the run from these facts, or its refusals. If no plan can be made, the defect is reported, and the error is the exit code.
-pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<WholeRun, Exit> {
-    whole_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
+/// The plan of the run from these facts, or its refusals. An error is a defect of this program: no plan can be made.
+pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<WholeRun, Stop> {
+    whole_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(&e))
 }
 
 fn planning<'a>(session: &'a Session, inputs: &'a RunInputs) -> Planning<'a> {
     Planning { inv: &session.inventory, selected: &session.selected, inputs, now: Timestamp::now() }
 }
 
-/// Reports that no plan can be made.
-fn defect(session: &Session, e: &PlanDefect) -> Exit {
-    session.report.error(chain(e), Some("this is a defect of clusterctl; please report it with the inventory"));
-    Exit::Failed
+fn defect(e: &PlanDefect) -> Stop {
+    Stop::with(Exit::Failed).error(chain(e), "this is a defect of clusterctl; please report it with the inventory")
 }

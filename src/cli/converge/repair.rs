@@ -3,14 +3,15 @@
 use super::{Observed, Session, defect, planning};
 use crate::cli::Call;
 use crate::cli::operation::carry_out;
+use crate::cli::stop::Stop;
 use crate::error::Exit;
 use crate::facts::Facts;
 use crate::plan::goal::Goal;
 use crate::plan::{RunInputs, WholeRun, repair_run};
 
 /// The plan that restores control planes, or its refusals. `None` if the verb needs no repair, or if no change on the hosts would help.
-pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<Option<WholeRun>, Exit> {
-    repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(session, &e))
+pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<Option<WholeRun>, Stop> {
+    repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(&e))
 }
 
 /// Restores control planes whose API servers do not serve. An error ends the run: the repair was only shown, was refused, or failed.
@@ -18,23 +19,19 @@ pub(super) async fn carried_out(
     session: &Session,
     call: &Call,
     shows_only: bool,
-    repair: &WholeRun,
-    observed: &Observed,
-) -> Result<(), Exit> {
+    repair: WholeRun,
+    observed: Observed,
+) -> Result<(), Stop> {
     let (report, plan) = (&session.report, &repair.plan);
     if !repair.refusals.is_empty() {
-        report.failures(&observed.failures);
-        report.blockers(&repair.refusals);
-        return Err(Exit::Refused);
+        return Err(Stop::with(Exit::Refused).failures(observed.failures).blockers(repair.refusals));
     }
     report.note("control planes whose API servers do not serve are restored first; what else differs is known once they serve");
     if shows_only || call.global.dry_run {
-        report.failures(&observed.failures);
         report.result(&serde_json::json!({"plan": plan}), plan);
         let done = if shows_only { Exit::ChangesRemain } else { Exit::Done };
-        return Err(if observed.failures.is_empty() { done } else { Exit::of(&observed.failures) });
+        return Err(if observed.failures.is_empty() { Stop::with(done) } else { Stop::failed(observed.failures) });
     }
     let failures = carry_out(session, call, plan, &observed.facts).await?;
-    report.failures(&failures);
-    if failures.is_empty() { Ok(()) } else { Err(Exit::after_changes(&failures)) }
+    if failures.is_empty() { Ok(()) } else { Err(Stop::broken(failures)) }
 }

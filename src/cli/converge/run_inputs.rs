@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Session;
+use crate::cli::stop::Stop;
 use crate::cli::{Call, operator_files, random};
 use crate::error::{Exit, chain};
 use crate::pki;
@@ -11,18 +12,16 @@ use crate::plan::cluster::JoinToken;
 use crate::step::token;
 
 /// Reads the operator's files, and makes the run's bootstrap token.
-pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunInputs, Exit> {
+pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunInputs, Stop> {
     let inv = &session.inventory;
     let expires = Timestamp::now() + token::LIFE;
     let token =
         JoinToken { id: random::text(6, random::TOKEN), secret: random::text(16, random::TOKEN).into(), expires: format!("{expires:.0}") };
-    let told = |e: operator_files::FileFault| {
-        session.report.error(chain(&e), Some("mend the file or its path in the inventory"));
-        Exit::Inventory
-    };
+    let unusable =
+        |e: operator_files::FileFault| Stop::with(Exit::Inventory).error(chain(&e), "mend the file or its path in the inventory");
     let file = &call.global.inventory;
-    let given = operator_files::pki(inv, file).map_err(told)?;
-    let external_etcd = operator_files::external_etcd(inv, file).map_err(told)?;
-    let manifests = operator_files::manifests(inv, file).await.map_err(told)?;
+    let given = operator_files::pki(inv, file).map_err(unusable)?;
+    let external_etcd = operator_files::external_etcd(inv, file).map_err(unusable)?;
+    let manifests = operator_files::manifests(inv, file).await.map_err(unusable)?;
     Ok(RunInputs { token, given, manifests, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
 }

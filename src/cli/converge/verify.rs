@@ -6,6 +6,7 @@ use super::{Aim, Observed, look, planned, record};
 use crate::cli::Call;
 use crate::cli::operation::carry_out;
 use crate::cli::session::Session;
+use crate::cli::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::plan::goal::Goal;
@@ -13,7 +14,7 @@ use crate::plan::{Plan, WholeRun};
 use crate::step::Step;
 
 /// Observes the hosts again, and reports whether the goal is reached.
-pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Result<Exit, Exit> {
+pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Ended {
     let (mut facts, mut failures, mut left) = remains(session, aim).await?;
     // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost its
     // lease. The run waits for such consequences and does not report them as differences.
@@ -25,8 +26,7 @@ pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Result<
         }
     }
     if !failures.is_empty() {
-        session.report.failures(&failures);
-        return Ok(Exit::after_changes(&failures));
+        return Err(Stop::broken(failures));
     }
     if aim.goal.upgrade().is_some() {
         record::oldest(session, call, &facts);
@@ -62,14 +62,13 @@ pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Result<
 }
 
 /// Observes the hosts again, and returns the facts, the failures, and the plan of the remaining steps.
-async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, Plan), Exit> {
+async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, Plan), Stop> {
     let Observed { facts, failures, .. } = look(session, &aim.run_inputs, &aim.goal, &[]).await;
     let WholeRun { refusals, plan: left, .. } = planned(session, &aim.run_inputs, &facts, &aim.goal)?;
     // The plan of a run that is refused is incomplete, so its emptiness would not mean that nothing is left.
     if failures.is_empty() && !refusals.is_empty() {
-        session.report.note("what is left cannot be told, because the next run would be refused:");
-        session.report.blockers(&refusals);
-        return Err(Exit::Failed);
+        let stop = Stop::with(Exit::Failed).note("what is left cannot be told, because the next run would be refused:");
+        return Err(stop.blockers(refusals));
     }
     // The check of flags is part of the plan again after a pause, so a plan of such checks alone counts as empty.
     let asks = left.steps().all(|(_, _, s)| matches!(s.step, Step::CheckFlags(_)));

@@ -8,6 +8,7 @@ use super::Call;
 use super::report::Report;
 use super::save::{self, Existing, FileLock};
 use super::session::{Reach, Session};
+use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, Host, Secret};
 use crate::inventory::{HostEntry, LoadBalancerKind};
@@ -37,18 +38,12 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
-    match flow(call, args).await {
-        Ok(exit) | Err(exit) => exit,
-    }
-}
-
-async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     let session = Session::open_to_look(call, Reach::Masters).await?;
     let report = &session.report;
     let name = session.inventory.cluster.name.clone();
     let (master, fetched) = fetch(&session).await?;
-    let mut config = merge::renamed(&fetched, &name).map_err(|e| unusable(report, &e))?;
+    let mut config = merge::renamed(&fetched, &name).map_err(|e| unusable(&e))?;
     if session.inventory.load_balancer.kind == LoadBalancerKind::Local {
         // With `local`, the endpoint is each node's own loopback address, which cannot be used from the operator's machine.
         let server = format!("https://{}", layout::join_host_port(master.node_address(), layout::API_SERVER_PORT));
@@ -60,10 +55,8 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
             return Ok(Exit::Done);
         }
         (Some(path), _) => path.clone(),
-        (None, true) => default_file().ok_or_else(|| {
-            report.error("neither KUBECONFIG nor HOME is set", Some("name a file with `--output-file`"));
-            Exit::Usage
-        })?,
+        (None, true) => default_file()
+            .ok_or_else(|| Stop::with(Exit::Usage).error("neither KUBECONFIG nor HOME is set", "name a file with `--output-file`"))?,
     };
     if call.global.dry_run {
         report.result(&json!({"context": name, "file": target}), format!("would write context {name} into {}", target.display()));
@@ -73,7 +66,7 @@ async fn flow(call: &Call, args: &Args) -> Result<Exit, Exit> {
 }
 
 /// The first control-plane host that has an admin.conf, and the content of that file.
-async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
+async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Stop> {
     let mut failures = session.unreachable();
     for master in session.masters() {
         let Some(host) = session.hosts.get(&master.name) else { continue };
@@ -91,55 +84,52 @@ async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Exit> {
             Err(e) => failures.push(failed(e.into())),
         }
     }
-    session.report.failures(&failures);
-    if failures.iter().all(|f| f.exit() == Exit::Unreachable) {
-        return Err(Exit::Unreachable);
+    if Exit::of(&failures) == Exit::Unreachable {
+        return Err(Stop::failed(failures));
     }
-    session.report.ending("no control-plane host gave a kubeconfig", "`clusterctl init` founds the cluster, if there is none yet");
-    Err(Exit::Failed)
+    let next = "`clusterctl init` founds the cluster, if there is none yet";
+    Err(Stop::with(Exit::Failed).failures(failures).ending("no control-plane host gave a kubeconfig", next))
 }
 
 /// Refuses a host that has the mark of another cluster, because its kubeconfig would get the name of this one. A host without a mark is accepted,
 /// because a cluster that kubeadm made has none.
-async fn belongs(session: &Session, master: &HostEntry, host: &dyn Host) -> Result<(), Exit> {
+async fn belongs(session: &Session, master: &HostEntry, host: &dyn Host) -> Result<(), Stop> {
     let Ok(out) = host.run(Cmd::root(["cat", layout::OWNERSHIP])).await else { return Ok(()) };
     let mark = String::from_utf8_lossy(&out.stdout);
     let name = &session.inventory.cluster.name;
     match mark_field(&mark, "cluster:") {
         other if out.status == 0 && !other.is_empty() && other != name => {
             let message = format!("{} belongs to cluster {other}, and the inventory is that of cluster {name}", master.name);
-            session.report.error(message, Some("use the inventory of that cluster"));
-            Err(Exit::Refused)
+            Err(Stop::with(Exit::Refused).error(message, "use the inventory of that cluster"))
         }
         _ => Ok(()),
     }
 }
 
-fn write_to(report: &Report, path: &Path, config: &Value, name: &str) -> Result<Exit, Exit> {
+fn write_to(report: &Report, path: &Path, config: &Value, name: &str) -> Ended {
     if path.exists() && !report.confirm(&format!("{} exists; replace it?", path.display()))? {
         report.note("nothing was changed");
         return Ok(Exit::Interrupted);
     }
-    save::whole(path, yaml::document(config).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(report, path, &e))?;
+    save::whole(path, yaml::document(config).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(path, &e))?;
     report.result(&json!({"context": name, "file": path}), format!("wrote context {name} to {}", path.display()));
     Ok(Exit::Done)
 }
 
-fn merge_into(report: &Report, path: &Path, config: &Value, name: &str) -> Result<Exit, Exit> {
+fn merge_into(report: &Report, path: &Path, config: &Value, name: &str) -> Ended {
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        save::private_folder(folder).map_err(|e| unwritable(report, folder, &e))?;
+        save::private_folder(folder).map_err(|e| unwritable(folder, &e))?;
     }
     let _lock = FileLock::take(path).map_err(|e| {
         let hint = format!("if no kubectl is at work, remove {}.lock", path.display());
-        report.error(format!("`{}` cannot be locked: {e}", path.display()), Some(&hint));
-        Exit::Locked
+        Stop::with(Exit::Locked).error(format!("`{}` cannot be locked: {e}", path.display()), hint)
     })?;
     let old = match std::fs::read(path) {
         Ok(bytes) => Some(bytes),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-        Err(e) => return Err(unwritable(report, path, &e)),
+        Err(e) => return Err(unwritable(path, &e)),
     };
-    let existing = merge::read(old.as_deref().unwrap_or_default()).map_err(|e| unusable(report, &format!("{}: {e}", path.display())))?;
+    let existing = merge::read(old.as_deref().unwrap_or_default()).map_err(|e| unusable(&format!("{}: {e}", path.display())))?;
     let merged = merge::merged(existing.clone(), config);
     if merged == existing {
         report.result(&json!({"context": name, "file": path, "backup": null}), format!("context {name} is in {} already", path.display()));
@@ -148,12 +138,12 @@ fn merge_into(report: &Report, path: &Path, config: &Value, name: &str) -> Resul
     let backup = match old {
         Some(bytes) => {
             let backup = save::with_suffix(path, &format!(".{}.backup", report.now().strftime("%Y%m%dT%H%M%S%3fZ")));
-            save::whole(&backup, &bytes, 0o600, Existing::Refuse).map_err(|e| unwritable(report, &backup, &e))?;
+            save::whole(&backup, &bytes, 0o600, Existing::Refuse).map_err(|e| unwritable(&backup, &e))?;
             Some(backup)
         }
         None => None,
     };
-    save::whole(path, yaml::document(&merged).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(report, path, &e))?;
+    save::whole(path, yaml::document(&merged).as_bytes(), 0o600, Existing::Replace).map_err(|e| unwritable(path, &e))?;
     let kept = backup.as_ref().map(|b| format!("; the old file is {}", b.display())).unwrap_or_default();
     let text = format!("context {name} is the current one of {}{kept}", path.display());
     report.result(&json!({"context": name, "file": path, "backup": backup}), text);
@@ -168,12 +158,10 @@ fn default_file() -> Option<PathBuf> {
     files.iter().find(|f| f.exists()).or(files.last()).cloned().or_else(home)
 }
 
-fn unusable(report: &Report, why: &str) -> Exit {
-    report.error(format!("the kubeconfig cannot be used: {why}"), None);
-    Exit::Failed
+fn unusable(why: &str) -> Stop {
+    Stop::with(Exit::Failed).error(format!("the kubeconfig cannot be used: {why}"), "")
 }
 
-fn unwritable(report: &Report, path: &Path, e: &std::io::Error) -> Exit {
-    report.error(format!("cannot write `{}`: {e}", path.display()), None);
-    Exit::Failed
+fn unwritable(path: &Path, e: &std::io::Error) -> Stop {
+    Stop::with(Exit::Failed).error(format!("cannot write `{}`: {e}", path.display()), "")
 }

@@ -6,6 +6,7 @@ use super::{Drains, Flags, Verb};
 use crate::cli::args::duration_or_zero;
 use crate::cli::operation;
 use crate::cli::session::Reach;
+use crate::cli::stop::{Ended, Stop};
 use crate::cli::{Call, completion};
 use crate::error::Exit;
 use crate::plan::{Parallelism, nodes};
@@ -48,11 +49,10 @@ pub struct Args {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     if args.command.is_empty() && !args.reboot {
         let hint = "write the command after `--`, such as `clusterctl maintenance w1 -- apt-get -y dist-upgrade`, or say `--reboot`";
-        call.report.error("there is nothing to do on the hosts: no command, and no `--reboot`", Some(hint));
-        return Exit::Usage;
+        return Err(Stop::with(Exit::Usage).error("there is nothing to do on the hosts: no command, and no `--reboot`", hint));
     }
     let how = args.flags.how();
     let work = nodes::Work {

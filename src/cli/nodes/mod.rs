@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::duration_or_zero;
 use super::operation::{self, Operation, Proposal};
 use super::session::{Observed, Reach, Session};
+use super::stop::{Ended, Stop};
 use super::{Call, completion, limit};
 use crate::error::{Exit, Failure};
 use crate::facts::evictions::{self, PODS};
@@ -106,7 +107,7 @@ impl Flags {
 }
 
 /// Runs `cordon`.
-pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
+pub async fn cordon(call: &Call, args: &CordonArgs) -> Ended {
     let desired = |i: &nodes::Inputs<'_>| nodes::cordon(i);
     let at_once = Parallelism::Count(1);
     operation::run(
@@ -118,7 +119,7 @@ pub async fn cordon(call: &Call, args: &CordonArgs) -> Exit {
 }
 
 /// Runs `uncordon`.
-pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
+pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Ended {
     let desired = |i: &nodes::Inputs<'_>| nodes::uncordon(i);
     let (done, at_once) = ("in service again", Parallelism::Count(1));
     operation::run(&Verb { name: "uncordon", done, named: &args.hosts, at_once, drains: None, desired: &desired }, call, Reach::Masters)
@@ -126,7 +127,7 @@ pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Exit {
 }
 
 /// Runs `drain`.
-pub async fn drain(call: &Call, args: &DrainArgs) -> Exit {
+pub async fn drain(call: &Call, args: &DrainArgs) -> Ended {
     let (how, by_hand) = (args.flags.how(), args.flags.by_hand(true));
     let desired = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
     let done = "drained, and cordoned until `clusterctl uncordon`";
@@ -163,7 +164,7 @@ impl Operation for Verb<'_> {
     /// The named hosts, in the inventory's order.
     type Aim = Vec<HostName>;
 
-    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Exit> {
+    async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Stop> {
         let report = &session.report;
         let hosts = self.hosts(session)?;
         let lists = self.lists(&hosts);
@@ -181,22 +182,22 @@ impl Operation for Verb<'_> {
         Ok(Proposal { plan, facts: observed.facts, failures: vec![], aim: hosts })
     }
 
-    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Result<Exit, Exit> {
+    async fn ended(&self, session: &Session, _call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Ended {
         let (report, hosts) = (&session.report, proposal.aim);
         if broken.is_empty() {
             report.result(&json!({"result": "done", "verb": self.name, "hosts": hosts}), format!("{}: {}", self.done, hosts.join(", ")));
             return Ok(Exit::Done);
         }
-        report.failures(&broken);
         let left = left_out_of_service(&proposal.plan, &broken);
-        if !left.is_empty() {
-            let names = left.join(" ");
-            report.note(format!(
-                "cordoned until the same command succeeds, or `clusterctl uncordon {names}` gives them back: {}",
-                left.join(", ")
-            ));
+        let stop = Stop::broken(broken);
+        if left.is_empty() {
+            return Err(stop);
         }
-        Ok(Exit::after_changes(&broken))
+        let names = left.join(" ");
+        Err(stop.note(format!(
+            "cordoned until the same command succeeds, or `clusterctl uncordon {names}` gives them back: {}",
+            left.join(", ")
+        )))
     }
 }
 
@@ -210,48 +211,39 @@ impl Verb<'_> {
         }
     }
 
-    /// The named hosts that `--limit` includes. An error is the exit code; the reason has been reported.
-    fn hosts(&self, session: &Session) -> Result<Vec<HostName>, Exit> {
-        let told = |message: String, hint: &str| {
-            session.report.error(message, Some(hint));
-            Exit::Usage
-        };
-        let hosts = limit::select(&session.inventory, self.named).map_err(|fault| told(fault.message, &fault.hint))?;
+    /// The named hosts that `--limit` includes.
+    fn hosts(&self, session: &Session) -> Result<Vec<HostName>, Stop> {
+        let usage = |message: &str, hint: &str| Stop::with(Exit::Usage).error(message, hint);
+        let hosts = limit::select(&session.inventory, self.named)?;
         let hosts: Vec<HostName> = hosts.into_iter().filter(|h| session.selected.contains(h)).collect();
         if hosts.is_empty() {
-            return Err(told("`--limit` leaves none of the named hosts".into(), "leave it out; the hosts are named already"));
+            return Err(usage("`--limit` leaves none of the named hosts", "leave it out; the hosts are named already"));
         }
         let no_node = |h: &&HostName| !session.inventory.host(h).is_some_and(|h| h.is_node());
         match hosts.iter().find(no_node).filter(|_| self.name != maintenance::NAME) {
-            Some(h) => Err(told(format!("{h} is no node: it is neither a control plane nor a worker"), "name hosts that run pods")),
+            Some(h) => Err(usage(&format!("{h} is no node: it is neither a control plane nor a worker"), "name hosts that run pods")),
             None => Ok(hosts),
         }
     }
 
-    /// Checks that the hosts can be worked on, that the cluster has these nodes, and that the cluster is the one of the inventory. An error is
-    /// the exit code; the reason has been reported.
-    fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Exit> {
-        let report = &session.report;
+    /// Checks that the hosts can be worked on, that the cluster has these nodes, and that the cluster is the one of the inventory.
+    fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Stop> {
         let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
         let away: Vec<Failure> = session.unreachable().into_iter().filter(|f| worked_on(&f)).collect();
         if !away.is_empty() {
-            report.failures(&away);
-            report.note("nothing was changed");
-            return Err(Exit::Unreachable);
+            return Err(Stop::failed(away).note("nothing was changed"));
         }
         let foreign =
             blockers::foreign(&session.inventory, &observed.facts, &session.masters().map(|m| m.name.clone()).collect::<Vec<_>>());
         if !foreign.is_empty() {
-            report.blockers(&foreign);
-            return Err(Exit::Refused);
+            return Err(Stop::refused(foreign));
         }
         let known = |h: &HostName| observed.facts.cluster.as_ref().is_some_and(|c| c.nodes.contains_key(h));
         let runs_pods = |h: &&HostName| session.inventory.host(h).is_some_and(|h| h.is_node());
         let unknown: Vec<&str> = hosts.iter().filter(runs_pods).filter(|h| !known(h)).map(String::as_str).collect();
         if !unknown.is_empty() {
             let hint = format!("let it come in first: `clusterctl join {}`", unknown.join(" "));
-            report.error(format!("the cluster has no node {}", unknown.join(", ")), Some(&hint));
-            return Err(Exit::Failed);
+            return Err(Stop::with(Exit::Failed).error(format!("the cluster has no node {}", unknown.join(", ")), hint));
         }
         Ok(())
     }

@@ -6,27 +6,28 @@ use indicatif::ProgressDrawTarget;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::{Report, lock};
+use crate::cli::stop::Stop;
 use crate::error::Exit;
 use crate::host::Secret;
 
 impl Report {
     /// Asks whether to go ahead. `--yes` counts as consent. If nobody can be asked, the missing `--yes` is an error in the command line.
-    pub fn confirm(&self, question: &str) -> Result<bool, Exit> {
+    pub fn confirm(&self, question: &str) -> Result<bool, Stop> {
         self.answer(question, "[y/N]", |a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Asks for consent to an irreversible change: the answer is a name, such as the cluster's, and not a letter that is typed by habit.
-    pub fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, Exit> {
+    pub fn confirm_by_name(&self, question: &str, name: &str) -> Result<bool, Stop> {
         self.answer(question, &format!("Type `{name}` to confirm:"), |a| a == name)
     }
 
-    fn answer(&self, question: &str, prompt: &str, agrees: impl Fn(&str) -> bool) -> Result<bool, Exit> {
+    fn answer(&self, question: &str, prompt: &str, agrees: impl Fn(&str) -> bool) -> Result<bool, Stop> {
         if self.0.yes {
             return Ok(true);
         }
         if self.json() || !std::io::stdin().is_terminal() {
-            self.error(format!("nobody can be asked: {question}"), Some("say `--yes` to go ahead without being asked"));
-            return Err(Exit::Usage);
+            let message = format!("nobody can be asked: {question}");
+            return Err(Stop::with(Exit::Usage).error(message, "say `--yes` to go ahead without being asked"));
         }
         let answer = self.undisturbed(|| {
             self.print_err(&format!("{question} {prompt} "));

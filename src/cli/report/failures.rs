@@ -5,29 +5,27 @@ use serde_json::{Value, json};
 
 use super::words::{clean, head_and_rest, plural, short};
 use super::{ERROR, Report, WARNING, hint_line, log};
-use crate::error::{Failure, chain};
+use crate::cli::stop::{Reason, Stop};
+use crate::error::{Exit, Failure, chain};
 use crate::inventory::{Fault, Faults};
 use crate::plan::blockers::Blocker;
 
-/// A refusal for safety: the rule, the host, the reason, and the fix.
-#[derive(Clone, Debug, Serialize)]
-pub struct Blocked<'a> {
-    /// Absent if the refusal concerns the cluster as a whole.
-    pub host: Option<&'a str>,
-    /// Stable name of the rule.
-    pub name: &'a str,
-    pub message: String,
-    pub fix: String,
-}
-
-impl<'a> From<&'a Blocker> for Blocked<'a> {
-    fn from(b: &'a Blocker) -> Self {
-        let host = (!b.host.is_empty()).then_some(b.host.as_str());
-        Blocked { host, name: b.name, message: b.message.clone(), fix: b.fix.clone() }
-    }
-}
-
 impl Report {
+    /// Prints the reasons for which a verb stops, and returns its exit code.
+    pub fn stopped(&self, stop: &Stop) -> Exit {
+        for reason in &stop.reasons {
+            match reason {
+                Reason::Error { message, hint } => self.error(message, hint),
+                Reason::Faults(faults) => self.faults(faults),
+                Reason::Failures(failures) => self.failures(failures),
+                Reason::Blockers(blockers) => self.blockers(blockers),
+                Reason::Note(text) => self.note(text),
+                Reason::Ending { state, next } => self.ending(state, next),
+            }
+        }
+        stop.exit
+    }
+
     /// Prints every failure; the same failure on many hosts is printed once.
     pub fn failures(&self, failures: &[Failure]) {
         if self.json() {
@@ -51,7 +49,7 @@ impl Report {
     }
 
     /// Prints all faults of an inventory.
-    pub fn faults(&self, faults: &Faults) {
+    fn faults(&self, faults: &Faults) {
         for fault in &faults.0 {
             tracing::error!(target: log::SHOWN, "{fault}");
             let text = format!("{ERROR}error:{ERROR:#} {}\n{}", place(fault), hint_line(fault.hint.as_deref()));
@@ -70,21 +68,28 @@ impl Report {
     }
 
     /// Prints every refusal for safety; the same refusal on many hosts is printed once.
-    pub fn blockers<'a>(&self, blockers: impl IntoIterator<Item = impl Into<Blocked<'a>>>) {
-        let all: Vec<Blocked> = blockers.into_iter().map(Into::into).collect();
-        for b in &all {
-            tracing::error!(target: log::SHOWN, host = b.host, name = b.name, "{}", b.message);
+    fn blockers(&self, blockers: &[Blocker]) {
+        for b in blockers {
+            tracing::error!(target: log::SHOWN, host = host_of(b), name = b.name, "{}", b.message);
         }
         if self.json() {
-            return all.iter().for_each(|b| self.tell(with_event("blocker", b), ""));
+            return blockers.iter().for_each(|b| {
+                let event = json!({"event": "blocker", "host": host_of(b), "name": b.name, "message": b.message, "fix": b.fix});
+                self.tell(event, "");
+            });
         }
-        for ((name, message, fix), same) in grouped(all.iter().map(|b| ((b.name, b.message.as_str(), b.fix.as_str()), b))) {
-            let hosts: Vec<&str> = same.iter().filter_map(|b| b.host).collect();
+        for ((name, message, fix), same) in grouped(blockers.iter().map(|b| ((b.name, b.message.as_str(), b.fix.as_str()), b))) {
+            let hosts: Vec<&str> = same.into_iter().filter_map(host_of).collect();
             let at = if hosts.is_empty() { String::new() } else { format!("{}: ", hosts.join(", ")) };
             let fix = (!fix.is_empty()).then_some(fix);
             self.print_err(&format!("{ERROR}refused:{ERROR:#} {at}{} [{name}]\n{}", clean(message), hint_line(fix)));
         }
     }
+}
+
+/// The host that a refusal concerns; `None` if it concerns the cluster as a whole.
+fn host_of(blocker: &Blocker) -> Option<&str> {
+    Some(blocker.host.as_str()).filter(|host| !host.is_empty())
 }
 
 /// The cause on one line, with its evidence on the lines below.

@@ -25,7 +25,6 @@ mod log;
 mod words;
 
 pub use busy::Busy;
-pub use failures::Blocked;
 pub use words::{plural, took};
 
 /// The styles of text by severity.
@@ -93,7 +92,7 @@ impl Report {
         }
         match serde_json::to_string(value) {
             Ok(line) => self.print(&format!("{line}\n")),
-            Err(e) => self.error(format!("the result cannot be written as JSON: {e}"), None),
+            Err(e) => self.error(&format!("the result cannot be written as JSON: {e}"), ""),
         }
     }
 
@@ -109,11 +108,12 @@ impl Report {
         self.tell(json!({"event": "warning", "message": text.to_string()}), &format!("{WARNING}warning:{WARNING:#} {text}\n"));
     }
 
-    /// Prints the error that stopped the verb as a whole, and what to do about it.
-    pub fn error(&self, message: impl Display, hint: Option<&str>) {
+    /// Prints the error that stopped the verb as a whole, and what to do about it; an empty `hint` is not printed.
+    fn error(&self, message: &str, hint: &str) {
         tracing::error!(target: log::SHOWN, "{message}");
-        let text = format!("{ERROR}error:{ERROR:#} {}\n{}", words::clean(&message.to_string()), hint_line(hint));
-        self.tell(json!({"event": "error", "message": message.to_string(), "hint": hint}), &text);
+        let hint = (!hint.is_empty()).then_some(hint);
+        let text = format!("{ERROR}error:{ERROR:#} {}\n{}", words::clean(message), hint_line(hint));
+        self.tell(json!({"event": "error", "message": message, "hint": hint}), &text);
     }
 
     /// Prints the state after a verb that makes changes, and the command to continue with; both may be empty.

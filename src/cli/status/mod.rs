@@ -6,6 +6,7 @@ use futures::future::join;
 
 use super::Call;
 use super::session::{Observed, Reach, Session};
+use super::stop::Ended;
 use crate::error::{Exit, Failure};
 use crate::facts::status::{self, HostStatus};
 use crate::host::HostName;
@@ -39,15 +40,12 @@ struct Seen {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Exit {
-    let session = match Session::open_to_look(call, Reach::Everyone).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
+pub async fn run(call: &Call, _args: &Args) -> Ended {
+    let session = Session::open_to_look(call, Reach::Everyone).await?;
     let seen = look(&session).await;
     let status = Status::of(&session.inventory, &seen, session.report.now());
     session.report.result(&status, view::text(&status));
-    if status.healthy { Exit::Done } else { Exit::Failed }
+    Ok(if status.healthy { Exit::Done } else { Exit::Failed })
 }
 
 async fn look(session: &Session) -> Seen {

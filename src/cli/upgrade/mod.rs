@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::args::duration;
 use super::converge::converge;
+use super::stop::{Ended, Stop};
 use super::{Call, completion, session};
 use crate::error::Exit;
 use crate::inventory::{Inventory, KubeVersion};
@@ -116,26 +117,15 @@ fn version(text: &str) -> Result<KubeVersion, String> {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Exit {
+pub async fn run(call: &Call, args: &Args) -> Ended {
     match &args.verb {
         Some(Verb::Plan(args)) => plan::run(call, &args.how).await,
-        None => upgrade(call, &args.how).await,
-    }
-}
-
-async fn upgrade(call: &Call, options: &Options) -> Exit {
-    let inv = match session::load(&call.global, &call.report) {
-        Ok(parsed) => parsed.inventory,
-        Err(exit) => return exit,
-    };
-    let upgrade = match options.upgrade(&inv, &call.global.inventory) {
-        Ok(upgrade) => upgrade,
-        Err((message, hint)) => {
-            call.report.error(message, Some(&hint));
-            return Exit::Usage;
+        None => {
+            let inv = session::load(&call.global)?.inventory;
+            let upgrade = args.how.upgrade(&inv, &call.global.inventory)?;
+            converge(call, Goal::Upgrade(Box::new(upgrade))).await
         }
-    };
-    converge(call, Goal::Upgrade(Box::new(upgrade))).await
+    }
 }
 
 impl Options {
@@ -150,7 +140,7 @@ impl Options {
         hooks.collect()
     }
 
-    fn upgrade(&self, inv: &Inventory, file: &Path) -> Result<Upgrade, (String, String)> {
+    fn upgrade(&self, inv: &Inventory, file: &Path) -> Result<Upgrade, Stop> {
         let to = self.version.clone().unwrap_or_else(|| inv.cluster.version.clone());
         let pause_after = match self.pause_after.as_deref() {
             None => None,
@@ -159,7 +149,8 @@ impl Options {
             Some(name) if inv.nodes().any(|h| h.name == name) => Some(Pause::Host(name.into())),
             Some(name) => {
                 let all = inv.nodes().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", ");
-                return Err((format!("`{name}` is no group to pause after"), format!("say `artifacts`, `control-plane`, or one of {all}")));
+                let hint = format!("say `artifacts`, `control-plane`, or one of {all}");
+                return Err(Stop::with(Exit::Usage).error(format!("`{name}` is no group to pause after"), hint));
             }
         };
         let through: BTreeMap<u64, KubeVersion> = self.through.iter().map(|v| (v.minor(), v.clone())).collect();
@@ -173,10 +164,8 @@ impl Options {
         let own_folder = || file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_path_buf();
         let folder = self.snapshot_dir.clone().unwrap_or_else(own_folder);
         if !folder.is_dir() {
-            return Err((
-                format!("there is no folder {} for the snapshot of etcd", folder.display()),
-                "make it, or name another with `--snapshot-dir`".into(),
-            ));
+            let message = format!("there is no folder {} for the snapshot of etcd", folder.display());
+            return Err(Stop::with(Exit::Usage).error(message, "make it, or name another with `--snapshot-dir`"));
         }
         let name = format!("{}-etcd-{}-{}.db", inv.cluster.name, to, Timestamp::now().strftime("%Y%m%dT%H%M%SZ"));
         let snapshot = inv.etcd.external.is_none().then(|| folder.join(name));

@@ -10,6 +10,7 @@ use crate::cli::Call;
 use crate::cli::converge::upgrade::{Findings, judged, offered, with_offers};
 use crate::cli::report::{heading, table};
 use crate::cli::session::{Reach, Session};
+use crate::cli::stop::Ended;
 use crate::error::Exit;
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
@@ -42,18 +43,9 @@ struct Row {
 }
 
 /// Runs the verb.
-pub async fn run(call: &Call, options: &Options) -> Exit {
-    let session = match Session::open(call, Reach::Everyone).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    let mut upgrade = match options.upgrade(&session.inventory, &call.global.inventory) {
-        Ok(upgrade) => upgrade,
-        Err((message, hint)) => {
-            call.report.error(message, Some(&hint));
-            return Exit::Usage;
-        }
-    };
+pub async fn run(call: &Call, options: &Options) -> Ended {
+    let session = Session::open(call, Reach::Everyone).await?;
+    let mut upgrade = options.upgrade(&session.inventory, &call.global.inventory)?;
     let mut observed = session.observe(&[], &evictions::lists(&[PODS.into()])).await;
     let failures: Vec<_> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
     session.report.failures(&failures);
@@ -88,11 +80,7 @@ pub async fn run(call: &Call, options: &Options) -> Exit {
         warnings: findings.warnings.iter().map(|(host, message)| format!("{host}: {message}")).collect(),
     };
     session.report.result(&shown, text(&shown));
-    match (failures.is_empty(), shown.blockers.is_empty()) {
-        (_, false) => Exit::Refused,
-        (true, true) => Exit::Done,
-        (false, true) => Exit::of(&failures),
-    }
+    Ok(if shown.blockers.is_empty() { Exit::of(&failures) } else { Exit::Refused })
 }
 
 /// The newest versions of the running minor version and of the next one that the artifact source offers.

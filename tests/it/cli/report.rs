@@ -5,10 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clusterctl::cli::Format;
-use clusterctl::cli::report::{Blocked, Report};
-use clusterctl::error::{Failure, Place};
+use clusterctl::cli::report::Report;
+use clusterctl::cli::stop::Stop;
+use clusterctl::error::{Exit, Failure, Place};
 use clusterctl::host::HostError;
 use clusterctl::inventory::Fault;
+use clusterctl::plan::blockers::Blocker;
 use clusterctl::run::Event;
 use clusterctl::step::StepError;
 
@@ -127,9 +129,9 @@ fn failures_as_json() {
     insta::assert_snapshot!(out.text());
 }
 
-fn blockers() -> Vec<Blocked<'static>> {
-    let swap = |host| Blocked { host: Some(host), name: "swap", message: "swap is on".into(), fix: "`swapoff -a`".into() };
-    let pki = Blocked { host: None, name: "pki", message: "ca.key differs".into(), fix: String::new() };
+fn blockers() -> Vec<Blocker> {
+    let swap = |host: &str| Blocker { host: host.into(), name: "swap", message: "swap is on".into(), fix: "`swapoff -a`".into() };
+    let pki = Blocker { host: String::new(), name: "pki", message: "ca.key differs".into(), fix: String::new() };
     vec![swap("w1"), pki, swap("w2")]
 }
 
@@ -144,7 +146,7 @@ fn blockers_and_faults() {
         hint: Some("choose `worker`".into()),
     };
     let (report, _, err) = report(Format::Text);
-    report.blockers(blockers());
+    assert_eq!(report.stopped(&Stop::refused(blockers())), Exit::Refused);
     report.warnings(std::slice::from_ref(&fault));
     report.warning("an odd thing");
     report.note("a remark");
@@ -158,10 +160,20 @@ fn blockers_and_faults() {
     a remark
     ");
     let (report, out, _) = self::report(Format::Json);
-    report.blockers(blockers());
+    assert_eq!(report.stopped(&Stop::refused(blockers())), Exit::Refused);
     report.warnings(&[fault]);
-    report.error("a thing", None);
+    assert_eq!(report.stopped(&Stop::with(Exit::Usage).error("a thing", "")), Exit::Usage);
     insta::assert_snapshot!(out.text());
+}
+
+#[test]
+fn the_reasons_of_a_stop_are_printed_in_their_order_and_the_last_exit_code_counts() {
+    let (report, out, err) = report(Format::Text);
+    let later = Stop::with(Exit::Locked).error("m1 is locked", "wait").note("nothing was changed").ending("", "`clusterctl status`");
+    let stop = Stop::failed(failures().into_iter().take(1).collect()).then(later);
+    assert_eq!(report.stopped(&stop), Exit::Locked);
+    assert_eq!(out.text(), "");
+    insta::assert_snapshot!(err.text());
 }
 
 #[test]
@@ -180,8 +192,11 @@ fn without_anybody_to_ask_the_answer_is_a_usage_error() {
     let (report, _, err) = report(Format::Text);
     // With the JSON format, standard input never counts as a terminal, even if the tests run in one.
     let (machine, out, _) = self::report(Format::Json);
-    assert!(machine.confirm("really?").is_err());
-    assert!(machine.confirm_by_name("really?", "prod").is_err());
+    for answer in [machine.confirm("really?"), machine.confirm_by_name("really?", "prod")] {
+        assert_eq!(out.text(), "", "a reason to stop is printed where the program ends");
+        assert_eq!(answer.map_err(|stop| stop.exit), Err(Exit::Usage));
+    }
+    assert_eq!(machine.stopped(&machine.confirm("really?").unwrap_err()), Exit::Usage);
     assert!(out.text().contains("say `--yes`"), "{}", out.text());
     assert!(machine.ask_secret("passphrase").is_none());
     drop((report, err));
