@@ -31,6 +31,7 @@ mod scripts {
     pub mod quorum;
     pub mod refuse;
     pub mod removal;
+    pub mod restarts;
     pub mod rewrite;
     pub mod rollback_copy;
     pub mod sandbox;
@@ -51,11 +52,12 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the scripts that it tests; see `scripts::law`.
-const TABLES: [Entry; 31] = [
+const TABLES: [Entry; 32] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
     ("static_pod", scripts::static_pod::table, &["static_pod.sh", "swap.sh", "manifest.sh", "report_rollbacks.sh", "wait_settled.sh"]),
+    ("restarts", scripts::restarts::table, &["static_pod.sh", "swap.sh"]),
     ("snapshot", scripts::snapshot::table, &["snapshot.sh"]),
     ("status", scripts::status::table, &["status.sh"]),
     ("kills", scripts::kills::table, &["static_pod.sh", "swap.sh", "manifest.sh"]),

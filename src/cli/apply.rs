@@ -1,10 +1,5 @@
 //! `clusterctl apply`.
 
-use super::Call;
-use super::converge::converge;
-use super::stop::Ended;
-use crate::plan::Goal;
-
 /// Make the cluster match the inventory
 ///
 /// Repairs what was changed or deleted by hand and rolls out changes of the inventory, one control-plane host at a time. If nothing
@@ -12,8 +7,3 @@ use crate::plan::Goal;
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl apply -i prod.yaml\n  clusterctl apply -i prod.yaml --limit w1,w2")]
 pub struct Args {}
-
-/// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Ended {
-    converge(call, Goal::Keep).await
-}

@@ -1,10 +1,5 @@
 //! `clusterctl init`.
 
-use super::Call;
-use super::converge::converge;
-use super::stop::Ended;
-use crate::plan::Goal;
-
 /// Create the cluster of the inventory
 ///
 /// Prepares every host, starts the control planes of all control-plane hosts side by side, and joins the workers. If a run was interrupted,
@@ -14,8 +9,3 @@ use crate::plan::Goal;
     after_help = "Example:\n  clusterctl init -i inventories/ha-haproxy.yaml --dry-run\n  clusterctl init -i inventories/ha-haproxy.yaml"
 )]
 pub struct Args {}
-
-/// Runs the verb.
-pub async fn run(call: &Call, _args: &Args) -> Ended {
-    converge(call, Goal::Found).await
-}

@@ -1,8 +1,6 @@
 //! `clusterctl join`.
 
-use super::converge::converge;
-use super::stop::Ended;
-use super::{Call, completion};
+use super::completion;
 use crate::plan::Goal;
 
 /// Join hosts of the inventory to the cluster
@@ -18,7 +16,9 @@ pub struct Args {
     hosts: Vec<String>,
 }
 
-/// Runs the verb.
-pub async fn run(call: &Call, args: &Args) -> Ended {
-    converge(call, Goal::Join(args.hosts.clone())).await
+impl Args {
+    /// The goal of the verb.
+    pub fn goal(&self) -> Goal {
+        Goal::Join(self.hosts.clone())
+    }
 }

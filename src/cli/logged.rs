@@ -8,9 +8,6 @@ use async_trait::async_trait;
 
 use crate::host::{Cmd, Host, HostError, HostName, Output, patience};
 
-/// The head of every script that changes a host; the text after it describes the script's own task.
-const FENCE: &str = include_str!("../host/remote/fence.sh");
-
 /// Passes every command on, with longer time limits if `--wait-timeout` is longer than the default.
 pub struct Logged {
     pub host: Arc<dyn Host>,
@@ -40,14 +37,17 @@ impl Host for Logged {
     }
 }
 
-/// The name of a command in the log: the program, or for a constant script its first sentence.
+/// The name of a command in the log: the program; for a constant script, the file that its first line names last, or else its first sentence.
 fn title(argv: &[String]) -> String {
     let program = argv.first().cloned().unwrap_or_default();
     match argv {
         [shell, c, script, name, ..] if shell == "/bin/sh" && c == "-c" && name == "clusterctl" => {
-            let own = script.strip_prefix(FENCE).unwrap_or(script);
-            let sentence = own.strip_prefix("# ").and_then(|s| s.split(['.', ';', '\n']).next());
-            sentence.map_or(program, |s| format!("script `{s}`"))
+            let first = script.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_default();
+            let name = match first.strip_suffix(".sh") {
+                Some(files) => files.rsplit(' ').next(),
+                None => first.split(['.', ';']).next().filter(|sentence| !sentence.is_empty()),
+            };
+            name.map_or(program, |name| format!("script `{name}`"))
         }
         _ => program,
     }
@@ -56,6 +56,7 @@ fn title(argv: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::step::fenced;
 
     /// A host that keeps the last command.
     struct Kept(HostName, std::sync::Mutex<Option<Cmd>>);
@@ -94,9 +95,14 @@ mod tests {
 
     #[test]
     fn scripts_are_named_and_arguments_are_not() {
-        let script = Cmd::script(concat!(include_str!("../host/remote/fence.sh"), include_str!("../host/remote/absent.sh")), ["run", "x"]);
-        let named = title(&script.argv);
-        assert!(named.starts_with("script `") && !named.contains("fence") && !named.contains("Head of"), "{named}");
+        for (script, name) in [
+            (fenced!("absent.sh"), "script `absent`"),
+            (fenced!("kubectl.sh", "objects.sh"), "script `objects`"),
+            (include_str!("../host/remote/unlock.sh"), "script `Frees the lock of a run that no longer exists`"),
+            ("true\n", "/bin/sh"),
+        ] {
+            assert_eq!(title(&Cmd::script(script, ["run", "x"]).argv), name);
+        }
         assert_eq!(title(&["/bin/sh", "-c", "# secret", "other"].map(String::from)), "/bin/sh");
         assert_eq!(title(&["mysql", "-psecret"].map(String::from)), "mysql");
     }

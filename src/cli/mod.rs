@@ -1,4 +1,4 @@
-//! The verbs. Each has a file with its arguments and `run`; the doc comment of the arguments is the help text.
+//! The verbs. Each has a file with its arguments, whose doc comment is the help text; the goal of the run, or `run`, is made from them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::Exit;
+use crate::plan::Goal;
 
 mod adopt;
 pub mod apply;
@@ -41,6 +42,7 @@ mod unlock;
 mod upgrade;
 mod validate;
 
+use converge::{converge, preview};
 use interrupt::Interrupt;
 use report::Report;
 use stop::{Ended, Stop};
@@ -158,12 +160,12 @@ pub async fn main() -> Exit {
 
 async fn run(call: &Call, verb: &Verb) -> Ended {
     match verb {
-        Verb::Init(args) => init::run(call, args).await,
-        Verb::Apply(args) => apply::run(call, args).await,
-        Verb::Plan(args) => plan::run(call, args).await,
-        Verb::Join(args) => join::run(call, args).await,
-        Verb::Remove(args) => remove::run(call, args).await,
-        Verb::Replace(args) => remove::replace(call, args).await,
+        Verb::Init(_) => converge(call, Goal::Found).await,
+        Verb::Apply(_) => converge(call, Goal::Keep).await,
+        Verb::Plan(_) => preview(call, Goal::Keep).await,
+        Verb::Join(args) => converge(call, args.goal()).await,
+        Verb::Remove(args) => converge(call, args.goal()).await,
+        Verb::Replace(args) => converge(call, args.goal()?).await,
         Verb::Upgrade(args) => upgrade::run(call, args).await,
         Verb::Cordon(args) => nodes::cordon(call, args).await,
         Verb::Drain(args) => nodes::drain(call, args).await,

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use super::args::duration;
-use super::converge::converge;
-use super::stop::{Ended, Stop};
-use super::{Call, completion};
+use super::completion;
+use super::stop::Stop;
 use crate::error::Exit;
 use crate::plan::goal::{Goal, Leaving};
 
@@ -61,16 +60,20 @@ impl RemoveOptions {
     }
 }
 
-/// Runs `remove`.
-pub async fn run(call: &Call, args: &Args) -> Ended {
-    converge(call, Goal::Remove(args.how.leaving(args.hosts.clone()))).await
+impl Args {
+    /// The goal of `remove`.
+    pub fn goal(&self) -> Goal {
+        Goal::Remove(self.how.leaving(self.hosts.clone()))
+    }
 }
 
-/// Runs `replace`.
-pub async fn replace(call: &Call, args: &ReplaceArgs) -> Ended {
-    if args.old == args.new {
-        let message = format!("{} cannot take its own place", args.old);
-        return Err(Stop::with(Exit::Usage).error(message, "name the host that leaves, then the one that comes"));
+impl ReplaceArgs {
+    /// The goal of `replace`. A host that would replace itself is an error.
+    pub fn goal(&self) -> Result<Goal, Stop> {
+        if self.old == self.new {
+            let message = format!("{} cannot replace itself", self.old);
+            return Err(Stop::with(Exit::Usage).error(message, "name the host that leaves, then the host that joins"));
+        }
+        Ok(Goal::Replace(self.how.leaving(vec![self.old.clone()]), self.new.clone()))
     }
-    converge(call, Goal::Replace(args.how.leaving(vec![args.old.clone()]), args.new.clone())).await
 }

@@ -254,6 +254,9 @@ impl Step {
 macro_rules! fenced {
     ($($file:literal),+) => {
         concat!(
+            "#",
+            $(" ", $file),+,
+            "\n",
             include_str!("../host/remote/lock_held.sh"),
             include_str!("../host/remote/fence.sh"),
             include_str!("../host/remote/within.sh"),
@@ -262,7 +265,7 @@ macro_rules! fenced {
             $(include_str!(concat!("../host/remote/", $file))),+)
     };
 }
-use fenced;
+pub(crate) use fenced;
 
 /// Runs a fenced script and converts its exit status into a result. Input is sent with its digest at the end, which `take_input` compares.
 async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {

@@ -71,11 +71,22 @@ ended_thrice() {
   [ "$starts" -ge 4 ] || for log in $(new_logs); do [ -s "$log" ] || return 1; done
   [ -z "$(own_process "$component")" ]
 }
+# The kubelet ends the process of a changed manifest within 20 s, the interval at which it reads all manifests. If it has not, it takes the manifest
+# for the one that runs: it never read what stood in the file meanwhile, for example a truncated manifest. A running process does not prove that
+# its manifest is the new one, so the process is ended, and the kubelet starts another one. $1: PID. $2: time in seconds at which the manifest was
+# placed. A manifest that is set aside first has no such doubt.
+end_if_kept() {
+  [ -z "$away" ] && [ "$(date +%s)" -ge $(($2 + 30 * patience)) ] && [ "$1" != "$told_to_end" ] || return 0
+  told_to_end=$1
+  kill -TERM "$1" 2>/dev/null || :
+}
+away='' told_to_end=
 # Waits until another process than $1 runs and has answered twice with 200: a server in a crash loop can answer once. Gives up when the new
 # container has ended three times and one of its starts was after the end of the previous process: until then the previous process holds the
 # port, and the kubelet waits 10 s or longer before it starts the new container again.
 wait_new() {
-  end=$(($(date +%s) + $2))
+  begun=$(date +%s)
+  end=$((begun + $2))
   good='' beside=''
   while [ "$(date +%s)" -lt $end ]; do
     pid=$(own_process "$component")
@@ -84,7 +95,10 @@ wait_new() {
       good=$pid
     else
       good=
-      if [ "$pid" = "$1" ]; then beside=$(logs); fi
+      if [ -n "$pid" ] && [ "$pid" = "$1" ]; then
+        beside=$(logs)
+        end_if_kept "$1" "$begun"
+      fi
       count_starts
       [ -n "$known" ] && [ -z "$pid" ] && [ "$(logs)" != "$beside" ] && ended_thrice && return 1
     fi
@@ -103,13 +117,18 @@ busy() {
 # until the end of its grace period, although clients can begin a watch again elsewhere. So the API server is killed once no client has waited
 # for it for 3 s. Fails if the kubelet does not send SIGTERM in time.
 end_drained() {
-  since='' waiting=''
+  since='' waiting='' begun=$(date +%s)
   deadline=$(($(date +%s%3N) + limit * 1000))
   while :; do
     is_own "$component" "$1" || return 0
     now=$(date +%s%3N)
     [ "$now" -lt $deadline ] || return 1
-    if ss -Hltnp | grep -q "pid=$1," || busy "$1"; then since=; fi
+    if ss -Hltnp | grep -q "pid=$1,"; then
+      since=
+      end_if_kept "$1" "$begun"
+    elif busy "$1"; then
+      since=
+    fi
     since=${since:-$now}
     [ $((now - since)) -lt 3000 ] || break
     sleep 0.1
