@@ -1,10 +1,11 @@
-# Lets programs read their command lines before anybody depends on them; starts none of them. Input: a line per word, groups of
-# IMAGE PROGRAM FLAG..., each ended by an empty line. With --help at its end a command line is read whole, and that is all.
+# Lets programs parse their command lines before any component depends on them.
+# Input: one word per line, in groups of IMAGE PROGRAM FLAG..., each of which ends with an empty line. With --help as the last flag a program parses
+# its whole command line and does nothing else, so no component is started.
 take_input
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail"' EXIT
 c() { within 60 ctr -n k8s.io "$@"; }
-# asks IMAGE PROGRAM FLAG...: the program's answer in $said. Fails with its status, or with 1 where the image is not there.
+# asks IMAGE PROGRAM FLAG...: leaves the program's answer in $said. Fails with the program's status, or with 1 if the image cannot be mounted.
 asks() {
   image=$1
   shift
@@ -20,7 +21,7 @@ asks() {
   rmdir "$mount" 2>/dev/null || :
   return $status
 }
-# A program that cannot be executed or dies by a signal was cut short on the disk, as by a power cut soon after its image was pulled.
+# A program that cannot be executed or dies by a signal is damaged on the disk, for example by a power failure soon after its image was pulled.
 damaged() { case $1 in 126|127|132|134|135|139) true ;; *) false ;; esac; }
 reads() {
   status=0

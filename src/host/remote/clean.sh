@@ -1,5 +1,6 @@
-# Removes what Kubernetes leaves in the running system and in its own folders: containers, mounts, links, chains, routes, data; see mounts.sh.
-# Data is deleted only after every container has been listed and ended: a runtime that cannot list them stops the script.
+# Removes what Kubernetes leaves in the running system and in its own folders. This includes containers, mounts, network links, iptables chains,
+# routes and data; see mounts.sh. Data is deleted only after every container has been listed and ended. If the runtime cannot list the containers,
+# the script fails.
 # $1: `images` removes the images as well, `keep` keeps them.
 images=$1
 folders='/var/lib/kubelet /var/lib/etcd /var/lib/cni /etc/kubernetes /run/clusterctl-kubectl /var/log/pods /var/log/containers'
@@ -14,7 +15,7 @@ shims() {
   done
 }
 runs() { [ -n "$(ls -A $tasks 2>/dev/null)" ] || [ -n "$(shims)" ]; }
-# The volumes of pods are unmounted; whatever else is mounted below these folders is the operator's.
+# The volumes of pods are unmounted. Everything else that is mounted below these folders belongs to the operator.
 volumes() { mounts_below /var/lib/kubelet | grep -E '^/var/lib/kubelet/(pods/[^/]+|plugins)/' || :; }
 
 for d in $folders; do
@@ -63,24 +64,24 @@ while [ -n "$(shims)" ]; do
   sleep 0.2
 done
 
-# Deepest first. A lazy unmount succeeds on a volume whose server is away.
+# The deepest mount is unmounted first. A lazy unmount also succeeds on a volume whose server cannot be reached.
 volumes | sort -r | while read -r m; do umount -l "$(printf '%b' "$m")" || :; done
 still=$(volumes | tr '\n' ' ')
 [ -z "$still" ] || fail "these volumes cannot be unmounted, and nothing is deleted below a mount: $still"
-# The network namespace of a sandbox that is gone has no process left in it.
+# The network namespace of a sandbox that no longer exists has no process in it.
 for n in /run/netns/cni-*; do
   [ -e "$n" ] || continue
   [ -z "$(ip netns pids "${n##*/}" 2>/dev/null)" ] || continue
   umount -l "$n" 2>/dev/null || :
   rm -f "$n"
 done
-# The network links of pods are those on the bridge of the CNI.
+# The network links of pods are the ports of the CNI's bridge.
 ports=$(ls /sys/class/net/cni0/brif 2>/dev/null) || :
 ipvs=
 [ ! -e /sys/class/net/kube-ipvs0 ] || ipvs=yes
 for l in cni0 flannel.1 kube-ipvs0 kube-bridge $ports; do [ ! -e /sys/class/net/$l ] || ip link delete $l || [ ! -e /sys/class/net/$l ] || fail "link $l cannot be deleted"; done
 ip route show proto 86 2>/dev/null | while read -r r; do ip route del $r proto 86; done
-# Rules are deleted one by one, so that a rule that another program adds meanwhile stays.
+# Rules are deleted one by one, so that a rule that another program adds at the same time is kept.
 for family in iptables ip6tables; do
   have $family-save || continue
   rules=$($family-save 2>/dev/null) || continue
@@ -96,7 +97,7 @@ for family in iptables ip6tables; do
     }')
   [ -z "$gone" ] || printf '%s\n' "$gone" | $family-restore -w 10 --noflush || fail "the chains of Kubernetes cannot be removed with $family-restore"
 done
-# IPVS virtual servers belong to kube-proxy if its link was there.
+# The IPVS virtual servers belong to kube-proxy if kube-proxy's link existed.
 if [ -n "$ipvs" ] && have ipvsadm; then ipvsadm --clear; fi
 refuse_mounts $folders
 for d in $folders; do

@@ -1,7 +1,9 @@
 # Asks the API of this control-plane host; changes nothing.
-# $1: API server address. Input: API paths, a line each; then `---`; then, if any, a List of objects of kinds whose paths are not known.
-# Output, compressed: per path its body and a line `@end STATUS URL`, for a list one after another for each of its pages; the status is 000
-# where there was no answer. Then, if asked, `@kubectl` and a List, and `@failed` and kubectl's words if it failed. The last line is `@done`.
+# $1: the address of the API server.
+# Input: API paths, one per line; then `---`; then, optionally, a List of objects of kinds whose API paths are not known.
+# Output, compressed with gzip: for each path the body of the answer and a line `@end STATUS URL`; a list has both for each of its pages. STATUS is
+# 000 if there was no answer. If there was a List, `@kubectl` and a List with the answers follow, and `@failed` with kubectl's message if kubectl
+# failed. The last line is `@done`.
 patience=${CLUSTERCTL_PATIENCE:-1}
 [ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:6443/readyz")" = 200 ] || exit 3
 while IFS= read -r path; do
@@ -10,13 +12,13 @@ while IFS= read -r path; do
 done >"$dir/urls"
 cat >"$dir/ask"
 : >"$dir/again"
-# One round: one curl for all that is left in `urls`, over one connection, and one awk that passes the answers on and leaves in `urls` what to
-# ask next: the next page of every list that has one. A list whose pages the API keeps no longer (410) is asked for from its beginning, once.
-# kubectl would discover the whole API before its first answer, which takes ten times as long, and keeps every page in memory.
-# Each page has 30 seconds. All of a round have 120: an API server that has stopped answering is not waited for once per question.
-# A client that calls itself curl gets its answers indented, which makes them twice as long. Bodies that are not indented are single lines, and
-# `metadata` comes before `items` in a list, so only the part before the items is searched for the token, and no object's name can be taken for one. A page that is cut short has
-# no next one.
+# Runs one round: one curl asks for all paths that are left in `urls`, over one connection, and one awk passes the answers on and writes the next
+# questions to `urls`, which are the next pages of lists. A list whose next page has expired in the API (410) is read from its beginning again,
+# once. kubectl is not used, because it would discover the whole API before its first answer, which takes ten times as long, and because it keeps
+# all pages in memory. A page has a limit of 30 seconds and a round a limit of 120, so that an API server that has stopped answering is not waited
+# for once per question. The API server indents its answers for a client that is named curl, which makes them twice as long. A body without
+# indentation is a single line, and `metadata` precedes `items` in a list, so the token of the next page is searched for only before `items`, and no
+# name of an object can be taken for it. A page that was cut short has no next page.
 round() {
   timeout -k 5 $((120 * patience)) curl -sSg -m $((30 * patience)) -A clusterctl --cacert "$dir/ca" --cert "$dir/cert" --key "$dir/key" \
     -w '\n@end %{http_code} %{url_effective}\n' -K "$dir/urls" |
@@ -45,7 +47,7 @@ others() {
   timeout -k 5 $((60 * patience)) /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir "$dir/cache" \
     --request-timeout $((10 * patience))s get --ignore-not-found -o json -f "$dir/ask" 2>"$dir/said" && return
   [ $? != 124 ] || echo "kubectl did not end within $((60 * patience)) s" >>"$dir/said"
-  # An object of a kind that the API does not know, such as one whose CustomResourceDefinition has yet to be applied, is absent.
+  # The API may not know the kind of an object, for example because its CustomResourceDefinition is applied later. Such an object is absent.
   if grep -vE 'no matches for kind|resource mapping not found|ensure CRDs are installed first' "$dir/said" | grep . >"$dir/why"; then
     echo
     echo @failed

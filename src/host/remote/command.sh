@@ -1,5 +1,6 @@
-# Runs a command of the operator's. Arguments: its argv. It sees nothing of the script around it; its status comes last on standard error.
-# The command may take this host's member of etcd away, as an upgrade of packages does: the others must be enough at this moment.
+# Runs a command of the operator.
+# Arguments: the command with its arguments. The command sees no variables of the scripts around it. Its exit status is the last line on standard
+# error. The command may stop this host's etcd member, as an upgrade of packages does, so the other members must have the quorum at this moment.
 wait_quorum 60 || { echo "it was not started" >&2; exit 1; }
 still_ours
 unset LC_ALL run holder

@@ -1,5 +1,6 @@
-# Cordons or uncordons a node; see kubectl.sh. $1, by then: node. $2: cordon or uncordon, by the operator's word; ours: uncordon what we
-# cordoned.
+# Cordons or uncordons a node; see kubectl.sh, which removes the address from the arguments.
+# After that, $1: the node. $2: `cordon` or `uncordon`, which the operator asked for, or `ours`, which uncordons a node only if clusterctl cordoned
+# it.
 node=$1
 spec=null
 case $2 in

@@ -1,5 +1,6 @@
-# Which deprecated APIs clients have asked this host's API server for since it started; changes nothing. $1: API server address.
-# Output: the lines of its metric apiserver_requested_deprecated_apis.
+# Prints which deprecated APIs clients have requested from this host's API server since it started; changes nothing.
+# $1: the address of the API server.
+# Output: the lines of the metric apiserver_requested_deprecated_apis.
 export LC_ALL=C
 conf=/etc/kubernetes/super-admin.conf
 [ -r $conf ] || conf=/etc/kubernetes/admin.conf

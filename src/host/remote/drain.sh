@@ -1,8 +1,8 @@
-# Cordons a node and evicts its pods by kubectl's own rules: DaemonSets stay, disruption budgets are obeyed.
-# kubectl.sh takes the address of the API server off the arguments; those that are left are $1: node. $2: seconds; 0: no limit.
-# $3: returns or stays. Rest: flags of kubectl drain.
-# An annotation on the node says that clusterctl has cordoned it, so that a later run knows that it may uncordon the node. If the operator wants the
-# node to stay out of service, the annotation is removed at the end.
+# Cordons a node and evicts its pods by kubectl's rules. Pods of DaemonSets stay, and disruption budgets are respected.
+# kubectl.sh removes the address of the API server from the arguments.
+# After that, $1: the node. $2: the limit in seconds; 0 means no limit. $3: `returns`, or `stays` for a node that stays out of service. The other
+# arguments are flags of kubectl drain. An annotation on the node records that clusterctl has cordoned it, so that a later run knows that it may
+# uncordon the node. With `stays`, the annotation is removed at the end.
 node=$1 limit=$2 then=$3
 shift 3
 selector=
@@ -18,14 +18,15 @@ esac
 end=$(($(date +%s) + limit)) left=$limit silent=0
 while :; do
   still_ours
-  # The drain is done in rounds, so that it ends when the machine dies: then no kubelet ends its pods, however long the drain waits.
+  # The drain is done in rounds, so that it ends if the machine dies: without a kubelet, no pod of the node ever terminates.
   round=30
   [ "$limit" = 0 ] || [ $left -gt $round ] || round=$left
   if said=$(longest=$((round + 30)); once drain "$node" --ignore-daemonsets --timeout "${round}s" "$@" 2>&1); then
     [ "$then" = returns ] || mark null
     exit 0
   fi
-  # A pod that the flags do not allow to evict stays. Every other cause may pass: a disruption budget, an API server that is being replaced.
+  # A pod that the flags do not allow to evict stays. Every other cause may be temporary, such as a disruption budget or an API server that is being
+  # replaced.
   case $said in *'cannot delete '*) break ;; esac
   if [ "$limit" -gt 0 ]; then
     left=$((end - $(date +%s)))
@@ -60,7 +61,7 @@ tab=$(printf '\t')
     case $said in *'more than one'*) ;; *) [ "$allowed" = 0 ] || continue ;; esac
     printf '%s\n' "$pods" | grep -q "^$namespace/" || continue
     [ -n "$covers" ] || continue
-    # The pods that the budget covers, of those that are still on the node.
+    # These are the pods on the node that the budget covers.
     names=$(k get pods -n "$namespace" --field-selector "spec.nodeName=$node" -l "${covers%,}" -o 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' 2>/dev/null |
       while read -r pod; do printf '%s\n' "$pods" | grep -qxF "$pod" && printf '%s ' "$pod"; done) || :
     [ -z "$names" ] || echo "disruption budget $namespace/$name allows $allowed: of $expected pods $healthy are healthy, $needed must be; it covers $names" >&2

@@ -1,6 +1,7 @@
-# Restarts the service of etcd with new files, watches it, and puts the previous files back. The host runs this script in a unit of its own; see
-# unit.sh. $1: digest of the files. $2: seconds until etcd must serve. $3: seconds for which etcd must stay up.
-# systemd's DefaultEnvironment may name a proxy, which must not get questions to this host's own etcd and API server.
+# Restarts the service of etcd with new files, watches it, and puts the previous files back if it fails. The host runs this script in a unit of its
+# own; see unit.sh.
+# $1: the digest of the files. $2: seconds within which etcd must serve. $3: seconds for which etcd must then stay up. Requests to this host's own
+# etcd must not be sent to a proxy, which systemd's DefaultEnvironment may name.
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 set -u
 digest=$1 limit=$2 watch=$3

@@ -1,14 +1,14 @@
-# The versions of etcd on both sides of a change. Once every member runs a new minor version, the cluster version rises, and a program of the
-# previous minor version refuses to start ("invalid downgrade").
-# minor_of TEXT: the first `MAJOR.MINOR` in it.
+# Finds the etcd versions before and after a change. As soon as every member runs a new minor version, etcd raises its cluster version, and a
+# program of the previous minor version refuses to start ("invalid downgrade").
+# minor_of TEXT: prints the first `MAJOR.MINOR` in the text.
 minor_of() { printf '%s\n' "$1" | grep -oE '[0-9]+\.[0-9]+' | sed -n 1p; }
-# client_urls: the client URLs of all members, as this host's own member lists them.
+# client_urls: prints the client URLs of all members, as this host's own member lists them.
 client_urls() {
   own=https://127.0.0.1:2379 e=/etc/kubernetes/pki/etcd
   ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
     /usr/local/bin/etcdctl --endpoints $own --command-timeout 2s --dial-timeout 1s member list 2>/dev/null | cut -d, -f5 | tr -d ' '
 }
-# cluster_minor URL...: the cluster version as the first member that answers says it; nothing where no member answers.
+# cluster_minor URL...: prints the cluster version that the first member with an answer reports, and nothing if no member answers.
 cluster_minor() {
   e=/etc/kubernetes/pki/etcd
   for member; do
@@ -17,5 +17,5 @@ cluster_minor() {
     [ -z "$said" ] || { echo "$said"; return 0; }
   done
 }
-# is_older MINOR MINOR: whether the first version is older than the second one.
+# is_older MINOR MINOR: succeeds if the first version is older than the second one.
 is_older() { [ "${1%%.*}" -lt "${2%%.*}" ] || { [ "${1%%.*}" = "${2%%.*}" ] && [ "${1#*.}" -lt "${2#*.}" ]; }; }

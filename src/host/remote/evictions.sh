@@ -1,8 +1,9 @@
-# Asks the API of this control-plane host whether pods might be evicted now: dry runs on the server, which change nothing.
-# $1: API server address. Input: two lines per pod, the path of its eviction and the rest of an Eviction after its API version.
-# Output: per pod the answer's body and a line `@end STATUS URL`.
+# Asks the API of this control-plane host whether pods could be evicted now. The requests are dry runs on the server, which change nothing.
+# $1: the address of the API server.
+# Input: two lines per pod, which are the path of its eviction, and the JSON text of an Eviction after its API version.
+# Output: per pod the body of the answer and a line `@end STATUS URL`.
 ask() { curl -sSg -m 60 --cacert "$dir/ca" --cert "$dir/cert" --key "$dir/key" "$@"; }
-# The version of the subresource, which may be older than that of the budgets.
+# The API version of the eviction subresource may be older than that of disruption budgets.
 version=policy/v1beta1
 case $(ask "https://$address:6443/api/v1" | tr -d ' \n' | grep -o '"name":"pods/eviction"[^}]*') in
   '') exit 3 ;;

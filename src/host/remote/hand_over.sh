@@ -1,14 +1,16 @@
-# Moves the leadership of etcd to another member before this member ends, because an election would cost the cluster a second without writes. A failure
-# is ignored. $1: client URL of the member that ends; without it, the member of this host.
+# Moves the leadership of etcd to another member before this member stops. Without this, an election would prevent writes to the cluster for about a
+# second. A failure is ignored.
+# $1: the client URL of the member that stops; the default is the member of this host.
 hand_over() {
   goes=${1:-https://127.0.0.1:2379}
   e=/etc/kubernetes/pki/etcd
-  # As variables of this one command: etcdctl refuses a flag whose variable is set as well, and whoever calls this may have set it.
+  # The variables are set for this command only: etcdctl refuses a flag whose variable is also set, and the calling script may have set the
+  # variable.
   goer() {
     ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
       /usr/local/bin/etcdctl --endpoints "$goes" --command-timeout 5s --dial-timeout 2s "$@" 2>/dev/null
   }
-  # As JSON: the columns of the plain form differ from version to version.
+  # The output is JSON, because the columns of the plain output differ between versions of etcdctl.
   now=$(goer endpoint status -w json) || return 0
   self=$(echo "$now" | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')
   [ -n "$self" ] && [ "$(echo "$now" | sed -n 's/.*"leader":\([0-9]*\).*/\1/p')" = "$self" ] || return 0

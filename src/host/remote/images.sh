@@ -1,8 +1,8 @@
-# Pulls the images given as arguments into the runtime, three at a time, and sees them on the disk: containerd lists an image whose files a
-# power cut has cut short, and its programs then end with a segmentation fault at every start.
+# Pulls the images given as arguments into the runtime, three at a time, and syncs them to the disk. Without the sync, a power failure can truncate
+# files of an image that containerd still lists, and then the programs of the image crash at every start.
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail" "$fail".*' EXIT
-# ctr has no limit of its own: it waits for ever for a registry that stops answering.
+# ctr has no time limit of its own: it waits forever for a registry that has stopped answering.
 end=$(($(date +%s) + 1700 * ${CLUSTERCTL_PATIENCE:-1}))
 pull() {
   within_exactly $((end - $(date +%s))) ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" >"$fail.$2" 2>&1 && return

@@ -1,10 +1,10 @@
-# Part of the head of every script that changes a host. `take_input` is called by a script that has input, before its first effect. The whole
-# input is read into memory and compared with the digest at its end, because the end of input alone says nothing: sshd ends the input of a
-# script whose sender has died. Afterwards the standard input is the content without the digest.
-# The input ends with a line of 64 hexadecimal digits, the SHA-256 of everything before that line.
+# Part of the head of every script that changes a host. A script that has input calls `take_input` before its first effect. `take_input` reads the
+# whole input into memory and compares it with the digest at its end. The end of the input alone does not mean that the input is complete: sshd also
+# ends the input of a script whose sender has died. Afterwards the standard input is the content without the digest.
+# The last line of the input has 64 hexadecimal digits: the SHA-256 of everything before that line.
 take_input() {
   received=$(mktemp /run/clusterctl.XXXXXX)
-  # The content may be secret: the file has mode 0600, lies in memory, and has no name any more before the first byte arrives.
+  # The content may be secret, so the file has mode 0600, is in memory, and has no name from before the first byte arrives.
   exec 3>"$received" 4<"$received"
   rm -f "$received"
   cat >&3 || { echo "the input of this step cannot be kept in /run; nothing was changed" >&2; exit 1; }

@@ -1,9 +1,9 @@
-# Loads modules and sets sysctls now; files make it last. Arguments: module names, or `key=value`.
+# Loads kernel modules and sets sysctls now; files make the settings permanent. Arguments: names of modules, or `key=value`.
 tried=
 for a; do
   case $a in
   *=*) ;;
-  # A feature that is built in has no module: whether it is there is looked at, not modprobe's status.
+  # A feature that is built into the kernel has no module, so the check looks for the feature and not at the status of modprobe.
   *) said=$(within 10 modprobe "$a" 2>&1) || tried="$tried; $said" ;;
   esac
 done

@@ -1,13 +1,14 @@
-# Head of scripts that ask the API with kubectl, as the cluster's admin. $1, taken off: API server address. Leaves k, which is kubectl, and
-# apply, which takes kubectl's options and objects on input. What the API could not take at the very moment is asked again for half a minute:
-# etcd's leadership may just have moved, a current API server that has just come up has no schema to show yet, the CustomResourceDefinition of
-# an object may have been applied a moment ago, and the pod of a webhook may just have moved to another node.
-# Until its group is bound, from 1.29 on, admin.conf may do nothing.
+# Head of scripts that ask the API with kubectl, as the cluster's admin.
+# $1: the address of the API server, which is removed from the arguments. Defines `k`, which runs kubectl, and `apply`, which takes options of
+# kubectl apply and reads objects from its input. Both retry for half a minute if the cause may be temporary: the leadership of etcd has just moved,
+# a new API server has no schema yet, the CustomResourceDefinition of an object was applied a moment ago, or the pod of a webhook has just moved to
+# another node.
+# From Kubernetes 1.29 on, admin.conf has no rights until its group is bound to a role.
 conf=/etc/kubernetes/super-admin.conf
 [ -r $conf ] || conf=/etc/kubernetes/admin.conf
 address=$1
 shift
-# ask WORD...: kubectl itself, for at most $longest seconds: it repeats a question that was not answered in time, so that its own limits add up.
+# ask WORD...: runs kubectl for at most $longest seconds. kubectl repeats a request that timed out, so its own time limits add up.
 longest=40
 ask() {
   within $longest /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir /run/clusterctl-kubectl "$@" || {

@@ -1,8 +1,8 @@
-# Holds the lock of this host as long as the run sends a line (a tick) on its input every few seconds. $1: ID of the run. $2: who runs it. $3: `again`
-# for a run whose connection broke or whose host was rebooted: such a run gets the lock only if no other run has held it since.
-# Prints `locked PREVIOUS_RUN`; `held HOLDER...`; or `gone` if the lock is asked for again and this run has removed it since with everything else
-# of clusterctl. This process ends itself if no tick arrives for 30 s. The first tick comes at once: without it no run wants the lock, and nothing
-# is changed.
+# Holds the lock of this host as long as the run sends a line (a tick) on its input every few seconds.
+# $1: the ID of the run. $2: the user and machine that run it. $3: `again` for a run whose connection broke or whose host was rebooted: such a run
+# gets the lock only if no other run has held the lock since. Prints `locked PREVIOUS_RUN`, or `held HOLDER...` if another run has the lock, or
+# `gone` if $3 is `again` and this run has removed all files of clusterctl from the host, with the lock. The process ends if no tick arrives for 30
+# s. The first tick is sent at once. If it does not arrive, the sender has died, and nothing is changed.
 set -eu
 export LC_ALL=C
 run=$1 who=$2 again=${3:-}
@@ -18,13 +18,13 @@ tries=0
 holder() { holder=; [ -r $dir/lock ] && read -r holder _ <$dir/lock || :; }
 until flock -n 9; do
   holder
-  # The process that held the lock for the broken connection ends itself after 30 s.
+  # The process that holds the lock for the broken connection ends after 30 s without a tick.
   if [ "$again" = again ] && [ "$holder" = "$run" ] && [ $tries -lt 160 ]; then
     tries=$((tries + 1))
     sleep 0.25
     continue
   fi
-  # A holder that gets no ticks any more ends itself within 5 s of its deadline; a holder that lives longer is at work.
+  # A process that gets no ticks ends within 5 s after its deadline. A process that lives longer still gets ticks.
   age=$(($(date +%s) - $(stat -c %Y $dir/lock 2>/dev/null || echo 0)))
   if [ $age -lt 30 ] || [ $tries -gt 40 ]; then
     echo "held $(cat $dir/lock 2>/dev/null) age ${age}s"
@@ -41,7 +41,8 @@ if [ "$again" = again ] && [ "$previous" != "$run" ]; then
 fi
 printf '%s %s\n' "$run" "$who since $(date -u +%Y-%m-%dT%H:%M:%SZ)" >$dir/.lock.new
 mv -f $dir/.lock.new $dir/lock
-# A snapshot of etcd that a killed script left behind holds every Secret of the cluster. It is removed: a run that needs a snapshot takes a new one.
+# A snapshot of etcd that a killed script left behind contains every Secret of the cluster. It is removed, and a run that needs a snapshot takes a
+# new one.
 rm -rf $dir/snapshot.*
 echo "locked $previous"
 main=$$
@@ -55,5 +56,5 @@ main=$$
 ) >/dev/null 2>&1 &
 watch=$!
 trap 'kill $watch 2>/dev/null' EXIT
-# `reset` removes the lock itself in the end, and a late tick must not create it again.
+# `reset` removes the lock at its end, and a late tick must not create the lock again.
 while read -r _; do touch -c $dir/lock; done

@@ -1,4 +1,4 @@
-# still_ours: ends the script with status 75 where the lock of this host does not name the run $run any more.
+# still_ours: ends the script with status 75 if the lock of this host no longer names the run $run.
 still_ours() {
   holder=
   [ -r /var/lib/clusterctl/lock ] && read -r holder _ </var/lib/clusterctl/lock || :

@@ -1,12 +1,13 @@
-# The manifests of static pods: put in place whole, kept with their digest, and put back. Nothing is removed before its copy is on the disk.
+# Functions that place, copy and restore the manifests of static pods. A copy of a manifest is on the disk with its digest before the manifest is
+# removed.
 dir=/etc/kubernetes/manifests
 state=/var/lib/clusterctl/static-pods
-# stage FILE COMPONENT: writes a copy beside the final path, under a name with a dot at its beginning, which the kubelet ignores. Afterwards only a
-# rename is left to do, and a full disk does not prevent a rename.
+# stage FILE COMPONENT: writes a copy beside the final path. Its name begins with a dot, so the kubelet ignores it. Afterwards only a rename is
+# needed, which succeeds even on a full disk.
 stage() { cp "$1" "$dir/.$2.swap" && cmp -s "$1" "$dir/.$2.swap" && [ -s "$dir/.$2.swap" ] && sync "$dir/.$2.swap"; }
-# place COMPONENT: renames what was staged to the final path.
+# place COMPONENT: renames the staged file to the final path.
 place() { mv -f "$dir/.$1.swap" "$dir/$1.yaml" && sync $dir; }
-# keep_old COMPONENT: copies the present manifest and writes its digest beside the copy. Fails unless both are whole and on the disk.
+# keep_old COMPONENT: copies the present manifest and writes its digest beside the copy. Fails unless both files are whole and on the disk.
 keep_old() {
   [ -s "$dir/$1.yaml" ] || { forget_old "$1"; return 0; }
   sum=$(sha256sum <"$dir/$1.yaml") &&
@@ -16,11 +17,12 @@ keep_old() {
   rm -f "$state/.$1.old" "$state/.$1.old.sha256"
   return 1
 }
-# old_is_whole COMPONENT: succeeds if there is a copy of the previous manifest, and it matches its digest.
+# old_is_whole COMPONENT: succeeds if a copy of the previous manifest exists and matches its digest.
 old_is_whole() { [ -s "$state/$1.old" ] && [ "$(sha256sum <"$state/$1.old")" = "$(cat "$state/$1.old.sha256" 2>/dev/null)" ]; }
 forget_old() { rm -f "$state/$1.old" "$state/$1.old.sha256"; }
 boot_of() { echo "/etc/systemd/system/kubelet.service.d/90-clusterctl-$1.conf"; }
-# set_aside COMPONENT: takes the manifest away for a while. If the power fails meanwhile, the kubelet's unit restores the manifest when it starts.
+# set_aside COMPONENT: removes the manifest from its path for a while. If the power fails meanwhile, the kubelet's unit restores the manifest when
+# it starts.
 set_aside() {
   boot=$(boot_of "$1")
   mkdir -p "${boot%/*}" &&
@@ -28,13 +30,13 @@ set_aside() {
     sync "${boot%/*}/.90-clusterctl-$1" && mv -f "${boot%/*}/.90-clusterctl-$1" "$boot" && sync "${boot%/*}" "${boot%/*/*}" &&
     mv -f "$dir/$1.yaml" "$dir/.$1.aside" && sync $dir
 }
-# back_in_place COMPONENT: removes what set_aside prepared for a power failure.
+# back_in_place COMPONENT: removes the files that set_aside prepared for a power failure.
 back_in_place() {
   boot=$(boot_of "$1")
   rm -f "$dir/.$1.aside" "$dir/.$1.swap" "${boot%/*}/.90-clusterctl-$1" "$boot"
   rmdir "${boot%/*}" 2>/dev/null || :
 }
-# restore COMPONENT: puts a manifest that was set aside back. A copy that is not whole is never placed.
+# restore COMPONENT: puts back a manifest that was set aside. A damaged copy is never placed.
 restore() {
   if [ ! -e "$dir/$1.yaml" ]; then
     if old_is_whole "$1" && stage "$state/$1.old" "$1" && place "$1"; then

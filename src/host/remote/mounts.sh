@@ -1,5 +1,5 @@
-# Finds what is mounted strictly below folders, so that a removal never crosses into it. Bind mounts of the same file system are found, too,
-# which `find -xdev` and `rm --one-file-system` would enter.
+# Finds mounts strictly below folders, so that nothing is removed on another mount. Bind mounts of the same file system are found as well, into
+# which `find -xdev` and `rm --one-file-system` would descend.
 mounts_below() {
   for folder; do
     while read -r _ _ _ _ at _; do
@@ -7,7 +7,7 @@ mounts_below() {
     done </proc/self/mountinfo
   done
 }
-# refuse_mounts FOLDER...: ends the script where something is mounted below one of the folders.
+# refuse_mounts FOLDER...: ends the script if anything is mounted below one of the folders.
 refuse_mounts() {
   inside=$(mounts_below "$@")
   [ -z "$inside" ] || {

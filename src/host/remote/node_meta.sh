@@ -1,4 +1,6 @@
-# Sets what we own on a node; see kubectl.sh. $1, by then: node. Input: the node as an object to apply. Rest: taints `key=value:effect`.
+# Sets the labels, annotations, taints and pod subnet that clusterctl owns on a node; see kubectl.sh, which removes the address from the arguments.
+# After that, $1: the node.
+# Input: a Node object to apply. The other arguments are taints `key=value:effect`.
 take_input
 node=$1
 shift

@@ -1,3 +1,3 @@
-# Applies the objects on input; see kubectl.sh. Rest: options for kubectl apply.
+# Applies the objects on the input; see kubectl.sh, which removes the address from the arguments. The other arguments are options of kubectl apply.
 take_input
 apply "$@"

@@ -1,6 +1,6 @@
 # Prints everything that a plan needs to know about this host; changes nothing.
-# Output: `key value` lines, then `@tar`, then a tar of every managed path.
-# $1: address the API server serves on. $2: "1" when this host may run a control plane. $3: endpoint to try from here, or nothing.
+# Output: `key value` lines, then `@tar`, then a tar archive of every managed path.
+# $1: the address at which the API server serves. $2: "1" if this host may run a control plane. $3: the endpoint to try from this host, or nothing.
 export LC_ALL=C
 address=$1 control_plane=$2 endpoint=$3 patience=${CLUSTERCTL_PATIENCE:-1}
 say() { printf '%s\n' "$*"; }
@@ -23,8 +23,8 @@ for s in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables net/bridge/bridg
   # The shell's `read` cannot be used: it reads byte by byte, and these files answer only the first read.
   [ -r "/proc/sys/$s" ] && say sysctl "$s" "$(cat "/proc/sys/$s")"
 done
-# Settings in files that systemd reads after 90-clusterctl.conf at boot. systemd reads files in the order of their names; of two files with the same
-# name it reads only the one in the first folder.
+# Reports settings in files that systemd reads after 90-clusterctl.conf at boot. systemd reads files in the order of their names; of two files with
+# the same name it reads only the one in the first folder.
 {
   echo "90-clusterctl.conf ours"
   for f in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do
@@ -38,7 +38,8 @@ done
     esac
   done
 done
-# The policies in the state files of the kubelet's CPU manager and memory manager. A kubelet that is configured with another policy does not start.
+# Reports the policies in the state files of the kubelet's CPU manager and memory manager. A kubelet with another policy in its configuration does
+# not start.
 for manager in cpu memory; do
   f=/var/lib/kubelet/${manager}_manager_state
   [ -r "$f" ] && say kubelet_state $manager "$(sed -n 's/.*"policyName":"\([^"]*\)".*/\1/p' "$f")"
@@ -92,7 +93,7 @@ if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
   timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
   # One image may have two names; its digest identifies it.
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
-  # The running containers are read from the folder of the runtime: to ask the runtime itself takes ten times as long.
+  # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.
   tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
   if [ -n "$(ls -A $tasks 2>/dev/null)" ]; then
     for d in $tasks/*; do say leftover container "${d##*/}"; done
@@ -103,7 +104,7 @@ if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
     id=$(sed -n 's,.*\([0-9a-f]\{64\}\)[^/]*$,\1,p;q' "/proc/$pid/cgroup" 2>/dev/null)
     [ -n "$id" ] || continue
     about=$(grep -oE '"io.kubernetes.cri.(image-name|sandbox-namespace)":"[^"]*"' "$tasks/$id/config.json" 2>/dev/null | tr '\n' ' ')
-    # A pod of a tenant may run a control plane of its own (vcluster, Kamaji): the static pods are in kube-system.
+    # A pod of a tenant may run its own control plane (vcluster, Kamaji). The static pods of this host are in kube-system.
     case $about in *'sandbox-namespace":"kube-system"'*) ;; *'sandbox-namespace":'*) continue ;; esac
     image=${about##*image-name\":\"}
     image=${image%%\"*}
@@ -146,7 +147,7 @@ if [ -n "$endpoint" ] && command -v curl >/dev/null; then
 fi
 [ -r /var/lib/clusterctl/lock ] && read -r run _ </var/lib/clusterctl/lock && say last_run "$run"
 grep -E ' (/var/lib/kubelet/|/run/netns/cni-)' /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
-# What is mounted inside a folder that a reset removes, and is not the volume of a pod.
+# Reports mounts inside a folder that a reset removes, except for the volumes of pods.
 while read -r _ _ _ _ mount _; do
   case $mount in
     /var/lib/kubelet/pods/*/*|/var/lib/kubelet/plugins/*) ;;
@@ -176,7 +177,8 @@ for p in /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes/*.conf /v
   /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
-# The client certificate of the kubelet with its key: the file that the link points to, and the first one, without those in between.
+# Adds the client certificate of the kubelet with its key: the target of the link, and the first certificate. Certificates in between are not
+# needed.
 if [ "$control_plane" = 1 ]; then
   first=/var/lib/kubelet/pki/kubelet-client-initial.pem
   target=$(readlink $client)
@@ -189,7 +191,7 @@ fi
 for p in /opt/cni/bin/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / -cf - --numeric-owner "$@" 2>/dev/null
 set --
-# Such a folder may be a link to a folder on another disk.
+# These folders may be links to folders on another disk.
 for p in /etc/kubernetes /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/spare /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done

@@ -1,14 +1,14 @@
-# Which processes of this host belong to its own static pods. A name alone does not tell: a tenant's control plane (vcluster, Kamaji) has
-# processes of the same names on the same host.
-# own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens; a
-# pod that was created through the API has a UID with hyphens.
+# Finds the processes of this host that belong to its own static pods. The name of a process is not enough: a tenant's control plane (vcluster,
+# Kamaji) has processes with the same names on the same host.
+# own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens; the UID
+# of a pod that was created through the API has hyphens.
 own_logs() (
   for folder in /var/log/pods/kube-system_"$1"-*_*/"$1"; do
     pod=${folder%/*}
     case ${pod##*_} in *-*) ;; *) [ ! -d "$folder" ] || echo "$folder" ;; esac
   done
 )
-# folder_of COMPONENT PID: prints the log folder of the static pod of the component in whose cgroup the process is; nothing where it is in none.
+# folder_of COMPONENT PID: prints the log folder of the component's static pod whose cgroup contains the process; prints nothing if there is none.
 folder_of() (
   group=
   while read -r line; do group="$group $line"; done 2>/dev/null <"/proc/${2:-none}/cgroup" || exit 0
@@ -17,13 +17,13 @@ folder_of() (
     case $group in *"pod${pod##*_}"*) echo "$folder"; exit 0 ;; esac
   done
 )
-# own_processes COMPONENT: prints the processes of that name whose cgroup is that of such a pod, the oldest first. A swap asks for them several
-# times a second, so only pgrep is started for it.
+# own_processes COMPONENT: prints the processes of that name in the cgroup of such a pod, the oldest first. A swap calls this several times a
+# second, so pgrep is the only program that is started for one process.
 own_processes() (
   found=
   for pid in $(pgrep -x "$(printf %.15s "$1")"); do
     [ -n "$(folder_of "$1" "$pid")" ] || continue
-    # The fields after the name in parentheses; the 20th of them is the start time.
+    # These are the fields after the name in parentheses; the 20th of them is the start time.
     stat=
     read -r stat 2>/dev/null <"/proc/$pid/stat" || :
     began=$(set -- ${stat##*) }; [ $# -lt 20 ] || shift 19; echo "${1:-0}")

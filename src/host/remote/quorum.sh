@@ -1,17 +1,17 @@
-# wait_quorum SECONDS: waits until the other etcd members keep the quorum without this host's; if they do not, says why and fails. A script that takes
-# the member away calls it directly before that, so that no answer is older than the act. A member whose process does not run has nothing to
-# lose: that is read off the process, because a read that fails also means a leader that died a moment ago, a slow disk, or a certificate that
-# has expired.
+# wait_quorum SECONDS: waits until the other etcd members have the quorum without this host's member; prints why and fails if they do not have it in
+# time. A script that stops the member calls this function directly before, so that the answer is not older than necessary. If the process of this
+# member does not run, its stop has no effect on the quorum, and the function succeeds. The process itself is checked, because a failed read can
+# also mean that a leader died a moment ago, that the disk is slow, or that a certificate has expired.
 wait_quorum() (
   limit=$1
   pki=/etc/kubernetes/pki
   runs() {
     [ -z "$(own_process etcd)" ] || return 0
-    # Where systemd does not say so, it is taken to run.
+    # If systemd does not answer, the process is assumed to run.
     pid=$(systemctl show -p MainPID --value etcd 2>/dev/null) || return 0
     [ "${pid:-0}" -gt 0 ]
   }
-  # A host without this mark has not joined its cluster yet: the quorum does not depend on its member.
+  # A host without this file has not joined its cluster yet, so the quorum does not depend on its member.
   { [ -e /var/lib/clusterctl/established ] && runs; } || exit 0
   # If the client certificate for health checks is lost, another certificate of the same CA is used.
   pair=
@@ -22,7 +22,7 @@ wait_quorum() (
     echo "the etcd member of this host runs, and the others cannot be asked: /usr/local/bin/etcdctl or $pki/etcd/healthcheck-client.key is missing" >&2
     exit 1
   fi
-  # etcd ENDPOINTS WORD...: standard output alone is an answer; versions of etcdctl say different things beside it.
+  # etcd ENDPOINTS WORD...: runs etcdctl. Only its standard output is used, because versions of etcdctl differ in what they print on standard error.
   etcd() {
     endpoints=$1
     shift
@@ -30,21 +30,21 @@ wait_quorum() (
       /usr/local/bin/etcdctl --endpoints "$endpoints" --command-timeout 2s --dial-timeout 1s "$@" 2>/dev/null
   }
   own=https://127.0.0.1:2379
-  # Succeeds if the other members keep the quorum, and otherwise leaves in $said why that is not known.
+  # Succeeds if the other members have the quorum; otherwise leaves in $said why they do not, or why that is not known.
   spared() {
     self=$(etcd $own endpoint status -w json | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')
     [ -n "$self" ] || { said="the etcd member of this host runs and does not answer"; return 1; }
     self=$(printf %x "$self")
-    # A line per member: id, status, name, peer URL, client URL, learner or not.
+    # The output has one line per member: ID, status, name, peer URL, client URL, and whether it is a learner.
     voters=$(etcd $own member list | grep 'false$') || voters=
     [ -n "$voters" ] || { said="the list of etcd members cannot be read (no leader?)"; return 1; }
     members=$(printf '%s\n' "$voters" | grep -c .)
     others=$(printf '%s\n' "$voters" | grep -v "^$self," | cut -d, -f5 | tr -d ' ' | grep .) || others=
-    # Every member is asked for its own health, all at the same time. A healthy member sees a leader.
+    # Every member is asked for its own health, all at the same time. A healthy member knows a leader.
     healthy=0
     [ -z "$others" ] || healthy=$(etcd "$(printf '%s\n' $others | paste -sd, -)" endpoint health -w json | grep -o '"health":true' | grep -c .) || :
     quorum=$((members / 2 + 1))
-    # A cluster of two members has no quorum without one of them. If the other member is healthy, writes wait and no data is lost.
+    # A cluster of two members has no quorum if one of them stops. If the other member is healthy, writes have to wait and no data is lost.
     need=$quorum
     [ $need -lt "$members" ] || need=$((members - 1))
     said="of $members etcd members $healthy would be left healthy without this one, and $need are needed (quorum $quorum)"
@@ -54,7 +54,7 @@ wait_quorum() (
   until spared; do
     [ "$(date +%s)" -lt $end ] || { echo "$said; see the etcd members with 'clusterctl status' and bring them back first" >&2; exit 1; }
     sleep 0.5
-    # The process of this host's member may have ended meanwhile.
+    # The process of this host's member may have ended in the meantime.
     runs || exit 0
   done
 )

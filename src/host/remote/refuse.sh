@@ -2,13 +2,13 @@
 # A client whose connection is rejected goes to another API server at once. Without the rule, the connection would wait in the kernel's queue and be
 # reset when the program ends.
 mark='-m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset'
-# refuse TOOL CHAIN_AND_MATCHES: succeeds also on a host where the rule cannot be inserted.
+# refuse TOOL CHAIN_AND_MATCHES: inserts a rule. Succeeds even if the rule cannot be inserted on this host.
 refuse() {
   echo "$1 $2" >>"$state/$component.rules" || return 0
   "$1" -w 2 -I $2 $mark 2>/dev/null || :
 }
-# removed TOOL CHAIN_AND_MATCHES: status 4 of iptables means that another program holds the xtables lock; any other failure means that no such rule
-# exists.
+# removed TOOL CHAIN_AND_MATCHES: deletes a rule. Status 4 of iptables means that another program holds the xtables lock; any other failure means
+# that there is no such rule.
 removed() {
   attempts=0
   while :; do
@@ -29,11 +29,11 @@ accept_again() {
   if [ -z "$left" ]; then rm -f "$state/$component.rules"; return 0; fi
   echo "the xtables lock is held by another program: these rules still reject connections, and the next run removes them:" >&2
   printf %s "$left" >&2
-  # If the new record cannot be written whole, the old record stays: a rule that has been removed does no harm in it.
+  # If the new record cannot be written whole, the old record stays. It may name rules that are already removed, which does no harm.
   printf %s "$left" >"$state/.$component.rules" && mv -f "$state/.$component.rules" "$state/$component.rules" || :
 }
-# Before an API server or its etcd ends, new connections from load balancers are rejected. Connections from this host, and connections that exist
-# already, are not.
+# Before an API server or its etcd stops, new connections from load balancers are rejected. Connections from this host and existing connections are
+# not.
 refuse_balancers() {
   for from in $(echo "$balancers" | tr , ' '); do
     tools=iptables
@@ -43,9 +43,10 @@ refuse_balancers() {
     done
   done
 }
-# Before the kubelet starts a static pod it asks the API about that pod, and it waits 30 s and longer if it is connected to the API server on this
-# host while that one has no etcd. So the present connections of the kubelet are reset with its next request, and new ones lead to another API
-# server. A kubelet of 1.22 or later that knows no other API server gets its new connections rejected: it then starts the pod without an answer.
+# Before the kubelet starts a static pod, it asks the API about that pod. It waits 30 s or longer if it is connected to the API server of this host
+# while that API server has no etcd. So the kubelet's existing connections are reset at their next request, and a new connection can reach another
+# API server. If the kubelet knows only the API server of this host and has version 1.22 or later, its new connections are rejected: such a kubelet
+# then starts the pod without an answer.
 refuse_kubelet() {
   at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
   to=${at##*:}

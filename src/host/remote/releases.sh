@@ -1,5 +1,6 @@
-# Which patch versions the artifact source offers; changes nothing. $1: its root. Rest: minors.
-# Output: `release MINOR VERSION` per minor that it knows.
+# Prints which patch versions the download site for binaries offers; changes nothing.
+# $1: the root URL of the site. The other arguments are minor versions.
+# Output: a line `release MINOR VERSION` for each minor version that the site has.
 export LC_ALL=C
 root=$1
 shift

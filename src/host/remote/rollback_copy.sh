@@ -1,8 +1,9 @@
-# Copies the program and the files with which the service of etcd runs now, so that etcd_service.sh can put them back if the new ones do not serve.
-# $1: seconds for which a change that an earlier run began is waited for.
+# Copies the program and the files of the running etcd service before they are replaced. etcd_service.sh puts them back if the new ones do not
+# serve.
+# $1: seconds for which the script waits for a change that an earlier run began.
 spare=/var/lib/clusterctl/spare
 stamp=/var/lib/clusterctl/units/etcd
-# The host finishes by itself a change that an interrupted run began.
+# The host itself finishes a change that an interrupted run began.
 settled() { ! busy clusterctl-unit-etcd.service; }
 comes "$1" settled || {
   echo "the change of etcd's service that an earlier run began is still under way after $1 s; nothing was changed; see \`systemctl status clusterctl-unit-etcd\`" >&2
@@ -10,8 +11,8 @@ comes "$1" settled || {
 }
 still_ours
 pid=$(systemctl show -p MainPID --value etcd)
-# If the files are not those with which etcd was started, an interrupted run has kept the previous ones already. If a file was deleted or etcd does
-# not serve, there is nothing to keep.
+# If the files are not those with which etcd was started, an interrupted run has already copied the previous ones. If a file was deleted or etcd
+# does not serve, there is nothing worth a copy.
 [ "${pid:-0}" -gt 0 ] && [ "/proc/$pid/exe" -ef /usr/local/bin/etcd ] || exit 0
 for f in $stamp /etc/etcd.env /etc/systemd/system/etcd.service /var/lib/clusterctl/binaries/etcd; do [ -e $f ] || exit 0; done
 [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ] || exit 0
@@ -21,7 +22,7 @@ umask 077
 cp -p /usr/local/bin/etcd /etc/etcd.env /etc/systemd/system/etcd.service $spare.new/
 cp -p $stamp $spare.new/stamp
 sed -n 2p /var/lib/clusterctl/binaries/etcd >$spare.new/origin
-# The digests are compared before anything is put back.
+# etcd_service.sh compares these digests before it puts anything back.
 (cd $spare.new && sha256sum etcd etcd.env etcd.service stamp origin >digests)
 sync $spare.new/* $spare.new
 rm -rf $spare

@@ -1,22 +1,22 @@
-# Takes a snapshot of etcd by this host's own member and hands it over: the file, then its sha256 as 64 digits.
+# Takes a snapshot of etcd from this host's own member and prints it. Output: the snapshot, then its sha256 as 64 digits.
 e=/etc/kubernetes/pki/etcd
 export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
 own() { /usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 "$@"; }
 umask 077
 state=/var/lib/clusterctl
-# A script that was killed left its snapshot, with every Secret of the cluster in it.
+# A script that was killed left its snapshot behind, which contains every Secret of the cluster.
 rm -rf $state/snapshot.*
 dir=$(mktemp -d $state/snapshot.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
-# The whole database is written beside what etcd itself writes to: etcd must keep room for as much again.
+# The whole database is written to the disk that etcd may use as well, so the same amount of space must stay free for etcd.
 size=$(own endpoint status -w json 2>"$dir/said" | sed -n 's/.*"dbSize":\([0-9]*\).*/\1/p')
 [ -n "$size" ] || { echo "the etcd member of this host does not tell the size of its database: $(tail -n 3 "$dir/said")" >&2; exit 1; }
 need=$((size / 1024 * 2 + 262144))
 free=$(df -Pk $state | awk 'NR == 2 { print $4 }')
 [ "$free" -ge $need ] || { echo "a snapshot of etcd's database ($((size / 1048576)) MiB) needs $((need / 1024)) MiB free below $state, and $((free / 1024)) are; make room, then run the same command again" >&2; exit 1; }
 own snapshot save "$dir/db" >/dev/null 2>"$dir/said" || { tail -n 3 "$dir/said" >&2; exit 1; }
-# The last 32 bytes of a snapshot are the sha256 of the rest: etcd writes both into the stream.
+# The last 32 bytes of a snapshot are the sha256 of the rest; etcd computes it while it writes the snapshot.
 want=$(tail -c 32 "$dir/db" | od -An -v -tx1 | tr -d ' \n')
 is=$(head -c -32 "$dir/db" | sha256sum | cut -c1-64)
 [ "$want" = "$is" ] || { echo "the snapshot does not match the sha256 at its own end; nothing was changed" >&2; exit 1; }

@@ -1,10 +1,10 @@
-# Whether this host can get what it is to get; changes nothing, fetches nothing whole.
-# Arguments, in groups: `binary URL URL` or `image REFERENCE MANIFEST_URL...`, each group ended by `,`.
-# Output: `missing KIND WHAT CODE`, with the HTTP status of the last try, or 000 when nobody answered.
+# Checks whether this host can download what it needs; changes nothing. Only headers are requested.
+# Arguments, in groups: `binary URL URL` or `image REFERENCE MANIFEST_URL...`; each group ends with `,`.
+# Output: a line `missing KIND NAME CODE` per group that is not available, with the HTTP status of the last attempt, or 000 if there was no answer.
 export LC_ALL=C
 command -v curl >/dev/null || exit 0
 code() {
-  # Registries say which manifests they have only to those who say which they understand.
+  # A registry reports a manifest only to a client that accepts the manifest's media type.
   curl -skL -m 15 --connect-timeout 5 -o /dev/null -w '%{http_code}' "$@" -H 'Accept: application/vnd.docker.distribution.manifest.v2+json' \
     -H 'Accept: application/vnd.docker.distribution.manifest.list.v2+json' -H 'Accept: application/vnd.oci.image.index.v1+json' \
     -H 'Accept: application/vnd.oci.image.manifest.v1+json' 2>/dev/null
@@ -15,9 +15,9 @@ ask() {
   for url; do
     last=$(code -I "$url") || :
     case $kind-$last in
-      # A registry that wants a token first has it, as far as can be told without one.
+      # A registry that first asks for a token is counted as having the image: more cannot be found out without a token.
       image-200|image-401|image-403) return ;;
-      # A program and its checksum must both be there.
+      # Both the program and its checksum must exist.
       binary-200) continue ;;
       binary-*) printf 'missing %s %s %s\n' "$kind" "$what" "$last"; return ;;
     esac
@@ -31,7 +31,7 @@ while [ $# -gt 0 ]; do
   urls=
   while [ "$1" != , ]; do urls="$urls $1"; shift; done
   shift
-  # Word by word on purpose: a URL holds no spaces.
+  # The shell splits $urls into words on purpose: a URL has no spaces.
   ask "$kind" "$what" $urls &
   n=$((n + 1))
   [ $((n % 6)) = 0 ] && wait

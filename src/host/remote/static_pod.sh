@@ -1,10 +1,10 @@
-# Swaps the manifest of a static pod in one transaction: waits until the new process serves, and puts the previous manifest back if the new process
-# does not serve or does not stay up. Or removes a static pod for good.
-# $1: `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2: component. $3: URL that answers 200 when
-# the component serves. $4: seconds until it must serve. $5: age in seconds up to which the new process is watched afterwards. $6: addresses of load
-# balancers, separated by commas; `all` if they are not known; or nothing. $7: the text of swap.sh. $8: size of the manifest in bytes. For an API
-# server whose etcd is swapped with it, $9 to $11: the URL of etcd, the age up to which etcd is watched, the size of its manifest in bytes.
-# Input of swap and restart: the manifest of etcd if there is one, then the manifest of the component.
+# Swaps the manifest of a static pod in one transaction, or removes a static pod. A swap waits until the new process serves, and puts the previous
+# manifest back if the new process does not serve or does not stay up.
+# $1: `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2: the component. $3: the URL that answers
+# 200 if the component serves. $4: seconds within which it must serve. $5: the age in seconds up to which the new process is watched afterwards. $6:
+# the addresses of load balancers, separated by commas; `all` if they are not known; or nothing. $7: the text of swap.sh. $8: the size of the
+# manifest in bytes. If etcd is swapped together with its API server, $9: the URL of etcd, $10: the age in seconds up to which etcd is watched, $11:
+# the size of etcd's manifest in bytes. Input of swap and restart: the manifest of etcd if there is one, then the manifest of the component.
 what=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 swap=$7 bytes=$8 etcd_url=${9:-} etcd_watch=${10:-} etcd_bytes=${11:-}
 all="${etcd_url:+etcd }$component"
 umask 077
@@ -13,7 +13,7 @@ umask 077
 exec 8>/run/clusterctl-static-pod-$component.lock
 take_turn 8 60 $component
 [ -z "$etcd_url" ] || { exec 9>/run/clusterctl-static-pod-etcd.lock; take_turn 9 60 etcd; }
-# The host finishes by itself a transaction that an interrupted run began. A transaction of etcd may be part of that of the API server.
+# The host itself finishes a transaction that an interrupted run began. A transaction of etcd may be part of a transaction of the API server.
 case $component in
   etcd|kube-apiserver) units='clusterctl-static-pod-etcd.service clusterctl-static-pod-kube-apiserver.service' ;;
   *) units=clusterctl-static-pod-$component.service ;;
@@ -24,7 +24,7 @@ comes $((limit * 2)) idle || {
   echo "what an earlier run began with static pods of this host is still under way after $((limit * 2)) s; nothing was changed; see \`systemctl list-units 'clusterctl-*'\`" >&2
   exit 1
 }
-# If the kubelet is starting or stopping, its next state is waited for: only with a running kubelet can a swap be watched.
+# If the kubelet is starting or stopping, the script waits for its next state, because a swap can be watched only while the kubelet runs.
 tries=0
 while :; do
   kubelet=$(systemctl show -p ActiveState --value kubelet)
@@ -37,10 +37,10 @@ still_ours
 mkdir -p -m 0700 $state
 fail() { for c in $all; do rm -f "$state/.$c.new" "$state/$c.new"; done; echo "$*" >&2; exit 1; }
 install_script() { printf '%s' "$swap" >"$state/.swap-$1" && sync "$state/.swap-$1" && mv -f "$state/.swap-$1" "$state/swap-$1.sh" && sync $state; }
-# First, what an interrupted transaction left is put right: its rules, a manifest that was set aside, a manifest that was about to be placed.
+# Puts right what an interrupted transaction left: packet filter rules, a manifest that was set aside, and a manifest that was to be placed.
 put_right() {
   [ -e "$state/$1.rules" ] || [ -e "$state/$1.new" ] || [ -e "$(boot_of "$1")" ] || return 0
-  # A transaction of etcd may be part of that of the API server.
+  # A transaction of etcd may be part of a transaction of the API server.
   [ "$1" != etcd ] || ! busy clusterctl-static-pod-kube-apiserver.service || return 0
   ! busy "clusterctl-static-pod-$1.service" "clusterctl-watch-$1.service" || return 0
   install_script "$1" && /bin/sh "$state/swap-$1.sh" ended "$1" >&2
@@ -52,7 +52,7 @@ for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
     *) (exec 7>/run/clusterctl-static-pod-$c.lock; ! flock -n 7 || put_right $c) || : ;;
   esac
 done
-# receive BYTES COMPONENT
+# receive BYTES COMPONENT: reads the next manifest from the input.
 receive() {
   [ "$1" -gt 0 ] || fail "the new manifest of $2 is empty; nothing was changed"
   head -c "$1" >"$state/.$2.new" && [ "$(stat -c %s "$state/.$2.new")" = "$1" ] && mv -f "$state/.$2.new" "$state/$2.new" ||
@@ -63,10 +63,10 @@ if [ "$what" != remove ]; then
   receive "$bytes" "$component"
 fi
 rm -f $state/$component.failed.*
-# If this run has put a manifest back on this host, it places no newer manifest beside that one.
+# If this run has already put a manifest back on this host, it places no new manifest beside the old one.
 report_rollbacks "$run" || { rm -f $state/*.failed.*; fail "the manifest of $component stays as it is beside it"; }
 case $kubelet in active|reloading|refreshing) ;; *)
-  # The kubelet does not run, and will find the new manifest when it starts. The previous manifest is kept: the next run puts it back if the new one
+  # The kubelet does not run, and reads the new manifest when it starts. The previous manifest is kept: the next run puts it back if the new one
   # does not serve.
   if [ "$what" = remove ]; then
     forget_old "$component"
@@ -84,9 +84,9 @@ case $kubelet in active|reloading|refreshing) ;; *)
   exit 0 ;;
 esac
 for c in $all; do install_script $c || fail "the script of the transaction cannot be written to $state (no space?); nothing was changed"; done
-# The transaction runs in a unit of its own, so that it is finished even if the run has ended. However it ends, the manifest of each component is in
-# place afterwards.
-# begin COMPONENT URL WATCH [ETCD_URL ETCD_WATCH]
+# The transaction runs in a unit of its own, so that it finishes even if the run has ended. Whatever its result, the manifest of each component is
+# in place afterwards.
+# begin COMPONENT URL WATCH [ETCD_URL ETCD_WATCH]: runs one transaction and waits for its end.
 begin() {
   c=$1 at=$2 age=$3
   shift 3

@@ -1,8 +1,10 @@
-# Asks what answers on this host and who is at work on it; changes nothing. Arguments: NAME URL pairs.
-# Output: `check NAME CODE` per pair, with the HTTP status or 000 when nobody answers; `lock AGE_SECONDS RUN HOLDER...` while a run holds it.
+# Checks which components answer on this host and which run holds its lock; changes nothing.
+# Arguments: pairs of NAME and URL.
+# Output: a line `check NAME CODE` per pair, with the HTTP status, or 000 without an answer; and a line `lock AGE_SECONDS RUN HOLDER...` if a run
+# holds the lock.
 export LC_ALL=C
-# answer URL: the HTTP status. Another answer than 200 is asked for again until three seconds have passed: a member of etcd whose disk is slow
-# for a moment answers 503 once, and the kubelet, too, counts several failures in a row before it calls a component unhealthy.
+# answer URL: prints the HTTP status. If it is not 200, the request is repeated for three seconds: an etcd member whose disk is slow for a moment
+# answers 503 once, and the kubelet also counts several failures in a row before it calls a component unhealthy.
 answer() {
   until=$(($(date +%s) + 3))
   while :; do

@@ -1,11 +1,11 @@
-# Enables a unit, restarts or reloads it with its present files, and stores the digest of these files. $1: unit. $2: digest. $3: `restart` or `reload`.
-# $4: port on which the unit must listen, or nothing. $5: seconds for which etcd is watched. $6: the text of etcd_service.sh. $7: seconds until etcd
-# must serve; other units have a share of that time.
+# Enables a unit, restarts or reloads it with its present files, and stores the digest of these files.
+# $1: the unit. $2: the digest. $3: `restart` or `reload`. $4: the port on which the unit must listen, or nothing. $5: seconds for which etcd is
+# watched. $6: the text of etcd_service.sh. $7: seconds within which etcd must serve; other units have a part of that time.
 unit=$1 digest=$2 how=$3 port=$4
 exec 8>"/run/clusterctl-unit-$unit.lock"
 take_turn 8 60 "$unit.service"
 still_ours
-# fail WORD...: says why, and what the unit itself says.
+# fail WORD...: prints the reason and the last lines of the unit's log, and fails.
 fail() {
   printf '%s\n' "$*" >&2
   journalctl -u "$unit" -n 15 --no-pager -o cat >&2 2>/dev/null || :
@@ -19,24 +19,23 @@ fail() {
 [ "$unit" != etcd ] || { wait_quorum 60 || exit 1; still_ours; }
 if [ "$unit" = etcd ] && [ -d /var/lib/clusterctl/spare ]; then
   printf '%s' "$6" >/var/lib/clusterctl/spare/service.sh
-  # The change runs in a unit of its own, so that it is finished even if the run has ended.
+  # The change runs in a unit of its own, so that it finishes even if the run has ended.
   exec systemd-run --quiet --wait --pipe --collect --unit clusterctl-unit-etcd \
     /bin/sh /var/lib/clusterctl/spare/service.sh "$digest" "$7" "$5" >&2
 fi
 [ "$unit" != etcd ] || hand_over
 [ "$how" != reload ] || how=reload-or-restart
-# A stop and a start, each of which systemd gives up after 90 s.
+# The limit covers a stop and a start, each of which systemd gives up after 90 s.
 out=$(within 190 systemctl "$how" "$unit" 2>&1) || fail "$out"
-# `is-active` also succeeds while the unit is still reloading, and a reload that fails is seen only after it.
+# `is-active` also succeeds while the unit is reloading, and the failure of a reload is visible only after its end.
 active() { state=$(systemctl show -p ActiveState --value "$unit") && [ "$state" = active ]; }
 comes $(($7 / 2)) active || fail "$unit is not active after $(($7 / 2)) s: it is $state"
 if [ "$unit" = containerd ]; then
-  # An active unit may not serve yet.
+  # containerd may be active before it serves.
   answers() { within 5 ctr version >/dev/null 2>&1; }
   comes $(($7 / 4)) answers || fail "containerd does not answer on its socket"
 fi
-# The listener must be a process of this unit: another program may hold the port, and a unit that was refused the port in a reload is active
-# all the same.
+# The listener must be a process of this unit: another program may hold the port, and a unit that could not bind its port in a reload stays active.
 listens() {
   [ -n "$port" ] || return 0
   for pid in $(ss -Hltnp "sport = :$port" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
@@ -45,7 +44,7 @@ listens() {
   return 1
 }
 if ! comes $(($7 / 20)) listens; then
-  # A program may refuse in a reload a configuration that it accepts at a start.
+  # A program may reject in a reload a configuration that it accepts at a start.
   out=$(within 190 systemctl restart "$unit" 2>&1) || fail "$out"
   comes $(($7 / 8)) listens || fail "$unit does not listen on port $port"
 fi

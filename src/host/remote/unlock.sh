@@ -1,7 +1,7 @@
-# Frees the lock of this host if no run uses it any more. $1: `look` changes nothing. Prints `free`; `busy HOLDER...` if the run that holds the lock is
-# at work; or, if that run gave no sign of life, `silent HOLDER...` (with `look`) or `freed HOLDER...`.
-# A run that is at work sends a tick every 5 s (see lock.sh). The clock is not used, because it may have been set back, which is one way in which
-# the lock of a run that is gone can last.
+# Frees the lock of this host if the run that holds it has died.
+# $1: `look` changes nothing. Prints `free`; `busy HOLDER...` if the run that holds the lock is at work; or, if that run sends no ticks, `silent
+# HOLDER...` (with `look`) or `freed HOLDER...`. A run that is at work sends a tick every 5 s (see lock.sh). Ticks are compared with each other and
+# not with the clock: the clock may have been set back, and then the lock of a dead run seems to be in use.
 set -eu
 export LC_ALL=C
 dir=/var/lib/clusterctl
@@ -35,7 +35,7 @@ if [ "$1" = look ]; then
   echo "silent $(holder)"
   exit
 fi
-# Prints the processes that have the file of the lock open: the lock is held as long as one of them lives.
+# Prints the processes that have the lock file open: the lock is held as long as one of them lives.
 holders() {
   for link in /proc/[0-9]*/fd/9; do
     [ "$(readlink "$link" 2>/dev/null)" = $dir/lock.flock ] || continue

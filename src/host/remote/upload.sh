@@ -1,5 +1,6 @@
-# Receives the rest of a file, checks the whole file, and puts it into place. $1 to $4: as for upload_check.sh. $5: size of the whole file. $6: how many
-# bytes are there already. The part that has arrived of an interrupted upload stays, so that the next run can resume it.
+# Receives the rest of a file, checks the whole file, and puts it into place.
+# $1 to $4: as for upload_check.sh. $5: the size of the whole file in bytes. $6: the number of bytes that have arrived already. After an
+# interruption the part that has arrived stays, so that the next run can resume the upload.
 path=$1 sum=$2 mode=$3 part=$4 size=$5 offset=$6
 umask 077
 [ "$offset" != 0 ] || : >"$part"
@@ -14,7 +15,7 @@ if [ "$(sha256sum <"$part")" != "$sum  -" ]; then
 fi
 chmod "$mode" "$part"
 sync "$part"
-# The lock may have been lost during the transfer.
+# This run may have lost the lock during the transfer.
 still_ours
 mv -f "$part" "$path"
 sync "${path%/*}"

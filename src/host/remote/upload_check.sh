@@ -1,5 +1,6 @@
-# Prints how much of an upload has arrived: `done`, or a size in bytes. $1: path. $2: sha256. $3: mode. $4: path of the file that is being uploaded.
-# Removes what is left of uploads of other contents.
+# Prints how much of an upload has arrived.
+# Output: `done`, or a size in bytes.
+# $1: the path. $2: the sha256. $3: the mode. $4: the path of the partial file. Partial files of other contents are removed.
 path=$1 sum=$2 mode=$3 part=$4
 for other in "$path".*.part; do
   [ "$other" = "$part" ] || rm -f "$other"

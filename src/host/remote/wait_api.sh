@@ -1,9 +1,9 @@
-# Waits for this host's API server. $1: address. $2: version. $3: seconds.
+# Waits for this host's API server. $1: the address. $2: the version that it must have. $3: the limit in seconds.
 address=$1 version=$2 limit=$3
 end=$(($(date +%s) + limit))
 said=
 while [ "$(date +%s)" -lt $end ]; do
-  # What the host has put back meanwhile never comes to that version.
+  # If the host has put the previous manifest back, the API server never reaches that version.
   report_rollbacks "$run" || exit 1
   code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
   if [ "$code" = 200 ]; then
@@ -17,7 +17,7 @@ while [ "$(date +%s)" -lt $end ]; do
 done
 echo "the API server at $address:6443 is not ready at $version after $limit s: $said" >&2
 for c in etcd kube-apiserver; do
-  # The log of a container that is being created is empty.
+  # The log of a container that is being created is empty, so empty logs are skipped.
   log=$(for folder in $(own_logs $c); do for f in "$folder"/*.log; do [ ! -s "$f" ] || echo "$f"; done; done | xargs -r ls -t | head -n 1)
   [ -n "$log" ] && { echo "last lines of $c:" >&2; tail -n 8 "$log" >&2; }
 done

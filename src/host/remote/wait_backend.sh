@@ -1,10 +1,11 @@
-# Waits until this balancer sends requests to a server again. $1: server, as the balancer's configuration names it. $2: seconds.
-# haproxy alone knows; perl comes with every Debian and Ubuntu, a program for its socket does not.
+# Waits until this balancer sends requests to a server again.
+# $1: the server's name in the balancer's configuration. $2: the limit in seconds. Only haproxy reports the state of its servers. Its socket is read
+# with perl, which every Debian and Ubuntu has; other clients for the socket may be missing.
 server=$1 limit=$2
 socket=/run/haproxy/admin.sock
 end=$(($(date +%s) + limit))
-# Prints the state that haproxy gives the server; prints nothing where haproxy does not run or does not know the server. Fails where haproxy
-# does not answer, or ends its answer early.
+# Prints the state that haproxy reports for the server; prints nothing if haproxy does not run or does not know the server. Fails if haproxy does
+# not answer or its answer is incomplete.
 state() {
   within 5 perl -MIO::Socket::UNIX -e '
     my $s = IO::Socket::UNIX->new($ARGV[0]) or exit;

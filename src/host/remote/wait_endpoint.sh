@@ -1,4 +1,4 @@
-# Waits for the API at the endpoint, where somebody else's balancer is. $1: host:port. $2: seconds.
+# Waits for the API at an endpoint whose load balancer clusterctl does not manage. $1: host:port. $2: the limit in seconds.
 endpoint=$1 limit=$2
 end=$(($(date +%s) + limit))
 code=

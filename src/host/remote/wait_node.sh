@@ -1,4 +1,5 @@
-# Waits for this host's Node, asked with the kubelet's own certificate. $1: API server URL. $2: node. $3: kubelet version. $4: ready or registered. $5: seconds.
+# Waits for this host's Node, which is read with the kubelet's own certificate.
+# $1: the URL of an API server. $2: the node. $3: the version of the kubelet. $4: `ready` or `registered`. $5: the limit in seconds.
 server=$1 node=$2 version=$3 want=$4 limit=$5
 cert=/var/lib/kubelet/pki/kubelet-client-current.pem
 end=$(($(date +%s) + limit))

@@ -1,2 +1,2 @@
-# Waits until the other etcd members can do without this host's; see quorum.sh. $1: seconds.
+# Waits until the other etcd members have the quorum without this host's member; see quorum.sh. $1: the limit in seconds.
 wait_quorum "$1"

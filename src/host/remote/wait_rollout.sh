@@ -1,10 +1,11 @@
-# Waits until a workload is rolled out. kubectl.sh, which is read before this file, takes the address of the API server off the arguments;
-# those that are left are $1: kind/name. $2: namespace. $3: seconds without any progress after which the rollout is given up. $4: seconds
-# after which it is given up in any case. $5: `whole`, or `first` for the first new pod of a DaemonSet.
-# A rollout over many nodes takes long. A rollout that makes progress is waited for; a rollout that makes no progress is given up.
+# Waits until a workload is rolled out. kubectl.sh, which is read before this file, removes the address of the API server from the arguments.
+# After that, $1: kind/name. $2: the namespace. $3: seconds without progress after which the script fails. $4: seconds after which it fails in any
+# case. $5: `whole`, or `first` for the first new pod of a DaemonSet. A rollout over many nodes takes long, so a rollout is given up for lack of
+# progress and not for its duration.
 what=$1 namespace=$2 patience=$3 limit=$4 part=$5
 k() { once -n "$namespace" "$@"; }
-# A DaemonSet replaces one pod after another: a second one is replaced only once the first is available, and so is the only one.
+# A DaemonSet replaces one pod after another. The first new pod is available if a second pod was replaced, or if all pods of the DaemonSet are
+# available.
 begun() {
   k get "$what" -o 'jsonpath={.metadata.generation}|{.status.observedGeneration}|{.status.desiredNumberScheduled}|{.status.updatedNumberScheduled}|{.status.numberAvailable}|' 2>/dev/null | {
     IFS='|' read -r generation seen all new available || [ -n "$generation" ] || return 1
@@ -15,7 +16,7 @@ begun() {
 # kubectl watches for up to 5 s and returns as soon as the rollout is complete; --request-timeout would end the watch early.
 complete() { ask -n "$namespace" rollout status "$what" --timeout 5s >/dev/null 2>&1; }
 arrived() { if [ "$part" = first ]; then begun; else complete; fi; }
-# How far the rollout is; empty while the API server does not answer.
+# Prints the progress of the rollout; prints nothing if the API server does not answer.
 progress() {
   k get "$what" -o 'jsonpath={.status.observedGeneration} {.status.updatedNumberScheduled}{.status.updatedReplicas} {.status.numberAvailable}{.status.availableReplicas}' 2>/dev/null || :
 }

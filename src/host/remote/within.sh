@@ -1,17 +1,17 @@
-# Part of the head of every script that changes a host: nothing is waited for without an end, and the end says what was waited for.
-# within SECONDS COMMAND...: ends a tool that does not end by itself, and says which one it was; the status is 124 then. With a longer
-# --wait-timeout, which is for slow hosts, the tool has CLUSTERCTL_PATIENCE times as long.
+# Part of the head of every script that changes a host. Every wait has a limit, and a wait that reaches its limit names what was waited for.
+# within SECONDS COMMAND...: ends a command that does not end by itself, and prints its name; the status is then 124. With a longer --wait-timeout,
+# which is meant for slow hosts, the limit is multiplied by CLUSTERCTL_PATIENCE.
 within() { limit_of_tool=$(($1 * ${CLUSTERCTL_PATIENCE:-1})); shift; within_exactly "$limit_of_tool" "$@"; }
-# within_exactly SECONDS COMMAND...: the same, with this limit on every host.
+# within_exactly SECONDS COMMAND...: does the same with a limit that is not multiplied.
 within_exactly() (
   seconds=$1 status=0
   shift
   timeout -k 5 "$seconds" "$@" || status=$?
-  # 137: it did not end when it was asked to, either.
+  # Status 137 means that the command did not end at SIGTERM, and was killed.
   case $status in 124|137) status=124; echo "${1##*/} did not end within $seconds s" >&2 ;; esac
   exit $status
 )
-# comes SECONDS COMMAND...: waits until the command succeeds. The seconds are a share of --wait-timeout, so they are not multiplied again.
+# comes SECONDS COMMAND...: waits until the command succeeds. The seconds are a part of --wait-timeout, so they are not multiplied again.
 comes() {
   until=$(($(date +%s) + $1))
   shift
@@ -20,7 +20,7 @@ comes() {
     sleep 0.2
   done
 }
-# busy UNIT...: whether one of these units is at work. Where systemd does not say so, nobody knows, and the script ends.
+# busy UNIT...: succeeds if one of these units is at work. If systemd does not answer, the state is unknown, and the script ends.
 busy() {
   listed=$(systemctl list-units --plain --no-legend --state=active,activating,deactivating,reloading "$@") || {
     echo "systemd does not say whether $* is at work on this host; nothing was changed" >&2
@@ -28,7 +28,8 @@ busy() {
   }
   [ -n "$listed" ]
 }
-# take_turn DESCRIPTOR SECONDS WHAT: a script whose run was killed may still be at work: one at a time, by a lock on the descriptor's file.
+# take_turn DESCRIPTOR SECONDS WHAT: waits for a lock on the file of the descriptor, because the script of a run that was killed may still be at
+# work. Only one such script runs at a time.
 take_turn() {
   set -- "$1" $(($2 * ${CLUSTERCTL_PATIENCE:-1})) "$3"
   flock -w "$2" "$1" || {
