@@ -1,15 +1,15 @@
-# folder.sh: a release as a folder of programs, brought by its owner or taken from the official download sites. Sourced by `lab`.
-# The layout is written down in README.md beside this file.
+# folder.sh: checks a release that is a folder of programs. The operator has the folder, or it is downloaded from the official sites. Sourced by
+# `lab`. README.md beside this file describes the layout.
 # shellcheck shell=bash
 
 PROGRAMS=(kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl kubeadm)
 
-# Where official releases are downloaded from; a mirror with the same layout does as well.
+# Official releases are downloaded from these sites; a mirror must have the same layout.
 K8S_DOWNLOADS=${CLUSTERCTL_LAB_K8S_DOWNLOADS:-https://dl.k8s.io/release}
 ETCD_DOWNLOADS=${CLUSTERCTL_LAB_ETCD_DOWNLOADS:-https://github.com/etcd-io/etcd/releases/download}
 COREDNS_DOWNLOADS=${CLUSTERCTL_LAB_COREDNS_DOWNLOADS:-https://github.com/coredns/coredns/releases/download}
 
-# folder_release FOLDER NEXT: takes the two versions from the folder's own folders; every fault of the layout is named at once
+# folder_release FOLDER NEXT: takes both versions from the names of the folders in FOLDER; reports all faults of the layout at once
 folder_release() {
     local folder=$1 next=$2 versions v p faults=()
     [ -d "$folder" ] || die "no such folder: $folder"
@@ -33,14 +33,14 @@ folder_release() {
     [ ${#faults[@]} = 0 ] || die "$folder cannot be used:$(printf '\n  %s' "${faults[@]}")"
 }
 
-# reach URL: the text at a URL; its absence ends the command with a plain word about the site
+# reach URL: prints the text at a URL; if the URL cannot be reached, ends the command with a message that names the site
 reach() {
     curl -fsSL --connect-timeout 10 --retry 2 "$1" 2>/dev/null ||
         die "$1 cannot be reached: name a release that exists, set CLUSTERCTL_LAB_K8S_DOWNLOADS to a mirror, or give a folder: lab build --release FOLDER"
 }
 
-# official_release VERSION NEXT: the official programs of a release, downloaded once. Without NEXT, upgrades go to the newest patch of the
-# next minor or, where there is none yet, of this one.
+# official_release VERSION NEXT: downloads the official programs of a release once. If NEXT is empty, upgrades lead to the newest patch of the next
+# minor version or, if there is none yet, of this one.
 official_release() {
     local minor
     is_version "$1" || die "a release looks like v1.36.2, not $1"
@@ -57,7 +57,7 @@ official_release() {
     folder_release "$RELEASE_FOLDER" "$NEXT"
 }
 
-# verified URL FILE DIGEST: the file at the URL, whole and with this SHA-256 digest, or nothing at FILE
+# verified URL FILE DIGEST: downloads the URL to FILE; FILE exists only if it is whole and has this SHA-256 digest
 verified() {
     mkdir -p "${2%/*}"
     if [ -e "$2" ] && printf '%s  %s\n' "$3" "$2" | sha256sum --status -c; then return; fi
@@ -88,7 +88,7 @@ official_download() {
     digest=$(reach "$COREDNS_DOWNLOADS/$coredns/$p.sha256" | awk '{print $1}')
     verified "$COREDNS_DOWNLOADS/$coredns/$p" "$f/archives/$p" "$digest"
     tar -xzf "$f/archives/$p" -C "$f" coredns
-    # pause has no download of its own: it is one small source file, which Debian's source package holds, too.
+    # pause has no download of its own: it is one small source file, which is also in Debian's source package.
     kubernetes_source
     build_pause "$f/pause"
     touch "$f/.whole"

@@ -6,10 +6,10 @@ KNOWN_HOSTS=$LAB/known_hosts
 SSH=(ssh -i "$SSH_KEY" -o UserKnownHostsFile="$KNOWN_HOSTS" -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes
     -o BatchMode=yes -o ConnectTimeout=2 -o LogLevel=ERROR)
 
-# lab_network: one bridge, with addresses that are given by hand
+# lab_network: makes the bridge network of the lab, whose addresses are assigned by the lab
 lab_network() {
     local out
-    # All hosts are one kernel's: systemd, containerd and kubelet of a dozen of them need more watches than one machine's default.
+    # All hosts share one kernel: systemd, containerd and kubelet of a dozen hosts need more inotify instances than the default of one machine.
     [ "$(sysctl -n fs.inotify.max_user_instances)" -ge 4096 ] || sysctl -qw fs.inotify.max_user_instances=8192
     own_network
     docker network inspect "$NET" >/dev/null 2>&1 && return
@@ -18,7 +18,7 @@ lab_network() {
 Another network may have that subnet (docker network ls); CLUSTERCTL_LAB_NET and CLUSTERCTL_LAB_SUBNET choose others"
 }
 
-# own_network: hosts on a network that another lab directory made are not this lab's
+# own_network: fails if the network was made by another lab directory, because its hosts belong to that lab
 own_network() {
     local dir
     dir=$(docker network inspect -f '{{index .Labels "clusterctl.lab.dir"}}' "$NET" 2>/dev/null) || return 0
@@ -36,21 +36,21 @@ lab_site() {
     wait_for 30 "the registry answers" curl -fs "http://$REGISTRY/v2/"
 }
 
-# container NAME: the id of the host's container (running or not), or nothing
+# container NAME: prints the ID of the host's container (running or not), or nothing
 container() { docker ps -aq --filter "network=$NET" --filter "label=clusterctl.lab.host=$1"; }
 must_have() { local c; c=$(container "$1"); [ -n "$c" ] || die "no such host: $1"; printf '%s\n' "$c"; }
 host_ip()   { docker inspect -f '{{index .Config.Labels "clusterctl.lab.ip"}}' "$(must_have "$1")"; }
 
-# list_hosts: NAME IP STATE per host, in order of addresses
+# list_hosts: prints NAME IP STATE for each host, sorted by address
 list_hosts() {
     docker ps -a --filter "network=$NET" --filter "label=clusterctl.lab.host" \
         --format '{{.Label "clusterctl.lab.host"}} {{.Label "clusterctl.lab.ip"}} {{.State}}' | sort -t. -k4,4n
 }
 
-# host_kind NAME: debian12 or debian13
+# host_kind NAME: prints debian12 or debian13
 host_kind() { docker inspect -f '{{index .Config.Labels "clusterctl.lab.kind"}}' "$(must_have "$1")"; }
 
-# create_host NAME IP PREFIX KIND: the container, with every capability that this machine itself has
+# create_host NAME IP PREFIX KIND: creates the container, with every capability that this machine has
 create_host() {
     local name=$1 ip=$2 prefix=$3 kind=$4 options=() resolver=$RESOLVER
     [ "$resolver" != site ] || resolver=$SITE_IP
@@ -65,7 +65,7 @@ create_host() {
         --cgroupns private -e "LAB_SITE=$SITE_IP" -e "LAB_RESOLVER=$resolver" --tmpfs /run --tmpfs /tmp:exec "$(image_of "$name" "$kind")"
 }
 
-# know_host IP KEYS: these lines `TYPE KEY` are the SSH host keys of this address from now on
+# know_host IP KEYS: records the lines `TYPE KEY` as the SSH host keys of this address
 know_host() {
     (
         flock 9
@@ -74,20 +74,20 @@ know_host() {
         mv "$KNOWN_HOSTS.new" "$KNOWN_HOSTS"
     ) 9>"$KNOWN_HOSTS.lock"
 }
-# forget_host IP
+# forget_host IP: removes the SSH host keys of this address
 forget_host() { [ ! -e "$KNOWN_HOSTS" ] || (flock 9; sed -i "/^$1 /d" "$KNOWN_HOSTS") 9>"$KNOWN_HOSTS.lock"; }
 
-# host_ready NAME IP: waits for the host's keys (read over docker, a channel we trust) and for sshd to take our key
+# host_ready NAME IP: waits for the host's SSH keys (read through Docker, which is trusted) and until sshd accepts the lab's key
 host_ready() {
     local name=$1 ip=$2 id keys
     id=$(must_have "$name")
     wait_for 60 "$name has ssh host keys" docker exec "$id" test -s /etc/ssh/ssh_host_ecdsa_key.pub
     keys=$(docker exec "$id" sh -c 'cat /etc/ssh/ssh_host_*_key.pub')
     know_host "$ip" "$keys"
-    wait_for 90 "$name takes our key over ssh" "${SSH[@]}" "ops@$ip" true
+    wait_for 90 "$name accepts the lab's key over ssh" "${SSH[@]}" "ops@$ip" true
 }
 
-# start_host NAME IP PREFIX KIND: whatever is missing for this host to run and to be reachable
+# start_host NAME IP PREFIX KIND: does whatever is missing until the host runs and can be reached
 start_host() {
     local name=$1 ip=$2 prefix=$3 kind=${4:-debian12} id state=none
     id=$(container "$name")
@@ -100,7 +100,7 @@ start_host() {
     host_ready "$name" "$ip"
 }
 
-# parallel_hosts COMMAND: reads "NAME IP ..." lines and runs COMMAND NAME IP ... for all of them side by side
+# parallel_hosts COMMAND: reads "NAME IP ..." lines and runs COMMAND NAME IP ... for all of them at the same time
 parallel_hosts() {
     local pids=() line p bad=0
     while read -r -a line; do
@@ -111,17 +111,17 @@ parallel_hosts() {
     [ $bad = 0 ] || die "some hosts failed (see above)"
 }
 
-# series COUNT LETTERS BASE PREFIX: "m1 172.30.0.11 prefix" and so on
+# series COUNT LETTERS BASE PREFIX: prints "m1 172.30.0.11 prefix" and so on
 series() {
     local i
     [[ $1 =~ ^([0-9]|10)$ ]] || die "a count is 0 to 10, not $1"
     for ((i = 1; i <= $1; i++)); do printf '%s%d %s.%d %s\n' "$2" "$i" "$SUBNET" $(($3 + i)) "$4"; done
 }
 
-# with_kinds KINDS: adds to each line of stdin the next kind of a list such as debian12,debian13, over and over
+# with_kinds KINDS: adds a kind to each line of stdin, in turn from a list such as debian12,debian13
 with_kinds() { awk -v list="$1" '{n = split(list, kinds, ","); print $0, kinds[(NR - 1) % n + 1]}'; }
 
-# kinds_built KINDS: builds the images of these kinds of hosts where they are missing
+# kinds_built KINDS: builds the images of these kinds of hosts if they are missing
 kinds_built() {
     local kind
     for kind in ${1//,/ }; do
@@ -130,7 +130,7 @@ kinds_built() {
     done
 }
 
-# up_options OPTION...: what `lab up` was asked for, checked before anything is built
+# up_options OPTION...: parses the options of `lab up` and checks them before anything is built
 up_options() {
     local kind
     MASTER_COUNT=3 WORKER_COUNT=2 LB_COUNT=1 ETCD_COUNT=0 PREFIX=$NET KINDS=${CLUSTERCTL_LAB_HOSTS:-debian12} PREPARED=
@@ -144,7 +144,7 @@ up_options() {
         esac
         shift 2 || die "lab up: $1 needs a value"
     done
-    [ -n "$KINDS" ] || die "lab up --hosts wants kinds of hosts, such as debian12,debian13"
+    [ -n "$KINDS" ] || die "lab up --hosts needs kinds of hosts, such as debian12,debian13"
     for kind in ${KINDS//,/ }; do suite_of "${kind%-prepared}" >/dev/null || exit; done
     [ -z "$PREPARED" ] || KINDS=${KINDS//,/-prepared,}-prepared
 }
@@ -160,7 +160,7 @@ hosts_up() {
     say "up in $((SECONDS - start)) s"
 }
 
-# hosts_add NAME IP [KIND]
+# hosts_add NAME IP [KIND]: adds one host to the lab
 hosts_add() {
     local kind=${3:-${CLUSTERCTL_LAB_HOSTS:-debian12}}
     [ $# = 2 ] || [ $# = 3 ] || die "lab add NAME IP [KIND]"
@@ -180,7 +180,7 @@ remove_host() {
     forget_host "$2"
 }
 
-# the same hosts again, as new machines of the same kinds
+# hosts_fresh: replaces all hosts with new machines of the same names, addresses and kinds
 hosts_fresh() {
     local hosts name ip start=$SECONDS
     hosts=$(list_hosts | while read -r name ip _; do echo "$name $ip $NET $(host_kind "$name")"; done)
@@ -206,7 +206,7 @@ hosts_down() {
     fi
 }
 
-# cut_host NAME: nothing comes in or goes out of its network card any more; heal_host NAME undoes it
+# cut_host NAME: drops all packets of the host's network card; heal_host NAME undoes this
 cut_host() {
     docker exec "$(must_have "$1")" sh -c 'iptables -t raw -I PREROUTING -i eth0 -j DROP && iptables -t raw -I OUTPUT -o eth0 -j DROP'
 }
@@ -215,7 +215,7 @@ heal_host() {
         while iptables -t raw -D OUTPUT -o eth0 -j DROP 2>/dev/null; do :; done'
 }
 
-# lab_images: every NAME:TAG in the registry
+# lab_images: prints NAME:TAG of every image in the registry
 lab_images() {
     local name
     for name in $(curl -fs "http://$REGISTRY/v2/_catalog" | tr -d '"[]{}' | sed 's/repositories://; s/,/ /g'); do
@@ -224,7 +224,7 @@ lab_images() {
     done
 }
 
-# preload_host NAME IP [PATTERN]: pulls every lab image (or those that match) into the host's containerd
+# preload_host NAME IP [PATTERN]: pulls every lab image, or those that match, into the host's containerd
 preload_host() {
     local id image
     id=$(must_have "$1")

@@ -1,5 +1,5 @@
 #!/bin/bash
-# kubeadm.sh: builds the lab's cluster with kubeadm in its best scripted order; proves the lab and is the benchmark's yardstick.
+# kubeadm.sh: builds the lab's cluster with kubeadm, scripted in its best order. It shows that the lab works, and benchmarks compare with it.
 # usage: kubeadm.sh prepare | cluster | stage | upgrade | reset | all
 #        With SWAP_ETCD=1 in the environment an upgrade swaps etcd, too.
 set -euo pipefail
@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 read_record
 ETCD_TO=$ETCD_TAG; [ -z "${SWAP_ETCD:-}" ] || ETCD_TO=$ETCD_NEXT
-# The lab may have no image of CoreDNS, and pods that never start hold up drains.
+# The lab may have no image of CoreDNS, and pods that never start delay drains.
 NO_ADD_ON=; [ -n "$COREDNS_TAG" ] || NO_ADD_ON=,addon/coredns
 TOKEN=abcdef.0123456789abcdef
 CERT_KEY=$(printf '%064d' 7)
@@ -29,7 +29,7 @@ for h in "${NODES[@]}"; do ID[$h]=$(must_have "$h"); IP[$h]=$(host_ip "$h"); don
 on()     { docker exec -i "${ID[$1]}" "${@:2}"; }
 now()    { date +%s.%N; }
 since()  { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }
-# all COMMAND HOST...: the command for each host side by side
+# all COMMAND HOST...: runs the command for all hosts at the same time
 all()    { local c=$1 h; shift; for h in "$@"; do echo "$h"; done | parallel_hosts "$c"; }
 
 prepare_node() {
@@ -69,7 +69,7 @@ prepare() {
     say "prepare: $(since "$t") s"
 }
 
-# the configuration of init, and of joins (control plane when a third argument is given)
+# config_init HOST, config_join HOST [cp]: print the configuration of kubeadm; with a second argument the host joins as a control plane
 config_init() {
     cat <<END
 apiVersion: kubeadm.k8s.io/$KUBEADM_API
@@ -111,8 +111,8 @@ END
     [ -z "${2:-}" ] || echo "controlPlane: {localAPIEndpoint: {advertiseAddress: ${IP[$1]}, bindPort: 6443}, certificateKey: \"$CERT_KEY\"}"
 }
 
-# Preflight is skipped everywhere: it wants crictl, which Debian lacks.
-# kubeadm_run HOST VERB OPTION...: configuration on stdin; the output stays on the host in /var/log/kubeadm.log
+# Preflight is skipped everywhere, because it needs crictl, which Debian does not have.
+# kubeadm_run HOST VERB OPTION...: runs kubeadm with the configuration on stdin; the output stays on the host in /var/log/kubeadm.log
 kubeadm_run() {
     on "$1" sh -c 'cat >/etc/kubeadm.yaml && exec kubeadm "$@" --config /etc/kubeadm.yaml >/var/log/kubeadm.log 2>&1' sh "${@:2}" ||
         { on "$1" tail -20 /var/log/kubeadm.log >&2; die "kubeadm $2 failed on $1"; }
@@ -120,7 +120,7 @@ kubeadm_run() {
 join_worker() { config_join "$1" | kubeadm_run "$1" join --skip-phases=preflight; say "$1 joined at $(since "$T0") s"; }
 join_master() { config_join "$1" cp | kubeadm_run "$1" join --skip-phases=preflight; say "$1 joined at $(since "$T0") s"; }
 
-# place_cni NUMBER HOST: a bridge of its own pod subnet on each host (kubeadm brings no network)
+# place_cni NUMBER HOST: configures a bridge with its own pod subnet on the host (kubeadm installs no network)
 place_cni() {
     on "$2" sh -c 'mkdir -p /etc/cni/net.d && cat >/etc/cni/net.d/10-bridge.conflist' <<END
 {"cniVersion": "0.4.0", "name": "bridge", "plugins": [
@@ -165,7 +165,7 @@ cluster() {
     say "cluster: ${#NODES[@]} nodes Ready, ${#MASTERS[@]} etcd members vote: $(since "$T0") s"
 }
 
-# stage: the next release's images and programs on every host, before an upgrade (not part of what is measured)
+# stage_node HOST: brings the next release's images and programs to the host before an upgrade; this is not measured
 stage_node() {
     local images="^kube-proxy:$NEXT"
     on "$1" bash -s -- "$NEXT" "$SITE_IP" <kubeadm/stage.sh
@@ -179,14 +179,14 @@ stage() {
 }
 
 ms_since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%d", 1000 * (b - a)}'; }
-# kubectl through the endpoint, so that no master that is being changed stands in the way
+# admin WORD...: runs kubectl through the endpoint, so that it does not depend on the one master that is being changed
 admin() { on "${MASTERS[0]}" /opt/next/kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
-# next_kubeadm HOST VERB...: the next release's kubeadm; its output is added to the host's log
+# next_kubeadm HOST VERB...: runs the kubeadm of the next release; its output is added to the host's log
 next_kubeadm() {
     on "$1" sh -c 'exec /opt/next/kubeadm "$@" >>/var/log/kubeadm.log 2>&1' sh "${@:2}" ||
         { on "$1" tail -20 /var/log/kubeadm.log >&2; die "kubeadm ${*:2} failed on $1"; }
 }
-# runs_next HOST: the API server says so itself, and the others' running containers are of the new images, and of no others
+# runs_next HOST: succeeds if the API server reports the new version, and the running containers of each component have the new image and no other
 runs_next() {
     local c want=()
     for c in kube-apiserver kube-controller-manager kube-scheduler etcd; do want+=("$REGISTRY/$c:$(image_tag $c)"); done
@@ -204,7 +204,7 @@ runs_next() {
 image_tag() { if [ "$1" = etcd ]; then echo "$ETCD_TO"; else echo "$NEXT"; fi; }
 at_next() { [ "$(admin get node "$1" -o 'jsonpath={.status.nodeInfo.kubeletVersion} {.status.conditions[?(@.type=="Ready")].status}')" = "$NEXT True" ]; }
 
-# kubelet_to_next HOST: pods leave, the program is changed, the node comes back
+# kubelet_to_next HOST: drains the node, replaces the kubelet, and waits until the node is Ready
 kubelet_to_next() {
     admin drain "$1" --ignore-daemonsets --delete-emptydir-data --force >/dev/null 2>&1 || die "the drain of $1 failed"
     on "$1" sh -c 'mv /opt/next/kubelet /usr/local/bin/kubelet && systemctl restart kubelet'
@@ -213,10 +213,10 @@ kubelet_to_next() {
     say "$1 Ready at $NEXT at $(since "$T0") s"
 }
 
-# Everything is in place before; one master after the other, as kubeadm has it; then kubelets. Workers need no waiting for another: one by one.
+# Images and programs are in place before. Masters are upgraded one after the other, as kubeadm requires, then the kubelets, also one by one.
 upgrade() {
     local m h control whole
-    # kubeadm knows etcd's tag from here
+    # kubeadm reads the tag of etcd from this ConfigMap.
     admin -n kube-system get configmap kubeadm-config -o yaml | sed "s/imageTag: $ETCD_TAG/imageTag: $ETCD_TO/" | admin apply -f - >/dev/null 2>&1
     T0=$(now)
     next_kubeadm "${MASTERS[0]}" upgrade apply "$NEXT" --yes --ignore-preflight-errors=all

@@ -2,13 +2,14 @@
 # shellcheck shell=bash
 
 K8S_TREE=$LAB/src/kubernetes
-# Without the cloud providers in the tree, whose vendored clients are a third of what there is to compile: no lab host is in a cloud.
+# The tree is built without its cloud providers, because no lab host is in a cloud and their vendored clients are a third of the code to compile.
 BUILD_FLAGS="-mod=vendor -tags=providerless"
 K8S_DIGEST="$DEBIAN_VERSION+suite $BUILD_FLAGS"
-# A re-stamp asks etcd again; see `asks_again`.
+# In a release with another stamp, the API server repeats requests to etcd; see `asks_again`.
 RESTAMP_DIGEST="$K8S_DIGEST asks-again"
 
-# the unpacked tree, with the vendored reflect2 1.0.1 (which crashes under Go 1.18 and later) replaced by Debian's 1.0.2
+# kubernetes_source: unpacks the source package, and replaces the vendored reflect2 1.0.1 (which crashes under Go 1.18 and later) with Debian's
+# 1.0.2
 kubernetes_source() {
     local r2=vendor/github.com/modern-go/reflect2
     [ -e "$K8S_TREE/.lab-ready" ] && return
@@ -29,9 +30,9 @@ kubernetes_source() {
     )
 }
 
-# asks_again STAMP: whether the API server's client of etcd asks again after an answer such as "leader changed". In 1.20.2 it never does, because
-# the interceptor that counts requests takes the place of the one that repeats them. Kubernetes mended that in 1.23 and in the last patch versions
-# of 1.21 and 1.22, 1.21.14 among them (kubernetes/kubernetes#105069, #110356), and so does a re-stamp.
+# asks_again STAMP: sets whether the API server's etcd client repeats a request after an answer such as "leader changed". In 1.20.2 it never does,
+# because the interceptor that counts requests replaces the one that repeats them. Kubernetes corrected this in 1.23 and in the last patch versions
+# of 1.21 and 1.22, among them 1.21.14 (kubernetes/kubernetes#105069, #110356), so a release with another stamp has the correction as well.
 asks_again() {
     local file=$K8S_TREE/staging/src/k8s.io/apiserver/pkg/storage/storagebackend/factory/etcd3.go with=With
     [ "$1" = "$DEBIAN_VERSION" ] || with=WithChain
@@ -39,7 +40,7 @@ asks_again() {
     [ "$(grep -c "grpc\.$with\(Unary\|Stream\)Interceptor(grpcprom" "$file")" = 2 ] || die "the source package no longer has etcd's client where it was"
 }
 
-# kubernetes_build STAMP: every binary into $LAB/bin/STAMP. A stamp other than the source's own is a re-stamp.
+# kubernetes_build STAMP: builds every binary into $LAB/bin/STAMP. A stamp that is not the source's own version makes a re-stamp.
 kubernetes_build() {
     local stamp=$1 out=$LAB/bin/$1 what=() b start=$SECONDS digest=$K8S_DIGEST
     [ "$stamp" = "$DEBIAN_VERSION" ] || digest=$RESTAMP_DIGEST
@@ -52,7 +53,7 @@ kubernetes_build() {
         say "RE-STAMP: building the same $DEBIAN_VERSION source as $stamp, but for its repeated requests to etcd, for upgrade rehearsals only"
     fi
     for b in "${PROGRAMS[@]}"; do what+=("cmd/$b"); done
-    # kubeadm's end-to-end suite says what a cluster of kubeadm's is.
+    # kubeadm's end-to-end suite checks whether a cluster is like one that kubeadm made.
     [ "$stamp" = "$DEBIAN_VERSION" ] && what+=(test/images/agnhost test/e2e_kubeadm/e2e_kubeadm.test)
     cat >"$LAB/src/version-$stamp" <<-END
 	KUBE_GIT_COMMIT=$(printf '%040d' 0)
@@ -73,7 +74,7 @@ kubernetes_build() {
     say "built Kubernetes $stamp in $((SECONDS - start)) s"
 }
 
-# build_pause FILE: the program of the pause image
+# build_pause FILE: builds the program of the pause image
 build_pause() {
     need gcc libc6-dev
     gcc -Os -Wall -static -DVERSION="lab" -o "$1.new" "$K8S_TREE/build/pause/linux/pause.c"
@@ -87,8 +88,8 @@ debian_folder() {
     for p in pause agnhost; do ln -f "$LAB/bin/$DEBIAN_VERSION/$p" "$LAB/bin/$p"; done
 }
 
-# agnhost_program: the path of agnhost, Kubernetes' own test server, which pods of scenarios run. It is the same server in every release, so
-# for a release that has none it comes from Debian's source package.
+# agnhost_program: prints the path of agnhost, the test server of Kubernetes that pods of scenarios run. The server is the same in every release, so
+# for a release without it, it is built from Debian's source package.
 agnhost_program() {
     local built=$LAB/bin/$DEBIAN_VERSION/agnhost
     if [ -x "$RELEASE_FOLDER/agnhost" ]; then echo "$RELEASE_FOLDER/agnhost"; return; fi

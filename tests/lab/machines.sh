@@ -1,21 +1,21 @@
-# machines.sh: virtual machines beside the lab's containers: Debian 13 servers with a kernel, a disk and a boot of their own, on the lab's
-# network. What containers cannot show is tried on them: control groups of version 2, modules, a reboot, a power cut. Sourced by `lab`.
+# machines.sh: starts virtual machines beside the lab's containers. They are Debian 13 servers with their own kernel, disk and boot, on the lab's
+# network, for tests that containers cannot run: control groups of version 2, kernel modules, a reboot, a power failure. Sourced by `lab`.
 # shellcheck shell=bash
 
-MACHINES=$LAB/machines                              # what all machines share: the disk below theirs, kernel and initrd
+MACHINES=$LAB/machines                              # shared by all machines: the base image of their disks, kernel and initrd
 MACHINES_HERE=$MACHINES/$NET                        # one folder per machine of this network: disk, console, pid, address
 MACHINE_KIND=debian13
 MACHINE_PACKAGES=linux-image-cloud-amd64,initramfs-tools,udev
 MACHINE_DISK=12G
 MACHINE_MEMORY=${CLUSTERCTL_LAB_MACHINE_MEMORY:-3072}    # MiB
 
-# build_machines: the disk that every machine's own disk is a layer over, and the kernel and initrd that qemu boots it with
+# build_machines: makes the base image over which each machine's disk is a layer, and the kernel and initrd with which qemu boots
 build_machines() {
     local digest suite tree=$LAB/work/machine resolver=$RESOLVER start=$SECONDS hash
     suite=$(suite_of "$MACHINE_KIND") || exit
     [ "$resolver" != site ] || resolver=$SITE_IP
     digest=$(inputs servers.sh host/setup host/setup-machine)-$MACHINE_PACKAGES-$MACHINE_DISK-$SITE_IP-$resolver
-    # One after the other: the first may take a newer qemu-utils off this machine, which does not fit it.
+    # These are installed one after the other: the first may remove a newer qemu-utils, which is not compatible with it, from this machine.
     need qemu-system-x86 e2fsprogs
     need qemu-utils
     done_with machines "$digest" && [ -e "$MACHINES/base.raw" ] && return
@@ -37,14 +37,14 @@ build_machines() {
     say "disk of virtual machines ready in $((SECONDS - start)) s"
 }
 
-# machine_names: of the machines that this lab has, running or not
+# machine_names: prints the names of the machines of this lab, running or not
 machine_names() { local d; for d in "$MACHINES_HERE"/*/; do [ ! -e "$d/ip" ] || basename "$d"; done; }
 machine_folder() { [ -e "$MACHINES_HERE/$1/ip" ] || die "no such virtual machine: $1"; echo "$MACHINES_HERE/$1"; }
 machine_runs() { local pid; pid=$(cat "$1/pid" 2>/dev/null) && grep -qs "$1/disk" "/proc/$pid/cmdline"; }
 tap_of() { echo "vm-${LAB_ID:0:4}-$1"; }
 
-# acceleration: qemu's options for KVM where a kernel says its first words under it, and for software emulation elsewhere. A machine with
-# /dev/kvm may still be unable to run guests.
+# acceleration: prints qemu's options for KVM if a kernel starts under KVM, and for software emulation otherwise. A machine with /dev/kvm may still
+# be unable to run guests.
 acceleration() {
     local probe=$MACHINES/kvm
     if [ ! -e "$probe" ]; then
@@ -53,7 +53,7 @@ acceleration() {
             : >"$probe.console"
             timeout -s KILL 20 qemu-system-x86_64 -accel kvm -cpu host -m 512 -nodefaults -display none -no-reboot \
                 -serial "file:$probe.console" -kernel "$MACHINES/vmlinuz" -append 'console=ttyS0 panic=-1' >/dev/null 2>&1 &
-            ! (wait_for 15 "a kernel speaks under KVM" grep -q 'Linux version' "$probe.console") 2>/dev/null || echo yes >"$probe"
+            ! (wait_for 15 "a kernel starts under KVM" grep -q 'Linux version' "$probe.console") 2>/dev/null || echo yes >"$probe"
             kill %% 2>/dev/null || true
             wait %% 2>/dev/null || true
         fi
@@ -61,12 +61,12 @@ acceleration() {
     if [ "$(cat "$probe")" = yes ]; then
         echo "-accel kvm -cpu host"
     else
-        # With `-cpu max` and two processors a guest's kernel panicked in nf_conntrack.
+        # With `-cpu max` and two processors, the guest's kernel panicked in nf_conntrack.
         echo "-accel tcg,thread=multi -cpu Haswell-v4,-hle,-rtm"
     fi
 }
 
-# machine_up NAME IP: a new machine, which answers over SSH afterwards
+# machine_up NAME IP: creates a machine and waits until it answers over SSH
 machine_up() {
     local name=$1 ip=$2 folder=$MACHINES_HERE/$1
     [[ $ip == "$SUBNET".* ]] || die "the address must lie in $SUBNET.0/24"
@@ -81,7 +81,7 @@ machine_up() {
     machine_start "$name"
 }
 
-# machine_start NAME: switches a machine on and waits until it answers over SSH
+# machine_start NAME: starts a machine and waits until it answers over SSH
 machine_start() {
     local name=$1 folder ip tap bridge mac accel
     folder=$(machine_folder "$name") || exit
@@ -93,7 +93,7 @@ machine_start() {
     mac=52:54:00$(awk -F. '{printf ":%02x:%02x:%02x", $2, $3, $4}' <<<"$ip")
     accel=$(acceleration)
     : >"$folder/console"
-    # Under software emulation, the page tables that the kernel keeps apart as a mitigation cost more than everything else together.
+    # Under software emulation, page table isolation, which is a mitigation of the kernel, costs more than everything else together.
     # shellcheck disable=SC2086
     qemu-system-x86_64 $accel -smp 2 -m "$MACHINE_MEMORY" -nodefaults -display none -daemonize -pidfile "$folder/pid" \
         -serial "file:$folder/console" -kernel "$MACHINES/vmlinuz" -initrd "$MACHINES/initrd" \
@@ -102,15 +102,16 @@ machine_start() {
         -device virtio-rng-pci
     keys() { tr -d '\r' <"$folder/console" | sed -n 's/^.*host-key \(.*\) end$/\1/p' | grep .; }
     two_keys() { [ "$(keys | wc -l)" -ge 2 ]; }
-    wait_for 300 "$name tells its SSH host keys on its console ($folder/console)" two_keys
+    wait_for 300 "$name prints its SSH host keys on its console ($folder/console)" two_keys
     know_host "$ip" "$(keys)"
-    wait_for 300 "$name takes our key over SSH" machine_ssh "$name" true
+    wait_for 300 "$name accepts the lab's key over SSH" machine_ssh "$name" true
 }
 
-# machine_ssh NAME COMMAND...: as the user ops. An emulated machine may take long to answer; of two values of an option, ssh takes the first one.
+# machine_ssh NAME COMMAND...: runs a command as the user ops. An emulated machine may take long to answer; if an option is given twice, ssh uses
+# the first.
 machine_ssh() { local ip; ip=$(cat "$(machine_folder "$1")/ip"); shift; ssh -o ConnectTimeout=60 "${SSH[@]:1}" "ops@$ip" "$@"; }
 
-# machine_kill NAME: the power fails. What the guest had not yet told its disk is lost.
+# machine_kill NAME: simulates a power failure. Data that the guest had not yet written to its disk is lost.
 machine_kill() {
     local folder
     folder=$(machine_folder "$1") || exit
@@ -120,7 +121,7 @@ machine_kill() {
     wait_for 20 "the process of $1 is gone" gone
 }
 
-# machines_down: every machine of this lab, with its disk
+# machines_down: removes every machine of this lab with its disk
 machines_down() {
     local name
     for name in $(machine_names); do

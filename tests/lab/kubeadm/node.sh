@@ -1,4 +1,4 @@
-# node.sh: makes a plain lab host ready for kubeadm: packages, containerd, binaries, kubelet unit. Runs on the host as root.
+# node.sh: prepares a plain lab host for kubeadm: packages, containerd, binaries, kubelet unit. Runs on the host as root.
 # Arguments: VERSION PAUSE-TAG SITE-ADDRESS REGISTRY
 # shellcheck shell=bash
 set -euo pipefail

@@ -1,4 +1,4 @@
-# stage.sh: the next release's programs in /opt/next, and what kubeadm asks crictl, which Debian lacks. Runs on the host as root.
+# stage.sh: puts the next release's programs into /opt/next, and a replacement of crictl, which Debian does not have. Runs on the host as root.
 # Arguments: VERSION SITE-ADDRESS
 # shellcheck shell=bash
 set -euo pipefail
@@ -12,7 +12,7 @@ for b in kubelet kubectl kubeadm; do
     chmod 0755 "/opt/next/$b"
 done
 
-# kubeadm only asks which images are there before an upgrade; it pulls none that are.
+# Before an upgrade, kubeadm asks crictl only which images exist, and pulls none of those.
 cat >/usr/local/bin/crictl <<'SH'
 #!/bin/sh
 [ "$1" != -r ] || shift 2
