@@ -1,22 +1,22 @@
-# broken.sh: releases and images that are broken on purpose, for tests of roll-backs. Sourced by `lab`; `lab build --broken` makes them.
-# The record names them (DIES, ABSENT and ETCD_BROKEN of release.sh; v1.21.97, v1.21.96 and 3.4.99-0 beside v1.21.14 and etcd 3.4.23):
-#   DIES         its API server starts, serves, and is gone some 20 s later; everything else is sound
-#   ABSENT       the registry has no API server of it
-#   ETCD_BROKEN  its etcd says why and exits 1
+# broken.sh: makes releases and images that are broken on purpose, for tests of rollbacks. Sourced by `lab`; `lab build --broken` makes them. The
+# record names them (DIES, ABSENT and ETCD_BROKEN of release.sh; v1.21.97, v1.21.96 and 3.4.99-0 beside v1.21.14 and etcd 3.4.23):
+#   DIES         its API server starts, serves, and ends some 20 s later; everything else works
+#   ABSENT       the registry has no image of its API server
+#   ETCD_BROKEN  its etcd prints the reason and exits with status 1
 # shellcheck shell=bash
 
 BROKEN=$LAB/broken
-DIES_AFTER=20       # seconds, counted from when it begins to listen
+DIES_AFTER=20       # seconds after the API server begins to listen
 
-# alias NAME OLD-TAG NEW-TAG: another tag on an image that the registry holds
+# alias_tag NAME OLD-TAG NEW-TAG: gives another tag to an image that the registry has
 alias_tag() {
     local type=application/vnd.oci.image.manifest.v1+json
     curl -fsS -H "Accept: $type" "http://$PUSH/v2/$1/manifests/$2" |
         curl -fsS -o /dev/null -X PUT -H "Content-Type: $type" --data-binary @- "http://$PUSH/v2/$1/manifests/$3"
 }
 
-# stamp_over NEW BINARY...: the programs of $NEXT as NEW. Both names are equally long, so nothing has to be linked: the bytes of one
-# are written over those of the other.
+# stamp_over NEW BINARY...: writes copies of the programs of $NEXT that report the version NEW. Both names have the same length, so nothing has to
+# be linked again: the bytes of one name replace those of the other.
 stamp_over() {
     local new=$1 b; shift
     mkdir -p "$BROKEN/$new"
@@ -26,15 +26,15 @@ stamp_over() {
     done
 }
 
-# shell_tree FOLDER: a static shell with its tools
+# shell_tree FOLDER: makes a file tree with a static shell and its tools
 shell_tree() {
     rm -rf "$1"; mkdir -p "$1/bin" "$1/tmp" "$1/usr/local/bin" "$1/usr/local/lib"
     cp "$TREES/agnhost/bin/busybox" "$1/bin/"
     chroot "$1" /bin/busybox --install -s /bin
 }
 
-# The program has to be the one process with its name, whose death is the container's: so the script goes by another, and as PID 1 it passes
-# on what it is told. With --help or --version it is the program alone.
+# The API server must be the only process with its name, and its end must be the end of the container. So the script runs under another name, and as
+# PID 1 it forwards SIGTERM. With --help or --version only the program runs.
 dying_api_server() {
     local t=$TREES/dying
     shell_tree "$t"
@@ -65,7 +65,7 @@ dying_api_server() {
 broken_etcd() {
     local t=$TREES/broken-etcd
     shell_tree "$t"
-    # Its etcdctl is sound: hosts take theirs from here before anything is swapped.
+    # The etcdctl of this image works: hosts copy it from this image before anything is swapped.
     cp -a "$TREES/etcd/." "$t/"
     rm "$t/usr/local/bin/etcd"
     cat >"$t/usr/local/bin/etcd" <<-'SH'

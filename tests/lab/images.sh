@@ -1,9 +1,9 @@
-# images.sh: the container images of one Kubernetes version, pushed into the site's registry, and its download directory. Sourced by `lab`.
+# images.sh: pushes the container images of one Kubernetes version into the site's registry and fills its download directory. Sourced by `lab`.
 # shellcheck shell=bash
 
 IMAGE_PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
-# a throw-away registry over the site's store, published on loopback only, to push through
+# push_registry: starts a temporary registry over the site's store, on the loopback only, to which images are pushed
 push_registry() {
     local name=$NET-push
     docker rm -f "$name" >/dev/null 2>&1 || true
@@ -13,7 +13,7 @@ push_registry() {
 }
 push_registry_stop() { docker rm -f "$NET-push" >/dev/null; }
 
-# put_blob NAME FILE: uploads a file as a blob of repository NAME; prints its digest and size
+# put_blob NAME FILE: uploads a file as a blob of the repository NAME; prints its digest and size
 put_blob() {
     local digest at
     digest=sha256:$(sha256sum "$2" | cut -d' ' -f1)
@@ -22,8 +22,8 @@ put_blob() {
     printf '%s %s\n' "$digest" "$(stat -c %s "$2")"
 }
 
-# push NAME:TAG ENTRYPOINT-JSON TAR-ARGUMENT...: an OCI image of one layer out of files. The layer is not compressed:
-# five hosts on two cores unpack it much sooner.
+# push NAME:TAG ENTRYPOINT-JSON TAR-ARGUMENT...: makes an OCI image with one layer from files and pushes it. The layer is not compressed, because
+# five hosts on two processors then unpack it much sooner.
 push() {
     local name=${1%:*} tag=${1##*:} entry=$2 tmp layer config types=application/vnd.oci.image; shift 2
     tmp=$(mktemp -d "$LAB/work/push.XXXXXX")
@@ -38,7 +38,7 @@ push() {
     rm -rf "$tmp"
 }
 
-# site_binaries VERSION FOLDER: the folder's programs of one version on the download site, with bare hex digests beside them
+# site_binaries VERSION FOLDER: puts the programs of one version on the download site, each with a file that holds its SHA-256 in hexadecimal
 site_binaries() {
     local dir=$SITE/release/$1/bin/linux/amd64 from=$2 b
     mkdir -p "$dir"
@@ -48,7 +48,8 @@ site_binaries() {
     done
 }
 
-# site_release VERSION: one version of the release on the download site, and its images. The first version brings what both use.
+# site_release VERSION: puts one version of the release on the download site, and its images into the registry. The first version includes what both
+# versions use.
 site_release() {
     local version=$1 bin=$RELEASE_FOLDER/$1 b start=$SECONDS digest agnhost
     digest=$(inputs images.sh trees.sh)-$(cat "$LAB/.done/etcd-tree")-$(identity "$bin"/* "$RELEASE_FOLDER"/*)-$PAUSE_TAG-$PAUSE_NEXT
@@ -75,7 +76,7 @@ site_release() {
     say "release $version on the site in $((SECONDS - start)) s"
 }
 
-# site_offers: what `upgrade plan` asks for, the newest patch of each minor
+# site_offers: writes the files that `upgrade plan` reads: the newest patch version of each minor version
 site_offers() {
     local version
     rm -f "$SITE"/release/stable-*.txt

@@ -1,8 +1,8 @@
-# prepared.sh: images of hosts that clusterctl itself has prepared (packages, kernel settings, programs), for scenarios that are not about
+# prepared.sh: makes images of hosts that clusterctl itself has prepared (packages, kernel settings, programs), for scenarios that do not test
 # preparation. Sourced by `lab`.
 # shellcheck shell=bash
 
-# image_of NAME KIND: the image of a host; a prepared load balancer has other software than a prepared node
+# image_of NAME KIND: prints the image of a host; a prepared load balancer has other software than a prepared node
 image_of() {
     case $1:$2 in
         lb*:*-prepared) echo "$HOST_IMAGE:$2-lb" ;;
@@ -11,13 +11,13 @@ image_of() {
     esac
 }
 
-# build_prepared KIND: founds a cluster on one bare node and one bare load balancer, resets it with --keep-software, and keeps both hosts as
-# images, without anything by which one machine differs from another. The volumes of containerd, kubelet and etcd are not part of an image.
+# build_prepared KIND: makes a cluster on one bare node and one bare load balancer, resets it with --keep-software, and stores both hosts as images,
+# without SSH host keys, machine ID and logs. The volumes of containerd, kubelet and etcd are not part of an image.
 build_prepared() {
     local kind=$1 digest ctl=${CLUSTERCTL:-$LAB_ROOT/target/debug/clusterctl} dir=$LAB/work/prepared start=$SECONDS h id
     digest=$(inputs prepared.sh site.yaml)-$(cat "$LAB/.done/host-$kind")-$(cat "$LAB/.done/release-$VERSION")
     done_with "prepared-$kind" "$digest" && docker image inspect "$HOST_IMAGE:$kind-prepared-node" "$HOST_IMAGE:$kind-prepared-lb" >/dev/null 2>&1 && return
-    [ -x "$ctl" ] || die "clusterctl prepares these hosts, and $ctl is not there: run cargo build, or name the program with CLUSTERCTL"
+    [ -x "$ctl" ] || die "clusterctl prepares these hosts, and $ctl does not exist: run cargo build, or name the program with CLUSTERCTL"
     say "preparing $kind hosts with clusterctl, to be kept as images"
     mkdir -p "$dir"
     lab_network

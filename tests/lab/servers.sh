@@ -5,8 +5,8 @@ HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,km
 REPO_PACKAGES="containerd runc containernetworking-plugins conntrack socat ethtool ebtables iptables haproxy nginx-light
     libnginx-mod-stream keepalived curl openssl etcd-server etcd-client ipvsadm ipset"
 
-# bootstrap SUITE OUTPUT ARG...: mmdebstrap from this machine's own Debian sources. In the mode `unshare` every mount is made in a mount
-# namespace that ends with the command; the mode `root` once left a sysfs mounted over this machine's /sys.
+# bootstrap SUITE OUTPUT ARG...: runs mmdebstrap with this machine's own Debian sources. In the mode `unshare`, every mount is made in a mount
+# namespace that ends with the command; the mode `root` has left a sysfs mounted over this machine's /sys.
 bootstrap() {
     local suite=$1 out=$2; shift 2
     need mmdebstrap
@@ -16,7 +16,7 @@ bootstrap() {
         --dpkgopt='path-exclude=/usr/share/doc/*' "$@" "$suite" "$out" - <"$LAB/apt/binary-only-$suite"
 }
 
-# suite_of KIND: the Debian suite of a kind of host
+# suite_of KIND: prints the Debian suite of a kind of host
 suite_of() {
     case $1 in
         debian12) echo bookworm ;;
@@ -33,7 +33,7 @@ lab_keys() {
     chmod 0600 "$SSH_KEY" "$LAB/ssh/opspw.password"
 }
 
-# build_host KIND: the image of a plain host, and beside it every .deb that such a host lacks, as a flat apt repository
+# build_host KIND: builds the image of a plain host, and a flat apt repository with every .deb that such a host lacks
 build_host() {
     local kind=$1 digest suite work repo hash start=$SECONDS site
     suite=$(suite_of "$kind") || exit
@@ -55,7 +55,7 @@ build_host() {
     (cd "$repo" && apt-ftparchive packages . >Packages && gzip -9kf Packages && apt-ftparchive release . >Release)
     cp "$LAB_SRC/host/lab-init" "$LAB_SRC/Dockerfile.host" "$work/"
     docker_build "$HOST_IMAGE:$kind" Dockerfile.host "$work"
-    # a site that is being served keeps its old repository until the new one is whole
+    # A site that is being served keeps its old repository until the new one is complete.
     rm -rf "$site.old"
     [ ! -e "$site" ] || mv "$site" "$site.old"
     mv "$repo" "$site"
@@ -64,7 +64,7 @@ build_host() {
     say "image of $kind hosts and apt repository ready in $((SECONDS - start)) s ($(find "$site" -name '*.deb' | wc -l) packages)"
 }
 
-# docker_build IMAGE DOCKERFILE FOLDER
+# docker_build IMAGE DOCKERFILE FOLDER: builds an image; prints the log of a build that fails
 docker_build() {
     DOCKER_BUILDKIT=0 docker build -q -t "$1" --label "$LABEL" -f "$3/$2" "$3" >/dev/null 2>"$3/build.log" ||
         { cat "$3/build.log" >&2; die "docker build of $1 failed"; }

@@ -1,9 +1,9 @@
-# trees.sh: the small file trees that images need besides a static binary. Sourced by `lab`.
+# trees.sh: makes the small file trees that images need besides a static binary. Sourced by `lab`.
 # shellcheck shell=bash
 
 TREES=$LAB/work/trees
 
-# kube-proxy's iptables, a C library for what is linked dynamically, agnhost's shell
+# build_trees: makes the trees with kube-proxy's iptables, with a C library for programs that are linked dynamically, and with agnhost's shell
 build_trees() {
     local digest b t=$TREES start=$SECONDS
     digest=$(inputs trees.sh)
@@ -28,7 +28,7 @@ build_trees() {
     say "trees ready in $((SECONDS - start)) s"
 }
 
-# debian_etcd: Debian's etcd and etcdctl into $LAB/bin, for the release that is built from Debian's packages
+# debian_etcd: copies Debian's etcd and etcdctl into $LAB/bin, for the release that is built from Debian's packages
 debian_etcd() {
     done_with debian-etcd 1 && return
     rm -rf "$LAB/work/etcd-package"; mkdir -p "$LAB/bin"
@@ -38,7 +38,7 @@ debian_etcd() {
     mark_done debian-etcd 1
 }
 
-# etcd_tree: the release's etcd, etcdctl and (from etcd 3.5 on) etcdutl beside a C library; sets ETCD_VERSION
+# etcd_tree: makes a tree with the release's etcd, etcdctl and (from etcd 3.5 on) etcdutl and a C library; sets ETCD_VERSION
 etcd_tree() {
     local digest p t=$TREES/etcd
     digest=$(inputs trees.sh)-$(identity "$RELEASE_FOLDER"/etcd*)
