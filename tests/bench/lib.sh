@@ -1,12 +1,12 @@
-# lib.sh: what benchmarks share: two sets of lab hosts, an idle machine, times and medians. Sourced, never run.
+# lib.sh: functions that benchmarks share: a second set of lab hosts, an idle machine, times and medians. Sourced, never run.
 # shellcheck shell=bash
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 [ -x "${CLUSTERCTL:-$ROOT/target/release/clusterctl}" ] || cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml"
 use_clusterctl "${CLUSTERCTL:-$ROOT/target/release/clusterctl}"
-# second COMMAND...: on the other set of hosts, kubeadm's
+# second COMMAND...: runs the command for the other set of hosts, which kubeadm uses
 second() { CLUSTERCTL_LAB_NET=${NET}2 CLUSTERCTL_LAB_SUBNET=${CLUSTERCTL_LAB2_SUBNET:-172.31.0} "$@"; }
 
-# idle: at least nine tenths of all processors' time in one second; the load average remembers what was minutes ago
+# idle: succeeds if the processors were idle for at least nine tenths of one second; the load average would still include the last minutes
 idle() {
     local before after
     read -ra before </proc/stat; sleep 1; read -ra after </proc/stat

@@ -1,8 +1,8 @@
 """Fills an etcd with the objects of a large cluster: pods.py ETCD_URL API_URL CERTIFICATES PODS
 
-Writing 30,000 pods through the API takes half an hour on a small machine. So one pod is written as JSON and read back through the API in the
-form in which the API server stores pods; each of the others is that form with the names replaced by names of the same length. CERTIFICATES is
-a folder with ca.crt, admin.crt and admin.key.
+Writing 30,000 pods through the API takes half an hour on a small machine. So one pod is written to etcd as JSON and read back through the API as
+protobuf, the form in which the API server stores pods. Each other pod is a copy of that form with names of the same length. CERTIFICATES is a folder
+with ca.crt, admin.crt and admin.key.
 """
 import base64
 import http.client
@@ -14,7 +14,7 @@ import urllib.parse
 NODES, WORKLOADS, TEAMS = 300, 600, 40
 UID = "11111111-2222-4333-8444-555555555555"
 LABELS = {"app": "app-QQQQ", "pod-template-hash": "7d9f8b6c5d", "team": "team-ZZ"}
-# Pods of the real world have words of JSON in their annotations.
+# Annotations of real pods may contain text that looks like JSON of a list.
 NOTE = '{"metadata":{"continue":"bm90LWEtdG9rZW4"},"items":[]}\n@end 200 https://192.0.2.1:6443/api/v1/pods'
 
 
@@ -103,7 +103,7 @@ def others():
 
 
 class Etcd:
-    """Puts objects by its JSON gateway, a hundred at a time."""
+    """Writes objects through the JSON gateway of etcd, a hundred in a transaction."""
 
     def __init__(self, url):
         self.connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
@@ -125,7 +125,7 @@ class Etcd:
 
 
 def stored(api, certificates, path):
-    """The object in the form in which the API server stores it."""
+    """Returns the object in the form in which the API server stores it."""
     context = ssl.create_default_context(cafile=f"{certificates}/ca.crt")
     context.load_cert_chain(f"{certificates}/admin.crt", f"{certificates}/admin.key")
     connection = http.client.HTTPSConnection(urllib.parse.urlsplit(api).netloc, context=context)
@@ -139,7 +139,7 @@ def stored(api, certificates, path):
 
 def main(etcd_url, api, certificates, count):
     etcd = Etcd(etcd_url)
-    # Resources are named by lower-case letters, and the capitals are never read by anything but this program.
+    # Names of Kubernetes objects must not have capitals, but only this program reads the object with these names.
     key = "pods/team-ZZ/app-QQQQ-7d9f8b6c5d-XXXXX"
     etcd.put(key, json.dumps(template()).encode())
     etcd.send()
