@@ -1,8 +1,8 @@
 #!/bin/bash
-# An apply that replaces every API server is killed (SIGKILL) after one step more each time; hosts end what was begun by themselves.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# An apply that replaces every API server is killed (SIGKILL), each time after one more step; the hosts themselves complete what was begun.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# killed_after N: runs the apply and kills it after N steps that are progress; prints the last step, or nothing where it ended by itself
+# killed_after N: runs the apply and kills it after N completed steps; prints the last step, or nothing if the apply ended by itself
 killed_after() {
     local line at='' pid n=0
     rm -f "$NOTES/fifo"; mkfifo "$NOTES/fifo"
@@ -21,17 +21,17 @@ fault 1 "SIGKILL of clusterctl at step boundaries of an apply"
 change
 kills=0
 for n in $(seq "${KILLS:-5}"); do
-    check "I8: the lock of a run that was killed is let go" until_true 45 unlocked
+    check "I8: the lock of a run that was killed is released" until_true 45 unlocked
     at=$(killed_after "$n")
     [ -n "$at" ] || break
     kills=$((kills + 1))
     note_files
     say "killed after: $(cut -c1-100 <<<"$at")"
-    check "the hosts end what was begun without clusterctl" until_true 240 settled
+    check "the hosts complete what was begun without clusterctl" until_true 240 settled
     check "every API server serves" until_true 60 all_serve
     note_files
 done
-check "it was killed three times or more ($kills)" test "$kills" -ge 3
+check "the apply was killed at least three times ($kills)" test "$kills" -ge 3
 recovers
 changed_everywhere
 holds

@@ -1,8 +1,8 @@
 #!/bin/bash
-# SSH is cut after 10, 50, 90 and 99 % of what a run sends to a host, and an answer is lost after its command took effect.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# SSH is cut after 10, 50, 90 and 99 % of the data that a run sends to a host, and an answer is lost after its command took effect.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# through_pipe HOST: an ssh_config by which connections to this host go through cut.py; it is used where PATH begins with $NOTES/bin
+# through_pipe HOST: writes an ssh_config with which connections to this host use cut.py; `piped` and a PATH with $NOTES/bin apply it
 through_pipe() {
     mkdir -p "$NOTES/bin" "$NOTES/pipe"
     printf 'Host %s\n  ProxyCommand python3 %s %s %%h %%p\n' "$(ip_of "$1")" "$FAULTS/cut.py" "$NOTES/pipe" >"$NOTES/ssh_config"
@@ -10,7 +10,7 @@ through_pipe() {
     chmod 0755 "$NOTES/bin/ssh"
 }
 piped() { PATH=$NOTES/bin:$PATH tried "$@"; }
-# differs: what is mended on w2 by files, a program that is downloaded, and a restart of the kubelet
+# differs: makes differences on w2 that clusterctl corrects with files, a program that it downloads, and a restart of the kubelet
 differs() {
     on w2 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml; rm -f /etc/cni/net.d/10-clusterctl.conflist; echo x >>/usr/local/bin/kubectl'
 }
@@ -21,26 +21,26 @@ fault 2 "SSH is cut after 10, 50, 90 and 99 % of what is sent"
 through_pipe w2
 differs
 expect "a run through the pipe, without a fault" 0 piped apply
-# A second one is the measure: what the first one did for the first time may have taken longer, and a run that waits sends more.
+# The second run is measured: the first one may have taken longer because it did some work for the first time, and a run that waits sends more.
 differs
 rm "$NOTES/pipe/sent"
-expect "and another one" 0 piped apply
+expect "another run through the pipe" 0 piped apply
 whole=$(awk '{ n += $1 } END { print n }' "$NOTES/pipe/sent")
-check "it went through the pipe ($whole bytes)" test "${whole:-0}" -gt 10000
+check "the run used the pipe ($whole bytes)" test "${whole:-0}" -gt 10000
 for percent in 10 50 90 99; do
     differs
     echo $((whole * percent / 100)) >"$NOTES/pipe/cut-after"
     piped apply; status=$?
     check "at $percent % the connection was cut" test ! -e "$NOTES/pipe/cut-after"
-    # A connection that is cut between two commands is made anew; one that is cut in a command is told.
+    # After a cut between two commands, clusterctl connects again; a cut during a command is an error.
     case $status in
-        0) pass "at $percent % the run went on over a new connection" ;;
-        1|5) check "I9: at $percent % w2, the step, the cause, what to do (exit $status)" \
+        0) pass "at $percent % the run continued over a new connection" ;;
+        1|5) check "I9: at $percent % the message names w2, the step, the cause and what to do (exit $status)" \
             explains w2 'running; whether it took effect is unknown|connection' ;;
         *) fail "at $percent %: exit $status"; said "$(cat "$WORK/tried.log")" ;;
     esac
-    check "I8: at $percent % the lock is let go" until_true 45 unlocked
-    expect "I5: at $percent % the same command ends the work" 0 tried apply
+    check "I8: at $percent % the lock is released" until_true 45 unlocked
+    expect "I5: at $percent % the same command completes the work" 0 tried apply
     check "the program works" program_works
 done
 rm -f "$NOTES/pipe/cut-after"
@@ -54,11 +54,11 @@ PATH=$NOTES/bin:$PATH begin apply
 check "the API server of m2 is being replaced" until_true 180 swapping m2
 touch "$NOTES/pipe/deaf"
 replaced() { changed m2 && ! swapping m2; }
-check "m2 ends that by itself, and its answer is lost" until_true 120 replaced
+check "m2 completes that by itself, and its answer is lost" until_true 120 replaced
 pid=$(on m2 pgrep -x -o kube-apiserver)
 rm "$NOTES/pipe/deaf"
 ends "the run ends: m2 cannot be reached" 5
-check "I9: m2, the step, that the effect is unknown, what to do" explains m2 'while a command was running; whether it took effect is unknown'
+check "I9: the message names m2, the step, the unknown effect and what to do" explains m2 'while a command was running; whether it took effect is unknown'
 check "the next host was not touched" unchanged m3
 note_files
 recovers

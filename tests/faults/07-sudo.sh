@@ -1,6 +1,7 @@
 #!/bin/bash
-# sudo asks for a password on some hosts that the inventory does not give: one report for all of them, one attempt each, and no lockout.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# sudo asks for a password on some hosts, and the inventory has none: clusterctl reports all of them together, tries once on each, and locks no
+# account.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 fault 7 "sudo wants a password on two hosts"
 rules() { on "$1" grep -rlE 'NOPASSWD' /etc/sudoers /etc/sudoers.d; }
@@ -10,8 +11,8 @@ done
 change
 tried apply; status=$?
 check "exit 1 or 5 (exit $status)" test $status = 1 -o $status = 5
-check "I9: w1, the cause, what to do" explains w1 'sudo wants a password'
-check "I9: m2 in the same report" explains m2 'sudo wants a password'
+check "I9: the message names w1, the cause and what to do" explains w1 'sudo wants a password'
+check "I9: the same report names m2" explains m2 'sudo wants a password'
 check "one attempt on w1, and no wrong password" on w1 sh -c '! journalctl --no-pager -n 200 | grep -E "incorrect password|authentication failure"'
 for h in w1 m2; do
     on "$h" sh -c 'for f in /run/*.kept; do

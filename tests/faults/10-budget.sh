@@ -1,6 +1,6 @@
 #!/bin/bash
-# A disruption budget never lets a pod go: the drain names it and its pods, gives up in time, and undoes its own cordon and no other.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# A disruption budget never allows an eviction: the drain names the budget and its pods, gives up in time, and undoes its own cordon and no other.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 CORDONED=''
 web_cluster
@@ -12,29 +12,29 @@ pods=$(kubectl get pods -l app=web -o name | sort)
 for verb in drain maintenance; do
     command=(); [ "$verb" = drain ] || command=(-- true)
     start=$SECONDS
-    expect "$verb gives up" 1 tried $verb "$node" --timeout 8s ${command[@]+"${command[@]}"}
-    check "$verb: in time ($((SECONDS - start)) s)" test $((SECONDS - start)) -lt 30
-    check "I9: $verb: the node, the step, the budget with its numbers, what to do" \
+    expect "$verb fails" 1 tried $verb "$node" --timeout 8s ${command[@]+"${command[@]}"}
+    check "$verb: it fails in time ($((SECONDS - start)) s)" test $((SECONDS - start)) -lt 30
+    check "I9: $verb: the message names the node, the step, the budget with its numbers and what to do" \
         explains "$node" 'budget default/web allows 0: of 2 pods 2 are healthy, 2 must be'
     check "$verb: the node takes pods again" test -z "$(kubectl get node "$node" -o jsonpath='{.spec.unschedulable}')"
     check "$verb: no pod was deleted or evicted" test "$pods" = "$(kubectl get pods -l app=web -o name | sort)"
 done
 kubectl cordon "$node" >/dev/null
-expect "on a node that somebody else has cordoned" 1 tried drain "$node" --timeout 3s
-check "I6: it stays cordoned" test "$(kubectl get node "$node" -o jsonpath='{.spec.unschedulable}')" = true
+expect "the drain of a node that somebody else has cordoned fails" 1 tried drain "$node" --timeout 3s
+check "I6: the node stays cordoned" test "$(kubectl get node "$node" -o jsonpath='{.spec.unschedulable}')" = true
 kubectl uncordon "$node" >/dev/null
 web_manifest | kubectl apply -f - >/dev/null
 allows() { [ "$(kubectl get pdb web -o jsonpath='{.status.disruptionsAllowed}')" = 1 ]; }
-check "the budget allows one again" until_true 30 allows
-expect "I5: the same command ends the work" 0 tried drain "$node"
+check "the budget allows one eviction again" until_true 30 allows
+expect "I5: the same command completes the work" 0 tried drain "$node"
 check "the pods have left" test "$(on_node "$node")" = 0
-# A drain looks at the pods each time, as that of kubectl does, so it never says that there is nothing to do.
+# A drain reads the list of pods each time, as kubectl drain does, so it never reports that there is nothing to do.
 state() { kubectl get node "$node" -o jsonpath='{.spec}{.metadata.annotations}'; kubectl get pods -A -o name | sort; }
 was=$(state)
-expect "I5: once more ends well" 0 tried drain "$node"
-check "I5: and changes nothing" test "$was" = "$(state)"
+expect "I5: the next run succeeds" 0 tried drain "$node"
+check "I5: the next run changes nothing" test "$was" = "$(state)"
 expect "uncordon" 0 ctl uncordon "$node"
-# Pods that a budget keeps would block the drains of other faults, which have one worker cordoned.
+# Pods that a budget protects would block the drains of other faults, in which one worker is cordoned.
 web_manifest | kubectl delete -f - >/dev/null
 check "no pod of the Deployment is left" until_true 120 web_pods 0
 holds

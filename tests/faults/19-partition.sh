@@ -1,11 +1,11 @@
 #!/bin/bash
-# One master is cut off the network, and the etcd member of one dies, while another master is changed: the run stops before the next one.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# One master is cut off the network, and the etcd member of one dies, while another master is changed: the run stops before the next master.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# stopped: the run has changed m1 and nothing else, names what holds it up, and has cordoned nobody
+# stopped: checks that the run has changed m1 and nothing else, names the reason, and has cordoned no node
 stopped() {
     ends "the run stops before the next host" 1
-    check "I9: m2, the numbers of the quorum, what to do" explains m2 'of 3 etcd members 1 would be left healthy without this one, and 2 are needed'
+    check "I9: the message names m2, the numbers of the quorum and what to do" explains m2 'of 3 etcd members 1 would be left healthy without this one, and 2 are needed'
     check "m1 has the change" changed m1
     check "m2 was not touched" unchanged m2
     check "no node of ours is cordoned" others_kept

@@ -1,22 +1,22 @@
 #!/bin/bash
-# Names that no node can have are refused before a host is touched, and two hosts that are one machine are named as a pair.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# Names that no node can have are refused before any host is touched, and two hosts with one identity are reported as a pair.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 fault 24 "names with capitals, underscores, 64 characters, and like an address"
-# named NAME: the inventory with this name in place of w2
+# named NAME: writes an inventory with this name in place of w2
 named() { sed "s/^  - name: w2\$/  - name: $1/" "$CLUSTERCTL_INVENTORY" >"$NOTES/inventory.yaml"; }
 for name in W2 w_2 "$(printf 'w%.0s' $(seq 64))"; do
     named "$name"
     expect "$(cut -c1-12 <<<"$name") is refused" 3 tried apply -i "$NOTES/inventory.yaml"
-    check "I9: the line of the inventory" grep -qE '^error: .*inventory.yaml:[0-9]+:[0-9]+: ' "$WORK/tried.log"
-    check "I9: what to do" grep -q '^hint: ' "$WORK/tried.log"
+    check "I9: the message names the line of the inventory" grep -qE '^error: .*inventory.yaml:[0-9]+:[0-9]+: ' "$WORK/tried.log"
+    check "I9: the message has a hint" grep -q '^hint: ' "$WORK/tried.log"
     check "no host was touched" says 'no host was touched'
 done
-# Only shown, because an apply would take the node out of service and bring it in again under the other name.
+# `plan` is used, because an apply would remove the node and join it again under the other name.
 refused() { named "$1"; ctl plan -i "$NOTES/inventory.yaml" >"$WORK/tried.log" 2>&1; [ $? = "$2" ]; }
 for name in "$SUBNET.22" w9; do
     check "another name for a host of the cluster is refused: $name" refused "$name" 4
-    check "I9: $name: the node that it is" refuses "$name" node-name
+    check "I9: $name: the refusal names the node of that host" refuses "$name" node-name
 done
 recovers
 holds
@@ -26,10 +26,10 @@ id=$(on w2 cat /etc/machine-id)
 on w1 cat /etc/machine-id | on w2 sh -c 'cat >/etc/machine-id'
 on m3 hostname m2
 change
-expect "it is refused" 4 tried apply
-check "I9: w2, w1 and what to do" refuses w2 machine-id
-check "the other one of the pair" says 'same machine-id as w1'
-check "I9: m3, m2 and what to do" refuses m3 hostname
+expect "apply is refused" 4 tried apply
+check "I9: the refusal names w2 and what to do" refuses w2 machine-id
+check "the refusal names w1, which has the same machine-id" says 'same machine-id as w1'
+check "I9: the refusal names m3 and what to do" refuses m3 hostname
 check "nothing was changed" unchanged m1 m2 m3
 echo "$id" | on w2 sh -c 'cat >/etc/machine-id'
 on m3 hostname m3

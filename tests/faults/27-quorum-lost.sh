@@ -1,20 +1,20 @@
 #!/bin/bash
-# Two of three masters are gone: every command that would change the cluster is refused or changes nothing, and all goes on when they are back.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# Two of three masters are down: every command that would change the cluster is refused or changes nothing, and works again when they are back.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 fault 27 "etcd has lost its quorum"
-# The fault itself takes two members away, so that is not counted as something that clusterctl did.
+# The fault itself stops two members, so the count of unavailable members is ended before.
 check "the members are watched" until_true 20 test -e "$NOTES/away.log"
 kill "$AWAY"; wait "$AWAY"; AWAY=''
 change
 lab kill m2
 lab kill m3
-# answers VERB...: the command ends with a failure, which says what to do next
+# answers COMMAND: checks that the command fails and has a hint that names what to do next
 answers() {
     # shellcheck disable=SC2086
     timeout 300 "$WORK/bin/ctl" $1 >"$WORK/tried.log" 2>&1; status=$?
     check "$1 fails (exit $status)" test $status != 0
-    check "I9: $1: what to do" grep -q '^hint: ' "$WORK/tried.log"
+    check "I9: $1: the message has a hint" grep -q '^hint: ' "$WORK/tried.log"
     check "$1: nothing was changed on m1" unchanged m1
 }
 for verb in "remove w2 --yes" "remove m2 --dead --yes" "reset --limit m1 --yes"; do
@@ -24,7 +24,7 @@ done
 for verb in apply "upgrade --version $VERSION" "join w2" "drain w2 --timeout 5s" "maintenance m1 -- true"; do
     answers "$verb"
     check "$verb is refused" test $status = 4
-    check "I9: $verb: the members that are missing are named" refuses - etcd-quorum
+    check "I9: $verb: the refusal is about the quorum of etcd" refuses - etcd-quorum
 done
 check "nothing was changed on m1" unchanged m1
 lab start m2

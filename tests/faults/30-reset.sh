@@ -1,6 +1,6 @@
 #!/bin/bash
-# A reset of one master under a living cluster is refused, also while no API server answers, and nothing of the master is touched.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# A reset of one master of a running cluster is refused, also while no API server answers, and the master is not changed.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 none_serves() { local m; for m in "${MASTERS[@]}"; do ! on "$m" pgrep -x kube-apiserver >/dev/null || return 1; done; }
 member_data() { on m2 sh -c 'ls /var/lib/etcd/member/wal | wc -l; ls -d /var/lib/etcd/member/snap/db'; }
@@ -8,15 +8,15 @@ member_data() { on m2 sh -c 'ls /var/lib/etcd/member/wal | wc -l; ls -d /var/lib
 fault 30 "reset of a master, with and without an API"
 was=$(member_data)
 expect "reset of a master is refused" 4 tried reset --limit m2 --yes
-check "I9: m2, its member, what to do" refuses m2 etcd-member
-check "it says how many members there are and the quorum" says 'one of 3 etcd members (quorum 2)'
+check "I9: the refusal names m2, its member and what to do" refuses m2 etcd-member
+check "the refusal has the number of members and the quorum" says 'one of 3 etcd members (quorum 2)'
 for m in "${MASTERS[@]}"; do on "$m" mv /etc/kubernetes/manifests/kube-apiserver.yaml /run/; done
-check "no API server is left" until_true 120 none_serves
-expect "it is refused without an API as well" 4 tried reset --limit m2 --yes
-check "I9: m2, its member, what to do, without an API" refuses m2 etcd-member
-check "the member's data is there" test "$was" = "$(member_data)"
-check "its member votes" etcdctl_on m2 endpoint health
-# The files that were set aside are not needed: what the hosts know is enough.
+check "no API server runs" until_true 120 none_serves
+expect "the reset is refused without an API as well" 4 tried reset --limit m2 --yes
+check "I9: without an API, the refusal names m2, its member and what to do" refuses m2 etcd-member
+check "the member's data is unchanged" test "$was" = "$(member_data)"
+check "the member of m2 is healthy" etcdctl_on m2 endpoint health
+# The manifests that were set aside are not needed: clusterctl restores them from what the hosts report.
 for m in "${MASTERS[@]}"; do on "$m" rm /run/kube-apiserver.yaml; done
 recovers
 holds

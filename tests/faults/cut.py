@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""cut.py FOLDER HOST PORT: a ProxyCommand of SSH: a plain pipe to the host, until FOLDER says otherwise. A file `cut-after` holds a number of
-bytes: the first connection that has sent so many is cut there, and the file is removed. While a file `deaf` exists, no answer of the host comes
-back; when it is gone, connections that were deaf are cut. Each connection adds what it has sent to the file `sent` at its end."""
+"""cut.py FOLDER HOST PORT: a ProxyCommand of SSH that passes data to the host and back, until a file in FOLDER changes this. A file `cut-after`
+contains a number of bytes: the first connection that has sent so many bytes is cut there, and the file is removed. While a file `deaf` exists, no
+answer of the host is passed on; when the file is removed, the connections that it affected are cut. At its end, each connection adds the number of
+bytes that it has sent to the file `sent`."""
 
 import os
 import socket
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 
-PERIOD = 0.02  # seconds between two looks for `deaf`
+PERIOD = 0.02  # seconds between two checks for the file `deaf`
 
 
 def main():
@@ -38,7 +39,7 @@ def main():
                 continue
             if not data:
                 end()
-            # What arrived while this thread waited is held back as well.
+            # Data that arrived while this thread waited is held back as well.
             if not deaf and not os.path.exists(at["deaf"]):
                 os.write(1, data)
 
@@ -57,7 +58,7 @@ def main():
             try:
                 os.remove(at["cut-after"])
             except FileNotFoundError:
-                limit = None  # another connection was cut
+                limit = None  # another connection has been cut
         else:
             limit = None
         piece = data if limit is None else data[: max(0, limit - sent)]
@@ -66,7 +67,7 @@ def main():
         there.settimeout(PERIOD)
         sent += len(piece)
         if limit is not None:
-            # The kernel still sends what it has, as a cable does that breaks behind it.
+            # The kernel still sends the data that it has, as if a cable broke further away.
             time.sleep(PERIOD)
             end()
 

@@ -1,32 +1,33 @@
-# invariants.sh: "nothing is lost": what must hold after every fault, as faults are defined by I1 to I9. Sourced by lib.sh.
+# invariants.sh: the invariants I1 to I9, which must hold after every fault, so that nothing is lost. Sourced by lib.sh.
 # shellcheck shell=bash
 
-# recovers [ARGUMENT...]: I5 and I8: the lock is let go, the same command ends the work without a step by hand, and once more it does nothing
+# recovers [ARGUMENT...]: I5 and I8: the lock is released, the same command completes the work without manual steps, and a second run changes
+# nothing
 recovers() {
     [ $# -gt 0 ] || set -- apply
-    check "I8: no host is locked any more" until_true 45 unlocked
-    expect "I5: the same command ends the work ($*)" 0 tried "$@"
-    check "I5: once more it has nothing to do" says 'nothing to do' ctl "$@"
+    check "I8: no host is locked" until_true 45 unlocked
+    expect "I5: the same command completes the work ($*)" 0 tried "$@"
+    check "I5: the next run has nothing to do" says 'nothing to do' ctl "$@"
 }
 
-# holds: every invariant but I5 and I9, which the scenario itself asks for; then the fault's row of the table
+# holds: checks every invariant except I5 and I9, which the scenario checks itself; then writes the fault's row of the table
 holds() {
     kill "$LEDGER" ${AWAY:+"$AWAY"} 2>/dev/null
     wait "$LEDGER" ${AWAY:+"$AWAY"}
     LEDGER='' AWAY=''
     local m h
     say "ledger: $(tail -n 1 "$NOTES/ledger.out")"
-    check "all members of etcd vote" until_true 60 all_vote
-    for m in "${MASTERS[@]}"; do check "I1: every acknowledged write is in the member of $m" acknowledged_on "$m"; done
+    check "all etcd members are voters" until_true 60 all_vote
+    for m in "${MASTERS[@]}"; do check "I1: the etcd member of $m has every acknowledged write" acknowledged_on "$m"; done
     check "I1: the members have the same data at the same revision" until_true 30 same_data
-    check "I2: no authority and no key of service accounts has changed" identities_kept
-    check "I3: two members of etcd were never away at once" grep -q '^moments 0 ' "$NOTES/away.out"
-    check "I6: labels, taints and cordons of others are as they were" others_kept
-    for h in "${HOSTS[@]}"; do check "I7: no half-written file on $h" no_partial "$h"; done
+    check "I2: no CA and no key of service accounts has changed" identities_kept
+    check "I3: two etcd members were never unavailable at the same time" grep -q '^moments 0 ' "$NOTES/away.out"
+    check "I6: labels, taints and cordons of others are unchanged" others_kept
+    for h in "${HOSTS[@]}"; do check "I7: no incomplete file is on $h" no_partial "$h"; done
     files >"$NOTES/files.after"
-    check "I7: no final path ever had other content than that of before or after" whole_files
+    check "I7: every file had its old or its new content at every moment" whole_files
     check "I8: no host is locked" until_true 45 unlocked
-    check "no rule of a packet filter is left" no_rules
+    check "no packet filter rule is left" no_rules
     check "no bootstrap token is left" no_tokens
     check "five nodes are Ready" until_true 90 nodes_ready 5
     others_clear
@@ -35,7 +36,7 @@ holds() {
         $((KNOWN - BEFORE[2])) "$NAME" >>"$ROWS"
 }
 
-# I1: acknowledged_on HOST: each entry of the ledger is a key of etcd with exactly the revision that the API server acknowledged
+# I1: acknowledged_on HOST: succeeds if etcd has each entry of the ledger as a key with exactly the revision that the API server acknowledged
 acknowledged_on() {
     etcdctl_on "$1" get --prefix /registry/configmaps/default/ledger- --keys-only -w json |
         python3 "$FAULTS/ledger.py" compare "$NOTES/ledger"
@@ -47,7 +48,7 @@ same_data() {
     etcdctl_on m1 endpoint hashkv --cluster --rev "$revision" -w json |
         python3 -c 'import json, sys; h = {s["HashKV"]["hash"] for s in json.load(sys.stdin)}; print(h); sys.exit(len(h) != 1)'
 }
-# I2: identities: digests of what makes the cluster this cluster
+# I2: identities: prints digests of the CAs and of the service account keys of the cluster
 identities() {
     local m
     for m in "${MASTERS[@]}"; do
@@ -55,7 +56,7 @@ identities() {
     done
 }
 identities_kept() { [ "$(wc -l <"$NOTES/identities")" = 24 ] && identities | diff "$NOTES/identities" -; }
-# I6
+# I6: others_mark, others_kept, others_clear: set, check and remove a label, a taint, an annotation and a cordon that clusterctl does not own
 others_mark() {
     kubectl label node w1 somebody=else --overwrite >/dev/null
     kubectl taint node w1 somebody=else:PreferNoSchedule --overwrite >/dev/null
@@ -74,7 +75,7 @@ others_clear() {
     kubectl annotate node m2 somebody- >/dev/null
     [ -z "$CORDONED" ] || kubectl uncordon "$CORDONED" >/dev/null
 }
-# I7: no_partial HOST: neither a temporary file nor the copy of a transaction is left, and no manifest, certificate or key is empty
+# I7: no_partial HOST: succeeds if there is no temporary file and no copy of a transaction, and no manifest, certificate or key is empty
 no_partial() {
     on "$1" sh -c '! {
         find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name "*.clusterctl-new" -o -name "*.part" -o -name "*.part.of" \
@@ -84,8 +85,8 @@ no_partial() {
         find /var/lib/clusterctl -name "snapshot.*"
     } 2>/dev/null | grep .'
 }
-# files: a line `HOST DIGEST PATH` for each file that clusterctl writes, but for the bootstrap kubeconfig, which is there during a join alone;
-# note_files: what is there in the middle of a fault
+# files: prints a line `HOST DIGEST PATH` for each file that clusterctl writes, except the bootstrap kubeconfig, which exists only during a join;
+# note_files: records these lines in the middle of a fault
 files() {
     local h
     for h in "${HOSTS[@]}"; do
@@ -99,7 +100,7 @@ whole_files() {
     [ -e "$NOTES/files.middle" ] || return 0
     ! sort -u "$NOTES/files.middle" | grep -vxFf "$NOTES/files.before" | grep -vxFf "$NOTES/files.after"
 }
-# I8: a lock is held as long as a process holds the file
+# I8: a lock is held as long as a process has its file open
 unlocked() {
     local h
     for h in "${HOSTS[@]}"; do
@@ -114,14 +115,14 @@ no_rules() {
 }
 no_tokens() { [ -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)" ]; }
 
-# I9: explains HOST CAUSE: the words of what was tried name this host with a step, this cause, and what to do next
+# I9: explains HOST CAUSE: succeeds if the output of the command that was tried names this host with a step, this cause, and what to do next
 explains() {
     if grep -qE "^error: ([a-z0-9]+, )*$1(, [a-z0-9]+)*: ." "$WORK/tried.log" && grep -qE -- "$2" "$WORK/tried.log" &&
         grep -qE '^hint: .' "$WORK/tried.log"; then return; fi
     tail -n 20 "$WORK/tried.log"
     return 1
 }
-# refuses HOST CHECK: a refusal names this host (`-` where it is about the cluster), the name of the check, and what to do next
+# refuses HOST CHECK: succeeds if a refusal names this host (`-` if it is about the cluster), the name of the check, and what to do next
 refuses() {
     local host="$1: "
     [ "$1" != - ] || host=

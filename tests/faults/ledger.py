@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""ledger.py write KUBECONFIG LEDGER: creates numbered ConfigMaps through the API until it is told to stop (SIGTERM). LEDGER gets a line
-`NAME REVISION` for each one that an API server acknowledged, at once.
-ledger.py compare LEDGER: reads `etcdctl get --keys-only -w json` from its input and fails where an entry of LEDGER is not among the keys with
-exactly that revision."""
+"""ledger.py write KUBECONFIG LEDGER: creates numbered ConfigMaps through the API until SIGTERM. For each one that an API server acknowledges, a
+line `NAME REVISION` is written to LEDGER at once.
+ledger.py compare LEDGER: reads `etcdctl get --keys-only -w json` from its input and fails if an entry of LEDGER is not among the keys with exactly
+that revision."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def write(kubeconfig, path):
             if status == 201:
                 acknowledged += 1
                 ledger.write(f"{name} {json.loads(said)['metadata']['resourceVersion']}\n")
-        except Exception:  # whatever it is, nothing was acknowledged
+        except Exception:  # after any exception, nothing was acknowledged
             pass
         time.sleep(PERIOD)
     print(f"requests {number} acknowledged {acknowledged}", flush=True)

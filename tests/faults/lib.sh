@@ -1,24 +1,24 @@
-# lib.sh: what every fault shares: its row in the table, the change under which it is injected, and the invariants I1 to I9. Sourced, never run.
-# A scenario says `fault NUMBER NAME`, injects, runs, and ends with `recovers` (I5, the same command once, then nothing to do) and `holds` (all
-# other invariants, and the row). Several faults may stand in one file; the file ends with `finish`, as every scenario does.
+# lib.sh: functions that all faults share: the row of the table, the change during which a fault is injected, and the invariants I1 to I9. Sourced,
+# never run. A scenario calls `fault NUMBER NAME`, injects the fault, runs clusterctl, and ends with `recovers` (I5, the same command once, then
+# nothing to do) and `holds` (all other invariants, and the row). A file may have several faults; it ends with `finish`, as every scenario does.
 # shellcheck shell=bash
 FAULTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$FAULTS/../e2e/lib.sh"
-NOTES=$WORK/fault           # what is noted about one fault
+NOTES=$WORK/fault           # records of one fault
 ROWS=$WORK/fault-rows       # a line for each fault: number, seconds, passed, failed, known, name
 KNOWN=0 LEDGER='' AWAY='' RUN=''
-# The node that somebody else has cordoned while the fault is injected; empty where a fault needs both workers.
+# The node that was cordoned by somebody else while the fault is injected; empty if a fault needs both workers.
 CORDONED=w1
 trap 'kill $LEDGER $AWAY $RUN 2>/dev/null' EXIT
 
-# fault NUMBER NAME: begins a fault on a cluster on which nothing is left to do: what must not change is noted, and the ledger is opened
+# fault NUMBER NAME: begins a fault on a cluster that needs no change: records what must not change, and starts the ledger
 fault() {
     NUMBER=$1 NAME=$2 BEGUN=$SECONDS BEFORE=($PASSED $FAILED $KNOWN)
     say "== fault $1: $2"
     rm -rf "$NOTES"
     mkdir -p -m 0700 "$NOTES"
     needs_cluster
-    # The host that leads etcd is changed last, so the order of every change is m1, m2, m3.
+    # clusterctl changes the etcd leader last, so the order of every change is m1, m2, m3.
     check "m3 leads etcd" until_true 30 lead m3
     others_mark
     identities >"$NOTES/identities"
@@ -29,11 +29,11 @@ fault() {
     check "the ledger has entries" until_true 20 test -s "$NOTES/ledger"
 }
 
-# known WHY WHAT COMMAND...: a check that fails today, for this reason. If it passes, the run fails, so that the mark is taken away.
+# known WHY WHAT COMMAND...: runs a check that fails today, for this reason. If the check passes, the run fails, so that the mark is removed.
 known() {
     local why=$1 what=$2; shift 2
     if "$@" >/dev/null 2>&1; then
-        fail "$what: this passes now, and its mark as a known failure must go ($why)"
+        fail "$what: this passes now, so remove its mark as a known failure ($why)"
     else
         KNOWN=$((KNOWN + 1))
         say "known: $what: $why"
@@ -41,13 +41,13 @@ known() {
     fi
 }
 
-# begin ARGUMENT...: starts clusterctl with these beside the scenario; its words are in tried.log, as those of `tried`
+# begin ARGUMENT...: starts clusterctl with these arguments in the background; its output is in tried.log, like that of `tried`
 begin() { : >"$WORK/tried.log"; ctl "$@" >"$WORK/tried.log" 2>&1 & RUN=$!; }
-# reaches TEXT: what was begun has printed this
-reaches() { check "the run comes to: $1" until_true 180 grep -qE -- "$1" "$WORK/tried.log"; }
-# swapping HOST: an API server is being replaced on this host at this moment
+# reaches TEXT: waits until the command that `begin` started has printed this text
+reaches() { check "the run prints: $1" until_true 180 grep -qE -- "$1" "$WORK/tried.log"; }
+# swapping HOST: succeeds if an API server is being replaced on this host at this moment
 swapping() { on "$1" systemctl is-active -q clusterctl-static-pod-kube-apiserver.service; }
-# ends WHAT STATUS: what was begun ends with this exit status
+# ends WHAT STATUS: waits for the command that `begin` started, and checks its exit status
 ends() {
     local status
     wait "$RUN" 2>/dev/null; status=$?
@@ -55,7 +55,7 @@ ends() {
     if [ "$status" = "$2" ]; then pass "$1"; else fail "$1: exit $status, not $2"; said "$(cat "$WORK/tried.log")"; fi
 }
 
-# change: another value of a flag of the API server, so that `apply` replaces it on one master after another
+# change: sets another value for a flag of the API server in the inventory, so that `apply` replaces the API server on one master after another
 change() {
     local n
     n=$(sed -n 's/.*max-requests-inflight: "\([0-9]*\)".*/\1/p' "$CLUSTERCTL_INVENTORY")
@@ -65,30 +65,30 @@ change() {
     FLAG=max-requests-inflight=$((${n:-400} + 1))
     sed -i "s/max-requests-inflight: \"[0-9]*\"/max-requests-inflight: \"${FLAG#*=}\"/" "$CLUSTERCTL_INVENTORY"
 }
-# changed HOST: the manifest of its API server has the new flag; unchanged HOST...: none of these has it
+# changed HOST: succeeds if the manifest of its API server has the new flag; unchanged HOST...: succeeds if none of these hosts has the new flag
 changed() { on "$1" grep -q -- "--$FLAG" /etc/kubernetes/manifests/kube-apiserver.yaml; }
 unchanged() { local h; for h in "$@"; do ! changed "$h" || return 1; done; }
 # changed_everywhere: checks that every master has the new flag
 changed_everywhere() { local m; for m in "${MASTERS[@]}"; do check "the change is on $m" changed "$m"; done; }
-# ip_of HOST: its address in the lab
+# ip_of HOST: prints its address in the lab
 ip_of() { lab list | awk -v h="$1" '$1 == h { print $2 }'; }
-# settled: no host of the control plane is at work on a static pod any more
+# settled: succeeds if no control-plane host is changing a static pod
 settled() {
     local m
     for m in "${MASTERS[@]}"; do
         ! on "$m" systemctl list-units --plain --no-legend 'clusterctl-*' | grep -E 'static-pod|watch' || return 1
     done
 }
-# all_serve: the API server of every master is ready
+# all_serve: succeeds if the API server of every master is ready
 all_serve() { local m; for m in "${MASTERS[@]}"; do on "$m" curl -skf -m 5 -o /dev/null https://127.0.0.1:6443/readyz || return 1; done; }
-# all_vote: each member of etcd sees three voting members, and each is healthy
+# all_vote: succeeds if each etcd member is healthy and reports three voting members
 all_vote() {
     local m
     for m in "${MASTERS[@]}"; do
         [ "$(members "$m")" = "m1 m2 m3" ] && etcdctl_on "$m" endpoint health >/dev/null 2>&1 || return 1
     done
 }
-# lead HOST: its member leads etcd; where another one does, it hands over
+# lead HOST: moves the leadership of etcd to the member of this host
 lead() {
     local id m
     id=$(etcdctl_on "$1" member list | awk -F', ' -v h="$1" '$3 == h { print $1 }')
