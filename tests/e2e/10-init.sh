@@ -1,14 +1,14 @@
 #!/bin/bash
-# From an inventory to a cluster: five Ready nodes, three members with quorum, pods and a Service that reach each other.
-# Needs: nothing; makes its own bare hosts, for it is about preparation, too. Leaves: the 3+2 cluster of the lab's release.
+# From an inventory to a cluster: five Ready nodes, three etcd members with a quorum, pods and a Service that reach each other.
+# Needs: nothing; makes its own bare hosts, because it tests preparation as well. Leaves: the 3+2 cluster of the lab's release.
 . "$(dirname "$0")/lib.sh"
 lab down >/dev/null 2>&1
-check "six plain hosts" lab up
+check "six plain hosts start" lab up
 lab_inventory ha-haproxy.yaml
 
 expect "plan of bare hosts has changes and no cluster to apply to" 4 ctl plan
 expect "a dry run of init changes nothing" 0 ctl init --dry-run
-check "nothing of ours is on a host after the dry run" on m1 test ! -e /etc/kubernetes
+check "no file of clusterctl is on a host after the dry run" on m1 test ! -e /etc/kubernetes
 start=$(millis)
 check "init" ctl init
 say "init of 3 masters, 2 workers and a balancer from bare hosts: $(($(millis) - start)) ms"
@@ -17,7 +17,7 @@ check "five nodes are Ready" nodes_ready 5
 for m in "${MASTERS[@]}"; do
     check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"
 done
-check "status says healthy" ctl status
+check "status reports a healthy cluster" ctl status
 check "status as JSON" sh -c "ctl status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
 
 kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null

@@ -1,14 +1,14 @@
 #!/bin/bash
-# A cluster of a Debian 13 control plane and a Debian 12 worker, and one the other way round: founded, mended, upgraded and reset.
+# A cluster of a Debian 13 control plane and a Debian 12 worker, and the reverse: made, corrected, upgraded and reset.
 # Needs: nothing; makes its own hosts. Leaves: no hosts.
 . "$(dirname "$0")/lib.sh"
 lab down >/dev/null 2>&1
-check "two plain hosts of both kinds" lab up --masters 1 --workers 1 --lbs 0 --hosts debian13,debian12
+check "two plain hosts of both kinds start" lab up --masters 1 --workers 1 --lbs 0 --hosts debian13,debian12
 runs_debian() { on "$1" grep -q "^VERSION_ID=\"$2\"" /etc/os-release; }
 check "m1 runs Debian 13" runs_debian m1 13
 check "w1 runs Debian 12" runs_debian w1 12
 for h in m1 w1; do
-    check "$h started without a failed unit" until_true 30 on "$h" sh -c '[ "$(systemctl is-system-running)" = running ]'
+    check "$h has no failed unit" until_true 30 on "$h" sh -c '[ "$(systemctl is-system-running)" = running ]'
 done
 lab_inventory single.yaml
 without_pending_pods
@@ -31,25 +31,25 @@ on w1 rm /etc/cni/net.d/10-clusterctl.conflist
 on m1 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'
 on m1 sysctl -qw net.ipv4.ip_forward=0
 expect "plan shows what was changed by hand" 6 ctl plan
-check "apply mends it" ctl apply
+check "apply corrects it" ctl apply
 expect "nothing is left to do after it" 0 ctl plan
 
 start=$(millis)
 check "upgrade to $NEXT" ctl upgrade --version "$NEXT"
 say "upgrade of two nodes: $(($(millis) - start)) ms"
-check "both are Ready at $NEXT" at_version "$NEXT" 2
+check "both nodes are Ready at $NEXT" at_version "$NEXT" 2
 expect "nothing is left to do after the upgrade" 0 ctl plan
 check "reset" ctl reset --yes
 for h in m1 w1; do
-    check "$h: no files" on "$h" sh -c '! ls -d /etc/kubernetes /etc/systemd/system/kubelet* /usr/local/bin/kube* /var/lib/clusterctl /var/lib/etcd/member 2>/dev/null | grep .'
-    check "$h: no mounts" on "$h" sh -c '! grep -E " (/var/lib/kubelet/|/run/netns/)" /proc/mounts'
-    check "$h: no chains" on "$h" sh -c '! iptables-save | grep -iE "KUBE-|CNI-|clusterctl"'
-    check "$h: no processes" on "$h" sh -c '! pgrep -x "kubelet|etcd|kube-apiserver|kube-proxy"'
+    check "$h: no file is left" on "$h" sh -c '! ls -d /etc/kubernetes /etc/systemd/system/kubelet* /usr/local/bin/kube* /var/lib/clusterctl /var/lib/etcd/member 2>/dev/null | grep .'
+    check "$h: no mount is left" on "$h" sh -c '! grep -E " (/var/lib/kubelet/|/run/netns/)" /proc/mounts'
+    check "$h: no iptables chain is left" on "$h" sh -c '! iptables-save | grep -iE "KUBE-|CNI-|clusterctl"'
+    check "$h: no process is left" on "$h" sh -c '! pgrep -x "kubelet|etcd|kube-apiserver|kube-proxy"'
 done
 lab down
 
-# The other way round: a Debian 13 worker beside a Debian 12 control plane.
-check "two plain hosts, the kinds exchanged" lab up --masters 1 --workers 1 --lbs 0 --hosts debian12,debian13
+# The reverse: a Debian 13 worker with a Debian 12 control plane.
+check "two plain hosts start, with the kinds exchanged" lab up --masters 1 --workers 1 --lbs 0 --hosts debian12,debian13
 check "w1 runs Debian 13" runs_debian w1 13
 set_version "$VERSION"
 check "init with a Debian 13 worker" ctl init

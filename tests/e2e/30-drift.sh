@@ -1,19 +1,20 @@
 #!/bin/bash
-# What is changed or deleted by hand is shown, exactly that, and mended, exactly that.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# The plan shows exactly what was changed or deleted by hand, and apply corrects exactly that.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 
-# drift NAME TEXT HOST COMMAND...: after the command on the host, plan shows TEXT and exits 6, apply mends it, plan is empty
+# drift NAME TEXT HOST COMMAND...: runs the command on the host, checks that plan shows TEXT and exits with 6, that apply corrects it, and that plan
+# is empty
 drift() {
     local name=$1 text=$2 host=$3 out status; shift 3
     if [ "$host" = api ]; then "$@" >/dev/null 2>&1 || say "note: $* failed"; else on "$host" "$@" || say "note: $* failed on $host"; fi
     out=$(ctl plan 2>&1); status=$?
     if [ $status = 6 ] && grep -qF -- "$text" <<<"$out"; then pass "$name: plan shows it"; else fail "$name: plan (exit $status) does not show '$text'"; said "$out"; fi
     local foreign
-    foreign=$(grep -E '^  [a-z0-9]+: ' <<<"$out" | grep -vE "^  ($host|m1): ") && [ "$host" != api ] && fail "$name: plan touches other hosts too: $foreign"
+    foreign=$(grep -E '^  [a-z0-9]+: ' <<<"$out" | grep -vE "^  ($host|m1): ") && [ "$host" != api ] && fail "$name: plan changes other hosts as well: $foreign"
     check "$name: apply" ctl apply
-    expect "$name: nothing is left" 0 ctl plan
+    expect "$name: nothing is left to do" 0 ctl plan
 }
 drift "a changed kubelet configuration" "maxPods: 7" w1 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'
 drift "a deleted CNI configuration" /etc/cni/net.d/10-clusterctl.conflist w2 rm /etc/cni/net.d/10-clusterctl.conflist
@@ -34,7 +35,7 @@ drift "a removed taint" "node m3" api kubectl taint node m3 "$NODE_TAINT-"
 
 kubectl label node w1 somebody=else --overwrite >/dev/null
 kubectl taint node w1 somebody=else:PreferNoSchedule --overwrite >/dev/null
-expect "labels and taints of others are no drift" 0 ctl plan
+expect "labels and taints of others are not drift" 0 ctl plan
 kubectl label node w1 somebody- >/dev/null
 kubectl taint node w1 somebody- >/dev/null
 finish

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Killed at any point, the same command ends in the same cluster, and once more it does nothing.
-# $CRASHES points (12 by default; 20 and more by hand) at random times of an init, each on hosts that have their software already.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# An init is killed at any point, and the same command then completes the same cluster; a further run changes nothing.
+# There are $CRASHES points (default: 12) at random times of an init, on hosts that have their software already.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 crashes=${CRASHES:-12}
@@ -17,7 +17,8 @@ say "seed ${SEED:-$RANDOM}"
 
 n=0
 while [ $n -lt "$crashes" ]; do
-    # Each attempt is killed; what it got done stays, so the points wander through the whole run. A run that ended before its kill starts anew.
+    # Each attempt is killed and its changes stay, so the points are spread over the whole run. If a run ends before it is killed, the cluster is
+    # reset.
     delay=$((RANDOM % (whole / 5) + 100))
     ctl init >"$WORK/crash.log" 2>&1 &
     pid=$!
@@ -28,23 +29,23 @@ while [ $n -lt "$crashes" ]; do
     fi
     wait $pid 2>/dev/null; status=$?
     if [ $status = 0 ]; then
-        expect "after a run that ended, once more nothing" 0 ctl plan
+        expect "after a run that ended, nothing is left to do" 0 ctl plan
         ctl reset --yes --keep-software >/dev/null 2>&1 || fail "reset"
     elif [ $status != 137 ] && [ $status != 7 ]; then
-        fail "an interrupted run was not taken up: exit $status: $(tail -n 5 "$WORK/crash.log")"
+        fail "an interrupted run was not continued: exit $status: $(tail -n 5 "$WORK/crash.log")"
     fi
 done
-# The lock of a killed run is let go when its connection ends or, at the latest, 30 s after its last tick.
-check "the same command ends the work" until_true 240 ctl init
-check "once more does nothing" sh -c "ctl init | grep -q 'nothing to do'"
+# The lock of a killed run is released when its connection ends or, at the latest, 30 s after its last tick.
+check "the same command completes the work" until_true 240 ctl init
+check "a further run changes nothing" sh -c "ctl init | grep -q 'nothing to do'"
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
 check "five nodes are Ready" until_true 60 nodes_ready 5
 for m in "${MASTERS[@]}"; do check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"; done
 for m in m2 m3; do
-    check "one CA, also on $m" test "$(on m1 cat /etc/kubernetes/pki/ca.crt | sha256sum)" = "$(on $m cat /etc/kubernetes/pki/ca.crt | sha256sum)"
+    check "$m has the same CA" test "$(on m1 cat /etc/kubernetes/pki/ca.crt | sha256sum)" = "$(on $m cat /etc/kubernetes/pki/ca.crt | sha256sum)"
 done
-check "it is another CA than the reset cluster's" test "$ca" != "$(on m1 sha256sum /etc/kubernetes/pki/ca.crt | cut -c1-64)"
+check "the CA is not that of the cluster that was reset" test "$ca" != "$(on m1 sha256sum /etc/kubernetes/pki/ca.crt | cut -c1-64)"
 for h in "${HOSTS[@]}"; do
-    check "no half-written file on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' 2>/dev/null | grep ."
+    check "no incomplete file is on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' 2>/dev/null | grep ."
 done
 finish

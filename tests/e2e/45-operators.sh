@@ -1,18 +1,18 @@
 #!/bin/bash
-# Two operators at once: commands that change the same cluster are started within a second of each other, pair by pair. One of them works, the
-# other one ends with exit code 7 and names the first one; two members of etcd are never away at the same time.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# Two operators at once: pairs of commands that change the same cluster start within a second of each other. One of them works, the other one ends
+# with exit code 7 and names the first one; two etcd members are never unavailable at the same time.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 
-# away_begin: notes every moment in which two members of etcd, or more, did not answer
+# away_begin: starts away.py, which records every moment in which two or more etcd members did not answer
 away_begin() {
     local urls; mapfile -t urls < <(member_urls)
     python3 "$E2E/away.py" "$(etcd_client)" "$WORK" "${urls[@]}" & AWAY=$!
 }
-# differs HOST...: changes the configuration of the kubelet by hand; the repair restarts the kubelet, so the repair takes a while
+# differs HOST...: changes the configuration of the kubelet by hand; its repair restarts the kubelet and so takes some time
 differs() { local h; for h in "$@"; do on "$h" sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'; done; }
-# pair DELAY A -- B: runs both, B begun DELAY seconds after A; words of a verb are separated by blanks
+# pair DELAY A -- B: runs both commands; B starts DELAY seconds after A
 pair() {
     local delay=$1 a=$2 b=$4 one two first second
     ctl $a >"$WORK/first.log" 2>&1 & first=$!
@@ -27,15 +27,15 @@ pair() {
     esac
     pass "$a, and $b after $delay s: exits $one and $two"
 }
-# says_who WHICH: the run that ended with 7 names the other one: who, from where, what, since when
+# says_who WHICH: checks that the run that ended with 7 names the other run, its user, its machine and its start
 says_who() {
     grep -qE 'is locked by run|was changed by run' "$WORK/$1.log" && return
     fail "the run that had to stop does not name the other one"
     said "$(cat "$WORK/$1.log")"
     return 1
 }
-# mended: a later apply does what the run with exit code 7 could not do, and then nothing is left
-mended() { expect "nothing is left after it" 0 sh -c 'ctl apply >/dev/null 2>&1; ctl plan'; }
+# mended: checks that a later apply makes the changes of the run with exit code 7, and that nothing is left to do then
+mended() { expect "nothing is left to do after another apply" 0 sh -c 'ctl apply >/dev/null 2>&1; ctl plan'; }
 
 away_begin
 for delay in 0 0.7; do
@@ -60,10 +60,10 @@ for delay in 0 0.7; do
     pair $delay "maintenance w2 -- sleep 5" -- "remove w2 --yes"
     ctl remove w2 --yes >/dev/null 2>&1
     pair $delay "join w2" -- "join w2"
-    expect "nothing is left after it" 0 sh -c 'ctl join w2 >/dev/null 2>&1; ctl plan'
+    expect "nothing is left to do after another join" 0 sh -c 'ctl join w2 >/dev/null 2>&1; ctl plan'
 done
 kill "$AWAY"; wait "$AWAY"
-check "two members of etcd were never away at once" grep -q '^moments 0 ' "$WORK/away.out"
+check "two etcd members were never unavailable at the same time" grep -q '^moments 0 ' "$WORK/away.out"
 cat "$WORK/away.out"
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 check "five nodes are Ready" nodes_ready 5

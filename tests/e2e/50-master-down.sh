@@ -1,7 +1,7 @@
 #!/bin/bash
-# Any one master may stop: the API goes on through the balancer, and the master comes back without help. Where the manifests of all API
-# servers were deleted, `apply` brings them back.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# Any one master may stop: the API stays available through the balancer, and the master recovers without help. If the manifests of all API servers
+# were deleted, `apply` restores them.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 all_vote() { [ "$(members "$1")" = "m1 m2 m3" ]; }
@@ -10,26 +10,26 @@ for m in "${MASTERS[@]}"; do
     check "the API answers through the balancer without $m" until_true 15 kubectl --request-timeout 2s get nodes
     check "it accepts writes without $m" until_true 20 stored "without-$m"
     check "twenty reads in a row succeed without $m" reads "without-$m"
-    expect "status says what is wrong without $m" 1 ctl status
+    expect "status reports the fault without $m" 1 ctl status
     lab start "$m" >/dev/null 2>&1
-    check "$m comes back by itself" until_true 120 on "$m" curl -sfk https://127.0.0.1:6443/readyz
+    check "the API server of $m recovers by itself" until_true 120 on "$m" curl -sfk https://127.0.0.1:6443/readyz
     check "all members vote again" until_true 60 all_vote "$m"
 done
 check "all nodes are Ready" until_true 90 nodes_ready 5
 check "nothing differs afterwards" until_true 60 ctl plan
 
 write_begin
-check "something is written" until_true 20 stored before-the-end
+check "a ConfigMap is written" until_true 20 stored before-the-end
 for m in "${MASTERS[@]}"; do on "$m" rm /etc/kubernetes/manifests/kube-apiserver.yaml; done
 none_left() { local m; for m in "${MASTERS[@]}"; do ! on "$m" pgrep -x kube-apiserver >/dev/null || return 1; done; }
-check "no API server is left" until_true 120 none_left
-expect "plan shows what brings them back" 6 tried plan
-check "on every master" test "$(grep -c 'run static pod kube-apiserver' "$WORK/tried.log")" = 3
+check "no API server runs" until_true 120 none_left
+expect "plan shows the steps that restore them" 6 tried plan
+check "plan has such a step for every master" test "$(grep -c 'run static pod kube-apiserver' "$WORK/tried.log")" = 3
 start=$(millis)
-check "one apply brings them back" ctl apply
+check "one apply restores them" ctl apply
 took=$(($(millis) - start))
-say "from no API server to a cluster that is as it should be: $took ms"
-check "in less than two minutes" test $took -lt 120000
+say "from no API server to a cluster without differences: $took ms"
+check "that took less than two minutes" test $took -lt 120000
 check "every node is Ready" until_true 60 nodes_ready 5
 expect "nothing is left to do" 0 until_true 60 ctl plan
 kill "$WRITER"; wait "$WRITER"

@@ -1,21 +1,21 @@
 #!/bin/bash
-# No key, token or password in any argv, environment, log, plan or error; host keys are strict against real servers.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# No key, token or password is in any argv, environment, log, plan or error; host keys are checked strictly on real servers.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 check "reset before" ctl reset --yes --keep-software
 samples=$WORK/argv.samples
 : >"$samples"
-# What every process on the machine shows of itself, lab hosts included, sampled while init runs.
+# While init runs, the command line and environment of every process on the machine, lab hosts included, are sampled.
 ( trap 'exit 0' TERM; while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -aE 'PRIVATE KEY|BEGIN|[a-z0-9]{6}\.[a-z0-9]{16}$' >>"$samples"; done ) &
 sampler=$!
 ctl -vv --log-file "$WORK/init.log" --output json init >"$WORK/init.out" 2>"$WORK/init.err"
 status=$?
 kill $sampler 2>/dev/null; wait $sampler 2>/dev/null
-check "init with every log switched on" test $status = 0
+check "init with every log enabled" test $status = 0
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
 
-# The secrets that this run made: keys by their base64 lines, tokens by their shape.
+# The secrets that this run made: keys are found by their base64 lines, tokens by their form.
 secrets=$WORK/secrets
 : >"$secrets"
 for m in "${MASTERS[@]}"; do
@@ -30,13 +30,13 @@ for f in init.log init.out init.err; do
 done
 check "none of them was in an argv or environment" sh -c "! grep -aqFf '$secrets' '$samples'"
 check "no private key was in an argv or environment" sh -c "! grep -aqE 'BEGIN [A-Z ]*PRIVATE KEY-----' '$samples'"
-check "the log is the operator's alone" test "$(stat -c %a "$WORK/init.log")" = 600
+check "only the operator can read the log" test "$(stat -c %a "$WORK/init.log")" = 600
 for h in "${NODES[@]}"; do
-    check "none is in the journal of $h" sh -c "! on $h journalctl --no-pager -o cat | grep -qFf '$secrets'"
-    check "no key is readable for others on $h" sh -c "! on $h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
+    check "none of them is in the journal of $h" sh -c "! on $h journalctl --no-pager -o cat | grep -qFf '$secrets'"
+    check "no other user can read a key on $h" sh -c "! on $h find /etc/kubernetes /var/lib/clusterctl /var/lib/kubelet/pki /tmp /run -xdev -type f -perm /o=r -exec grep -l 'PRIVATE KEY' {} + 2>/dev/null | grep ."
 done
-check "no plan shows one" sh -c "on m1 rm /etc/kubernetes/scheduler.conf; ctl plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
-check "and it is mended" ctl apply
+check "no plan shows a key" sh -c "on m1 rm /etc/kubernetes/scheduler.conf; ctl plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
+check "the deleted file is restored" ctl apply
 
 swapped=$WORK/known_hosts.swapped
 sed "/^$SUBNET.21 /s/ AAAA.*/ AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl/" "$KNOWN_HOSTS" >"$swapped"
@@ -44,8 +44,8 @@ sed "s|knownHosts: .*|knownHosts: [$swapped]|" "$CLUSTERCTL_INVENTORY" >"$WORK/s
 before=$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')
 out=$(ctl -i "$WORK/swapped.yaml" exec --limit w1 -- true 2>&1); status=$?
 check "a changed host key is refused (exit 5)" test $status = 5
-check "with both fingerprints" test "$(grep -o 'SHA256:[A-Za-z0-9+/]*' <<<"$out" | sort -u | wc -l)" -ge 2
-check "before any authentication" test "$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')" = "$before"
+check "the message has both fingerprints" test "$(grep -o 'SHA256:[A-Za-z0-9+/]*' <<<"$out" | sort -u | wc -l)" -ge 2
+check "it is refused before any authentication" test "$(on w1 journalctl -u ssh --no-pager -o cat | grep -c 'Accepted publickey')" = "$before"
 : >"$WORK/known_hosts.empty"
 sed "s|knownHosts: .*|knownHosts: [$WORK/known_hosts.empty]|" "$CLUSTERCTL_INVENTORY" >"$WORK/unknown.yaml"
 expect "an unknown host is refused" 5 ctl -i "$WORK/unknown.yaml" exec --limit w1 -- true

@@ -1,17 +1,18 @@
 #!/bin/bash
-# A real kubeadm on our cluster: its own end-to-end suite, its commands on our masters, and a worker that joins by it with our token.
-# Needs: the 3+2 cluster, which is founded on prepared hosts where it does not stand. Leaves: that cluster.
+# A real kubeadm works with clusterctl's cluster: its end-to-end suite, its commands on the masters, and a worker that joins with it and with a
+# token.
+# Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 download=http://$SUBNET.2/release/$VERSION/bin/linux/amd64
-# A standing token, as a cluster of kubeadm's has for a day.
+# This token exists for an hour; a cluster of kubeadm has such a token for a day.
 token=$(ctl token create --raw --ttl 1h --description "for kubeadm") || fail "token create"
 id=${token%%.*}
-check "token list shows it, and not its secret" sh -c "ctl token list | grep -q '^$id .*for kubeadm' && ! ctl token list | grep -q '${token#*.}'"
+check "token list shows it without its secret" sh -c "ctl token list | grep -q '^$id .*for kubeadm' && ! ctl token list | grep -q '${token#*.}'"
 check "token list as JSON" sh -c "ctl token list -o json | python3 -c 'import json,sys; assert any(t[\"id\"] == \"$id\" for t in json.load(sys.stdin)[\"tokens\"])'"
 signed() { kubectl -n kube-public get configmap cluster-info -o jsonpath='{.data}' | grep -q "jws-kubeconfig-$id"; }
-check "cluster-info is signed for it" until_true 20 signed
-# What is left out copies certificates by a Secret of two hours' life, which clusterctl needs none of.
+check "cluster-info is signed for the token" until_true 20 signed
+# The skipped test copies certificates with a Secret that exists for two hours, which clusterctl does not need.
 if [ -n "$SUITE" ]; then
     suite=$("$SUITE" --kubeconfig "$KUBECONFIG" --ginkgo.skip='\[copy-certs\]' 2>&1 | sed 's/\x1b\[[0-9;]*m//g')
     check "kubeadm's own end-to-end suite passes" grep -q '^PASS' <<<"$suite"
@@ -22,22 +23,22 @@ else
 fi
 
 on m1 sh -c "curl -fsS -o /usr/local/bin/kubeadm $download/kubeadm && chmod 755 /usr/local/bin/kubeadm"
-check "kubeadm token list knows it" on m1 sh -c "kubeadm token list | grep -q '^$token .*for kubeadm'"
+check "kubeadm token list shows the token" on m1 sh -c "kubeadm token list | grep -q '^$token .*for kubeadm'"
 check "kubeadm certs check-expiration reads every certificate" on m1 sh -c \
     "kubeadm certs check-expiration 2>&1 | tee /dev/stderr | grep -cE '^(admin.conf|apiserver|apiserver-etcd-client|apiserver-kubelet-client|controller-manager.conf|etcd-healthcheck-client|etcd-peer|etcd-server|front-proxy-client|scheduler.conf|ca|etcd-ca|front-proxy-ca) .*no *$' | grep -qx 13"
 check "kubeadm upgrade plan reads the cluster" on m1 sh -c "kubeadm upgrade plan $VERSION --ignore-preflight-errors=all 2>&1 | tee /dev/stderr | grep -qE 'Cluster version: v?${VERSION#v}\$'"
 on m1 rm -f /usr/local/bin/kubeadm
 
-# A worker that clusterctl never saw.
+# clusterctl has never seen this worker.
 lab add w3 "$SUBNET.23" >/dev/null
 on w3 bash -s -- "$VERSION" "$PAUSE_TAG" "$SUBNET.2" "$SUBNET.2:5000" <"$ROOT/tests/lab/kubeadm/node.sh" >/dev/null 2>&1 || fail "preparing w3"
 join=$(ctl token create --print-join-command --ttl 30m) || fail "token create --print-join-command"
 by_kubeadm() { on w3 sh -c "$1 --cri-socket $CRI_SOCKET --skip-phases=preflight"; }
-check "a wrong CA pin is refused by it" sh -c "! on w3 timeout 20 ${join%sha256:*}sha256:$(printf '%064d' 1) --cri-socket $CRI_SOCKET --skip-phases=preflight"
+check "kubeadm refuses a wrong CA pin" sh -c "! on w3 timeout 20 ${join%sha256:*}sha256:$(printf '%064d' 1) --cri-socket $CRI_SOCKET --skip-phases=preflight"
 check "kubeadm join with the printed command" by_kubeadm "$join"
-check "its node is there" until_true 30 kubectl get node w3
+check "its node exists" until_true 30 kubectl get node w3
 check "token delete" ctl token delete "$token" "$(sed 's/.*--token \([a-z0-9]*\)\..*/\1/' <<<"$join")"
-expect "what is not there cannot be deleted" 1 ctl token delete "$id"
+expect "a token that does not exist cannot be deleted" 1 ctl token delete "$id"
 check "the deleted token is refused by the API" sh -c "! on w3 kubectl --server https://$SUBNET.31:6443 --certificate-authority /etc/kubernetes/pki/ca.crt --token $token get csr"
 kubectl delete node w3 >/dev/null
 lab destroy w3

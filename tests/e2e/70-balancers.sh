@@ -1,19 +1,20 @@
 #!/bin/bash
-# Every kind of load balancer before real API servers: nginx, a virtual address that moves, a switch of kinds, one on each worker, and
-# the operator's own. Ends with hosts that have their software and no cluster.
-# Needs: nothing; makes its own hosts, prepared, for it is not about preparation. Leaves: hosts with their software and no cluster.
+# Every kind of load balancer with real API servers: nginx, a virtual address that moves, a change of kind, one balancer on each worker, and the
+# operator's own balancer. At the end, hosts have their software and no cluster.
+# Needs: nothing; makes its own prepared hosts, because it does not test preparation. Leaves: hosts with their software and no cluster.
 . "$(dirname "$0")/lib.sh"
 vip=$SUBNET.30
-# What an API server answers by itself: balancers are measured here, not how soon etcd's members elect a leader.
+# An API server answers this URL without etcd: this scenario measures balancers, and not how soon etcd members elect a leader.
 url=https://$vip:6443/version
 ask() { [ "$(curl -sk --connect-timeout 0.3 -m 1.5 -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
-# holder: the balancers that have the virtual address now
+# holder: prints the balancers that have the virtual address now
 holder() { for h in lb1 lb2; do on $h ip -o addr show 2>/dev/null | grep -qwF "$vip" && echo $h; done | xargs; }
 holds() { [ "$(holder)" = "$1" ]; }
-# pound FILE: asks through the virtual address without pause, a line `START END OK` per request, until it is killed
+# pound FILE: sends requests to the virtual address without pause, and writes a line `START END OK` per request, until it is killed
 pound() { while :; do s=$(millis); ask $url && ok=1 || ok=0; echo "$s $(millis) $ok" >>"$1"; sleep 0.02; done; }
-# pounding COMMAND...: requests all the while; sets `failed`, `asked`, and `gap`: the ms from the start of the first request that failed to the first
-# answer after the last failure. How long the command itself takes, such as Docker to kill a container, is no part of that.
+# pounding COMMAND...: sends requests while the command runs; sets `failed`, `asked`, and `gap`: the milliseconds from the start of the first
+# request that failed to the first answer after the last failure. The time of the command itself, for example of Docker to kill a container, is not
+# included.
 pounding() {
     local log=$WORK/pound pid; : >"$log"
     pound "$log" & pid=$!
@@ -23,34 +24,34 @@ pounding() {
     read -r asked failed gap < <(awk '{n++} !$3 {if (!bad++) first = $1; back = 0} $3 && !back && bad {back = $2} END {print n, bad + 0, bad ? (back ? back - first : 999999) : 0}' "$log")
 }
 die_and_wait() { lab kill "$1" >/dev/null 2>&1; sleep 4; }
-# founded WHAT: a cluster of the present inventory on hosts that have their software
+# founded WHAT: makes a cluster of the present inventory on hosts that have their software
 founded() {
     check "$1: init" ctl init
-    expect "$1: nothing is left" 0 ctl plan
+    expect "$1: nothing is left to do" 0 ctl plan
     ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null || fail "$1: kubeconfig"
     check "$1: five nodes are Ready" until_true 60 nodes_ready 5
 }
 
 lab down >/dev/null 2>&1
-check "seven prepared hosts, two of them balancers" lab up --lbs 2 --prepared
+check "seven prepared hosts start, two of them balancers" lab up --lbs 2 --prepared
 
 lab_inventory ha-nginx-keepalived.yaml
 founded "nginx and a VIP"
-# Whichever serves first takes it, and keeps it.
+# The balancer that serves first takes the address and keeps it.
 one_holds() { [[ $(holder) =~ ^lb[12]$ ]]; }
 check "one balancer holds the address" until_true 10 one_holds
 first=$(holder); [ "$first" = lb2 ] && second=lb1 || second=lb2
-check "status says healthy" ctl status
-check "keepalived's check is not root's" on lb1 sh -c "grep -q '^ *script_user nobody' /etc/keepalived/keepalived.conf"
+check "status reports a healthy cluster" ctl status
+check "keepalived does not run its check as root" on lb1 sh -c "grep -q '^ *script_user nobody' /etc/keepalived/keepalived.conf"
 check "nginx's example site was never started" on lb1 sh -c '! ss -Hltn "sport = :80" | grep -q . && ! [ -s /var/log/nginx/access.log ]'
 
 pounding die_and_wait m1
 say "a master's death behind nginx: $gap ms from the first failure to the first answer after the last one, $failed of $asked requests failed"
 # nginx tries another server after a second.
-check "nginx goes on without a master within 3 s" test "$gap" -lt 3000
+check "nginx serves again within 3 s after a master has died" test "$gap" -lt 3000
 check "a dead backend does not move the address" holds "$first"
 lab start m1 >/dev/null 2>&1
-# nginx does not know a server that answers from one that only listens: wait, or the numbers below are about that.
+# nginx cannot distinguish a server that answers from a server that only listens. So m1 must serve before the next measurement.
 check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 
 pounding die_and_wait "$first"
@@ -58,17 +59,17 @@ say "VIP failover: $gap ms from the first failure to the next answer, $failed of
 check "the address moves within 3 s" test "$failed" -gt 0 -a "$gap" -lt 3000
 check "the other balancer holds it" holds "$second"
 lab start "$first" >/dev/null 2>&1
-check "the dead balancer comes back by itself" until_true 30 on "$first" systemctl is-active -q nginx keepalived
+check "the dead balancer recovers by itself" until_true 30 on "$first" systemctl is-active -q nginx keepalived
 sleep 2.5 # longer than a claim would take
-check "and does not take the address back" holds "$second"
+check "it does not take the address back" holds "$second"
 stop_nginx() { on "$second" systemctl stop nginx; sleep 4; }
 pounding stop_nginx
 say "a stopped nginx: $gap ms to the next answer, $failed of $asked requests failed"
-check "its address moves within 3 s, too" test "$gap" -lt 3000
+check "the address moves within 3 s" test "$gap" -lt 3000
 check "a balancer that does not serve loses the address" holds "$first"
-expect "plan shows it" 6 ctl plan
-check "apply mends it" ctl apply
-check "nobody moves for that" holds "$first"
+expect "plan shows the stopped balancer" 6 ctl plan
+check "apply corrects it" ctl apply
+check "the address does not move for that" holds "$first"
 
 sed -i 's/^  kind: nginx/  kind: haproxy/' "$CLUSTERCTL_INVENTORY"
 pounding ctl apply >/dev/null 2>&1
@@ -78,26 +79,26 @@ for h in lb1 lb2; do
     check "haproxy alone serves on $h" on $h sh -c 'systemctl is-active -q haproxy && ! systemctl is-active -q nginx && ! systemctl is-enabled -q nginx'
 done
 
-# A balancer that is gone for good: a new machine in its place joins, and nothing else changes.
+# A balancer has failed for good: a new machine joins in its place, and nothing else changes.
 lab destroy lb2 >/dev/null 2>&1
 lab add lb2 "$SUBNET.32" >/dev/null 2>&1
 check "a new balancer joins in place of a dead one" ctl join
-check "it serves" on lb2 systemctl is-active -q haproxy keepalived
-expect "nothing is left after it" 0 ctl plan
+check "the new balancer serves" on lb2 systemctl is-active -q haproxy keepalived
+expect "nothing is left to do after the join" 0 ctl plan
 
-# The same balancers as if they were the operator's own.
+# The same balancers are used as if the operator managed them.
 external=$WORK/external.yaml
 sed -e 's/^  kind: haproxy.*/  kind: external/' -e '/^  vip:/d' -e '/name: lb[12]$/,/roles:/d' "$CLUSTERCTL_INVENTORY" >"$external"
-expect "an endpoint of the operator's that leads to the API is well" 0 ctl -i "$external" plan
+expect "an endpoint of the operator that leads to the API is accepted" 0 ctl -i "$external" plan
 for h in lb1 lb2; do on $h systemctl stop haproxy; done
 out=$(ctl -i "$external" plan 2>&1); status=$?
-check "one that leads nowhere is shown, for each node (exit 6)" test "$status" = 6 -a "$(grep -c "see the API ready at the endpoint $vip:6443" <<<"$out")" = 5
+check "an endpoint that leads nowhere is shown for each node (exit 6)" test "$status" = 6 -a "$(grep -c "see the API ready at the endpoint $vip:6443" <<<"$out")" = 5
 for program in haproxy nginx; do ctl -i "$external" balancer --format $program >"$WORK/balancer.$program"; done
-check "haproxy takes the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && haproxy -c -f /tmp/x' <"$WORK/balancer.haproxy"
-check "nginx takes the one for it" on lb1 sh -c 'cat >/tmp/x && nginx -t -c /tmp/x' <"$WORK/balancer.nginx"
+check "haproxy accepts the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && haproxy -c -f /tmp/x' <"$WORK/balancer.haproxy"
+check "nginx accepts the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && nginx -t -c /tmp/x' <"$WORK/balancer.nginx"
 check "reset of both kinds" ctl reset --yes --keep-software
 for h in lb1 lb2; do
-    check "$h: nothing of them runs or is left" on $h sh -c '! pgrep "haproxy|nginx|keepalived" && ! systemctl is-enabled haproxy nginx keepalived | grep -qx enabled &&
+    check "$h: no balancer and no file of it is left" on $h sh -c '! pgrep "haproxy|nginx|keepalived" && ! systemctl is-enabled haproxy nginx keepalived | grep -qx enabled &&
         ! ls /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived/keepalived.conf /etc/keepalived/balancer-listens 2>/dev/null | grep . && ! ip -o addr | grep -qwF '"$vip"
 done
 
@@ -108,15 +109,15 @@ haproxy_inventory=$CLUSTERCTL_INVENTORY
 export CLUSTERCTL_INVENTORY=$local
 founded "local"
 check "the operator's kubeconfig names a master" grep -q "server: https://$SUBNET.11:6443" "$KUBECONFIG"
-check "status says healthy" ctl status
-check "a worker's kubelet asks its own host" on w1 grep -q 'server: https://127.0.0.1:6443' /etc/kubernetes/kubelet.conf
-check "its balancer is for that host alone" sh -c "! curl -sk -m 2 https://$SUBNET.21:6443/readyz"
+check "status reports a healthy cluster" ctl status
+check "a worker's kubelet uses the balancer of its own host" on w1 grep -q 'server: https://127.0.0.1:6443' /etc/kubernetes/kubelet.conf
+check "its balancer serves that host only" sh -c "! curl -sk -m 2 https://$SUBNET.21:6443/readyz"
 lab kill m1 >/dev/null 2>&1
-check "kubeconfig is had from another master" ctl kubeconfig --yes --output-file "$KUBECONFIG"
+check "kubeconfig is read from another master" ctl kubeconfig --yes --output-file "$KUBECONFIG"
 renewed() { kubectl --request-timeout 3s -n kube-node-lease get lease "$1" -o jsonpath='{.spec.renewTime}'; }
 since=$(date -u +%Y-%m-%dT%H:%M:%S)
 both_renew() { [[ $(renewed w1) > $since && $(renewed w2) > $since ]]; }
-check "both workers report on without m1" until_true 30 both_renew
+check "both workers still report without m1" until_true 30 both_renew
 check "twenty requests from a worker to its own address are answered" on w2 sh -c 'for i in $(seq 20); do curl -sfk -m 3 -o /dev/null https://127.0.0.1:6443/readyz || exit 1; done'
 ready_workers() { [ "$(kubectl --request-timeout 3s get nodes w1 w2 --no-headers | grep -cw Ready)" = 2 ]; }
 check "both workers are Ready" ready_workers

@@ -1,10 +1,10 @@
 #!/bin/bash
-# etcd on hosts of its own: the API outlives one of them, and another machine takes its place.
-# Needs: nothing; makes its own hosts; those of etcd are bare. Leaves: two control-plane hosts, a worker and a balancer without a cluster.
+# etcd on hosts of its own: the API stays available when one of them dies, and another machine takes its place.
+# Needs: nothing; makes its own hosts, of which those for etcd are bare. Leaves: two control-plane hosts, a worker and a balancer without a cluster.
 . "$(dirname "$0")/lib.sh"
 kind=${CLUSTERCTL_LAB_HOSTS:-debian12} prepared=$kind-prepared
 lab down >/dev/null 2>&1
-check "prepared nodes and a prepared balancer, bare hosts for etcd" lab up --masters 2 --workers 1 --etcds 3 \
+check "prepared nodes, a prepared balancer and bare hosts for etcd start" lab up --masters 2 --workers 1 --etcds 3 \
     --hosts "$prepared,$prepared,$prepared,$prepared,$kind,$kind,$kind"
 lab_inventory external-etcd.yaml
 start=$(millis)
@@ -15,13 +15,13 @@ check "three nodes are Ready" nodes_ready 3
 check "three voting members" test "$(members e2)" = "e1 e2 e3"
 check "etcd's CA key is on no master" on m1 test ! -e /etc/kubernetes/pki/etcd/ca.key
 check "no etcd runs on a master" on m1 sh -c '! pgrep -x etcd'
-check "status says healthy" ctl status
+check "status reports a healthy cluster" ctl status
 expect "nothing is left to do" 0 ctl plan
 
 write_begin
 lab kill e1
 check "the API accepts writes without e1" until_true 20 stored without-e1
-# An API server may still find out about it with its next question.
+# An API server may detect the missing member only at its next request.
 check "twenty reads in a row succeed without e1" until_true 20 reads without-e1
 lab destroy e1
 check "a dead member is removed" ctl remove e1 --dead --yes
@@ -30,48 +30,48 @@ lab add e1 $SUBNET.41 >/dev/null
 check "a new machine joins" ctl join
 check "three voting members again" test "$(members e2)" = "e1 e2 e3"
 kill "$WRITER"; wait "$WRITER"
-say "writer through the death and the replacement of a member: $(cat "$WORK/writer.out")"
+say "writer during the death and the replacement of a member: $(cat "$WORK/writer.out")"
 check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
 check "every API server knows the members" on m2 grep -q -- "--etcd-servers=https://$SUBNET.41:2379,https://$SUBNET.42:2379,https://$SUBNET.43:2379" /etc/kubernetes/manifests/kube-apiserver.yaml
-expect "nothing is left to do after it" 0 ctl plan
+expect "nothing is left to do after the replacement" 0 ctl plan
 
-# Another etcd, one member after the other; and one that does not start: the host puts the one before it back by itself.
-# process HOST: the process of etcd, by the time it was started, and what it was started from
+# Another etcd is rolled out, one member after the other; and one that does not start: the host puts the previous one back by itself.
+# process HOST: prints the start time of the etcd process and what it was started from
 process() { on "$1" sh -c 'pid=$(pgrep -xo etcd) && stat -c %Y /proc/$pid && readlink /proc/$pid/exe && sed -n 2p /var/lib/clusterctl/binaries/etcd && cat /etc/etcd.env'; }
 same() { process "$1" | cmp -s - "$WORK/etcd-$1"; }
 keep() { for e in e1 e2 e3; do process $e >"$WORK/etcd-$e"; done; }
-check "releases that are broken on purpose" lab build --broken
+check "releases that are broken on purpose are built" lab build --broken
 write_begin
 keep
 set_etcd_tag "$ETCD_NEXT"
 check "another etcd is applied" tried apply
 for e in e1 e2 e3; do
-    check "$e runs it" sh -c "on $e cat /var/lib/clusterctl/binaries/etcd | grep -q etcd:$ETCD_NEXT"
+    check "$e runs the other etcd" sh -c "on $e cat /var/lib/clusterctl/binaries/etcd | grep -q etcd:$ETCD_NEXT"
     if same $e; then fail "$e was restarted for it"; else pass "$e was restarted for it"; fi
     check "nothing is kept on $e any more" on $e test ! -e /var/lib/clusterctl/spare
 done
-expect "nothing is left to do after it" 0 ctl plan
+expect "nothing is left to do after the change of etcd" 0 ctl plan
 good=$(cat "$CLUSTERCTL_INVENTORY")
 keep
 set_etcd_tag "$ETCD_BROKEN"
 start=$(millis)
 expect "an etcd that does not start is put back" 1 tried apply
 say "found and put back in $(($(millis) - start)) ms"
-check "with its last words" says 'broken on purpose'
-check "the previous one serves" says 'the previous etcd is back and serves'
+check "the message has the last lines of its log" says 'broken on purpose'
+check "the previous etcd serves" says 'the previous etcd is back and serves'
 untouched=0
 for e in e1 e2 e3; do same $e && untouched=$((untouched + 1)); done
 check "the other two were not touched" test $untouched = 2
 check "three voting members" test "$(members e2)" = "e1 e2 e3"
 printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"
-check "what was brought along is what is left" ctl apply
-expect "nothing is left to do after the roll-back" 0 ctl plan
+check "an apply without the broken etcd succeeds" ctl apply
+expect "nothing is left to do after the rollback" 0 ctl plan
 on e2 rm /etc/etcd.env
-expect "a file of etcd's that was deleted is missed" 6 ctl plan
-check "and written again" ctl apply
+expect "plan shows a deleted file of etcd" 6 ctl plan
+check "apply writes the file again" ctl apply
 expect "nothing is left to do after that" 0 ctl plan
 kill "$WRITER"; wait "$WRITER"
-say "writer through both: $(cat "$WORK/writer.out")"
+say "writer during both changes: $(cat "$WORK/writer.out")"
 check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
 check "reset" ctl reset --yes --keep-software
 check "no data and no service is left on e2" on e2 sh -c '[ ! -e /var/lib/etcd/member ] && [ ! -e /etc/systemd/system/etcd.service ] && ! pgrep -x etcd'

@@ -1,78 +1,78 @@
 #!/bin/bash
-# What goes wrong in an upgrade is taken back: a flag that the new program does not know, an image that is not there, an API server that
-# serves and dies, an etcd that does not start.
-# Needs: the 3+2 cluster at the next release, as 80-upgrade.sh leaves it. Leaves: the same.
+# Failures in an upgrade are rolled back: a flag that the new program does not know, an image that does not exist, an API server that serves and
+# then dies, an etcd that does not start.
+# Needs: the 3+2 cluster at the next release, as 80-upgrade.sh leaves it. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-check "releases that are broken on purpose" lab build --broken
+check "releases that are broken on purpose are built" lab build --broken
 good=$(cat "$CLUSTERCTL_INVENTORY")
 again() { printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"; }
-# running HOST: the processes of the control plane, by the time they were started
+# running HOST: prints the start times and command lines of the control-plane processes
 running() { on "$1" sh -c 'for c in etcd kube-apiserver kube-controller kube-scheduler; do pid=$(pgrep -xo $c) && stat -c %Y /proc/$pid && tr "\0" " " </proc/$pid/cmdline; done'; }
 snapshot() { for m in m1 m2 m3; do running $m >"$WORK/running-$m"; done; }
 untouched() { running "$1" | cmp -s - "$WORK/running-$1"; }
-# What is kept is the API: it answers through the balancer at all times, and loses nothing.
+# The API must stay available through the balancer at all times, and lose no write.
 serves() { check "$1: no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"; }
-# The first to change is whoever does not lead etcd's members; the others must not notice that it failed.
+# The first master to change is one that does not lead etcd; the other masters must not be changed after it fails.
 others() { local first; first=$(sed -n 's/^ *\(m[123]\): run static pods\{0,1\} .*/\1/p' "$WORK/tried.log" | head -n 1); echo "${MASTERS[@]/$first}"; }
 snapshot
 write_begin
 
-# A flag that the new program does not know.
+# The new program does not know this flag.
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { no-such-flag: \"1\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
-expect "a flag that the program does not know ends the run" 1 tried apply
-check "by the program's own word" says 'unknown flag: --no-such-flag'
+expect "a flag that the program does not know makes the run fail" 1 tried apply
+check "the message of the program is shown" says 'unknown flag: --no-such-flag'
 for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
 again
 
-# An image that is not there.
+# This image does not exist.
 expect "a release without an image is refused" 4 tried upgrade --version $ABSENT
 check "the image is named" says "kube-apiserver:$ABSENT cannot be got"
 for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
 
-# A value that only the running program refuses.
+# Only the running program rejects this value.
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { apiserver-count: \"0\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
 start=$(millis)
 expect "an API server that ends at once is rolled back" 1 tried apply
-say "found and taken back in $(($(millis) - start)) ms"
-check "with its last words" says 'apiserver-count'
+say "found and rolled back in $(($(millis) - start)) ms"
+check "the message has the last lines of its log" says 'apiserver-count'
 check "the previous manifest serves" says 'the previous manifest of kube-apiserver is back and serves'
 for m in $(others); do check "$m is untouched" untouched "$m"; done
 again
 expect "nothing is left to do" 0 ctl plan
 
-# An API server that starts, serves, and dies.
+# This API server starts, serves, and dies.
 snapshot
 start=$(millis)
 expect "an API server that dies after 20 s is rolled back" 1 tried upgrade --version $DIES
-say "found and taken back in $(($(millis) - start)) ms"
-check "with its last words" says 'broken on purpose'
-check "its scheduler and controller manager went back with it" says 'the previous manifest of kube-controller-manager is back with it'
+say "found and rolled back in $(($(millis) - start)) ms"
+check "the message has the last lines of its log" says 'broken on purpose'
+check "its scheduler and controller manager are rolled back with it" says 'the previous manifest of kube-controller-manager is back with it'
 for m in $(others); do check "$m is untouched" untouched "$m"; done
-check "the inventory still says $NEXT" grep -q "version: $NEXT" "$CLUSTERCTL_INVENTORY"
+check "the inventory still has $NEXT" grep -q "version: $NEXT" "$CLUSTERCTL_INVENTORY"
 expect "nothing is left to do" 0 until_true 60 ctl plan
 
-# An etcd that does not start.
+# This etcd does not start.
 snapshot
 set_etcd_tag "$ETCD_BROKEN"
 start=$(millis)
 expect "an etcd that does not start is rolled back" 1 tried apply
-say "found and taken back in $(($(millis) - start)) ms"
-check "with its last words" says 'broken on purpose'
+say "found and rolled back in $(($(millis) - start)) ms"
+check "the message has the last lines of its log" says 'broken on purpose'
 for m in $(others); do check "$m is untouched" untouched "$m"; done
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 until_true 60 ctl apply
 
-# The same in an upgrade, where its API server goes along with it.
+# The same etcd in an upgrade, in which its API server is rolled back as well.
 snapshot
-# Another manifest than just now: the kubelet waits longer and longer before it starts the same one again.
+# The manifest differs from the one before, because the kubelet waits longer and longer before it starts the same one again.
 set_etcd_tag "$ETCD_BROKEN"
 sed -i 's/^etcd:/&\n  extraArgs: { heartbeat-interval: "100" }/' "$CLUSTERCTL_INVENTORY"
 start=$(millis)
-expect "an etcd that does not start takes the upgrade back" 1 tried upgrade --version $DIES
-say "found and taken back in $(($(millis) - start)) ms"
-check "with its last words" says 'etcd did not serve'
-check "its API server came back with it" says 'the previous manifest of kube-apiserver is back and serves'
+expect "an upgrade with an etcd that does not start is rolled back" 1 tried upgrade --version $DIES
+say "found and rolled back in $(($(millis) - start)) ms"
+check "the message has the cause" says 'etcd did not serve'
+check "its API server is rolled back with it" says 'the previous manifest of kube-apiserver is back and serves'
 for m in $(others); do check "$m is untouched" untouched "$m"; done
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"

@@ -1,6 +1,6 @@
 #!/bin/bash
-# An upgrade of 3+2 is killed again and again, at the boundary after every few steps, and the same command goes on; then a worker dies in its
-# wave: the other one finishes, it is named, and the next run picks up it alone.
+# An upgrade of 3+2 is killed again and again, after every few steps, and the same command continues it; then a worker dies during its change: the
+# other worker is upgraded, the dead one is named, and the next run changes only that one.
 # Needs: the hosts and the inventory of 80-upgrade.sh, with or without a cluster. Leaves: the 3+2 cluster at the next release.
 . "$(dirname "$0")/lib.sh"
 every=${EVERY:-3}
@@ -13,7 +13,8 @@ web_manifest | kubectl apply -f - >/dev/null
 set_etcd_tag "$ETCD_NEXT"
 write_begin
 
-# killed_after N: runs the upgrade, kills it right after N steps, or when workers' turn has come; prints the step, or nothing when it ended by itself
+# killed_after N: runs the upgrade and kills it right after N steps or when the phase of the workers begins; prints the step, or nothing if the run
+# ended by itself
 killed_after() {
     local line at='' pid n=0
     rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
@@ -24,7 +25,7 @@ killed_after() {
         case $line in
             'workers ('*) kill -KILL "$pid" 2>/dev/null; at=workers; break ;;
             *': '*' ... still running'*) ;;
-            # What is asked anew each time is no progress.
+            # Steps that every run repeats are not counted.
             *'take their flags ... '*|*'save a snapshot'*|*'has its quorum'*) ;;
             *': '*' ... '*) n=$((n + 1)); [ $n -lt "$1" ] || { kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break; } ;;
             *'is locked'*) at=locked; break ;;
@@ -42,10 +43,10 @@ for _ in $(seq 80); do
     kills=$((kills + 1))
     say "killed after: $(cut -c1-110 <<<"$at")"
 done
-check "killed at 15 steps or more, it comes as far as the workers ($kills kills)" test "$kills" -ge 15 -a "$at" = workers
-check "the control plane is there" test -z "$(kubectl get nodes --no-headers | awk '$1 ~ /^m/ && $5 != "'$NEXT'"')"
+check "killed at 15 steps or more, the upgrade reaches the workers ($kills kills)" test "$kills" -ge 15 -a "$at" = workers
+check "the control plane is upgraded" test -z "$(kubectl get nodes --no-headers | awk '$1 ~ /^m/ && $5 != "'$NEXT'"')"
 
-# A worker dies in its wave. Both leave at once, and one never comes back: no budget could be kept then, and none is what this is about.
+# A worker dies during its change. Both workers are drained at the same time, and one never returns, so no budget could be kept.
 kubectl delete poddisruptionbudget web >/dev/null
 rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
 until_true 60 sh -c "! ctl upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
@@ -53,19 +54,19 @@ ctl upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
 pid=$!
 while read -r line; do
     echo "$line" >>"$WORK/upgrade-crash.log"
-    # Once its pods have left: those of a dead machine would hold the drain up until its deadline.
+    # The worker is killed after its pods have left, because pods of a dead machine would delay the drain until its deadline.
     case $line in *'still running'*) ;; *'w2: drain node w2 ... '*) lab kill w2 ;; esac
 done <"$WORK/fifo"
 wait $pid; status=$?
-# Its connection breaks, or it is not seen to come back: by what is under way just then.
-check "a worker that dies in its wave: exit 1" test $status = 1
-check "it is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^error: w2'"
-check "the other one is there" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT
+# Depending on the step at that moment, its connection breaks or its return is not seen.
+check "a worker dies during its change: exit 1" test $status = 1
+check "the worker is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^error: w2'"
+check "the other worker is upgraded" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT
 lab start w2
 until_true 60 on w2 systemctl is-active -q kubelet
 ctl upgrade --version $NEXT >"$WORK/last.log" 2>&1; status=$?
-check "the next run ends the work" test $status = 0
-check "and touches no other node" sh -c "! grep -E '^  (w1|m[123]): (drain|run static|start or restart)' '$WORK/last.log'"
+check "the next run completes the work" test $status = 0
+check "the next run changes no other node" sh -c "! grep -E '^  (w1|m[123]): (drain|run static|start or restart)' '$WORK/last.log'"
 
 kill "$WRITER"; wait "$WRITER"
 say "writer: $(cat "$WORK/writer.out")"; tail -n 5 "$WORK/writer.log"
@@ -75,7 +76,7 @@ check "no node stays cordoned" test -z "$(kubectl get nodes --no-headers | grep 
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 ctl plan
 for h in "${HOSTS[@]}"; do
-    check "no half-written file on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' \) 2>/dev/null | grep ."
+    check "no incomplete file is on $h" sh -c "! on $h find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name '*.clusterctl-new' -o -name '*.part' -o -name '.*.swap' \) 2>/dev/null | grep ."
 done
 rm -f "$WORK"/ha-etcd-*.db
 finish

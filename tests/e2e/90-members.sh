@@ -1,11 +1,11 @@
 #!/bin/bash
-# Members come and go under a writer: 1+1 grows to 3+3 and shrinks again, and no acknowledged write is lost.
-# Needs: nothing; makes its own hosts, prepared, for it is not about preparation. Leaves: the cluster of m1 and w1 behind lb1, and hosts that were members before.
+# etcd members are added and removed while a writer runs: 1+1 grows to 3+3 and shrinks again, and no acknowledged write is lost.
+# Needs: nothing; makes its own prepared hosts. Leaves: the cluster of m1 and w1 behind lb1, and unused hosts.
 . "$(dirname "$0")/lib.sh"
 CTL_LOG=$WORK/members.log
 : >"$CTL_LOG"
 logged() { ctl "$@" 2>&1 | tee -a "$CTL_LOG"; return "${PIPESTATUS[0]}"; }
-# write_end WHAT: no acknowledged write is lost; failed requests are counted and told, for a busy machine may lose one
+# write_end WHAT: checks that no acknowledged write is lost; prints the number of failed requests, because a busy machine may lose one
 write_end() {
     kill "$WRITER"; wait "$WRITER"
     say "writer: $(cat "$WORK/writer.out")"
@@ -14,7 +14,7 @@ write_end() {
 }
 
 lab down >/dev/null 2>&1
-check "prepared hosts for 3+3, which no cluster has used" lab up --masters 3 --workers 3 --prepared
+check "prepared hosts for 3+3 start, which no cluster has used" lab up --masters 3 --workers 3 --prepared
 lab_inventory ha-haproxy.yaml
 sed -i "s|^  - name: lb1|  - name: w3\n    address: $SUBNET.23\n    roles: [worker]\n  - name: lb1|" "$CLUSTERCTL_INVENTORY"
 cp "$CLUSTERCTL_INVENTORY" "$FULL"
@@ -31,9 +31,9 @@ check "join of two masters and two workers" logged join
 say "join of 2 masters and 2 workers: $(($(millis) - start)) ms"
 check "six nodes are Ready" nodes_ready 6
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
-expect "once more does nothing" 0 ctl join
-expect "so does apply" 0 ctl plan
-# The one that goes first leads.
+expect "a further join changes nothing" 0 ctl join
+expect "nothing is left to do after the join" 0 ctl plan
+# The member that is removed first leads.
 id=$(etcdctl_on m3 member list | awk -F', ' '$3 == "m3" {print $1}')
 for m in m1 m2; do etcdctl_on $m move-leader "$id" >/dev/null 2>&1; done
 leads() { etcdctl_on "$1" -w json endpoint status | python3 -c 'import json, sys; s = json.load(sys.stdin)[0]["Status"]; sys.exit(s["leader"] != s["header"]["member_id"])'; }
@@ -45,7 +45,7 @@ inventory_of m1 w1 lb1
 check "two nodes are Ready" nodes_ready 2
 check "leadership was handed over, not elected" on m1 sh -c 'grep -q MsgTimeoutNow /var/log/pods/kube-system_etcd-*/etcd/*.log'
 check "one voting member" test "$(members m1)" = m1
-check "nothing of ours is left on m3" on m3 test ! -e /etc/kubernetes -a ! -e /var/lib/etcd/member
+check "no file of the cluster is left on m3" on m3 test ! -e /etc/kubernetes -a ! -e /var/lib/etcd/member
 expect "nothing is left to do" 0 ctl plan
 write_end "1+1 to 3+3 to 1+1"
 finish

@@ -1,16 +1,16 @@
-# probes.sh: what is asked of a cluster all the while it is changed, and whether any of it failed. Sourced by lib.sh.
-# probe.py asks the API and, to know when the machine itself stood still, the lab's own web server; writer.py writes; service-probe.sh asks a
-# Service from a node; leader.py asks etcd who leads it. Each leaves NAME.log and NAME.out in $WORK, and count.py judges them all.
+# probes.sh: sends requests to a cluster while it is changed, and checks whether any of them failed. Sourced by lib.sh. probe.py sends requests to
+# the API and, to detect when the machine itself stood still, to the lab's own web server; writer.py writes; service-probe.sh sends requests to a
+# Service from a node; leader.py reads which etcd member leads. Each writes NAME.log and NAME.out in $WORK, and count.py judges all of them.
 # shellcheck shell=bash
 
-# A small file on the lab's web server, which is on this machine and no part of the cluster.
+# A small file on the lab's web server, which runs on this machine and is not part of the cluster.
 CONTROL=http://$SUBNET.2/release/stable-${NEXT#v}
 CONTROL=${CONTROL%.*}.txt
 
-# a writer through the endpoint, until it is ended; see writer.py
+# write_begin: starts a writer through the endpoint, which runs until it is ended; see writer.py
 write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
 
-# etcd_client: a folder with what a client of etcd needs
+# etcd_client: prints the path of a folder with the certificates and the key that a client of etcd needs
 etcd_client() {
     local name folder=$WORK/etcd-client
     mkdir -p -m 0700 "$folder"
@@ -19,14 +19,15 @@ etcd_client() {
     done
     echo "$folder"
 }
-# member_urls: of the members on the masters
+# member_urls: prints the client URLs of the members on the masters
 member_urls() { lab list | awk '/^m[0-9]/ { print "https://" $2 ":2379" }'; }
-# leader_begin: which of the members on the masters leads
+# leader_begin: starts leader.py, which records which of the members on the masters leads
 leader_begin() {
     local urls; mapfile -t urls < <(member_urls)
     python3 "$E2E/leader.py" "$(etcd_client)" "$WORK" "${urls[@]}" & LEADER=$!
 }
-# rate: requests a second that this machine bears besides running all hosts: 100, or half where even at rest one in a hundred waits long
+# rate: prints the requests per second that this machine can send while it runs all hosts: 100, or 50 if even at rest one request in a hundred takes
+# long
 rate() {
     local p99
     mkdir -p "$WORK/rest"
@@ -36,11 +37,11 @@ rate() {
     if [ "${p99:-999}" -gt 150 ]; then echo 50; else echo 100; fi
     say "at rest, of 100 requests a second one in a hundred takes ${p99:-?} ms or more" >&2
 }
-# probes_begin [URL]: probes through the endpoint and of the Service at this URL, until they are ended
+# probes_begin [URL]: starts probes through the endpoint and of the Service at this URL, which run until probes_end
 probes_begin() {
     local rate
     rate=$(rate)
-    # What an earlier run left must not be taken for what a probe that died would have said.
+    # Files of an earlier run must not be taken for the results of a probe that has died.
     rm -f "$WORK"/{api,control,writer,service,leader}.{log,out} "$WORK/views.log"
     write_begin
     leader_begin
@@ -52,7 +53,7 @@ probes_begin() {
 }
 probes_end() {
     kill "$PROBE" "$WRITER" "$LEADER"
-    # The oldest one alone: a request that it has just begun is a process of the same name for a moment.
+    # Only the oldest process is ended: for a moment, a request that it has just begun is a process with the same name.
     [ -z "$SERVICE" ] || on m1 pkill -TERM -o -f service-probe.sh
     wait "$PROBE" "$WRITER" "$LEADER" ${SERVICE:+"$SERVICE"}
     say "API probe: $(tail -n 1 "$WORK/api.out")"
@@ -60,13 +61,13 @@ probes_end() {
     say "writer: $(tail -n 1 "$WORK/writer.out")"
     [ -z "$SERVICE" ] || say "Service probe: $(tail -n 1 "$WORK/service.out")"
 }
-# unnoticed WHAT [LEADER_MOVES]: nothing that the probes asked for failed, nothing that was written is missing. Where LEADER_MOVES is given,
-# every member was replaced, so etcd's leadership must have moved, and so many requests may be lost to it; see count.py.
+# unnoticed WHAT [LEADER_MOVES]: checks that no request of the probes failed and no acknowledged write is missing. If LEADER_MOVES is given, every
+# member was replaced, so the leadership of etcd must have moved, and at most that many requests may be lost to that; see count.py.
 unnoticed() {
     local out
     if out=$(python3 "$E2E/count.py" --leader-moves "${2:-0}" --probes "api,writer${SERVICE:+,service}" "$WORK" 2>&1); then
         pass "$1: no failed request"
-        # What was set aside is told as well.
+        # Requests that were set aside are printed as well.
         sed 's/^/    | /' <<<"$out"
     else
         fail "$1: no failed request"

@@ -1,11 +1,11 @@
 #!/bin/bash
-# service-probe.sh URL: asks a Service from a node, some twenty times a second, each time over a new connection and without retries, until
-# it is told to stop. Runs on the node. Says a line per failed request on standard error, see failures.py, and at last on standard output
-# `requests N answered N failed N`.
-export LC_ALL=C     # points in numbers
+# service-probe.sh URL: sends about twenty requests a second to a Service from a node, each over a new connection and without retries, until
+# SIGTERM. Runs on the node. Prints a line per failed request on standard error, see failures.py, and at the end `requests N answered N failed N` on
+# standard output.
+export LC_ALL=C     # numbers have a decimal point
 url=$1 all=0 failed=0 stop=
 trap 'stop=1' TERM INT
-# kind CURL-STATUS HTTP-STATUS: what curl's exit status means in the words of failures.py
+# kind CURL-STATUS HTTP-STATUS: prints the kind of failure, as failures.py names it, for an exit status of curl
 kind() {
     case $1 in
         28) echo timeout ;;

@@ -1,21 +1,21 @@
 #!/bin/bash
-# Virtual machines with a kernel of their own and every default of clusterctl: control groups of version 2, the systemd driver, modules, evictions.
-# One control plane and one worker are founded, lose their power in the middle of it, are founded all the same, reboot, lose their power while an
-# API server is exchanged, are upgraded and reset. Software emulation is slow: an hour is fine. POWER_CUTS (1): how often the power fails while
-# an API server is exchanged.
+# Virtual machines with their own kernel and all defaults of clusterctl: control groups of version 2, the systemd driver, kernel modules, evictions.
+# One control plane and one worker lose their power during an init, which is then completed, reboot, lose their power while an API server is
+# replaced, are upgraded and reset. Software emulation is slow: an hour is normal. POWER_CUTS (1): how often the power fails while an API server is
+# replaced.
 # Needs: nothing; makes its own machines. Leaves: no machines.
 . "$(dirname "$0")/lib.sh"
-# on HOST COMMAND...: as root on a virtual machine, over SSH and not through clusterctl
+# on HOST COMMAND...: runs a command as root on a virtual machine, over SSH and without clusterctl
 program on <<-END
 	#!/bin/bash
 	host=\$1; shift
 	exec "$ROOT/tests/lab/lab" vm ssh "\$host" "sudo -n -- \$(printf '%q ' "\$@")"
 END
 vms() { lab vm "$@" </dev/null; }
-# new_machines: m1 and w1, side by side
+# new_machines: starts m1 and w1 at the same time
 new_machines() { local a b; vms up m1 "$SUBNET.11" & a=$!; vms up w1 "$SUBNET.21" & b=$!; wait $a && wait $b; }
-# power_cut HOST STEP COMMAND...: runs clusterctl, cuts the power of this machine once clusterctl has begun a step there whose title begins like
-# this, and switches the machine on again. The run must fail and name the machine.
+# power_cut HOST STEP COMMAND...: runs clusterctl, cuts the power of this machine as soon as clusterctl has begun a step there whose title begins
+# with STEP, and starts the machine again. The run must fail and name the machine.
 power_cut() {
     local host=$1 step=$2 run status; shift 2
     rm -f "$WORK/cut.log"
@@ -33,7 +33,7 @@ power_cut() {
     check "$host is named" grep -q "^error: .*$host" "$WORK/cut.out"
     check "$host comes up again" vms start "$host"
 }
-# whole HOST: no manifest of this host is empty, and its kubelet and kubectl run
+# whole HOST: succeeds if no manifest of this host is empty, and its kubelet and kubectl run
 whole() {
     on "$1" sh -c 'for f in /etc/kubernetes/manifests/*.yaml; do [ ! -e "$f" ] || tail -n 1 "$f" | grep -q . || { echo "$f is empty"; exit 1; }; done
         for f in kubelet kubectl; do [ ! -e /usr/local/bin/$f ] || /usr/local/bin/$f --version >/dev/null 2>&1 || /usr/local/bin/$f version --client >/dev/null || exit 1; done'
@@ -41,7 +41,7 @@ whole() {
 
 lab down >/dev/null 2>&1
 lab build --machines || exit 1
-check "two virtual machines" new_machines
+check "two virtual machines start" new_machines
 for h in m1 w1; do check "$h: control groups of version 2" test "$(on $h stat -fc %T /sys/fs/cgroup)" = cgroup2fs; done
 cat >"$CLUSTERCTL_INVENTORY" <<-END
 	cluster: { name: vm, version: $VERSION }
@@ -60,75 +60,75 @@ if [ -n "$COREDNS_TAG" ]; then
 else
     printf 'addons: { coreDns: { enabled: false } }\n'
 fi >>"$CLUSTERCTL_INVENTORY"
-# Software emulation is slow: everything may take longer.
+# Software emulation is slow, so every wait has a longer limit.
 printf '#!/bin/sh\nexec "%s" --wait-timeout 20m "$@"\n' "${CLUSTERCTL:-$ROOT/target/debug/clusterctl}" | program ctl
 
-# A founding that loses its power three times.
+# An init during which the power fails three times.
 for step in "pull" "start or restart kubelet" "see the API server ready"; do
     power_cut m1 "$step" init
-    check "what m1 has is whole" whole m1
+    check "the files of m1 are complete" whole m1
 done
 start=$(millis)
-check "the same init finishes" ctl init
+check "the same init succeeds" ctl init
 say "init after the power cuts: $(($(millis) - start)) ms"
 expect "nothing is left to do" 0 ctl plan
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
 check "two nodes are Ready" until_true 120 nodes_ready 2
 check "the kubelet uses the systemd driver" on m1 grep -q 'cgroupDriver: systemd' /var/lib/kubelet/config.yaml
-check "and containerd" on m1 grep -q 'SystemdCgroup = true' /etc/containerd/config.toml
+check "containerd uses the systemd driver" on m1 grep -q 'SystemdCgroup = true' /etc/containerd/config.toml
 check "the modules are loaded" on m1 sh -c 'grep -q ^br_netfilter /proc/modules && grep -q ^overlay /proc/modules'
 
-# Drift, and a write that must survive everything below.
+# The drift is corrected, and the ConfigMap must survive everything below.
 kubectl create configmap kept --from-literal=a=b >/dev/null
 on w1 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'
 on m1 sysctl -qw net.ipv4.ip_forward=0
 expect "plan shows what was changed by hand" 6 ctl plan
-check "apply mends it" ctl apply
-expect "nothing is left to do after it" 0 ctl plan
+check "apply corrects it" ctl apply
+expect "nothing is left to do after the correction" 0 ctl plan
 
-# Real reboots.
+# The machines really reboot.
 boot() { on "$1" cat /proc/sys/kernel/random/boot_id; }
 before=$(boot w1)
 start=$(millis)
-check "a worker reboots between a drain and its end" ctl maintenance w1 --reboot
+check "a worker reboots during its maintenance" ctl maintenance w1 --reboot
 say "maintenance with a reboot: $(($(millis) - start)) ms"
-check "it did reboot" test "$(boot w1)" != "$before"
+check "the worker has rebooted" test "$(boot w1)" != "$before"
 check "two nodes are Ready" until_true 120 nodes_ready 2
 expect "nothing differs afterwards" 0 ctl plan
 
-# The power fails while an API server, and then an etcd, is exchanged.
+# The power fails while an API server, and then an etcd, is replaced.
 set_flag() { printf '%s\n' "controlPlane: { apiServer: { extraArgs: { event-ttl: \"$1\" } } }" >>"$CLUSTERCTL_INVENTORY"; }
 for cut in $(seq "${POWER_CUTS:-1}"); do
     ttl=${cut}h30m0s
     sed -i '/^controlPlane:/d' "$CLUSTERCTL_INVENTORY"
     set_flag $ttl
     power_cut m1 "run static pod kube-apiserver" apply
-    check "its manifests are whole" whole m1
-    check "an API server serves again without anybody's help" until_true 600 kubectl --request-timeout 5s get nodes
-    check "the same apply finishes" ctl apply
-    check "with the new flag" on m1 grep -q "event-ttl=$ttl" /etc/kubernetes/manifests/kube-apiserver.yaml
+    check "its manifests are complete" whole m1
+    check "an API server serves again without help" until_true 600 kubectl --request-timeout 5s get nodes
+    check "the same apply succeeds" ctl apply
+    check "the API server has the new flag" on m1 grep -q "event-ttl=$ttl" /etc/kubernetes/manifests/kube-apiserver.yaml
     expect "nothing is left to do" 0 ctl plan
 done
 sed -i "s/^etcd: .*/etcd: { imageTag: $ETCD_NEXT }/" "$CLUSTERCTL_INVENTORY"
 power_cut m1 "run static pod etcd" apply
-check "etcd and the API server serve again without anybody's help" until_true 600 kubectl --request-timeout 5s get configmap kept
-check "the same apply finishes" ctl apply
+check "etcd and the API server serve again without help" until_true 600 kubectl --request-timeout 5s get configmap kept
+check "the same apply succeeds" ctl apply
 expect "nothing is left to do" 0 ctl plan
-check "no rule that refuses connections is left" on m1 sh -c '! iptables-save | grep -i clusterctl'
+check "no rule that rejects connections is left" on m1 sh -c '! iptables-save | grep -i clusterctl'
 
-# An upgrade whose control plane loses its power.
+# The power of the control plane fails during an upgrade.
 power_cut m1 "run static pod" upgrade --version "$NEXT"
 start=$(millis)
-check "the same upgrade finishes" ctl upgrade --version "$NEXT"
+check "the same upgrade succeeds" ctl upgrade --version "$NEXT"
 say "upgrade after the power cut: $(($(millis) - start)) ms"
 check "both nodes are Ready at $NEXT" until_true 120 at_version "$NEXT" 2
-check "what was written is there" test "$(kubectl get configmap kept -o jsonpath='{.data.a}')" = b
+check "the ConfigMap still exists" test "$(kubectl get configmap kept -o jsonpath='{.data.a}')" = b
 expect "nothing is left to do" 0 ctl plan
 
 check "reset" ctl reset --yes
 for h in m1 w1; do
-    check "$h: nothing of the cluster is left" on $h sh -c '! ls -d /etc/kubernetes /usr/local/bin/kube* /var/lib/clusterctl /var/lib/etcd/member 2>/dev/null | grep .'
-    check "$h: no process" on $h sh -c '! pgrep -x "kubelet|etcd|kube-apiserver|kube-proxy"'
+    check "$h: no file of the cluster is left" on $h sh -c '! ls -d /etc/kubernetes /usr/local/bin/kube* /var/lib/clusterctl /var/lib/etcd/member 2>/dev/null | grep .'
+    check "$h: no process is left" on $h sh -c '! pgrep -x "kubelet|etcd|kube-apiserver|kube-proxy"'
 done
 lab vm down
 finish

@@ -58,7 +58,7 @@ check "m2 completes that by itself, and its answer is lost" until_true 120 repla
 pid=$(on m2 pgrep -x -o kube-apiserver)
 rm "$NOTES/pipe/deaf"
 ends "the run ends: m2 cannot be reached" 5
-check "I9: the message names m2, the step, the unknown effect and what to do" explains m2 'while a command was running; whether it took effect is unknown'
+check "I9: the message names m2, the step and the unknown effect" explains m2 'while a command was running; whether it took effect is unknown'
 check "the next host was not touched" unchanged m3
 note_files
 recovers

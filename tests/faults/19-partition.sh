@@ -5,7 +5,7 @@
 # stopped: checks that the run has changed m1 and nothing else, names the reason, and has cordoned no node
 stopped() {
     ends "the run stops before the next host" 1
-    check "I9: the message names m2, the numbers of the quorum and what to do" explains m2 'of 3 etcd members 1 would be left healthy without this one, and 2 are needed'
+    check "I9: the message names m2 and the quorum" explains m2 'of 3 etcd members 1 would be left healthy without this one, and 2 are needed'
     check "m1 has the change" changed m1
     check "m2 was not touched" unchanged m2
     check "no node of ours is cordoned" others_kept
