@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""away.py CERTIFICATES FOLDER URL...: asks each of the etcd members at these client URLs ten times a second whether it is there, until it is
-told to stop (SIGTERM). A member is away while nothing answers at its URL; whether it has a leader does not matter. CERTIFICATES is as for
-leader.py. FOLDER gets away.log, a line `SECONDS-SINCE-1970 URL...` for each moment in which two members or more were away, with who they
-were; at the end it gets away.out, a line `moments N requests N away N`."""
+"""away.py CERTIFICATES FOLDER URL...: sends a request to each of the etcd members at these client URLs ten times a second, until SIGTERM. A member
+is away while nothing answers at its URL; whether it has a leader does not matter. CERTIFICATES is as for leader.py. In FOLDER, away.log gets a line
+`SECONDS-SINCE-1970 URL...` for each moment in which two or more members were away, with their URLs; at the end, away.out gets a line
+`moments N requests N away N`."""
 
 import http.client
 import os
@@ -18,7 +18,7 @@ LIMIT = 2  # seconds a request may take
 
 
 def answers(url, context):
-    """Whether anything answers there. Each request has a connection of its own, because an old one says nothing about a new process."""
+    """Returns whether anything answers at the URL. Each request has a new connection, because an old one may belong to an earlier process."""
     at = urllib.parse.urlsplit(url)
     connection = http.client.HTTPSConnection(at.hostname, at.port, timeout=LIMIT, context=context)
     try:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""count.py [--leader-moves N] [--probes api,writer,service] FOLDER...: whether what the probes asked for failed, from their logs NAME.log and
-last lines NAME.out in FOLDER. Of several folders each is judged, and the sum is told at the end. Exits with 1 where anything failed.
+"""count.py [--leader-moves N] [--probes api,writer,service] FOLDER...: reports whether requests of the probes failed, from their logs NAME.log and
+the last lines of NAME.out in FOLDER. Each of several folders is judged, and the sum is printed at the end. Exits with 1 if a request failed.
 
-Every failed request counts, with two exceptions, and both are told:
-set-aside     a time-out, and nothing but a time-out, during which the machine itself stood still: the control probe (probe.py) asks a web
-              server that has nothing to do with the cluster, and a moment in which its answer was late lasts from when it should have asked to
-              the answer. A control probe without answers excuses nothing: the count fails.
-leader-moved  an answer by which etcd says that it lost a request, while leader.py saw its leadership move: at most N (0) of all probes
-              together. Without answers to leader.py nothing is such an answer, and every one counts."""
+Every failed request counts, with two exceptions, which are printed:
+set-aside     a time-out, and no other failure, during which the machine itself stood still. The control probe (probe.py) sends requests to a web
+              server that is not part of the cluster. If an answer is late, the machine stood still from the moment at which the request was due
+              until the answer. If the control probe has no answers, nothing is set aside and the count fails.
+leader-moved  an answer with which etcd reports that it lost a request, while leader.py saw the leadership move: at most N (default: 0) of all
+              probes together. If leader.py has no answers, every such answer counts as a failure."""
 
 import argparse
 import collections
@@ -17,14 +17,15 @@ import sys
 
 import failures
 
-# What etcd answers when its leadership moved, as an API server passes it on. A leader that hands its leadership over drops the proposals that
-# reach it meanwhile: at once where they are its own, and without a word where another member forwarded them, which then waits 7 seconds.
+# The messages of etcd when its leadership moves, as an API server passes them on. A leader that transfers its leadership drops the proposals that
+# it gets meanwhile. For its own proposals it answers at once; for proposals that another member forwarded it does not answer, and that member waits
+# 7 seconds.
 LEADER_MOVED = ("etcdserver: leader changed", "etcdserver: request timed out", "raft proposal dropped")
-LEARNED = 1.0  # seconds in which all members know of a move that one of them knows of
-TOLD = 0.2  # share of a run above which it is said loudly that the machine stood still
-USELESS = 0.5  # share above which the run proves nothing, whatever was answered
-SHOWN = 5  # failures of a probe that are shown one by one
-AROUND = 2.0  # seconds around a failure of which it is shown what the members of etcd told
+LEARNED = 1.0  # seconds until all members know of a move that one of them knows of
+TOLD = 0.2  # share of a run, from 0 to 1, above which a note reports that the machine stood still
+USELESS = 0.5  # share of a run above which the run proves nothing, whatever the answers were
+SHOWN = 5  # number of failures of a probe that are shown one by one
+AROUND = 2.0  # seconds before and after a failure for which the reports of the etcd members are shown
 
 
 class Bad(Exception):
@@ -32,7 +33,7 @@ class Bad(Exception):
 
 
 def summary(folder, name):
-    """The numbers of a probe's last line, by their names."""
+    """Returns the numbers of the last line of a probe, by their names."""
     path = os.path.join(folder, name + ".out")
     try:
         last = pathlib.Path(path).read_text().strip().splitlines()[-1].split()
@@ -42,7 +43,7 @@ def summary(folder, name):
 
 
 def logged(folder, name, numbers, lines):
-    """Every failure in a probe's log, of which there must be as many as it said at the end, and an answer for every other request."""
+    """Returns the failures in the log of a probe. Their number must match the last line of the probe, and all other requests must have an answer."""
     try:
         found = failures.read(os.path.join(folder, name + ".log"))
     except (OSError, ValueError) as e:
@@ -57,7 +58,7 @@ def logged(folder, name, numbers, lines):
 
 
 def still(log):
-    """The moments in which the machine stood still, in order and apart from each other."""
+    """Returns the intervals in which the machine stood still, in order and without overlaps."""
     out = []
     for f in sorted(f for f in log if f.kind in ("slow", "timeout")):
         if out and f.begun <= out[-1][1]:
@@ -68,12 +69,12 @@ def still(log):
 
 
 def within(moments, f):
-    """Seconds of a failed request during which the machine stood still."""
+    """Returns for how many seconds of a failed request the machine stood still."""
     return sum(max(0.0, min(f.ended, end) - max(f.begun, begin)) for begin, end in moments)
 
 
 def judgement(f, moments, moves):
-    """Of a failed request: `set-aside`, `leader-moved`, or its kind, which counts."""
+    """Returns `set-aside`, `leader-moved`, or the kind of a failure that counts."""
     if f.kind == "timeout" and within(moments, f) > 0:
         return "set-aside"
     if f.kind.startswith("status-5") and any(words in f.words for words in LEADER_MOVED):
@@ -83,7 +84,7 @@ def judgement(f, moments, moves):
 
 
 def told(name, requests, kinds):
-    """The one line of a probe."""
+    """Returns the line that is printed for a probe."""
     counted = {kind: n for kind, n in sorted(kinds.items()) if kind not in ("set-aside", "leader-moved")}
     by_kind = f" ({', '.join(f'{kind} {n}' for kind, n in counted.items())})" if counted else ""
     return (
@@ -93,7 +94,7 @@ def told(name, requests, kinds):
 
 
 class Count:
-    """What is known of one run, or of the sum of several: requests and judgements by probe, and reasons why it fails."""
+    """The result of one run or of several: requests and judgements by probe, and the reasons why it fails."""
 
     def __init__(self):
         self.requests, self.kinds, self.bad = collections.Counter(), collections.defaultdict(collections.Counter), []
@@ -115,7 +116,7 @@ class Count:
 
 
 def control(folder, count, say):
-    """The moments in which the machine stood still, as the control probe knows them."""
+    """Returns the intervals in which the machine stood still, from the log of the control probe."""
     numbers = summary(folder, "control")
     log = logged(folder, "control", numbers, ("failed", "slow"))
     if numbers["answered"] < 1:
@@ -137,7 +138,8 @@ def control(folder, count, say):
 
 
 def moved(folder, say):
-    """Of each move of etcd's leadership, when the previous leader was last seen and when the new one first was. None where nobody looked."""
+    """Returns for each move of the leadership of etcd when the previous leader was last seen and when the new one was first seen. The list is empty
+    if leader.py did not run."""
     try:
         log = pathlib.Path(folder, "leader.log").read_text().splitlines()
         moves = [tuple(float(moment) for moment in line.split()[:2]) for line in log]
@@ -153,7 +155,7 @@ def moved(folder, say):
 
 
 def views(folder, f):
-    """What the members of etcd told around a failed request, as leader.py noted it."""
+    """Returns what the etcd members reported shortly before and after a failed request, from the log of leader.py."""
     try:
         lines = pathlib.Path(folder, "views.log").read_text().splitlines()
         return [line for line in lines if f.begun - AROUND <= float(line.split()[0]) <= f.ended + AROUND]
@@ -162,7 +164,7 @@ def views(folder, f):
 
 
 def counted(folder, probes, leader_moves, say):
-    """One run."""
+    """Counts one run."""
     count = Count()
     try:
         moves = moved(folder, say)
@@ -172,7 +174,7 @@ def counted(folder, probes, leader_moves, say):
     try:
         moments = control(folder, count, say)
     except (Bad, KeyError) as e:
-        # The others are told all the same.
+        # The other probes are judged nevertheless.
         count.bad.append(f"{e}")
         moments = []
     for name in probes:
@@ -188,7 +190,7 @@ def counted(folder, probes, leader_moves, say):
         count.requests[name] = int(numbers["requests"])
         count.kinds[name] = collections.Counter(verdict for verdict, _ in verdicts)
         say(told(name, count.requests[name], count.kinds[name]))
-        # What counts is shown before what does not.
+        # Failures that count are shown before those that do not.
         for verdict, f in sorted(verdicts, key=lambda v: (v[0] in ("set-aside", "leader-moved"), v[1].begun))[:SHOWN]:
             beside = f", {within(moments, f):.1f} s of it the machine stood still" if verdict == "set-aside" else ""
             say(f"    {verdict}{beside}: {f.words}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""count_test.py: that what fails is counted, that little else is set aside, and that a probe without answers excuses nothing. No lab."""
+"""count_test.py: tests without a lab that failures count, that little else is set aside, and that a probe without answers excuses no failure."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ SUSPECTED = "rpc error: etcdserver: request timed out, possibly due to previous 
 
 
 class Run(unittest.TestCase):
-    """One run of 100 seconds, from the moment 1000. Unless a test says more, every probe has a hundred answers and nothing else."""
+    """One run of 100 seconds that begins at 1000. Unless a test changes this, every probe has a hundred answers and no failure."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -38,7 +38,7 @@ class Run(unittest.TestCase):
             out.write(text)
 
     def probe(self, name, *lines, answered=100):
-        """The probe met these failures: BEGUN, ENDED, KIND and perhaps words each."""
+        """Writes the log of a probe with these failures, each of which is BEGUN, ENDED, KIND and optionally words."""
         self.file(name + ".log", "".join(failures.line(*f[:3], "GET 1", f[3] if len(f) > 3 else "words") for f in lines))
         slow = sum(f[2] == "slow" for f in lines)
         failed = len(lines) - slow
@@ -46,7 +46,7 @@ class Run(unittest.TestCase):
         self.file(name + ".out", f"requests {answered + failed} {word} {answered} failed {failed} slow {slow} p50-ms 3 seconds 100.0\n")
 
     def leader(self, *moves, answered=100):
-        """Leadership moved at these moments: the previous leader's last, and the new one's first."""
+        """Writes the log of leader.py with moves, each of which has the last moment of the previous leader and the first of the new one."""
         self.file("leader.log", "".join(f"{begin:.3f} {end:.3f} 7 abc\n" for begin, end in moves))
         self.file("leader.out", f"requests {answered} answered {answered} failed 0 moves {len(moves)}\n")
 
@@ -164,7 +164,7 @@ class Run(unittest.TestCase):
                     self.probe("api", (1010, 1017, "status-500", words))
                     self.fails("--leader-moves", "2")
                     self.says("failed 1 (status-500 1) leader-moved 0")
-        # A member that answered before the others knew of the move is believed for a second.
+        # For a second after a move, an answer counts as `leader-moved`, because other members may not know of the move yet.
         self.leader((1017.8, 1018))
         self.passes("--leader-moves", "1")
         os.remove(os.path.join(self.folder, "leader.log"))
@@ -208,10 +208,10 @@ class Run(unittest.TestCase):
 
 
 class Leadership(unittest.TestCase):
-    """Which moves of the leadership the answers of the members amount to."""
+    """The moves of the leadership that follow from the answers of the members."""
 
     def moves(self, *told):
-        """Of these answers, MEMBER TERM LEADER each, one a second from the moment 0: `BEGUN ENDED` of each move."""
+        """Returns `BEGUN ENDED` of each move. The answers are MEMBER TERM LEADER each, one per second from 0."""
         leadership, found = leader.Leadership(), []
         for now, (member, term, lead) in enumerate(told):
             begun = leadership.told_by(member, term, lead, now)
@@ -240,7 +240,7 @@ class Leadership(unittest.TestCase):
 
 
 class Kinds(unittest.TestCase):
-    """What a probe calls what it met."""
+    """The kind that a probe logs for a failure."""
 
     def test_errors(self):
         for error, kind in (

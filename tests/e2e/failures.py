@@ -1,16 +1,16 @@
-"""failures.py: the kind of failure that a request met, and the line that a probe logs for it. Imported, never run.
+"""failures.py: the kinds of failures of a request, and the line that a probe logs for one. Imported, never run.
 
-A line is `BEGUN ENDED KIND TIME WHAT: WORDS`: both moments in seconds since 1970, which all hosts of a lab share because they are containers
-of one machine; the time of day at the begin, for people; and the error, or the first words of the answer. The kinds:
+A line is `BEGUN ENDED KIND TIME WHAT: WORDS`. BEGUN and ENDED are seconds since 1970, which all hosts of a lab share because they are containers
+of one machine. TIME is the time of day of the beginning, for people. WORDS are the error or the beginning of the answer. The kinds:
 
-timeout      the limit that the probe itself sets was over
-refused      nobody listened
-unreachable  no way to the address, or the system gave up
-reset        the connection was broken
-torn         the answer, or the agreement on encryption, ended early or never began
-status-NNN   a whole answer with another status than wanted
-slow         of a control request alone: answered, and late
-other        whatever else
+timeout      the limit that the probe itself sets was reached
+refused      no process listens
+unreachable  there is no route to the address, or the system gave up
+reset        the connection was reset
+torn         the answer, or the TLS handshake, ended early or never began
+status-NNN   a complete answer with another status than expected
+slow         only of a control request: an answer, but a late one
+other        any other failure
 """
 
 import asyncio
@@ -22,19 +22,19 @@ import pathlib
 import ssl
 import time
 
-WORDS = 200  # letters kept of what an answer says
+WORDS = 200  # characters that are kept of an answer
 NO_WAY = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.ETIMEDOUT}
 
 Failure = collections.namedtuple("Failure", "begun ended kind words")
 
 
 def kind_of(error):
-    """A time-out of the system's own has a number, and one of the probe's limit has none."""
+    """Returns the kind of an error. A time-out of the system has an errno, and a time-out of the probe has none."""
     if isinstance(error, OSError) and error.errno in NO_WAY:
         return "unreachable"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "timeout"
-    # RemoteDisconnected is a ConnectionResetError as well, although the server closed in good order.
+    # RemoteDisconnected is a subclass of ConnectionResetError, although the server closed the connection in an orderly way.
     if isinstance(error, (http.client.HTTPException, ssl.SSLEOFError, ssl.SSLZeroReturnError, asyncio.IncompleteReadError)):
         return "torn"
     if isinstance(error, ConnectionRefusedError):
@@ -45,7 +45,7 @@ def kind_of(error):
 
 
 def words_of(body):
-    """The message of an API server's answer, or the beginning of any other one, on one line."""
+    """Returns the message of an API server's answer, or the beginning of any other answer, on one line."""
     text = body.decode(errors="replace")
     try:
         text = json.loads(text)["message"]
@@ -60,7 +60,7 @@ def line(begun, ended, kind, what, words):
 
 
 def read(path):
-    """Every failure of a log. A line that is none is an error: what cannot be read cannot be counted."""
+    """Returns all failures of a log. A line with another format is an error, because it could not be counted."""
     out = []
     for text in pathlib.Path(path).read_text().splitlines():
         begun, ended, kind, words = text.split(" ", 3)

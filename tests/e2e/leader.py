@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""leader.py CERTIFICATES FOLDER URL...: asks the etcd members at these client URLs in turn, twenty times a second, who leads them, until it
-is told to stop (SIGTERM). CERTIFICATES is a folder with ca.crt, client.crt and client.key. FOLDER gets leader.log, a line `BEGUN ENDED TERM
-MEMBER` for each move of the leadership: in seconds since 1970, when the previous leader was last seen and when the new one first was; the
-raft term; the member's ID. FOLDER also gets views.log, a line `MOMENT URL TERM MEMBER` for each change of what one member says, with
-`- -` where the member has no answer or no leader. At the end FOLDER gets leader.out, a line `requests N answered N failed N moves N`."""
+"""leader.py CERTIFICATES FOLDER URL...: asks the etcd members at these client URLs in turn, twenty times a second, which member leads, until SIGTERM.
+CERTIFICATES is a folder with ca.crt, client.crt and client.key. In FOLDER, leader.log gets a line `BEGUN ENDED TERM MEMBER` for each move of the
+leadership. BEGUN and ENDED are in seconds since 1970: when the previous leader was last seen, and when the new one was first seen. TERM is the raft
+term, MEMBER the member's ID. views.log gets a line `MOMENT URL TERM MEMBER` for each change in what one member reports, with `- -` if the member has
+no answer or no leader. At the end, leader.out gets a line `requests N answered N failed N moves N`."""
 
 import http.client
 import json
@@ -19,16 +19,16 @@ LIMIT = 1  # seconds a request may take
 
 
 class Member:
-    """One member, asked over one connection for as long as that lasts."""
+    """One member, which is asked over one connection as long as the connection lasts."""
 
     def __init__(self, url, context):
         at = urllib.parse.urlsplit(url)
         self.connection = http.client.HTTPSConnection(at.hostname, at.port, timeout=LIMIT, context=context)
 
     def leader(self):
-        """The raft term and the leader's ID as this member knows them, or None where it has no answer or no leader."""
+        """Returns the raft term and the leader's ID as this member reports them, or None if it has no answer or no leader."""
         try:
-            # The gateway of etcd 3.4 and later: the same as `etcdctl endpoint status`.
+            # The JSON gateway of etcd 3.4 and later gives the same answer as `etcdctl endpoint status`.
             self.connection.request("POST", "/v3/maintenance/status", b"{}")
             answer = json.loads(self.connection.getresponse().read())
             found = int(answer["raftTerm"]), int(answer.get("leader", 0))
@@ -39,20 +39,20 @@ class Member:
 
 
 class Leadership:
-    """The leadership as all members together tell it.
+    """The leadership, from the reports of all members together.
 
-    A member that answers `status` takes its leader from raft at once, and its raft term from the entry that it applied last. So the new leader
-    is told first with the previous term and a moment later with the new one, and a member that lags behind still tells the previous leader.
+    In an answer to `status`, the leader is the present one of raft, and the raft term is that of the last applied entry. So a new leader is first
+    reported with the previous term and a moment later with the new one, and a member that lags behind still reports the previous leader.
     """
 
     def __init__(self):
-        self.leader, self.term, self.seen = None, 0, 0.0  # the leader's ID; the highest term told; when the leader was last told
-        self.told = {}  # the leader that each member told last
-        self.awaited = False  # whether the term of the present leader has not been told yet
+        self.leader, self.term, self.seen = None, 0, 0.0  # the leader's ID; the highest reported term; when the leader was last reported
+        self.told = {}  # the leader that each member reported last
+        self.awaited = False  # whether the term of the present leader has not been reported yet
 
     def told_by(self, member, term, leader, now):
-        """A member told this raft term and leader at this moment. Returns when the previous leader was last seen if the leadership moved, and
-        None otherwise."""
+        """Records that a member reported this raft term and leader at this moment. Returns when the previous leader was last seen if the leadership
+        has moved, and None otherwise."""
         before, self.told[member] = self.told.get(member), leader
         begun = None
         if self.leader is None:
@@ -60,7 +60,7 @@ class Leadership:
         elif leader != self.leader and (leader != before or term > self.term):
             begun, self.leader, self.awaited = self.seen, leader, term <= self.term
         elif leader == self.leader and term > self.term:
-            # A higher term without another leader is an election that the same member won again.
+            # A higher term with the same leader means that the same member has won another election.
             begun, self.awaited = (None if self.awaited else self.seen), False
         self.term = max(self.term, term)
         if leader == self.leader:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""probe.py KUBECONFIG CONTROL FOLDER [RATE]: two probes in one event loop, RATE requests a second each (100), until they are told to stop
-(SIGTERM). Every request has a new connection and no retries, and a slow answer holds up no other one.
-api      asks for one ConfigMap through the endpoint; every tenth time it changes a ConfigMap of its own instead.
-control  asks the web server CONTROL (a URL over plain HTTP), which runs on the same machine and has nothing to do with the cluster. While it
-         answers late, the machine stood still.
-FOLDER gets api.log and control.log, a line per failed request and per slow control request (failures.py), and at the end api.out and
-control.out, a line
-`requests N answered N failed N slow N p50-ms N p99-ms N p999-ms N longest-ms N stall-ms N rate N seconds N`, where a stall is the time between
-two answers, the rate is that of asking, and the seconds last until the last answer. Only a control request is called slow."""
+"""probe.py KUBECONFIG CONTROL FOLDER [RATE]: two probes in one event loop, with RATE requests a second each (default: 100), until SIGTERM. Every
+request has a new connection and no retries, and a slow answer delays no other request.
+api      reads one ConfigMap through the endpoint; every tenth request changes a ConfigMap of the probe instead.
+control  sends requests to the web server CONTROL (a URL over plain HTTP), which runs on the same machine and is not part of the cluster. While its
+         answers are late, the machine stood still.
+In FOLDER, api.log and control.log get a line per failed request and per slow control request (failures.py), and at the end api.out and control.out
+get a line
+`requests N answered N failed N slow N p50-ms N p99-ms N p999-ms N longest-ms N stall-ms N rate N seconds N`, where stall is the longest time between
+two answers, rate is the number of requests per second, and seconds ends with the last answer. Only control requests are counted as slow."""
 
 import asyncio
 import json
@@ -22,16 +22,17 @@ import failures
 from writer import context_of, server_of
 
 LIMIT = 10  # seconds a request may take
-# Seconds from when a control request is due to its answer, above which the machine stood still. At rest it takes milliseconds. A packet that
-# was dropped because nobody emptied a queue is sent again after 1 s, and the shortest limit that is judged by it, the Service probe's, is 3 s.
+# If the time from when a control request is due until its answer is longer than this, in seconds, the machine stood still. At rest that time is
+# some milliseconds. A packet that was dropped because a queue was full is sent again after 1 s, and the shortest time-out that is judged with this
+# limit, that of the Service probe, is 3 s.
 SLOW = 1.0
 PATH = "/api/v1/namespaces/kube-system/configmaps/kubeadm-config"
 OWN = "/api/v1/namespaces/default/configmaps"
-OBJECTS = 100  # changed in turn
+OBJECTS = 100  # number of ConfigMaps that are changed in turn
 
 
 class Tally:
-    """The requests of one probe: what became of them, and its log."""
+    """The requests of one probe: their results and the log."""
 
     def __init__(self, folder, name):
         self.path = os.path.join(folder, name)
@@ -58,7 +59,7 @@ class Tally:
 
 
 async def ask(url, context=None, method="GET", path="/", body=None):
-    """The status and the body of an answer, or None where the connection ended before one."""
+    """Returns the status and the body of an answer, or None if the connection ended before an answer."""
     reader, writer = await asyncio.open_connection(url.hostname, url.port or 80, ssl=context)
     try:
         content = json.dumps(body).encode() if body else b""
@@ -66,18 +67,18 @@ async def ask(url, context=None, method="GET", path="/", body=None):
         more = f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n" if body else ""
         writer.write(f"{method} {path} HTTP/1.0\r\nHost: {url.hostname}\r\n{more}\r\n".encode() + content)
         await writer.drain()
-        # The whole answer counts, not its first line. (1.0 knows no chunks.)
+        # An answer must be complete, and not only its first line. (HTTP/1.0 has no chunks.)
         head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
         return (head.decode().split(" ")[1], rest) if b" " in head else None
     finally:
-        # After an answer this does nothing. After a failure it gives the socket back at once, and there may be thousands.
+        # After an answer this does nothing. After a failure it closes the socket at once, because there may be thousands of sockets.
         writer.transport.abort()
 
 
 async def measured(tally, what, due, request, whole, slow=None):
-    """One request is made and written down. `due` is the monotonic time at which it should begin: an event loop that stood still begins
-    late, and that counts. Of an answer with status 200, all must be there."""
+    """Makes one request and records its result. `due` is the monotonic time at which the request should begin: if the event loop stood still and
+    the request begins late, the delay counts. An answer with status 200 must be complete."""
     tally.begun += 1
     try:
         answer = await asyncio.wait_for(request, LIMIT)
@@ -89,7 +90,7 @@ async def measured(tally, what, due, request, whole, slow=None):
             kind, words = "torn", f"after {len(answer[1])} bytes"
         else:
             kind, words = None, ""
-    except Exception as e:  # whatever it is, it is a failed request
+    except Exception as e:  # any exception means a failed request
         kind, words = failures.kind_of(e), repr(e)
     took, ended = time.monotonic() - due, time.time()
     if kind is None:
@@ -104,7 +105,7 @@ async def measured(tally, what, due, request, whole, slow=None):
 
 
 def before_others():
-    """A probe that waits for a processor, or has no sockets left, would measure itself."""
+    """Raises priority and the limit of files: a probe that waits for a processor or has no free socket would measure itself."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     except PermissionError:
@@ -120,13 +121,13 @@ async def main():
     rate = float(sys.argv[4]) if len(sys.argv) > 4 else 100.0
     context, stop = context_of(config), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    # Left from an earlier run it does as well.
+    # A ConfigMap that an earlier run left is used as well.
     for at in range(OBJECTS):
         await asyncio.wait_for(ask(server, context, "POST", OWN, {"metadata": {"name": f"probe-{at}"}}), LIMIT)
     api_tally, control_tally, tasks = Tally(folder, "api"), Tally(folder, "control"), set()
 
     def api(number):
-        # One after another's number on an object of its own: many changes of one object at once only wait for each other.
+        # Changes are spread over many objects, because concurrent changes of one object wait for each other.
         method, path, body = ("GET", PATH, None)
         if number % 10 == 0:
             method, path, body = ("PATCH", f"{OWN}/probe-{number // 10 % OBJECTS}", {"data": {"number": str(number)}})
@@ -144,7 +145,7 @@ async def main():
         number += 1
         run(measured(control_tally, f"GET {control.path} {number}", due, ask(control, path=control.path), bool, SLOW))
         run(api(number))
-        # By the clock, not by the last request: what is late is made up for.
+        # The next request is due by the clock and not by the last request, so late requests are made up for.
         ahead = begun + number / rate - time.monotonic()
         await asyncio.sleep(max(0.0, ahead))
     sending = time.monotonic() - begun

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""writer.py KUBECONFIG LOG: commits numbered ConfigMaps through the endpoint, a new connection each and no retries, until it is told to
-stop (SIGTERM). Then it reads them all back. LOG gets one line per failed request, see failures.py; the last line printed is
+"""writer.py KUBECONFIG LOG: creates numbered ConfigMaps through the endpoint, each over a new connection and without retries, until SIGTERM. Then it
+reads all of them. LOG gets one line per failed request, see failures.py; the last line that is printed is
 `requests N acknowledged N failed N missing N longest-silence-ms N`."""
 
 import base64
@@ -65,7 +65,7 @@ def main():
         try:
             status, said = ask(connect, "POST", path, {"metadata": {"name": name, "labels": {"writer": prefix}}})
             kind, words = (None, "") if status == 201 else (f"status-{status}", failures.words_of(said))
-        except Exception as e:  # whatever it is, it is a failed request
+        except Exception as e:  # any exception means a failed request
             kind, words = failures.kind_of(e), repr(e)
         now, ended = time.monotonic(), time.time()
         if kind is None:
