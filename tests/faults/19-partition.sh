@@ -8,7 +8,7 @@ stopped() {
     check "I9: the message names m2 and the quorum" explains m2 'of 3 etcd members 1 would be left healthy without this one, and 2 are needed'
     check "m1 has the change" changed m1
     check "m2 was not touched" unchanged m2
-    check "no node of ours is cordoned" others_kept
+    check "clusterctl has cordoned no node" others_kept
     note_files
 }
 

@@ -1,5 +1,5 @@
 # Inserts rules that reject connections for a while. Each rule is recorded on the host before it is inserted, and stays recorded until it is removed.
-# A client whose connection is rejected goes to another API server at once. Without the rule, the connection would wait in the kernel's queue and be
+# A client whose connection is rejected tries another API server at once. Without the rule, the connection would wait in the kernel's queue and be
 # reset when the program ends.
 mark='-m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset'
 # refuse TOOL CHAIN_AND_MATCHES: inserts a rule. Succeeds even if the rule cannot be inserted on this host.
