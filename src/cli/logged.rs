@@ -98,7 +98,7 @@ mod tests {
         for (script, name) in [
             (fenced!("absent.sh"), "script `absent`"),
             (fenced!("kubectl.sh", "objects.sh"), "script `objects`"),
-            (include_str!("../host/remote/unlock.sh"), "script `Frees the lock of a run that no longer exists`"),
+            (include_str!("../host/remote/unlock.sh"), "script `Frees the lock of this host if the run that holds it has died`"),
             ("true\n", "/bin/sh"),
         ] {
             assert_eq!(title(&Cmd::script(script, ["run", "x"]).argv), name);
