@@ -124,8 +124,10 @@ fn leaves(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
     let configs = [layout::HAPROXY_CONFIG, layout::NGINX_CONFIG];
     let balancers = || inv.hosts.iter().filter(|h| h.has(Role::LoadBalancer)).filter_map(|h| facts.hosts.get(&h.name));
     let left_out = |h: &HostEntry| {
-        let address = h.node_address().to_string();
-        balancers().flat_map(|f| configs.iter().filter_map(|c| f.text(c))).any(|config| !config.contains(&address))
+        // A whole word is compared, because an address can begin like another one.
+        let server = layout::join_host_port(h.node_address(), layout::API_SERVER_PORT);
+        let names = |config: &str| config.split([' ', ';', '\n']).any(|word| word == server);
+        balancers().flat_map(|f| configs.iter().filter_map(|c| f.text(c))).any(|config| !names(config))
     };
     let cordoned = |h: &HostEntry| {
         let node = facts.cluster.as_ref().and_then(|c| Some((c, c.nodes.get(&h.name)?)));
@@ -229,6 +231,20 @@ mod tests {
     fn in_it(facts: &Facts) -> Vec<String> {
         let inv = inventory();
         inv.hosts.iter().filter(|h| joined(h, &inv, facts)).map(|h| h.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_removal_has_begun_once_a_balancer_no_longer_has_the_server() {
+        let inv = inventory();
+        let has_begun = |server: &str| {
+            let mut facts = standing(Some(&["10.0.0.1"]), Some(&["m1"]));
+            let config = format!("backend kube-apiserver\n    server m1 {server}\n");
+            let file = FileFact { kind: FileKind::File(config.into()), mode: 0o644, uid: 0, gid: 0 };
+            facts.host_mut("lb1").files.insert(layout::HAPROXY_CONFIG.into(), file);
+            leaves(&Leaving { hosts: vec!["m1".into()], dead: false, drain: None }, &inv, &facts)
+        };
+        assert!(!has_begun("10.0.0.1:6443"));
+        assert!(has_begun("10.0.0.11:6443"), "the address of another host begins with the one of m1");
     }
 
     #[test]
