@@ -126,6 +126,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The plan for these hosts only, and the facts after it has run; see [`Plan::of`] and [`Plan::limited`]. No effect of a step on another host
+    /// is predicted, because the step does not run.
+    pub fn for_hosts(mut desired: DesiredSteps, hosts: &[HostName], facts: &Facts) -> (Plan, Facts) {
+        retain_hosts(&mut desired, hosts);
+        let (plan, after) = Plan::of(&desired, facts);
+        (plan.limited(hosts), after)
+    }
+
     /// The desired steps that do not hold for the facts, and the facts after the plan has run. The effect of each step is predicted, so
     /// that later steps see it.
     pub fn of(desired: &DesiredSteps, facts: &Facts) -> (Plan, Facts) {
@@ -170,10 +178,7 @@ impl Plan {
 
     /// The plan for these hosts only, with the waits for the whole cluster that must end before their nodes change.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {
-        for phase in self.phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
-            phase.hosts.retain(|t| hosts.contains(&t.host));
-        }
-        self.phases.retain(|p| !p.hosts.is_empty());
+        retain_hosts(&mut self.phases, hosts);
         let mut nodes = self.phases.iter().filter(|p| p.part == Part::Nodes).count();
         self.phases.retain(|p| {
             nodes -= usize::from(p.part == Part::Nodes);
@@ -181,6 +186,14 @@ impl Plan {
         });
         self
     }
+}
+
+/// Keeps the steps of these hosts, and the waits for the whole cluster.
+fn retain_hosts<S>(phases: &mut Vec<Phase<S>>, hosts: &[HostName]) {
+    for phase in phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
+        phase.hosts.retain(|t| hosts.contains(&t.host));
+    }
+    phases.retain(|p| !p.hosts.is_empty());
 }
 
 fn keep(steps: &[Step], host: &HostName, facts: &mut Facts) -> Vec<Planned> {

@@ -45,8 +45,7 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
                 break;
             }
         };
-        let (next, after) = Plan::of(&desired, &run.after);
-        let next = next.limited(&touchable);
+        let (next, after) = Plan::for_hosts(desired, &touchable, &run.after);
         let (next, paused) = match goal.upgrade() {
             Some(upgrade) => upgrade.before_pause(stage.changes_kubelets(), next),
             None => (next, false),
@@ -92,8 +91,8 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
             }
         };
         let hosts = if upgrades { hosts } else { planning.touchable(facts) };
-        let (next, after) = Plan::of(&desired, facts);
-        run.plan.phases.extend(next.limited(&hosts).phases);
+        let (next, after) = Plan::for_hosts(desired, &hosts, facts);
+        run.plan.phases.extend(next.phases);
         run.after = after;
     }
     Ok((!run.refusals.is_empty() || repair::mends(&run.plan, facts)).then_some(run))

@@ -7,6 +7,7 @@ mod goldens;
 mod identities;
 mod laws;
 mod leaving;
+mod limits;
 mod nodes;
 mod refusals;
 mod renewals;

@@ -113,6 +113,12 @@ pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
+/// What a run over the hosts of `--limit` would do.
+pub fn limited(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> WholeRun {
+    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(authorities()));
+    whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
+}
+
 /// What a run over all hosts would do if the operator gives no PKI files.
 pub fn without_authorities(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     let (selected, inputs) = (names(inv), inputs(BTreeMap::new()));
