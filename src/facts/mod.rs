@@ -230,6 +230,16 @@ impl Facts {
         self.hosts.get(name).unwrap_or_else(|| NONE.get_or_init(HostFacts::default))
     }
 
+    /// The Node of this name, if an API server answers and the Node exists.
+    pub fn node(&self, name: &str) -> Option<&Value> {
+        self.cluster.as_ref()?.nodes.get(name)
+    }
+
+    /// The Node of this name, to be changed by a prediction.
+    pub fn node_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.cluster.as_mut()?.nodes.get_mut(name)
+    }
+
     /// The member list of etcd as one member reports it. A member that sees a leader is preferred, because the list of a partitioned member may
     /// be stale. `None` if no member answered.
     pub fn members(&self) -> Option<&[MemberFact]> {

@@ -87,7 +87,7 @@ fn host_blockers(inv: &Inventory, h: &HostEntry, facts: &Facts) -> Vec<Blocker> 
         block("foreign-cluster", "its CA is another than the cluster's".into(), "take it out of the inventory");
     }
     let wanted = inv.cluster.version.to_string();
-    match facts.cluster.as_ref().and_then(|c| c.nodes.get(&h.name)) {
+    match facts.node(&h.name) {
         None if facts.cluster.is_some() => {
             block(
                 "no-node",

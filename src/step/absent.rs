@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced, missing};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -14,12 +14,6 @@ pub struct Absent {
     pub locked: bool,
     /// Why the paths are removed, if the paths do not make it obvious.
     pub why: String,
-}
-
-impl From<Absent> for Step {
-    fn from(step: Absent) -> Self {
-        Step::Absent(step)
-    }
 }
 
 fn exists(path: &String, host: &HostName, facts: &Facts) -> bool {
@@ -34,8 +28,8 @@ impl Answers for Absent {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let paths: Vec<String> = self.paths.iter().filter(|p| self.locked || exists(p, host, facts)).cloned().collect();
-        (!paths.is_empty()).then_some(Absent { paths, ..self.clone() })
+        let gone = |path: &String| !self.locked && !exists(path, host, facts);
+        missing(&self.paths, gone).map(|paths| Absent { paths, ..self.clone() })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

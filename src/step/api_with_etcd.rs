@@ -19,12 +19,10 @@ impl ApiWithEtcd {
     pub fn pods(&self) -> impl Iterator<Item = &StaticPod> {
         self.etcd.iter().chain(&self.api)
     }
-}
 
-impl From<ApiWithEtcd> for Step {
     /// If only one of the two changes, it is replaced like any other static pod. If only etcd changes, the API server keeps running.
-    fn from(step: ApiWithEtcd) -> Self {
-        match step {
+    pub(super) fn reduced(self) -> Step {
+        match self {
             ApiWithEtcd { etcd: Some(pod), api: None } | ApiWithEtcd { etcd: None, api: Some(pod) } => Step::StaticPod(pod),
             both => Step::ApiWithEtcd(both),
         }

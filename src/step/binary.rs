@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
@@ -42,12 +42,6 @@ impl Source {
             Source::Url(url) => url,
             Source::Image { reference, .. } => reference,
         }
-    }
-}
-
-impl From<Binary> for Step {
-    fn from(step: Binary) -> Self {
-        Step::Binary(step)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StaticPod, Step, StepError, carry_out, fenced};
+use super::{Answers, StaticPod, StepError, carry_out, fenced, missing};
 use crate::facts::{Facts, PodFact};
 use crate::host::{Cmd, Host, HostName};
 
@@ -23,12 +23,6 @@ impl CheckFlags {
     }
 }
 
-impl From<CheckFlags> for Step {
-    fn from(step: CheckFlags) -> Self {
-        Step::CheckFlags(step)
-    }
-}
-
 #[async_trait]
 impl Answers for CheckFlags {
     fn title(&self) -> String {
@@ -38,12 +32,11 @@ impl Answers for CheckFlags {
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
         let f = facts.host(host);
-        let new = |(component, runs): &&(&'static str, PodFact)| {
+        let accepts = |(component, runs): &(&'static str, PodFact)| {
             let known = f.pods.get(*component).is_some_and(|now| f.runs_same(now, runs));
-            !known && f.accepted.get(*component) != Some(runs)
+            known || f.accepted.get(*component) == Some(runs)
         };
-        let programs: Vec<_> = self.programs.iter().filter(new).cloned().collect();
-        (!programs.is_empty()).then_some(CheckFlags { programs })
+        missing(&self.programs, accepts).map(|programs| CheckFlags { programs })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
@@ -16,12 +16,6 @@ pub struct Clean {
     pub images: bool,
     /// What exists on the host; `pending` fills it in from the facts.
     pub found: Vec<String>,
-}
-
-impl From<Clean> for Step {
-    fn from(step: Clean) -> Self {
-        Step::Clean(step)
-    }
 }
 
 #[async_trait]

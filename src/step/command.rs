@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Answers, FENCED, Step, StepError, carry_out, fenced};
+use super::{Answers, FENCED, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, here};
 use crate::layout;
@@ -48,13 +48,14 @@ pub enum When {
 
 impl When {
     fn is_due(&self, facts: &Facts) -> bool {
-        let node = |name: &String| facts.cluster.as_ref().and_then(|c| c.nodes.get(name));
         let gone = |name: &String| facts.cluster.as_ref().is_some_and(|c| c.changed.contains(name));
         match self {
             When::Always => true,
-            When::Before { node: name, version } => node(name).is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] != **version),
+            When::Before { node: name, version } => {
+                facts.node(name).is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] != **version)
+            }
             When::After { node: name } => {
-                gone(name) || node(name).is_some_and(|n| !n["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null())
+                gone(name) || facts.node(name).is_some_and(|n| !n["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null())
             }
         }
     }
@@ -65,18 +66,6 @@ impl When {
 pub struct Reboot {
     /// How long SSH may take to answer again.
     pub timeout: Duration,
-}
-
-impl From<Command> for Step {
-    fn from(step: Command) -> Self {
-        Step::Command(step)
-    }
-}
-
-impl From<Reboot> for Step {
-    fn from(step: Reboot) -> Self {
-        Step::Reboot(step)
-    }
 }
 
 const COMMAND: &str = fenced!("quorum.sh", "command.sh");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
@@ -82,17 +82,6 @@ pub struct Cordon {
     pub node: String,
 }
 
-macro_rules! into_step {
-    ($($name:ident),*) => {$(
-        impl From<$name> for Step {
-            fn from(step: $name) -> Self {
-                Step::$name(step)
-            }
-        }
-    )*};
-}
-into_step!(Drain, Uncordon, Cordon);
-
 #[async_trait]
 impl Answers for Drain {
     fn title(&self) -> String {
@@ -145,14 +134,14 @@ impl Answers for Uncordon {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let node = facts.cluster.as_ref()?.nodes.get(&self.node)?;
+        let node = facts.node(&self.node)?;
         let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
         let cordoned = node["spec"]["unschedulable"] == true;
         (ours || (self.whoever && cordoned)).then(|| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        if let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(&self.node)) {
+        if let Some(node) = facts.node_mut(&self.node) {
             node["spec"]["unschedulable"] = json!(null);
             unmark(node);
         }
@@ -170,12 +159,12 @@ impl Answers for Cordon {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let node = facts.cluster.as_ref()?.nodes.get(&self.node)?;
+        let node = facts.node(&self.node)?;
         (node["spec"]["unschedulable"] != true).then(|| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        if let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(&self.node)) {
+        if let Some(node) = facts.node_mut(&self.node) {
             node["spec"]["unschedulable"] = true.into();
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::static_pod::reader;
-use super::{Answers, Step, StepError, carry_out, fenced, short_digest, text_diff};
+use super::{Answers, StepError, carry_out, fenced, missing, short_digest, text_diff};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 
@@ -147,12 +147,6 @@ impl File {
     }
 }
 
-impl From<Vec<File>> for Step {
-    fn from(files: Vec<File>) -> Self {
-        Step::File(files)
-    }
-}
-
 #[async_trait]
 impl Answers for Vec<File> {
     fn title(&self) -> String {
@@ -163,8 +157,7 @@ impl Answers for Vec<File> {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let left: Vec<File> = self.iter().filter(|f| !f.holds(host, facts)).cloned().collect();
-        (!left.is_empty()).then_some(left)
+        missing(self, |f| f.holds(host, facts))
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

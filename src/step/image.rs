@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced, missing};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -14,12 +14,6 @@ pub struct Image {
     pub references: Vec<String>,
 }
 
-impl From<Image> for Step {
-    fn from(step: Image) -> Self {
-        Step::Image(step)
-    }
-}
-
 #[async_trait]
 impl Answers for Image {
     fn title(&self) -> String {
@@ -27,8 +21,7 @@ impl Answers for Image {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let references: Vec<String> = self.references.iter().filter(|r| !facts.host(host).images.contains(*r)).cloned().collect();
-        (!references.is_empty()).then_some(Image { references })
+        missing(&self.references, |r| facts.host(host).images.contains(r)).map(|references| Image { references })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

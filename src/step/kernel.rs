@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -13,12 +13,6 @@ pub struct Kernel {
     pub modules: Vec<String>,
     /// Settings: dotted names and values.
     pub sysctls: Vec<(String, String)>,
-}
-
-impl From<Kernel> for Step {
-    fn from(step: Kernel) -> Self {
-        Step::Kernel(step)
-    }
 }
 
 #[async_trait]

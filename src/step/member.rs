@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::{Facts, HostFacts, MemberFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
@@ -31,12 +31,6 @@ pub struct Member {
     /// Client URLs of other members, through which etcd is asked.
     pub through: Vec<String>,
     pub want: MemberState,
-}
-
-impl From<Member> for Step {
-    fn from(step: Member) -> Self {
-        Step::Member(step)
-    }
 }
 
 impl Member {

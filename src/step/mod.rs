@@ -70,38 +70,97 @@ fn earlier(host: &dyn Host) -> Duration {
     host.wait_timeout() * 3 / 2
 }
 
-/// One change with a postcondition on one host.
-#[derive(Clone, Debug)]
-pub enum Step {
+/// Makes the enum [`Step`] and its functions from the list of all kinds of steps: the variant, its data, and its name in JSON output.
+macro_rules! steps {
+    ($($(#[$about:meta])* $variant:ident($data:ty) => $kind:literal,)+) => {
+        /// One change with a postcondition on one host.
+        #[derive(Clone, Debug)]
+        pub enum Step {
+            $($(#[$about])* $variant($data),)+
+        }
+
+        $(impl From<$data> for Step {
+            fn from(step: $data) -> Self {
+                Step::$variant(step).reduced()
+            }
+        })+
+
+        impl Step {
+            /// The name of the variant in JSON output.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Step::$variant(_) => $kind,)+
+                }
+            }
+
+            /// A title of one line for people.
+            pub fn title(&self) -> String {
+                match self {
+                    $(Step::$variant(s) => s.title(),)+
+                }
+            }
+
+            /// The part of the step that is still to be done; `None` if its postcondition holds.
+            pub fn pending(&self, host: &HostName, facts: &Facts) -> Option<Step> {
+                match self {
+                    $(Step::$variant(s) => s.pending(host, facts).map(Into::into),)+
+                }
+            }
+
+            /// Changes the facts to those after the step.
+            pub fn predict(&self, host: &HostName, facts: &mut Facts) {
+                match self {
+                    $(Step::$variant(s) => s.predict(host, facts),)+
+                }
+            }
+
+            /// How the host differs from the step's postcondition now, as lines for people; empty if the title contains everything.
+            pub fn diff(&self, host: &HostName, facts: &Facts) -> String {
+                match self {
+                    $(Step::$variant(s) => s.diff(host, facts),)+
+                }
+            }
+
+            /// Carries out the step.
+            pub async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+                match self {
+                    $(Step::$variant(s) => s.apply(host, run).await,)+
+                }
+            }
+        }
+    };
+}
+
+steps! {
     /// Files, links and folders that are written together. Each of them is written completely or not changed.
-    File(Vec<File>),
-    Absent(Absent),
-    Package(Package),
-    Binary(Binary),
-    Image(Image),
-    Kernel(Kernel),
-    Unit(Unit),
-    Stopped(Stopped),
-    StaticPod(StaticPod),
-    ApiWithEtcd(ApiWithEtcd),
-    StaticPodsGone(StaticPodsGone),
-    CheckFlags(CheckFlags),
-    Member(Member),
-    Drain(Drain),
-    Cordon(Cordon),
-    Uncordon(Uncordon),
-    Snapshot(Snapshot),
-    RollbackCopy(RollbackCopy),
-    Object(Object),
-    NodeMeta(NodeMeta),
-    NodeGone(NodeGone),
-    Token(Token),
-    TokensGone(TokensGone),
-    Bootstrap(Bootstrap),
-    Wait(Wait),
-    Clean(Clean),
-    Command(Command),
-    Reboot(Reboot),
+    File(Vec<File>) => "file",
+    Absent(Absent) => "absent",
+    Package(Package) => "package",
+    Binary(Binary) => "binary",
+    Image(Image) => "image",
+    Kernel(Kernel) => "kernel",
+    Unit(Unit) => "unit",
+    Stopped(Stopped) => "unit",
+    StaticPod(StaticPod) => "static-pod",
+    ApiWithEtcd(ApiWithEtcd) => "static-pod",
+    StaticPodsGone(StaticPodsGone) => "static-pod",
+    CheckFlags(CheckFlags) => "check-flags",
+    Member(Member) => "member",
+    Drain(Drain) => "drain",
+    Cordon(Cordon) => "cordon",
+    Uncordon(Uncordon) => "uncordon",
+    Snapshot(Snapshot) => "snapshot",
+    RollbackCopy(RollbackCopy) => "rollback-copy",
+    Object(Object) => "object",
+    NodeMeta(NodeMeta) => "node",
+    NodeGone(NodeGone) => "node",
+    Token(Token) => "token",
+    TokensGone(TokensGone) => "token",
+    Bootstrap(Bootstrap) => "token",
+    Wait(Wait) => "wait",
+    Clean(Clean) => "clean",
+    Command(Command) => "command",
+    Reboot(Reboot) => "reboot",
 }
 
 /// The functions of every variant.
@@ -134,75 +193,7 @@ pub enum StepError {
     Fenced { said: String },
 }
 
-macro_rules! each {
-    ($step:expr, $s:ident => $body:expr) => {
-        match $step {
-            Step::File($s) => $body,
-            Step::Absent($s) => $body,
-            Step::Package($s) => $body,
-            Step::Binary($s) => $body,
-            Step::Image($s) => $body,
-            Step::Kernel($s) => $body,
-            Step::Unit($s) => $body,
-            Step::Stopped($s) => $body,
-            Step::StaticPod($s) => $body,
-            Step::ApiWithEtcd($s) => $body,
-            Step::StaticPodsGone($s) => $body,
-            Step::CheckFlags($s) => $body,
-            Step::Member($s) => $body,
-            Step::Drain($s) => $body,
-            Step::Cordon($s) => $body,
-            Step::Uncordon($s) => $body,
-            Step::Snapshot($s) => $body,
-            Step::RollbackCopy($s) => $body,
-            Step::Object($s) => $body,
-            Step::NodeMeta($s) => $body,
-            Step::NodeGone($s) => $body,
-            Step::Token($s) => $body,
-            Step::TokensGone($s) => $body,
-            Step::Bootstrap($s) => $body,
-            Step::Wait($s) => $body,
-            Step::Clean($s) => $body,
-            Step::Command($s) => $body,
-            Step::Reboot($s) => $body,
-        }
-    };
-}
-
 impl Step {
-    /// A title of one line for people.
-    pub fn title(&self) -> String {
-        each!(self, s => s.title())
-    }
-
-    /// The name of the variant in JSON output.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Step::File(_) => "file",
-            Step::Absent(_) => "absent",
-            Step::Package(_) => "package",
-            Step::Binary(_) => "binary",
-            Step::Image(_) => "image",
-            Step::Kernel(_) => "kernel",
-            Step::Unit(_) | Step::Stopped(_) => "unit",
-            Step::StaticPod(_) | Step::ApiWithEtcd(_) | Step::StaticPodsGone(_) => "static-pod",
-            Step::CheckFlags(_) => "check-flags",
-            Step::Member(_) => "member",
-            Step::Drain(_) => "drain",
-            Step::Cordon(_) => "cordon",
-            Step::Uncordon(_) => "uncordon",
-            Step::Snapshot(_) => "snapshot",
-            Step::RollbackCopy(_) => "rollback-copy",
-            Step::Object(_) => "object",
-            Step::NodeMeta(_) | Step::NodeGone(_) => "node",
-            Step::Token(_) | Step::TokensGone(_) | Step::Bootstrap(_) => "token",
-            Step::Wait(_) => "wait",
-            Step::Clean(_) => "clean",
-            Step::Command(_) => "command",
-            Step::Reboot(_) => "reboot",
-        }
-    }
-
     /// The host on which the step runs, if that is not the host whose step it is: requests to the API about a node run on a control-plane host.
     pub fn on(&self) -> Option<&HostName> {
         match self {
@@ -228,24 +219,12 @@ impl Step {
         matches!(self, Step::StaticPod(s) if matches!(s.component, "kube-scheduler" | "kube-controller-manager"))
     }
 
-    /// The part of the step that is still to be done; `None` if its postcondition holds.
-    pub fn pending(&self, host: &HostName, facts: &Facts) -> Option<Step> {
-        each!(self, s => s.pending(host, facts).map(Into::into))
-    }
-
-    /// Changes the facts to those after the step.
-    pub fn predict(&self, host: &HostName, facts: &mut Facts) {
-        each!(self, s => s.predict(host, facts));
-    }
-
-    /// How the host differs from the step's postcondition now, as lines for people; empty if the title contains everything.
-    pub fn diff(&self, host: &HostName, facts: &Facts) -> String {
-        each!(self, s => s.diff(host, facts))
-    }
-
-    /// Carries out the step.
-    pub async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        each!(self, s => s.apply(host, run).await)
+    /// The same change as a simpler step, if there is one.
+    fn reduced(self) -> Step {
+        match self {
+            Step::ApiWithEtcd(both) => both.reduced(),
+            other => other,
+        }
     }
 }
 
@@ -289,6 +268,12 @@ fn with_digest(content: &[u8]) -> Secret {
     input.extend_from_slice(digest(content).as_bytes());
     input.push(b'\n');
     input.into()
+}
+
+/// Those of the items that are still to be done; `None` if all of them hold.
+fn missing<T: Clone>(all: &[T], holds: impl Fn(&T) -> bool) -> Option<Vec<T>> {
+    let left: Vec<T> = all.iter().filter(|item| !holds(item)).cloned().collect();
+    (!left.is_empty()).then_some(left)
 }
 
 /// `sha256:` and the first twelve digits of the digest: enough to tell two contents apart. The whole digest of a secret is not shown.

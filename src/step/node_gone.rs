@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -16,12 +16,6 @@ pub struct NodeGone {
     pub node: String,
 }
 
-impl From<NodeGone> for Step {
-    fn from(step: NodeGone) -> Self {
-        Step::NodeGone(step)
-    }
-}
-
 #[async_trait]
 impl Answers for NodeGone {
     fn title(&self) -> String {
@@ -29,7 +23,7 @@ impl Answers for NodeGone {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        facts.cluster.as_ref().is_some_and(|c| c.nodes.contains_key(&self.node)).then(|| self.clone())
+        facts.node(&self.node).map(|_| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {

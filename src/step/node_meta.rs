@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, text_diff, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, fenced, text_diff, url_host};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -24,12 +24,6 @@ pub struct NodeMeta {
     pub pod_cidr: Option<IpNet>,
     /// The resources with which the Node is created, by Kubernetes' names; its kubelet fills in the exact values.
     pub capacity: BTreeMap<String, String>,
-}
-
-impl From<NodeMeta> for Step {
-    fn from(step: NodeMeta) -> Self {
-        Step::NodeMeta(step)
-    }
 }
 
 impl NodeMeta {
@@ -95,7 +89,7 @@ impl Answers for NodeMeta {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let node = facts.cluster.as_ref().and_then(|c| c.nodes.get(&self.node));
+        let node = facts.node(&self.node);
         node.is_none_or(|n| self.seen(n) != self.wanted()).then(|| self.clone())
     }
 
@@ -117,7 +111,7 @@ impl Answers for NodeMeta {
     }
 
     fn diff(&self, _host: &HostName, facts: &Facts) -> String {
-        let now = facts.cluster.as_ref().and_then(|c| c.nodes.get(&self.node)).map(|n| self.seen(n)).unwrap_or_default();
+        let now = facts.node(&self.node).map(|n| self.seen(n)).unwrap_or_default();
         text_diff(&now, &self.wanted())
     }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, kept, text_diff, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, fenced, kept, missing, text_diff, url_host};
 use crate::facts::{Facts, ObjectRef};
 use crate::host::{Cmd, Host, HostName};
 
@@ -15,12 +15,6 @@ pub struct Object {
     /// Address of the API server on the host of the step.
     pub address: IpAddr,
     pub objects: Vec<Value>,
-}
-
-impl From<Object> for Step {
-    fn from(step: Object) -> Self {
-        Step::Object(step)
-    }
 }
 
 /// Fields whose maps and lists clusterctl owns entirely: an entry that somebody else adds is drift.
@@ -104,8 +98,7 @@ impl Answers for Object {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let objects: Vec<Value> = self.objects.iter().filter(|o| !holds(o, facts)).cloned().collect();
-        (!objects.is_empty()).then(|| Object { objects, ..self.clone() })
+        missing(&self.objects, |o| holds(o, facts)).map(|objects| Object { objects, ..*self })
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced, missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::{Cmd, Host, HostName};
 
@@ -12,12 +12,6 @@ use crate::host::{Cmd, Host, HostName};
 #[derive(Clone, Debug)]
 pub struct Package {
     pub names: Vec<String>,
-}
-
-impl From<Package> for Step {
-    fn from(step: Package) -> Self {
-        Step::Package(step)
-    }
 }
 
 /// Docker's package of containerd, which brings runc along and conflicts with the distribution's packages of both.
@@ -36,8 +30,7 @@ impl Answers for Package {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let names: Vec<String> = self.names.iter().filter(|n| !is_installed(n, facts.host(host))).cloned().collect();
-        (!names.is_empty()).then_some(Package { names })
+        missing(&self.names, |n| is_installed(n, facts.host(host))).map(|names| Package { names })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

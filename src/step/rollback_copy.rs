@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, earlier, fenced};
+use super::{Answers, StepError, carry_out, earlier, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -13,12 +13,6 @@ pub struct RollbackCopy;
 
 /// The name of the copy in the facts.
 const KEPT: &str = "spare";
-
-impl From<RollbackCopy> for Step {
-    fn from(step: RollbackCopy) -> Self {
-        Step::RollbackCopy(step)
-    }
-}
 
 #[async_trait]
 impl Answers for RollbackCopy {

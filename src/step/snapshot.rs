@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sha2::Digest;
 use tokio::io::AsyncWriteExt;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName};
 
@@ -18,12 +18,6 @@ pub struct Snapshot {
     pub to: PathBuf,
     /// The snapshot is taken only while an API server is ready at another version than this.
     pub before_version: String,
-}
-
-impl From<Snapshot> for Step {
-    fn from(step: Snapshot) -> Self {
-        Step::Snapshot(step)
-    }
 }
 
 /// The limit for a snapshot of the largest advised database (8 GiB) over a slow connection.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, earlier, fenced, kept, text_diff};
+use super::{Answers, StepError, carry_out, earlier, fenced, kept, text_diff};
 use crate::facts::{Facts, FileFact, FileKind, PodFact};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
@@ -102,12 +102,6 @@ impl StaticPod {
 
     fn wanted(&self) -> FileFact {
         FileFact { kind: FileKind::File(Secret::from(self.manifest.as_str())), mode: 0o600, uid: 0, gid: 0 }
-    }
-}
-
-impl From<StaticPod> for Step {
-    fn from(step: StaticPod) -> Self {
-        Step::StaticPod(step)
     }
 }
 

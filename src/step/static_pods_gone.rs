@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::static_pod::removal;
-use super::{Answers, Step, StepError, carry_out};
+use super::{Answers, StepError, carry_out, missing};
 use crate::facts::Facts;
 use crate::host::{Host, HostName};
 use crate::layout;
@@ -12,12 +12,6 @@ use crate::layout;
 #[derive(Clone, Debug)]
 pub struct StaticPodsGone {
     pub components: Vec<&'static str>,
-}
-
-impl From<StaticPodsGone> for Step {
-    fn from(step: StaticPodsGone) -> Self {
-        Step::StaticPodsGone(step)
-    }
 }
 
 fn manifest(component: &str) -> String {
@@ -32,9 +26,8 @@ impl Answers for StaticPodsGone {
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
         let f = facts.host(host);
-        let there = |c: &&&str| f.files.contains_key(&manifest(c)) || f.pods.contains_key(**c);
-        let components: Vec<_> = self.components.iter().filter(there).copied().collect();
-        (!components.is_empty()).then_some(StaticPodsGone { components })
+        let gone = |c: &&str| !f.files.contains_key(&manifest(c)) && !f.pods.contains_key(*c);
+        missing(&self.components, gone).map(|components| StaticPodsGone { components })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {

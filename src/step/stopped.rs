@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
@@ -13,12 +13,6 @@ use crate::host::{Cmd, Host, HostName};
 pub struct Stopped {
     /// Without `.service`.
     pub name: &'static str,
-}
-
-impl From<Stopped> for Step {
-    fn from(step: Stopped) -> Self {
-        Step::Stopped(step)
-    }
 }
 
 #[async_trait]

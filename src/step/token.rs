@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 
-use super::{Answers, KUBECTL, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
 use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
@@ -50,12 +50,6 @@ pub enum Purpose {
     Operator,
     /// These hosts join with it. It is made only while the kubelet of at least one of them has no client certificate.
     Hosts(Vec<HostName>),
-}
-
-impl From<Token> for Step {
-    fn from(step: Token) -> Self {
-        Step::Token(step)
-    }
 }
 
 #[async_trait]
@@ -115,12 +109,6 @@ pub struct TokensGone {
     pub ids: Ids,
 }
 
-impl From<TokensGone> for Step {
-    fn from(step: TokensGone) -> Self {
-        Step::TokensGone(step)
-    }
-}
-
 #[async_trait]
 impl Answers for TokensGone {
     fn title(&self) -> String {
@@ -159,12 +147,6 @@ impl Answers for TokensGone {
 pub struct Bootstrap {
     /// The content of bootstrap-kubelet.conf, with the token.
     pub kubeconfig: Secret,
-}
-
-impl From<Bootstrap> for Step {
-    fn from(step: Bootstrap) -> Self {
-        Step::Bootstrap(step)
-    }
 }
 
 #[async_trait]

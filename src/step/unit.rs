@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, Step, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::{Facts, FileFact, FileKind, Listener, UnitFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
@@ -38,12 +38,6 @@ impl Unit {
     }
 }
 
-impl From<Unit> for Step {
-    fn from(step: Unit) -> Self {
-        Step::Unit(step)
-    }
-}
-
 #[async_trait]
 impl Answers for Unit {
     fn title(&self) -> String {
@@ -63,7 +57,7 @@ impl Answers for Unit {
         f.units.insert(self.name.into(), now);
         // The node counts as not Ready until the restarted kubelet has reported it.
         if self.name == "kubelet"
-            && let Some(node) = facts.cluster.as_mut().and_then(|c| c.nodes.get_mut(host))
+            && let Some(node) = facts.node_mut(host)
         {
             node["status"]["conditions"] = serde_json::json!([]);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Answers, Step, StepError, carry_out, fenced, url_host};
+use super::{Answers, StepError, carry_out, fenced, url_host};
 use crate::facts::{Facts, ObjectRef};
 use crate::host::{Cmd, Host, HostName};
 
@@ -40,12 +40,6 @@ const ROLLOUT_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The mark in the facts of a host that is back in service.
 const BACK: &str = "back";
-
-impl From<Wait> for Step {
-    fn from(step: Wait) -> Self {
-        Step::Wait(step)
-    }
-}
 
 /// Whether the Ready condition of a Node is True.
 pub fn is_ready(node: &Value) -> bool {
@@ -110,13 +104,12 @@ impl Answers for Wait {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        let cluster = facts.cluster.as_ref();
         let holds = match self {
             Wait::Api { version, .. } => facts.host(host).api_version.as_ref() == Some(version),
             Wait::Endpoint { .. } => facts.host(host).endpoint_ready,
-            Wait::Node { node, version, ready, .. } => cluster
-                .and_then(|c| c.nodes.get(node))
-                .is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n))),
+            Wait::Node { node, version, ready, .. } => {
+                facts.node(node).is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n)))
+            }
             Wait::Quorum => facts.host(host).quorum_checked,
             Wait::Settled => facts.host(host).unsettled.is_empty(),
             // Only after a replacement: the step does not wait for a backend that is down for another reason.
@@ -126,7 +119,7 @@ impl Answers for Wait {
             }
             Wait::Back { .. } => facts.host(host).done_once.contains(BACK),
             Wait::Rollout { object, first, .. } => {
-                cluster.and_then(|c| c.objects.get(object)).is_some_and(|o| is_rolled_out(o) || *first && has_begun(o))
+                facts.cluster.as_ref().and_then(|c| c.objects.get(object)).is_some_and(|o| is_rolled_out(o) || *first && has_begun(o))
             }
         };
         (!holds).then(|| self.clone())

@@ -292,7 +292,7 @@ impl<'a> Parts<'a> {
 
     /// Whether the host's node is in the cluster already. Then the container runtime is changed only after the node was drained.
     fn runs_pods(&self, h: &HostEntry) -> bool {
-        let node = self.i.facts.cluster.as_ref().and_then(|c| c.nodes.get(&h.name));
+        let node = self.i.facts.node(&h.name);
         established(self.i.facts) && node.is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"].is_string())
     }
 

@@ -46,7 +46,7 @@ pub(super) fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
 fn old_containerds(i: &Inputs<'_>) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for h in i.inv.nodes() {
-        let node = i.facts.cluster.as_ref().and_then(|c| c.nodes.get(&h.name));
+        let node = i.facts.node(&h.name);
         let runtime = node.and_then(|n| n["status"]["nodeInfo"]["containerRuntimeVersion"].as_str()).unwrap_or_default();
         let Some(version) = runtime.strip_prefix("containerd://") else { continue };
         let major = version.trim_start_matches('v').split('.').next().and_then(|n| n.parse::<u64>().ok());
