@@ -8,12 +8,14 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::host::{HostName, Secret};
+use ledger::Ledger;
 
 mod answers;
 pub mod cluster;
 pub mod evictions;
 pub mod host;
 pub mod kubeadm;
+pub mod ledger;
 pub mod project;
 pub mod sources;
 pub mod status;
@@ -33,8 +35,8 @@ pub struct Facts {
     pub hosts: BTreeMap<HostName, HostFacts>,
     /// `None` while no API server answers.
     pub cluster: Option<ClusterFacts>,
-    /// Never observed, only predicted: a snapshot of etcd was taken by an earlier step.
-    pub snapshot_taken: bool,
+    /// What is only predicted; empty after an observation.
+    pub ledger: Ledger,
 }
 
 /// One host.
@@ -91,20 +93,12 @@ pub struct HostFacts {
     pub swapping: bool,
     /// Components whose new process the host still watches, with the old manifest kept for a rollback.
     pub unsettled: BTreeSet<String>,
-    /// Never observed, only predicted: components whose new binary has parsed its flags.
-    pub accepted: BTreeMap<String, PodFact>,
-    /// Never observed, only predicted: load balancers that send requests to this host's API server again after its replacement.
-    pub taken_back: BTreeSet<HostName>,
     /// The etcd members as this host's member lists them; `None` if the member does not answer.
     pub members: Option<Vec<MemberFact>>,
     /// The version of the host's own API server; `None` while it is not ready.
     pub api_version: Option<String>,
     /// Whether the API is ready at the cluster's endpoint as seen from this host; `false` also if the endpoint was not tried.
     pub endpoint_ready: bool,
-    /// Never observed, only predicted: the quorum was checked by an earlier step of the same host in the same phase.
-    pub quorum_checked: bool,
-    /// Never observed, only predicted: steps without an observable result that were done before, such as commands and reboots.
-    pub done_once: BTreeSet<String>,
     /// The ID of the run that last changed this host.
     pub last_run: String,
     /// Mounts, network links and packet-filter chains of Kubernetes that `reset` removes.
@@ -181,10 +175,6 @@ pub struct ClusterFacts {
     pub run_tokens: BTreeSet<String>,
     /// IDs of all bootstrap tokens.
     pub tokens: BTreeSet<String>,
-    /// Never observed, only predicted: nodes whose kubelet was changed to another version by an earlier step.
-    pub changed: BTreeSet<String>,
-    /// Never observed, only predicted: nodes that were drained by an earlier step.
-    pub drained: BTreeSet<String>,
 }
 
 /// An object's identity.

@@ -130,8 +130,8 @@ fn leaves(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
         balancers().flat_map(|f| configs.iter().filter_map(|c| f.text(c))).any(|config| !names(config))
     };
     let cordoned = |h: &HostEntry| {
-        let node = facts.cluster.as_ref().and_then(|c| Some((c, c.nodes.get(&h.name)?)));
-        node.is_some_and(|(c, n)| c.drained.contains(&h.name) || !n["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null())
+        let node = facts.node(&h.name);
+        node.is_some_and(|n| facts.ledger.drained.contains(&h.name) || !n["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null())
     };
     let unlisted =
         |h: &HostEntry| (inv.runs_etcd(h) && has_member(h, facts) == Some(false)) || (h.is_node() && has_node(h, facts) == Some(false));
@@ -225,7 +225,7 @@ mod tests {
         };
         let nodes = nodes.map(|names| names.iter().map(|n| (n.to_string(), serde_json::json!({}))).collect());
         let cluster = nodes.map(|nodes| ClusterFacts { nodes, ..ClusterFacts::default() });
-        Facts { hosts: [("m1".to_string(), m1)].into(), cluster, snapshot_taken: false }
+        Facts { hosts: [("m1".to_string(), m1)].into(), cluster, ledger: Default::default() }
     }
 
     fn in_it(facts: &Facts) -> Vec<String> {

@@ -27,21 +27,21 @@ impl CheckFlags {
 impl Answers for CheckFlags {
     fn title(&self) -> String {
         let names: Vec<&str> = self.programs.iter().map(|(component, _)| *component).collect();
-        format!("see that {} take their flags", names.join(", "))
+        format!("check the flags of {}", names.join(", "))
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
         let f = facts.host(host);
         let accepts = |(component, runs): &(&'static str, PodFact)| {
             let known = f.pods.get(*component).is_some_and(|now| f.runs_same(now, runs));
-            known || f.accepted.get(*component) == Some(runs)
+            known || facts.ledger.host(host).accepted.get(*component) == Some(runs)
         };
         missing(&self.programs, accepts).map(|programs| CheckFlags { programs })
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
         let accepted = self.programs.iter().map(|(component, runs)| (component.to_string(), runs.clone()));
-        facts.host_mut(host).accepted.extend(accepted);
+        facts.ledger.host_mut(host).accepted.extend(accepted);
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {

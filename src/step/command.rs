@@ -48,7 +48,7 @@ pub enum When {
 
 impl When {
     fn is_due(&self, facts: &Facts) -> bool {
-        let gone = |name: &String| facts.cluster.as_ref().is_some_and(|c| c.changed.contains(name));
+        let gone = |name: &String| facts.ledger.changed.contains(name);
         match self {
             When::Always => true,
             When::Before { node: name, version } => {
@@ -88,11 +88,11 @@ impl Answers for Command {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        (self.when.is_due(facts) && !facts.host(host).done_once.contains(&self.title())).then(|| self.clone())
+        (self.when.is_due(facts) && !facts.ledger.host(host).done_once.contains(&self.title())).then(|| self.clone())
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
-        facts.host_mut(host).done_once.insert(self.title());
+        facts.ledger.host_mut(host).done_once.insert(self.title());
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
@@ -140,11 +140,11 @@ impl Answers for Reboot {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        (!facts.host(host).done_once.contains(REBOOT)).then(|| self.clone())
+        (!facts.ledger.host(host).done_once.contains(REBOOT)).then(|| self.clone())
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
-        facts.host_mut(host).done_once.insert(REBOOT.into());
+        facts.ledger.host_mut(host).done_once.insert(REBOOT.into());
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {

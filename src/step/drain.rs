@@ -93,12 +93,12 @@ impl Answers for Drain {
         let node = cluster.nodes.get(&self.node)?;
         let runs = node["status"]["nodeInfo"]["kubeletVersion"].as_str();
         let there = self.until_version.as_deref().is_some_and(|wanted| runs.is_none_or(|runs| runs == wanted));
-        (!there && !cluster.drained.contains(&self.node)).then(|| self.clone())
+        (!there && !facts.ledger.drained.contains(&self.node)).then(|| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        facts.ledger.drained.insert(self.node.clone());
         let cluster = facts.cluster.get_or_insert_default();
-        cluster.drained.insert(self.node.clone());
         if let Some(node) = cluster.nodes.get_mut(&self.node) {
             if node["spec"]["unschedulable"] != true {
                 node["spec"]["unschedulable"] = true.into();

@@ -66,7 +66,9 @@ impl Answers for Member {
         let has_data = facts.host(host).files.contains_key(layout::ETCD_MEMBER_DIR);
         let holds = match (self.want, entry) {
             (MemberState::Gone, entry) => entry.is_none(),
-            (MemberState::Dispensable, entry) => entry.is_none_or(|m| m.learner) || facts.host(host).done_once.contains(&self.title()),
+            (MemberState::Dispensable, entry) => {
+                entry.is_none_or(|m| m.learner) || facts.ledger.host(host).done_once.contains(&self.title())
+            }
             // A member that was started and has no data any more was lost with its machine, so it must join again.
             (MemberState::Learner, Some(m)) => m.name.is_empty() || has_data,
             (MemberState::Voter, Some(m)) => !m.learner && !m.name.is_empty(),
@@ -77,7 +79,7 @@ impl Answers for Member {
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
         if self.want == MemberState::Dispensable {
-            facts.host_mut(host).done_once.insert(self.title());
+            facts.ledger.host_mut(host).done_once.insert(self.title());
             return;
         }
         let mut list: Vec<MemberFact> = facts.members().map(<[_]>::to_vec).unwrap_or_default();

@@ -21,11 +21,11 @@ impl Answers for RollbackCopy {
     }
 
     fn pending(&self, host: &HostName, facts: &Facts) -> Option<Self> {
-        (!facts.host(host).done_once.contains(KEPT)).then_some(RollbackCopy)
+        (!facts.ledger.host(host).done_once.contains(KEPT)).then_some(RollbackCopy)
     }
 
     fn predict(&self, host: &HostName, facts: &mut Facts) {
-        facts.host_mut(host).done_once.insert(KEPT.into());
+        facts.ledger.host_mut(host).done_once.insert(KEPT.into());
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {

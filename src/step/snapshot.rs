@@ -31,11 +31,11 @@ impl Answers for Snapshot {
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
         let changes = facts.hosts.values().filter_map(|h| h.api_version.as_ref()).any(|v| *v != self.before_version);
-        (changes && !facts.snapshot_taken).then(|| self.clone())
+        (changes && !facts.ledger.snapshot_taken).then(|| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        facts.snapshot_taken = true;
+        facts.ledger.snapshot_taken = true;
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {

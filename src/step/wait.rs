@@ -84,22 +84,22 @@ fn has_begun(object: &Value) -> bool {
 impl Answers for Wait {
     fn title(&self) -> String {
         match self {
-            Wait::Api { version, .. } => format!("see the API server ready at {version}"),
-            Wait::Endpoint { authority } => format!("see the API ready at the endpoint {authority}"),
+            Wait::Api { version, .. } => format!("wait for the API server at {version}"),
+            Wait::Endpoint { authority } => format!("wait for the API at the endpoint {authority}"),
             Wait::Node { node, version, ready, .. } => {
-                format!("see node {node} {} at {version}", if *ready { "Ready" } else { "registered" })
+                format!("wait until node {node} is {} at {version}", if *ready { "Ready" } else { "registered" })
             }
-            Wait::Quorum => "see that etcd has its quorum without this host".into(),
-            Wait::Backend { balancer, server, .. } => format!("see that {balancer} sends requests to {server} again"),
-            Wait::Settled => "see that the new static pods stay up".into(),
+            Wait::Quorum => "check that etcd has its quorum without this host".into(),
+            Wait::Backend { balancer, server, .. } => format!("wait until {balancer} sends requests to {server} again"),
+            Wait::Settled => "watch the new static pods".into(),
             Wait::Back { node, ready, api, etcd, .. } => {
                 let what = if *ready { "Ready" } else { "registered" };
                 let node = node.as_ref().map(|n| format!("node {n} {what}"));
                 let parts = [etcd.then(|| "its etcd member".to_string()), api.as_ref().map(|a| format!("the API at {a}")), node];
-                format!("see it back in service: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
+                format!("wait until the host is back in service: {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
             }
-            Wait::Rollout { object, first: false, .. } => format!("see {object} rolled out"),
-            Wait::Rollout { object, .. } => format!("see the first new pod of {object} available"),
+            Wait::Rollout { object, first: false, .. } => format!("wait until {object} is rolled out"),
+            Wait::Rollout { object, .. } => format!("wait for the first new pod of {object}"),
         }
     }
 
@@ -110,14 +110,13 @@ impl Answers for Wait {
             Wait::Node { node, version, ready, .. } => {
                 facts.node(node).is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"] == **version && (!ready || is_ready(n)))
             }
-            Wait::Quorum => facts.host(host).quorum_checked,
+            Wait::Quorum => facts.ledger.host(host).quorum_checked,
             Wait::Settled => facts.host(host).unsettled.is_empty(),
             // Only after a replacement: the step does not wait for a backend that is down for another reason.
             Wait::Backend { balancer, server, .. } => {
-                let f = facts.host(server);
-                !f.unsettled.contains("kube-apiserver") || f.taken_back.contains(balancer)
+                !facts.host(server).unsettled.contains("kube-apiserver") || facts.ledger.host(server).taken_back.contains(balancer)
             }
-            Wait::Back { .. } => facts.host(host).done_once.contains(BACK),
+            Wait::Back { .. } => facts.ledger.host(host).done_once.contains(BACK),
             Wait::Rollout { object, first, .. } => {
                 facts.cluster.as_ref().and_then(|c| c.objects.get(object)).is_some_and(|o| is_rolled_out(o) || *first && has_begun(o))
             }
@@ -137,21 +136,20 @@ impl Answers for Wait {
                 let n = cluster.nodes.entry(node.clone()).or_insert_with(|| json!({}));
                 let before = &n["status"]["nodeInfo"]["kubeletVersion"];
                 if before.is_string() && *before != **version {
-                    cluster.changed.insert(node.clone());
+                    facts.ledger.changed.insert(node.clone());
                 }
                 n["status"]["nodeInfo"]["kubeletVersion"] = version.as_str().into();
                 if *ready {
                     n["status"]["conditions"] = json!([{"type": "Ready", "status": "True"}]);
                 }
             }
-            Wait::Quorum => facts.host_mut(host).quorum_checked = true,
+            Wait::Quorum => facts.ledger.host_mut(host).quorum_checked = true,
             Wait::Settled => {
-                let f = facts.host_mut(host);
-                f.unsettled.clear();
-                f.taken_back.clear();
+                facts.host_mut(host).unsettled.clear();
+                facts.ledger.host_mut(host).taken_back.clear();
             }
-            Wait::Backend { balancer, server, .. } => drop(facts.host_mut(server).taken_back.insert(balancer.clone())),
-            Wait::Back { .. } => drop(facts.host_mut(host).done_once.insert(BACK.into())),
+            Wait::Backend { balancer, server, .. } => drop(facts.ledger.host_mut(server).taken_back.insert(balancer.clone())),
+            Wait::Back { .. } => drop(facts.ledger.host_mut(host).done_once.insert(BACK.into())),
             Wait::Rollout { object, first, .. } => {
                 let o = facts.cluster.get_or_insert_default().objects.entry(object.clone()).or_insert_with(|| json!({"kind": object.kind}));
                 let want = o["spec"]["replicas"].as_u64().unwrap_or(0);

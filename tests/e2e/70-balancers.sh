@@ -92,7 +92,7 @@ sed -e 's/^  kind: haproxy.*/  kind: external/' -e '/^  vip:/d' -e '/name: lb[12
 expect "an endpoint of the operator that leads to the API is accepted" 0 ctl -i "$external" plan
 for h in lb1 lb2; do on $h systemctl stop haproxy; done
 out=$(ctl -i "$external" plan 2>&1); status=$?
-check "an endpoint that leads nowhere is shown for each node (exit 6)" test "$status" = 6 -a "$(grep -c "see the API ready at the endpoint $vip:6443" <<<"$out")" = 5
+check "an endpoint that leads nowhere is shown for each node (exit 6)" test "$status" = 6 -a "$(grep -c "wait for the API at the endpoint $vip:6443" <<<"$out")" = 5
 for program in haproxy nginx; do ctl -i "$external" balancer --format $program >"$WORK/balancer.$program"; done
 check "haproxy accepts the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && haproxy -c -f /tmp/x' <"$WORK/balancer.haproxy"
 check "nginx accepts the configuration that is printed for it" on lb1 sh -c 'cat >/tmp/x && nginx -t -c /tmp/x' <"$WORK/balancer.nginx"

@@ -26,7 +26,7 @@ killed_after() {
             'workers ('*) kill -KILL "$pid" 2>/dev/null; at=workers; break ;;
             *': '*' ... still running'*) ;;
             # Steps that every run repeats are not counted.
-            *'take their flags ... '*|*'save a snapshot'*|*'has its quorum'*) ;;
+            *'check the flags of '*|*'save a snapshot'*|*'has its quorum'*) ;;
             *': '*' ... '*) n=$((n + 1)); [ $n -lt "$1" ] || { kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break; } ;;
             *'is locked'*) at=locked; break ;;
         esac

@@ -15,7 +15,7 @@ killed_at_step() {
         case $line in
             "${last:-none} ... "*) ;;
             # Steps that every run repeats are not counted.
-            *'take their flags ... '*|*'has its quorum'*) ;;
+            *'check the flags of '*|*'has its quorum'*) ;;
             'm2: '*' ... '*) kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break ;;
             *'holds the lock'*|*'is locked'*) at=locked; break ;;
         esac

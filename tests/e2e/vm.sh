@@ -64,7 +64,7 @@ fi >>"$CLUSTERCTL_INVENTORY"
 printf '#!/bin/sh\nexec "%s" --wait-timeout 20m "$@"\n' "${CLUSTERCTL:-$ROOT/target/debug/clusterctl}" | program ctl
 
 # An init during which the power fails three times.
-for step in "pull" "start or restart kubelet" "see the API server ready"; do
+for step in "pull" "start or restart kubelet" "wait for the API server at"; do
     power_cut m1 "$step" init
     check "the files of m1 are complete" whole m1
 done

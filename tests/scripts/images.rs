@@ -120,7 +120,7 @@ fn flags(t: &mut Table) {
         let end = host.apply(accepts());
         all(
             &host,
-            [ended(&end, "kube-apiserver of site/kube-apiserver:1 does not take its flags:\nError: unknown flag"), no_mount_left(&host)],
+            [ended(&end, "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\nError: unknown flag"), no_mount_left(&host)],
         )
     });
     t.row("flags: a program ends by a signal -> its image is removed and pulled anew, and it is asked again", || {
@@ -173,7 +173,7 @@ fn flags(t: &mut Table) {
             [
                 ended(
                     &end,
-                    "kube-apiserver of site/kube-apiserver:1 does not take its flags:\nerror: it does not answer --help within 20 s",
+                    "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\nerror: it does not answer --help within 20 s",
                 ),
                 no_mount_left(&host),
             ],

@@ -40,7 +40,7 @@ reads() {
     fi
   fi
   [ $status != 0 ] || return 0
-  echo "$2 of $1 does not take its flags:" >>"$fail"
+  echo "$2 of $1 does not accept its flags:" >>"$fail"
   printf '%s\n' "$said" | grep -iE 'unknown|invalid|error|not defined|unrecognized' | head -n 3 | cut -c1-300 >>"$fail" || :
 }
 set --

@@ -99,7 +99,7 @@ fn an_endpoint_that_leads_nowhere_is_a_change_that_remains() {
     let mut facts = world::finished(&inv);
     facts.host_mut("w1").endpoint_ready = false;
     let plan = world::plan(&inv, &facts).0;
-    assert_eq!(shown(&plan, false), "endpoint / w1: see the API ready at the endpoint k8s.example.org:6443\n");
+    assert_eq!(shown(&plan, false), "endpoint / w1: wait for the API at the endpoint k8s.example.org:6443\n");
     assert_eq!(plan.steps().count(), 1, "{plan}");
 }
 

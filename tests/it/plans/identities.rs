@@ -84,7 +84,7 @@ fn a_worker_whose_certificate_has_expired_joins_again() {
             "cluster objects / m1: make a bootstrap token for w1",
             "workers / w1: hand over the bootstrap token",
             "workers / w1: start or restart kubelet",
-            "workers / w1: see node w1 Ready at v1.36.2",
+            "workers / w1: wait until node w1 is Ready at v1.36.2",
             "workers / w1: remove /etc/kubernetes/bootstrap-kubelet.conf",
             "settle / m1: delete 1 bootstrap token",
         ]

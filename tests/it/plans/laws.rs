@@ -273,7 +273,7 @@ fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
         let mut now = facts.clone();
         for (_, host, planned) in plan.steps() {
             let before = Running::of(&inv, &now);
-            let drained = now.cluster.as_ref().is_some_and(|c| c.drained.contains(host));
+            let drained = now.ledger.drained.contains(host);
             planned.step.predict(host, &mut now);
             let running = Running::of(&inv, &now);
             let (oldest, newest) =
@@ -309,7 +309,7 @@ fn no_node_is_drained_while_kube_proxies_are_replaced() {
         // The rollout is observed through a control-plane host, even if the run does not change that host.
         let some = titles(&plan.clone().limited(&["w1".into()]));
         let at = |words: &str| some.iter().position(|t| t.contains(words));
-        assert!(at("kube-proxy rolled out").is_some_and(|seen| at("drain node w1").is_some_and(|drained| seen < drained)), "{some:?}");
+        assert!(at("kube-proxy is rolled out").is_some_and(|seen| at("drain node w1").is_some_and(|drained| seen < drained)), "{some:?}");
         assert_eq!(plan.limited(&["lb1".into()]).steps().filter(|(.., s)| s.title.contains("rolled out")).count(), 0);
     }
 }

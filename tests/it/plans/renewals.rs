@@ -51,7 +51,7 @@ fn who_has_read_a_kubeconfig_that_is_renewed_starts_anew_after_it() {
     // The host with etcd's leader is the last one.
     let wanted = ["m2", "m3", "m1"].map(|m| {
         let steps = [
-            "see that etcd has its quorum without this host".to_string(),
+            "check that etcd has its quorum without this host".to_string(),
             format!("write 2 files: {}", CONFS.join(" ")),
             image("kube-scheduler"),
             image("kube-controller-manager"),

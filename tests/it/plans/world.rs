@@ -89,7 +89,7 @@ pub fn bare(inv: &Inventory) -> Facts {
     Facts {
         hosts: inv.hosts.iter().map(|h| (h.name.clone(), host(&h.name, h.node_address()))).collect(),
         cluster: None,
-        snapshot_taken: false,
+        ledger: Default::default(),
     }
 }
 
