@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use futures::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -93,7 +93,7 @@ impl Run<'_> {
             }
             result
         };
-        futures::future::join_all(phase.hosts.iter().map(in_place)).await
+        futures_util::future::join_all(phase.hosts.iter().map(in_place)).await
     }
 
     async fn host_steps(&self, phase: &'static str, host_steps: &HostSteps<Planned>, failed: &AtomicBool) -> Result<(), Failure> {
@@ -103,7 +103,7 @@ impl Run<'_> {
             if failed.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst) {
                 return Ok(());
             }
-            let results = futures::future::join_all(
+            let results = futures_util::future::join_all(
                 together.iter().enumerate().map(|(n, planned)| self.step(phase, &host_steps.host, planned, before + n)),
             )
             .await;

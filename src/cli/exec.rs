@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::Call;

@@ -69,7 +69,7 @@ impl Snapshot {
             let sum: String = sum.finalize().iter().map(|b| format!("{b:02x}")).collect();
             Ok::<bool, std::io::Error>(held == sum.as_bytes())
         };
-        let (ran, written) = futures::future::join(carry_out(host, cmd), write).await;
+        let (ran, written) = futures_util::future::join(carry_out(host, cmd), write).await;
         ran?;
         if !written.map_err(local)? {
             return Err(StepError::Refused {

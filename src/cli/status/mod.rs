@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::future::join;
+use futures_util::future::join;
 
 use super::Call;
 use super::session::{Observed, Reach, Session};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures_util::{StreamExt, stream};
 use tokio::sync::Mutex;
 
 use super::auth::AuthFault;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clusterctl::host::ssh::SshHost;
 use clusterctl::host::{Cmd, Host, HostError, Output, Secret, Stdin};
-use futures::future::join_all;
+use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

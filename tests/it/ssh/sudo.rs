@@ -125,7 +125,7 @@ async fn with_a_password_that_is_asked_for_once() {
         is_root(&host(&sshd, &connector, "opspw", Sudo::Password).await).await;
     }
     let host = host(&sshd, &connector, "opspw", Sudo::Password).await;
-    let all = futures::future::join_all((0..8).map(|_| host.run(Cmd::root(["id", "-u"])))).await;
+    let all = futures_util::future::join_all((0..8).map(|_| host.run(Cmd::root(["id", "-u"])))).await;
     assert!(all.into_iter().all(|o| o.unwrap().stdout == b"0\n"));
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     assert_eq!(sshd.read("failures"), "");
