@@ -1,9 +1,9 @@
 //! Writes files on the operator's machine, each of them completely or not at all.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What to do about a file that exists already.
@@ -16,24 +16,18 @@ pub enum Existing {
 /// Writes a new file beside the path, then moves it to the path at once. Links are followed. Only the owner can read the file meanwhile.
 pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let beside = with_suffix(&path, &format!(".{}.new", std::process::id()));
-    let written = fill(&beside, bytes, mode).and_then(|()| match existing {
-        Existing::Replace => fs::rename(&beside, &path),
-        // A hard link, unlike a rename, fails if the name is taken.
-        Existing::Refuse => fs::hard_link(&beside, &path),
-    });
-    if written.is_err() || existing == Existing::Refuse {
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn fill(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let _ = fs::remove_file(path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))?;
-    file.sync_all()
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut beside = tempfile::Builder::new().prefix(".clusterctl-").suffix(".new").tempfile_in(folder)?;
+    beside.write_all(bytes)?;
+    beside.as_file().set_permissions(Permissions::from_mode(mode))?;
+    beside.as_file().sync_all()?;
+    match existing {
+        Existing::Replace => beside.persist(&path),
+        Existing::Refuse => beside.persist_noclobber(&path),
+    }?;
+    // The file has its name by now, and not every file system can sync a folder.
+    let _ = File::open(folder).and_then(|f| f.sync_all());
+    Ok(())
 }
 
 /// Creates a folder that only its owner can access, if it does not exist.
@@ -62,5 +56,49 @@ impl FileLock {
 impl Drop for FileLock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<OsString> {
+        let mut names: Vec<OsString> = fs::read_dir(folder).expect("it exists").map(|e| e.expect("it is readable").file_name()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_through_a_link_and_has_the_mode() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "a longer text from before").expect("it is writable");
+        std::os::unix::fs::symlink("file", &link).expect("it is writable");
+        whole(&link, b"new", 0o640, Existing::Replace).expect("it is writable");
+        assert_eq!(fs::read(&file).expect("it exists"), b"new");
+        assert_eq!(fs::metadata(&file).expect("it exists").permissions().mode() & 0o7777, 0o640);
+        assert!(fs::symlink_metadata(&link).expect("it exists").is_symlink());
+        assert_eq!(names(folder.path()), ["file", "link"]);
+    }
+
+    #[test]
+    fn an_existing_file_is_kept_when_asked_to() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let file = folder.path().join("file");
+        whole(&file, b"old", 0o600, Existing::Refuse).expect("it is writable");
+        let fault = whole(&file, b"new", 0o600, Existing::Refuse).expect_err("it exists");
+        assert_eq!(fault.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&file).expect("it exists"), b"old");
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_file_that_cannot_get_its_name() {
+        let folder = tempfile::tempdir().expect("there is room");
+        let taken = folder.path().join("taken");
+        fs::create_dir(&taken).expect("it is writable");
+        whole(&taken, b"new", 0o600, Existing::Replace).expect_err("it is a folder");
+        assert_eq!(names(folder.path()), ["taken"]);
     }
 }
