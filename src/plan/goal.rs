@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::blockers::Purpose;
-use super::cluster::Hook;
-use super::{Parallelism, Part, Phase, Plan, Planned};
+use super::cluster::NodeChange;
+use super::{Part, Phase, Plan, Planned};
 use crate::host::HostName;
 use crate::inventory::KubeVersion;
-use crate::step::drain::DrainOptions;
 
 /// The state that a run is to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +99,8 @@ pub struct Upgrade {
     pub to: KubeVersion,
     /// The patch version for each minor version between the running version and `to`, by minor version.
     pub through: BTreeMap<u64, KubeVersion>,
-    /// How nodes are drained before they are changed; `None`: nodes are not drained.
-    pub drain: Option<DrainOptions>,
-    pub at_once: Parallelism,
+    pub nodes: NodeChange,
     pub pause_after: Option<Pause>,
-    pub hooks: Vec<Hook>,
     /// The file on the operator's machine for a snapshot of etcd; `None`: no snapshot is taken.
     pub snapshot: Option<PathBuf>,
     /// The names of the refusals that `--allow` disables.
@@ -152,10 +148,8 @@ mod tests {
         Upgrade {
             to: "v1.36.2".parse().expect("a version"),
             through: BTreeMap::new(),
-            drain: None,
-            at_once: Parallelism::Count(1),
+            nodes: NodeChange::default(),
             pause_after: Some(pause),
-            hooks: vec![],
             snapshot: None,
             allow: vec![],
         }

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::Parallelism;
 use super::blockers::{self, Blocker, Purpose};
 use super::cluster::etcd::peer_url;
-use super::cluster::{Hook, KubeletPolicy, established};
+use super::cluster::{KubeletPolicy, NodeChange, established};
 use super::goal::{Goal, Leaving, Upgrade};
 use super::upgrade::{self, Running, UpgradeRefusal, UpgradeStage};
 use super::{remove, repair};
@@ -13,7 +12,6 @@ use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
 use crate::layout;
-use crate::step::drain::DrainOptions;
 
 /// How running kubelets are treated in a stage.
 #[derive(Clone, Debug)]
@@ -25,7 +23,7 @@ enum Kubelets {
     /// Kubelets keep the version that is installed on their hosts, because no API server reports the running version.
     Left,
     /// Kubelets are changed to the inventory's version, node by node.
-    Changed { drain: Option<DrainOptions>, at_once: Parallelism, hooks: Vec<Hook> },
+    Changed(NodeChange),
 }
 
 /// One stage: the inventory of the cluster after the stage, and the hosts that are removed.
@@ -56,15 +54,13 @@ impl Stage {
                 let held = Running::of(&self.inv, facts).kubelets;
                 KubeletPolicy { held, next: next.clone(), later: later.clone(), snapshot: snapshot.clone(), ..KubeletPolicy::default() }
             }
-            Kubelets::Changed { drain, at_once, hooks } => {
-                KubeletPolicy { kubelets: true, drain: *drain, at_once: *at_once, hooks: hooks.clone(), ..KubeletPolicy::default() }
-            }
+            Kubelets::Changed(nodes) => KubeletPolicy { kubelets: true, nodes: nodes.clone(), ..KubeletPolicy::default() },
         }
     }
 
     /// Whether kubelets are changed to another version in this stage.
     pub fn changes_kubelets(&self) -> bool {
-        matches!(self.kubelets, Kubelets::Changed { .. })
+        matches!(self.kubelets, Kubelets::Changed(_))
     }
 
     /// Every reason why the stage must not begin.
@@ -170,7 +166,7 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
         let mut inv = inv.clone();
         inv.cluster.version = next.version().clone();
         let kubelets = match next {
-            UpgradeStage::Kubelets(_) => Kubelets::Changed { drain: u.drain, at_once: u.at_once, hooks: u.hooks.clone() },
+            UpgradeStage::Kubelets(_) => Kubelets::Changed(u.nodes.clone()),
             UpgradeStage::ControlPlane(_) => {
                 let next = way[at..].iter().find(|s| matches!(s, UpgradeStage::Kubelets(_)));
                 let later = way[at + 1..].iter().filter(|s| matches!(s, UpgradeStage::ControlPlane(_))).map(|s| s.version().clone());

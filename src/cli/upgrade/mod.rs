@@ -14,7 +14,7 @@ use crate::error::Exit;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::plan::Parallelism;
 use crate::plan::blockers::upgrade::MAY_BE_ALLOWED;
-use crate::plan::cluster::{AT_ONCE, Hook};
+use crate::plan::cluster::{AT_ONCE, Hook, NodeChange};
 use crate::plan::goal::{Goal, Pause, Upgrade};
 use crate::step::command::Place;
 use crate::step::drain::DrainOptions;
@@ -172,10 +172,8 @@ impl Options {
         Ok(Upgrade {
             to,
             through,
-            drain: (!self.skip_drain).then_some(how),
-            at_once: self.max_unavailable,
+            nodes: NodeChange { drain: (!self.skip_drain).then_some(how), at_once: self.max_unavailable, hooks: self.hooks() },
             pause_after,
-            hooks: self.hooks(),
             snapshot,
             allow: self.allow.clone(),
         })

@@ -49,7 +49,7 @@ pub struct Inputs<'a> {
 }
 
 /// How kubelets are treated in a stage of an existing cluster.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct KubeletPolicy {
     /// Whether this stage changes kubelets to another version.
     pub kubelets: bool,
@@ -60,14 +60,20 @@ pub struct KubeletPolicy {
     /// Versions of the control plane after later stages. Their images are pulled now, so that an upgrade over several minor versions cannot
     /// get stuck on an image that is missing.
     pub later: Vec<KubeVersion>,
+    pub nodes: NodeChange,
+    /// The file on the operator's machine for a snapshot of etcd before the API servers are changed; `None`: no snapshot is taken.
+    pub snapshot: Option<PathBuf>,
+}
+
+/// How nodes are changed, one after another or several at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeChange {
     /// How a node is drained before its kubelet is changed; `None`: nodes are not drained.
     pub drain: Option<drain::DrainOptions>,
     /// How many workers in service may be changed at once.
     pub at_once: Parallelism,
     /// The operator's commands before and after the change of each node.
     pub hooks: Vec<Hook>,
-    /// The file on the operator's machine for a snapshot of etcd before the API servers are changed; `None`: no snapshot is taken.
-    pub snapshot: Option<PathBuf>,
 }
 
 /// A shell command of the operator before or after the change of a node.
@@ -85,18 +91,9 @@ const HOOK_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// The default share of the workers in service that are changed at once: one in a small cluster, several in a large one.
 pub const AT_ONCE: Parallelism = Parallelism::Percent(10);
 
-impl Default for KubeletPolicy {
+impl Default for NodeChange {
     fn default() -> Self {
-        KubeletPolicy {
-            kubelets: false,
-            held: BTreeMap::new(),
-            next: None,
-            later: vec![],
-            drain: None,
-            at_once: AT_ONCE,
-            hooks: vec![],
-            snapshot: None,
-        }
+        NodeChange { drain: None, at_once: AT_ONCE, hooks: vec![] }
     }
 }
 
@@ -214,7 +211,7 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     // Workers in service are changed a few at a time; workers that join are changed all at once.
     let free = workers.iter().copied().filter(|h| !p.is_held(h));
     let (present, coming): (Vec<&HostEntry>, Vec<&HostEntry>) = free.partition(|h| p.runs_pods(h) && p.has_identity(h));
-    for (width, hosts) in [(Width::AtMost(i.roll.at_once.of(present.len())), present), (Width::All, coming)] {
+    for (width, hosts) in [(Width::AtMost(i.roll.nodes.at_once.of(present.len())), present), (Width::All, coming)] {
         phase(
             Part::Nodes,
             "workers",
@@ -304,7 +301,7 @@ impl<'a> Parts<'a> {
     fn hooks(&self, h: &HostEntry, after: bool) -> impl Iterator<Item = Step> {
         let version = self.kubelet_version(h).to_string();
         let (node, label) = (h.name.clone(), if after { "after the change" } else { "before the drain" });
-        let hooks = self.i.roll.hooks.iter().filter(move |hook| hook.after == after);
+        let hooks = self.i.roll.nodes.hooks.iter().filter(move |hook| hook.after == after);
         hooks.map(move |hook| {
             let when =
                 if after { When::After { node: node.clone() } } else { When::Before { node: node.clone(), version: version.clone() } };
@@ -314,7 +311,7 @@ impl<'a> Parts<'a> {
     }
 
     fn drain(&self, h: &HostEntry) -> Option<Step> {
-        let (via, how) = (self.via?, self.i.roll.drain?);
+        let (via, how) = (self.via?, self.i.roll.nodes.drain?);
         let until_version = Some(self.kubelet_version(h).to_string());
         Some(
             Drain {

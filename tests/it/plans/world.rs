@@ -9,7 +9,7 @@ use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, KeyAlgorithm};
 use clusterctl::pki::Keys;
-use clusterctl::plan::cluster::{AT_ONCE, JoinToken, established};
+use clusterctl::plan::cluster::{JoinToken, NodeChange, established};
 use clusterctl::plan::goal::{Leaving, Upgrade};
 use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, repair_run, reset, whole_run};
 use clusterctl::step::drain::DrainOptions;
@@ -163,19 +163,18 @@ pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
 
 /// An upgrade to the inventory's version, with a drain of every node.
 pub fn upgrade(inv: &Inventory) -> Upgrade {
+    let drain = DrainOptions {
+        timeout: Duration::from_secs(900),
+        force: false,
+        delete_emptydir_data: false,
+        grace_period: -1,
+        disable_eviction: false,
+    };
     Upgrade {
         to: inv.cluster.version.clone(),
         through: (29..=versions::newest()).map(|minor| (minor, format!("v1.{minor}.9").parse().expect("a version"))).collect(),
-        drain: Some(DrainOptions {
-            timeout: Duration::from_secs(900),
-            force: false,
-            delete_emptydir_data: false,
-            grace_period: -1,
-            disable_eviction: false,
-        }),
-        at_once: AT_ONCE,
+        nodes: NodeChange { drain: Some(drain), ..NodeChange::default() },
         pause_after: None,
-        hooks: vec![],
         snapshot: Some("ha-etcd.db".into()),
         allow: vec![],
     }
