@@ -28,8 +28,8 @@ pub struct Minor {
     pub kubelet: Kubelet,
     pub core_dns: CoreDns,
     pub proxy: Proxy,
-    /// The oldest minor version of a kubelet that may connect to a control plane of this minor version.
-    pub oldest_kubelet: u64,
+    /// How many minor versions a kubelet may be older than the control plane.
+    pub kubelet_skew: u64,
 }
 
 /// Default images.
@@ -155,6 +155,11 @@ pub struct Proxy {
 }
 
 impl Minor {
+    /// The oldest minor version of a kubelet that may connect to a control plane of this minor version.
+    pub fn oldest_kubelet(&self) -> u64 {
+        self.minor - self.kubelet_skew
+    }
+
     /// The shape of the etcd pod. It is the one for the etcd version in the operator's image tag `tag`, or else that of the minor version of
     /// Kubernetes.
     pub fn etcd(&self, tag: Option<&str>) -> &Etcd {

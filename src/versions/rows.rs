@@ -64,27 +64,14 @@ const V37: Minor = Minor {
         service_name: "CoreDNS",
     },
     proxy: Proxy { critical_toleration: false, mode: Some("iptables") },
-    oldest_kubelet: 34,
+    kubelet_skew: 3,
 };
-const V36: Minor = Minor {
-    minor: 36,
-    images: images("3.6.11-0", "v1.14.2", "3.10.2"),
-    proxy: Proxy { mode: None, ..V37.proxy },
-    oldest_kubelet: 33,
-    ..V37
-};
-const V35: Minor = Minor {
-    minor: 35,
-    images: images("3.6.11-0", "v1.13.1", "3.10.1"),
-    pods: Pods { flexvolume: true, ..V36.pods },
-    oldest_kubelet: 32,
-    ..V36
-};
+const V36: Minor = Minor { minor: 36, images: images("3.6.11-0", "v1.14.2", "3.10.2"), proxy: Proxy { mode: None, ..V37.proxy }, ..V37 };
+const V35: Minor = Minor { minor: 35, images: images("3.6.11-0", "v1.13.1", "3.10.1"), pods: Pods { flexvolume: true, ..V36.pods }, ..V36 };
 const V34: Minor = Minor {
     minor: 34,
     images: images("3.6.11-0", "v1.12.1", "3.10.1"),
     kubelet: Kubelet { pause_flag: true, cgroup_v1: true, ..V35.kubelet },
-    oldest_kubelet: 31,
     ..V35
 };
 const V33: Minor = Minor {
@@ -95,7 +82,6 @@ const V33: Minor = Minor {
     pods: Pods { named_ports: false, ..V34.pods },
     kubelet: Kubelet { endpoint_flag: true, ..V34.kubelet },
     core_dns: CoreDns { named_ports: false, ..V34.core_dns },
-    oldest_kubelet: 30,
     ..V34
 };
 /// 1.32 is the last minor version whose kubeadm makes apiserver-kubelet-client an administrator in every patch release. 1.33.12, 1.34.8, 1.35.5
@@ -106,26 +92,17 @@ const V32: Minor = Minor {
     identity: Identity { kubelet_client_group: Some(ADMINS), kubelet_client_binding: false, ..V33.identity },
     images: images("3.5.31-0", "v1.11.3", "3.10"),
     kubelet: Kubelet { local_server: false, ..V33.kubelet },
-    oldest_kubelet: 29,
     ..V33
 };
 const V31: Minor = Minor {
     minor: 31,
     pods: Pods { scheduler_readyz: false, ..V32.pods },
     core_dns: CoreDns { cache_outside_only: false, ..V32.core_dns },
-    oldest_kubelet: 28,
     ..V32
 };
-const V30: Minor = Minor {
-    minor: 30,
-    images: images("3.5.31-0", "v1.11.3", "3.9"),
-    config_api: ConfigApi::V1Beta3,
-    etcd: ETCD_HEALTH,
-    oldest_kubelet: 27,
-    ..V31
-};
-const V29: Minor = Minor { minor: 29, images: images("3.5.31-0", "v1.11.1", "3.9"), oldest_kubelet: 26, ..V30 };
-/// Since 1.28 a kubelet may be three minor versions older than the control plane.
+const V30: Minor =
+    Minor { minor: 30, images: images("3.5.31-0", "v1.11.3", "3.9"), config_api: ConfigApi::V1Beta3, etcd: ETCD_HEALTH, ..V31 };
+const V29: Minor = Minor { minor: 29, images: images("3.5.31-0", "v1.11.1", "3.9"), ..V30 };
 const V28: Minor = Minor {
     minor: 28,
     images: images("3.5.31-0", "v1.10.1", "3.9"),
@@ -136,7 +113,6 @@ const V28: Minor = Minor {
         kubelet_client_binding: false,
         etcd_client_group: Some(MASTERS),
     },
-    oldest_kubelet: 25,
     ..V29
 };
 const V20: Minor = Minor {
@@ -170,7 +146,8 @@ const V20: Minor = Minor {
         service_name: "KubeDNS",
     },
     proxy: Proxy { critical_toleration: true, mode: None },
-    oldest_kubelet: 18,
+    // Since 1.28 a kubelet may be three minor versions older than the control plane.
+    kubelet_skew: 2,
     ..V28
 };
 
@@ -179,7 +156,6 @@ const V21: Minor = Minor {
     minor: 21,
     images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },
     kubelet_config: "kubelet-config-1.21",
-    oldest_kubelet: 19,
     ..V20
 };
 

@@ -166,7 +166,7 @@ pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVers
             if newest.minor() == minor { chosen.max(newest).clone() } else { chosen.clone() }
         };
         let facts = versions::of(&next).ok_or(UpgradeRefusal::Unsupported(minor))?;
-        if oldest < facts.oldest_kubelet {
+        if oldest < facts.oldest_kubelet() {
             stages.push(UpgradeStage::Kubelets(now.clone()));
             oldest = now.minor();
         }

@@ -107,7 +107,7 @@ fn no_way_ever_breaks_the_skew_policy() {
                         }
                         UpgradeStage::Kubelets(next) => kubelets = next.minor(),
                     }
-                    let oldest = versions::of(&v(&format!("v1.{cp}.0"))).expect("supported").oldest_kubelet;
+                    let oldest = versions::of(&v(&format!("v1.{cp}.0"))).expect("supported").oldest_kubelet();
                     assert!(kubelets <= cp && kubelets >= oldest, "{from} to {to}: kubelets v1.{kubelets} beside v1.{cp}");
                 }
                 assert_eq!((cp, kubelets), (to, to));

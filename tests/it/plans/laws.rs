@@ -280,7 +280,7 @@ fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
                 (running.oldest().expect("one runs").minor(), running.api_servers.values().max().expect("one runs").minor());
             assert!(newest <= oldest + 1, "{}", planned.title);
             let furthest =
-                clusterctl::versions::of(running.api_servers.values().max().expect("one runs")).expect("supported").oldest_kubelet;
+                clusterctl::versions::of(running.api_servers.values().max().expect("one runs")).expect("supported").oldest_kubelet();
             for (node, version) in &running.kubelets {
                 assert!(version.minor() <= oldest && version.minor() >= furthest, "{node} at {version} after {host}: {}", planned.title);
                 assert!(before.kubelets.get(node) == Some(version) || drained, "{node} was not drained before {}", planned.title);
