@@ -52,7 +52,17 @@ impl Client {
     }
 }
 
-/// The library accepts the channels that the host opens; dropping the reply refuses them. Nothing is ever forwarded to this client.
+/// Handlers of channels that the host opens, each with the types of what the host tells about the channel. The library accepts such channels;
+/// dropping the reply refuses them.
+macro_rules! refuse {
+    ($($opened:ident($($told:ty),*);)+) => {$(
+        async fn $opened(&mut self, _: Channel<Msg>, $(_: $told,)* _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
+            Ok(())
+        }
+    )+};
+}
+
+/// Nothing is ever forwarded to this client.
 impl Handler for Client {
     type Error = Fault;
 
@@ -83,69 +93,14 @@ impl Handler for Client {
         }
     }
 
-    async fn server_channel_open_session(&mut self, _: Channel<Msg>, _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_agent_forward(&mut self, _: Channel<Msg>, _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_x11(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_forwarded_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_tcpip(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: u32,
-        _: &str,
-        _: u32,
-        _: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_forwarded_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Fault> {
-        Ok(())
-    }
-
-    async fn server_channel_open_direct_streamlocal(
-        &mut self,
-        _: Channel<Msg>,
-        _: &str,
-        _: ChannelOpenHandle,
-        _: &mut Session,
-    ) -> Result<(), Fault> {
-        Ok(())
+    refuse! {
+        server_channel_open_session();
+        server_channel_open_agent_forward();
+        server_channel_open_x11(&str, u32);
+        server_channel_open_forwarded_tcpip(&str, u32, &str, u32);
+        server_channel_open_direct_tcpip(&str, u32, &str, u32);
+        server_channel_open_forwarded_streamlocal(&str);
+        server_channel_open_direct_streamlocal(&str);
     }
 
     async fn should_accept_unknown_server_channel(&mut self, _: ChannelId, _: &str) -> bool {
