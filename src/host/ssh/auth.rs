@@ -116,7 +116,7 @@ async fn candidates(
 ) -> Result<Vec<Candidate>, AuthFault> {
     let mut files = Vec::new();
     let mut publics = Vec::new();
-    for identity in &endpoint.identities {
+    for identity in &endpoint.keys.identities {
         let path = &identity.path;
         let label = path.display().to_string();
         let (public, own) = match keys.read(path).await? {
@@ -143,7 +143,7 @@ async fn candidates(
     let of_agent = held.iter().filter(|h| {
         let listed = publics.iter().any(|p| p.key_data() == h.public_key().key_data());
         let is_key = matches!(h, AgentIdentity::PublicKey { .. });
-        if listed { !is_key } else { !endpoint.identities_only }
+        if listed { !is_key } else { !endpoint.keys.identities_only }
     });
     let of_agent: Vec<_> = of_agent
         .map(|h| Candidate {
@@ -152,7 +152,7 @@ async fn candidates(
             prover: Prover::Agent,
         })
         .collect();
-    let by_inventory = endpoint.identities.iter().any(|i| i.source == IdentitySource::Inventory);
+    let by_inventory = endpoint.keys.identities.iter().any(|i| i.source == IdentitySource::Inventory);
     let (mut first, then) = if by_inventory { (files, of_agent) } else { (of_agent, files) };
     first.extend(then);
     Ok(first)
@@ -163,7 +163,7 @@ async fn certificates(endpoint: &Endpoint, path: &Path, public: &PublicKey) -> V
     let mut beside = path.as_os_str().to_os_string();
     beside.push("-cert.pub");
     let mut found = Vec::new();
-    for file in endpoint.certificates.iter().cloned().chain([PathBuf::from(beside)]) {
+    for file in endpoint.keys.certificates.iter().cloned().chain([PathBuf::from(beside)]) {
         let Ok(text) = tokio::fs::read_to_string(&file).await else { continue };
         match Certificate::from_openssh(text.trim()) {
             Ok(certificate) if certificate.public_key() == public.key_data() => found.push((file, certificate)),
@@ -174,7 +174,7 @@ async fn certificates(endpoint: &Endpoint, path: &Path, public: &PublicKey) -> V
 }
 
 async fn open_agent(handle: &Handle<Client>, endpoint: &Endpoint, tried: &mut Vec<String>) -> (Option<Agent>, Vec<AgentIdentity>) {
-    let Some(socket) = &endpoint.agent else { return (None, Vec::new()) };
+    let Some(socket) = &endpoint.keys.agent else { return (None, Vec::new()) };
     let opened = async {
         let mut agent = AgentClient::connect_uds(socket).await?;
         if let Some(binding) = handle.agent_session_binding() {

@@ -22,9 +22,18 @@ pub struct Endpoint {
     pub address: String,
     pub hostname: String,
     pub port: u16,
-    pub user: String,
     /// The name of the server in known_hosts, in place of host name and port.
     pub host_key_alias: Option<String>,
+    pub via: Via,
+    pub known_hosts: Vec<PathBuf>,
+    pub user: String,
+    pub keys: UserKeys,
+    pub connect_timeout: Duration,
+}
+
+/// The keys with which the user logs in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserKeys {
     pub identities: Vec<Identity>,
     /// Certificates for user keys, in addition to the certificates beside the keys.
     pub certificates: Vec<PathBuf>,
@@ -32,9 +41,6 @@ pub struct Endpoint {
     pub agent: Option<PathBuf>,
     /// Whether only those of the agent's keys are tried that are in `identities`.
     pub identities_only: bool,
-    pub known_hosts: Vec<PathBuf>,
-    pub connect_timeout: Duration,
-    pub via: Via,
 }
 
 /// A private key file.
@@ -115,13 +121,15 @@ async fn resolve_at_depth(address: &str, options: &SshOptions, ssh_config: Optio
     };
     Ok(Endpoint {
         address: address.to_string(),
-        host_key_alias: config.host_key_alias,
-        certificates: config.certificates.iter().map(expand).collect(),
-        identities_only: config.identities_only,
+        keys: UserKeys {
+            certificates: config.certificates.iter().map(expand).collect(),
+            identities_only: config.identities_only,
+            identities,
+            agent,
+        },
         known_hosts: known_hosts.iter().map(expand).collect(),
+        host_key_alias: config.host_key_alias,
         connect_timeout: options.connect_timeout.or(config.connect_timeout).unwrap_or(CONNECT_TIMEOUT),
-        identities,
-        agent,
         hostname,
         port,
         user,

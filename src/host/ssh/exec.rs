@@ -30,13 +30,13 @@ type Writer = ChannelWriteHalf<Msg>;
 /// The result of a command on a channel.
 #[derive(Debug, Default)]
 pub struct Ended {
+    pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     /// Standard output and error before the mark.
     pub noise: Vec<u8>,
     /// Whether the mark was received, which means that the command ran with the rights that it needs.
     pub started: bool,
-    pub status: Option<i32>,
     /// Whether the host closed the channel; otherwise the connection broke.
     pub closed: bool,
     /// Whether the host refused to run the command.
