@@ -27,6 +27,10 @@ pub struct ClusterConfiguration {
     pub beyond: Vec<(String, String)>,
 }
 
+/// The components with flags, and the path of their fields.
+const COMPONENTS: [(&str, &str); 4] =
+    [("apiServer", "apiServer"), ("controllerManager", "controllerManager"), ("scheduler", "scheduler"), ("etcd", "etcd.local")];
+
 /// Fields for which every inventory implies one fixed value: path and value.
 const FIXED: [(&str, &str); 3] =
     [("certificatesDir", "/etc/kubernetes/pki"), ("etcd.local.dataDir", "/var/lib/etcd"), ("dns.type", "CoreDNS")];
@@ -50,20 +54,13 @@ pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String>
         image_repository: word(&mut map, "imageRepository"),
         etcd_image_tag: word(&mut map, "etcd.local.imageTag"),
         core_dns_image_tag: word(&mut map, "dns.imageTag"),
+        extra_args: COMPONENTS.map(|(component, path)| (component, flags(&mut map, path))).into(),
+        cert_sans: texts(take(&mut map, "apiServer.certSANs")),
         algorithm: word(&mut map, "encryptionAlgorithm"),
         certificate_validity: word(&mut map, "certificateValidityPeriod"),
         ca_validity: word(&mut map, "caCertificateValidityPeriod"),
-        ..ClusterConfiguration::default()
+        beyond: vec![],
     };
-    for (component, path) in
-        [("apiServer", "apiServer"), ("controllerManager", "controllerManager"), ("scheduler", "scheduler"), ("etcd", "etcd.local")]
-    {
-        let args = take(&mut map, &format!("{path}.extraArgs")).map(|v| extra_args(&v)).unwrap_or_default();
-        out.extra_args.insert(component, args);
-    }
-    if let Some(Value::Array(names)) = take(&mut map, "apiServer.certSANs") {
-        out.cert_sans = names.iter().filter_map(|n| n.as_str().map(String::from)).collect();
-    }
     // These fields are ignored: the time that kubeadm waits, and the add-ons that kubeadm leaves out because somebody else manages them.
     for path in ["apiServer.timeoutForControlPlane", "dns.disabled", "proxy.disabled"] {
         take(&mut map, path);
@@ -94,12 +91,17 @@ fn word(map: &mut Map<String, Value>, path: &str) -> String {
     }
 }
 
-/// Extra arguments are a map up to v1beta3, and a list of names and values after that. If a name occurs more than once, its last value counts.
-fn extra_args(value: &Value) -> BTreeMap<String, String> {
+fn texts(list: Option<Value>) -> Vec<String> {
+    list.iter().filter_map(Value::as_array).flatten().filter_map(|v| v.as_str().map(String::from)).collect()
+}
+
+/// The extra arguments below a path. They are a map up to v1beta3, and a list of names and values after that. If a name occurs more than once, its
+/// last value counts.
+fn flags(map: &mut Map<String, Value>, path: &str) -> BTreeMap<String, String> {
     let text = |v: &Value| v.as_str().map_or_else(|| v.to_string(), String::from);
-    match value {
-        Value::Object(map) => map.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
-        Value::Array(list) => list.iter().map(|arg| (text(&arg["name"]), text(&arg["value"]))).collect(),
+    match take(map, &format!("{path}.extraArgs")) {
+        Some(Value::Object(map)) => map.iter().map(|(k, v)| (k.clone(), text(v))).collect(),
+        Some(Value::Array(list)) => list.iter().map(|arg| (text(&arg["name"]), text(&arg["value"]))).collect(),
         _ => BTreeMap::new(),
     }
 }
