@@ -64,6 +64,14 @@ pub struct Drain {
     pub by_hand: DrainExtras,
 }
 
+/// A node that takes no new pods.
+#[derive(Clone, Debug)]
+pub struct Cordon {
+    pub via: HostName,
+    pub address: IpAddr,
+    pub node: String,
+}
+
 /// A node that takes pods again, if clusterctl cordoned it.
 #[derive(Clone, Debug)]
 pub struct Uncordon {
@@ -74,12 +82,15 @@ pub struct Uncordon {
     pub whoever: bool,
 }
 
-/// A node that takes no new pods.
-#[derive(Clone, Debug)]
-pub struct Cordon {
-    pub via: HostName,
-    pub address: IpAddr,
-    pub node: String,
+fn is_cordoned(node: &Value) -> bool {
+    node["spec"]["unschedulable"] == true
+}
+
+/// Removes the annotation that clusterctl cordoned the node.
+fn unmark(node: &mut Value) {
+    if let Some(all) = node["metadata"]["annotations"].as_object_mut() {
+        all.remove(layout::CORDONED_ANNOTATION);
+    }
 }
 
 #[async_trait]
@@ -100,7 +111,7 @@ impl Answers for Drain {
         facts.ledger.drained.insert(self.node.clone());
         let cluster = facts.cluster.get_or_insert_default();
         if let Some(node) = cluster.nodes.get_mut(&self.node) {
-            if node["spec"]["unschedulable"] != true {
+            if !is_cordoned(node) {
                 node["spec"]["unschedulable"] = true.into();
                 node["metadata"]["annotations"][layout::CORDONED_ANNOTATION] = "".into();
             }
@@ -128,39 +139,13 @@ impl Answers for Drain {
 }
 
 #[async_trait]
-impl Answers for Uncordon {
-    fn title(&self) -> String {
-        format!("uncordon node {}", self.node)
-    }
-
-    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let node = facts.node(&self.node)?;
-        let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
-        let cordoned = node["spec"]["unschedulable"] == true;
-        (ours || (self.whoever && cordoned)).then(|| self.clone())
-    }
-
-    fn predict(&self, _host: &HostName, facts: &mut Facts) {
-        if let Some(node) = facts.node_mut(&self.node) {
-            node["spec"]["unschedulable"] = json!(null);
-            unmark(node);
-        }
-    }
-
-    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        cordoning(host, run, self.address, &self.node, if self.whoever { "uncordon" } else { "ours" }).await
-    }
-}
-
-#[async_trait]
 impl Answers for Cordon {
     fn title(&self) -> String {
         format!("cordon node {}", self.node)
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let node = facts.node(&self.node)?;
-        (node["spec"]["unschedulable"] != true).then(|| self.clone())
+        facts.node(&self.node).filter(|node| !is_cordoned(node)).map(|_| self.clone())
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
@@ -174,10 +159,27 @@ impl Answers for Cordon {
     }
 }
 
-/// Removes the annotation that clusterctl cordoned the node.
-fn unmark(node: &mut Value) {
-    if let Some(all) = node["metadata"]["annotations"].as_object_mut() {
-        all.remove(layout::CORDONED_ANNOTATION);
+#[async_trait]
+impl Answers for Uncordon {
+    fn title(&self) -> String {
+        format!("uncordon node {}", self.node)
+    }
+
+    fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
+        let node = facts.node(&self.node)?;
+        let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
+        (ours || (self.whoever && is_cordoned(node))).then(|| self.clone())
+    }
+
+    fn predict(&self, _host: &HostName, facts: &mut Facts) {
+        if let Some(node) = facts.node_mut(&self.node) {
+            node["spec"]["unschedulable"] = json!(null);
+            unmark(node);
+        }
+    }
+
+    async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
+        cordoning(host, run, self.address, &self.node, if self.whoever { "uncordon" } else { "ours" }).await
     }
 }
 

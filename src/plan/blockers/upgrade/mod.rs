@@ -52,7 +52,7 @@ pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
 pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     let mut out = Vec::new();
     for h in i.inv.nodes() {
-        let Some(node) = node(i, h) else { continue };
+        let Some(node) = i.facts.node(&h.name) else { continue };
         let ours = !node["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
         if node["spec"]["unschedulable"] == true && !ours {
             out.push((h.name.clone(), "it is cordoned by somebody else, and stays so".into()));
@@ -67,10 +67,6 @@ pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     out.extend(etcd_way::held_back(i));
     out.extend(announced::warnings(i));
     out
-}
-
-fn node<'a>(i: &'a Inputs<'_>, h: &HostEntry) -> Option<&'a serde_json::Value> {
-    i.facts.cluster.as_ref()?.nodes.get(&h.name)
 }
 
 /// The control plane must be complete before one of its hosts is taken out of service.
@@ -88,7 +84,7 @@ fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
         let fix = "see `clusterctl status`, mend it, then run the same command again";
         return Some(Blocker::new(&h.name, "api-server", "its API server does not serve", fix));
     }
-    let found = node(i, h)?;
+    let found = i.facts.node(&h.name)?;
     let ours = !found["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
     (!is_ready(found) && !ours).then(|| {
         Blocker::new(
