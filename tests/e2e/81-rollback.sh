@@ -10,8 +10,16 @@ again() { printf '%s\n' "$good" >"$CLUSTERCTL_INVENTORY"; }
 running() { on "$1" sh -c 'for c in etcd kube-apiserver kube-controller kube-scheduler; do pid=$(pgrep -xo $c) && stat -c %Y /proc/$pid && tr "\0" " " </proc/$pid/cmdline; done'; }
 snapshot() { for m in m1 m2 m3; do running $m >"$WORK/running-$m"; done; }
 untouched() { running "$1" | cmp -s - "$WORK/running-$1"; }
+are_untouched() { local m; for m; do check "$m is untouched" untouched "$m"; done; }
 # The API must stay available through the balancer at all times, and lose no write.
 serves() { check "$1: no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"; }
+# rolled_back TITLE ARGUMENT...: clusterctl with these arguments fails and rolls back; the time that it needs is printed
+rolled_back() {
+    local start title=$1; shift
+    start=$(millis)
+    expect "$title" 1 tried "$@"
+    say "found and rolled back in $(($(millis) - start)) ms"
+}
 # The first master to change is one that does not lead etcd; the other masters must not be changed after it fails.
 others() { local first; first=$(sed -n 's/^ *\(m[123]\): run static pods\{0,1\} .*/\1/p' "$WORK/tried.log" | head -n 1); echo "${MASTERS[@]/$first}"; }
 snapshot
@@ -21,44 +29,38 @@ write_begin
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { no-such-flag: \"1\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
 expect "a flag that the program does not know makes the run fail" 1 tried apply
 check "the message of the program is shown" says 'unknown flag: --no-such-flag'
-for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
+are_untouched m1 m2 m3
 again
 
 # This image does not exist.
 expect "a release without an image is refused" 4 tried upgrade --version $ABSENT
 check "the image is named" says "kube-apiserver:$ABSENT cannot be got"
-for m in m1 m2 m3; do check "$m is untouched" untouched $m; done
+are_untouched m1 m2 m3
 
 # Only the running program rejects this value.
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { apiserver-count: \"0\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
-start=$(millis)
-expect "an API server that ends at once is rolled back" 1 tried apply
-say "found and rolled back in $(($(millis) - start)) ms"
+rolled_back "an API server that ends at once is rolled back" apply
 check "the message has the last lines of its log" says 'apiserver-count'
 check "the previous manifest serves" says 'the previous manifest of kube-apiserver is back and serves'
-for m in $(others); do check "$m is untouched" untouched "$m"; done
+are_untouched $(others)
 again
 expect "nothing is left to do" 0 ctl plan
 
 # This API server starts, serves, and dies.
 snapshot
-start=$(millis)
-expect "an API server that dies after 20 s is rolled back" 1 tried upgrade --version $DIES
-say "found and rolled back in $(($(millis) - start)) ms"
+rolled_back "an API server that dies after 20 s is rolled back" upgrade --version $DIES
 check "the message has the last lines of its log" says 'broken on purpose'
 check "its scheduler and controller manager are rolled back with it" says 'the previous manifest of kube-controller-manager is back with it'
-for m in $(others); do check "$m is untouched" untouched "$m"; done
+are_untouched $(others)
 check "the inventory still has $NEXT" grep -q "version: $NEXT" "$CLUSTERCTL_INVENTORY"
 expect "nothing is left to do" 0 until_true 60 ctl plan
 
 # This etcd does not start.
 snapshot
 set_etcd_tag "$ETCD_BROKEN"
-start=$(millis)
-expect "an etcd that does not start is rolled back" 1 tried apply
-say "found and rolled back in $(($(millis) - start)) ms"
+rolled_back "an etcd that does not start is rolled back" apply
 check "the message has the last lines of its log" says 'broken on purpose'
-for m in $(others); do check "$m is untouched" untouched "$m"; done
+are_untouched $(others)
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 until_true 60 ctl apply
@@ -68,12 +70,10 @@ snapshot
 # The manifest differs from the one before, because the kubelet waits longer and longer before it starts the same one again.
 set_etcd_tag "$ETCD_BROKEN"
 sed -i 's/^etcd:/&\n  extraArgs: { heartbeat-interval: "100" }/' "$CLUSTERCTL_INVENTORY"
-start=$(millis)
-expect "an upgrade with an etcd that does not start is rolled back" 1 tried upgrade --version $DIES
-say "found and rolled back in $(($(millis) - start)) ms"
+rolled_back "an upgrade with an etcd that does not start is rolled back" upgrade --version $DIES
 check "the message has the cause" says 'etcd did not serve'
 check "its API server is rolled back with it" says 'the previous manifest of kube-apiserver is back and serves'
-for m in $(others); do check "$m is untouched" untouched "$m"; done
+are_untouched $(others)
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 until_true 60 ctl apply
