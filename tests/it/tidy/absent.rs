@@ -17,8 +17,8 @@ enum What {
 use What::*;
 
 struct Rule {
-    what: What,
-    /// Modules in which it must not stand; none: everywhere.
+    what: &'static [What],
+    /// Modules in which none of it must stand; none: everywhere.
     within: &'static [&'static str],
     /// Modules in which it may.
     but: &'static [&'static str],
@@ -26,37 +26,30 @@ struct Rule {
 }
 
 const PURE: &[&str] = &["plan", "render", "inventory"];
-const fn pure(what: What, why: &'static str) -> Rule {
+const fn pure(what: &'static [What], why: &'static str) -> Rule {
     Rule { what, within: PURE, but: &[], why }
 }
-const fn only_in(but: &'static [&'static str], what: What, why: &'static str) -> Rule {
+const fn only_in(but: &'static [&'static str], what: &'static [What], why: &'static str) -> Rule {
     Rule { what, within: &[], but, why }
 }
 
 const RULES: &[Rule] = &[
-    pure(Path("std::fs"), "no IO in plan, render and inventory"),
-    pure(Path("std::env"), "no IO in plan, render and inventory"),
-    pure(Path("std::io"), "no IO in plan, render and inventory"),
-    pure(Path("std::thread"), "plan, render and inventory are synchronous"),
-    pure(Path("tokio"), "plan, render and inventory are synchronous"),
-    pure(Path("reqwest"), "no IO in plan, render and inventory"),
-    pure(Path("rand"), "no randomness in plan, render and inventory"),
-    pure(Path("aws_lc_rs::rand"), "no randomness in plan, render and inventory"),
-    pure(Names("SystemTime"), "no clock in plan, render and inventory"),
-    pure(Names("Instant::now"), "no clock in plan, render and inventory"),
-    pure(Names("Timestamp::now"), "no clock in plan, render and inventory"),
-    pure(Names("Zoned::now"), "no clock in plan, render and inventory"),
-    only_in(&["host"], Names("process::Command"), "processes are started by host alone"),
-    only_in(&["cli::report"], Macro("print"), "cli::report alone prints"),
-    only_in(&["cli::report"], Macro("println"), "cli::report alone prints"),
-    only_in(&["cli::report"], Macro("eprint"), "cli::report alone prints"),
-    only_in(&["cli::report"], Macro("eprintln"), "cli::report alone prints"),
-    only_in(&["cli::report"], Names("io::stdout"), "cli::report alone prints"),
-    only_in(&["cli::report"], Names("io::stderr"), "cli::report alone prints"),
-    only_in(&["layout"], Text("/etc/kubernetes"), "Kubernetes' paths stand in layout.rs"),
-    only_in(&["layout"], Text("/var/lib/kubelet"), "Kubernetes' paths stand in layout.rs"),
-    only_in(&["layout"], Text("/var/lib/etcd"), "Kubernetes' paths stand in layout.rs"),
-    only_in(&[], Method("unwrap"), "no unwrap outside of tests"),
+    pure(&[Path("std::fs"), Path("std::env"), Path("std::io"), Path("reqwest")], "no IO in plan, render and inventory"),
+    pure(&[Path("std::thread"), Path("tokio")], "plan, render and inventory are synchronous"),
+    pure(&[Path("rand"), Path("aws_lc_rs::rand")], "no randomness in plan, render and inventory"),
+    pure(
+        &[Names("SystemTime"), Names("Instant::now"), Names("Timestamp::now"), Names("Zoned::now")],
+        "no clock in plan, render and inventory",
+    ),
+    only_in(&["host"], &[Names("process::Command")], "processes are started by host alone"),
+    only_in(&["cli::report"], &[Macro("print"), Macro("println"), Macro("eprint"), Macro("eprintln")], "cli::report alone prints"),
+    only_in(&["cli::report"], &[Names("io::stdout"), Names("io::stderr")], "cli::report alone prints"),
+    only_in(
+        &["layout"],
+        &[Text("/etc/kubernetes"), Text("/var/lib/kubelet"), Text("/var/lib/etcd")],
+        "Kubernetes' paths stand in layout.rs",
+    ),
+    only_in(&[], &[Method("unwrap")], "no unwrap outside of tests"),
 ];
 
 /// What stands today where it must not: file, what, reason.
@@ -99,9 +92,10 @@ pub fn faults(sources: &[Source], check_exceptions: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let mut needed = BTreeSet::new();
     for source in sources {
-        for rule in RULES.iter().filter(|r| r.applies(source)) {
-            let name = rule.what.name();
-            for line in rule.what.lines(source) {
+        let applicable = RULES.iter().filter(|r| r.applies(source));
+        for (rule, what) in applicable.flat_map(|rule| rule.what.iter().map(move |what| (rule, what))) {
+            let name = what.name();
+            for line in what.lines(source) {
                 match EXCEPTIONS.iter().find(|(path, what, _)| (*path, *what) == (source.path.as_str(), name)) {
                     Some((path, what, _)) => _ = needed.insert((*path, *what)),
                     None => faults.push(format!("{}:{line}: `{name}`: {}", source.path, rule.why)),

@@ -46,6 +46,16 @@ fn module(path: &str) -> Vec<String> {
     parts.map(String::from).collect()
 }
 
+/// The attributes of a node of one of these kinds; none for any other kind.
+macro_rules! attributes {
+    ($node:expr, $all:ident: $($kind:ident)+) => {
+        match $node {
+            $($all::$kind(node) => node.attrs.as_slice(),)+
+            _ => &[],
+        }
+    };
+}
+
 /// Removes items and statements under `#[cfg(test)]`. What this does not know, such as a field, stays and is checked.
 struct Prune {
     module: Vec<String>,
@@ -63,7 +73,7 @@ impl Prune {
                 self.test_modules.push(self.module.iter().cloned().chain([name]).collect());
             }
         }
-        items.retain(|item| !is_for_tests(attributes(item)));
+        items.retain(|item| !is_for_tests(item_attributes(item)));
     }
 }
 
@@ -87,21 +97,14 @@ impl VisitMut for Prune {
 
     fn visit_block_mut(&mut self, block: &mut syn::Block) {
         block.stmts.retain(|stmt| match stmt {
-            Stmt::Item(item) => !is_for_tests(attributes(item)),
-            Stmt::Local(local) => !is_for_tests(&local.attrs),
-            Stmt::Macro(call) => !is_for_tests(&call.attrs),
-            Stmt::Expr(..) => true,
+            Stmt::Item(item) => !is_for_tests(item_attributes(item)),
+            _ => !is_for_tests(attributes!(stmt, Stmt: Local Macro)),
         });
         visit_mut::visit_block_mut(self, block);
     }
 
     fn visit_item_impl_mut(&mut self, item: &mut syn::ItemImpl) {
-        item.items.retain(|inner| match inner {
-            ImplItem::Fn(f) => !is_for_tests(&f.attrs),
-            ImplItem::Const(c) => !is_for_tests(&c.attrs),
-            ImplItem::Type(t) => !is_for_tests(&t.attrs),
-            _ => true,
-        });
+        item.items.retain(|inner| !is_for_tests(attributes!(inner, ImplItem: Const Fn Type)));
         visit_mut::visit_item_impl_mut(self, item);
     }
 
@@ -111,23 +114,8 @@ impl VisitMut for Prune {
     }
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
-    match item {
-        Item::Const(i) => &i.attrs,
-        Item::Enum(i) => &i.attrs,
-        Item::ExternCrate(i) => &i.attrs,
-        Item::Fn(i) => &i.attrs,
-        Item::Impl(i) => &i.attrs,
-        Item::Macro(i) => &i.attrs,
-        Item::Mod(i) => &i.attrs,
-        Item::Static(i) => &i.attrs,
-        Item::Struct(i) => &i.attrs,
-        Item::Trait(i) => &i.attrs,
-        Item::Type(i) => &i.attrs,
-        Item::Union(i) => &i.attrs,
-        Item::Use(i) => &i.attrs,
-        _ => &[],
-    }
+fn item_attributes(item: &Item) -> &[Attribute] {
+    attributes!(item, Item: Const Enum ExternCrate Fn Impl Macro Mod Static Struct Trait Type Union Use)
 }
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
