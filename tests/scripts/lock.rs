@@ -53,7 +53,7 @@ pub fn table(t: &mut Table) {
     });
     t.row("again, and the run has removed everything meanwhile -> nothing is made anew", || {
         let host = Sandbox::new();
-        let _ = std::fs::remove_dir_all(host.path("/var/lib/clusterctl"));
+        host.remove("/var/lib/clusterctl");
         let out = take(&host, RUN, "again");
         all(&host, [said(&out, 0, "gone\n"), same(host.path("/var/lib/clusterctl").exists(), false, "the folder")])
     });
@@ -83,7 +83,7 @@ pub fn table(t: &mut Table) {
     });
     t.row("unlock: a host that never was locked -> free, and nothing is made", || {
         let host = Sandbox::new();
-        let _ = std::fs::remove_dir_all(host.path("/var/lib/clusterctl"));
+        host.remove("/var/lib/clusterctl");
         unlocks(&host, "free", "free\n")?;
         same(host.path("/var/lib/clusterctl").exists(), false, "the folder")
     });
@@ -111,7 +111,7 @@ pub fn table(t: &mut Table) {
         let host = Sandbox::new();
         host.write("/var/lib/other/lock.flock", "");
         let other = AtWork::on(&host.path("/var/lib/other/lock.flock"));
-        host.link_at(&format!("/proc/{}/fd/9", other.pid()), &host.at("/var/lib/other/lock.flock"));
+        host.link_at(&format!("/proc/{}/fd/9", other.pid()), host.at("/var/lib/other/lock.flock"));
         let _held = hold(&host);
         unlocks(&host, "free", &format!("freed {RUN} "))?;
         other.lives()
@@ -122,7 +122,7 @@ pub fn table(t: &mut Table) {
 fn hold(host: &Sandbox) -> AtWork {
     host.write("/var/lib/clusterctl/lock.flock", "");
     let held = AtWork::on(&host.path("/var/lib/clusterctl/lock.flock"));
-    host.link_at(&format!("/proc/{}/fd/9", held.pid()), &host.at("/var/lib/clusterctl/lock.flock"));
+    host.link_at(&format!("/proc/{}/fd/9", held.pid()), host.at("/var/lib/clusterctl/lock.flock"));
     held
 }
 

@@ -23,6 +23,14 @@ fn three(second: bool, third: bool) -> Sandbox {
     host
 }
 
+/// The same host, whose kubelet does not run its member.
+fn no_static_pod(second: bool, third: bool) -> Sandbox {
+    let host = three(second, third);
+    host.remove("/etc/kubernetes/manifests/etcd.yaml");
+    host.tick();
+    host
+}
+
 fn check(host: &Sandbox, wanted: &str) -> Result<(), String> {
     let end = host.apply(Wait::Quorum);
     all(host, [ended(&end, wanted)])
@@ -61,46 +69,36 @@ pub fn table(t: &mut Table) {
         check(&host, "done")?;
         if host.log().contains("ETCDCTL_API") { Err("ETCDCTL_API is set".into()) } else { Ok(()) }
     });
-    t.row("the own member does not run -> there is nothing to lose", || {
-        let host = three(false, false);
-        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
-        host.tick();
-        check(&host, "done")
-    });
-    t.row("the own member is a service that runs, and the others are not enough -> the guard stays closed", || {
-        let host = three(true, false);
-        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
-        host.tick();
-        host.stub("units/etcd.MainPID", "77\n");
-        check(&host, "1 would be left healthy")
-    });
-    t.row("systemd does not say whether the own member runs, and the others are not enough -> the guard stays closed", || {
-        let host = three(true, false);
-        let _ = std::fs::remove_file(host.path("/etc/kubernetes/manifests/etcd.yaml"));
-        host.tick();
-        host.inject(Fault::CallFails("systemctl", "*"));
-        check(&host, "1 would be left healthy")
-    });
-    t.row("the host is still coming in -> nobody counts on its member", || {
-        let host = three(false, false);
-        let _ = std::fs::remove_file(host.path("/var/lib/clusterctl/established"));
-        check(&host, "done")
-    });
-    t.row("the own member runs and etcdctl is missing -> the guard stays closed", || {
-        let host = three(true, true);
-        let _ = std::fs::remove_file(host.path("/usr/local/bin/etcdctl"));
-        check(&host, "cannot be asked")
-    });
-    t.row("the client certificate is lost -> the members are asked with another one", || {
-        let host = three(true, true);
-        let _ = std::fs::remove_file(host.path("/etc/kubernetes/pki/etcd/healthcheck-client.key"));
-        check(&host, "done")
-    });
-    t.row("every client certificate is lost -> the guard stays closed", || {
-        let host = three(true, true);
-        let _ = std::fs::remove_dir_all(host.path("/etc/kubernetes/pki/etcd"));
-        check(&host, "cannot be asked")
-    });
+    t.row("the own member does not run -> there is nothing to lose", || check(&no_static_pod(false, false), "done"));
+    type Change = fn(&Sandbox);
+    let services: [(&str, Change); 2] = [
+        ("the own member is a service that runs", |h| h.stub("units/etcd.MainPID", "77\n")),
+        ("systemd does not say whether the own member runs", |h| h.inject(Fault::CallFails("systemctl", "*"))),
+    ];
+    for (what, change) in services {
+        t.row(format!("{what}, and the others are not enough -> the guard stays closed"), || {
+            let host = no_static_pod(true, false);
+            change(&host);
+            check(&host, "1 would be left healthy")
+        });
+    }
+    for (what, others, gone, wanted) in [
+        ("the host is still coming in -> nobody counts on its member", false, "/var/lib/clusterctl/established", "done"),
+        ("the own member runs and etcdctl is missing -> the guard stays closed", true, "/usr/local/bin/etcdctl", "cannot be asked"),
+        (
+            "the client certificate is lost -> the members are asked with another one",
+            true,
+            "/etc/kubernetes/pki/etcd/healthcheck-client.key",
+            "done",
+        ),
+        ("every client certificate is lost -> the guard stays closed", true, "/etc/kubernetes/pki/etcd", "cannot be asked"),
+    ] {
+        t.row(what, || {
+            let host = three(others, others);
+            host.remove(gone);
+            check(&host, wanted)
+        });
+    }
     t.row("the own member hangs -> the guard stays closed, and says so", || {
         let host = three(true, true);
         host.inject(Fault::Hangs("etcdctl", "*"));

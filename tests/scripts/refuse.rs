@@ -24,7 +24,7 @@ pub fn table(t: &mut Table) {
             let there = host.read("/stub/rules").unwrap_or_default();
             let recorded = host.read(RECORD).unwrap_or_default();
             let listed = recorded.lines().all(|rule| there.contains(rule)) && !recorded.is_empty();
-            let _ = std::fs::remove_file(host.path("/stub/on-sleep"));
+            host.remove("/stub/on-sleep");
             host.stub("xtables-held", "0\n");
             let next = match later {
                 "the next swap" => host.apply(pod(API, manifest(API, "next", ""), 0)),

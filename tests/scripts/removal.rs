@@ -7,13 +7,21 @@ use super::table::Table;
 
 const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
 
+/// A file with data of etcd.
+const DATA: &str = "/var/lib/etcd/member/wal";
+
+/// The folder of a pod's volume.
+const VOLUME: &str = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
+
 /// A host that was a node. It has data of etcd, the folder of a volume, and a network link of its own beside the links of the pod network.
 fn node() -> Sandbox {
     let host = Sandbox::new();
-    host.write("/proc/self/mountinfo", MOUNTINFO);
-    host.write("/var/lib/etcd/member/wal", "data");
-    host.write("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration");
-    host.write("/var/log/pods/kube-system_etcd-m1_uid/etcd/0.log", "log");
+    host.write_all(&[
+        ("/proc/self/mountinfo", MOUNTINFO),
+        (DATA, "data"),
+        ("/var/lib/kubelet/config.yaml", "kind: KubeletConfiguration"),
+        ("/var/log/pods/kube-system_etcd-m1_uid/etcd/0.log", "log"),
+    ]);
     for link in ["cni0/brif/veth1", "veth1/x", "veth-vpn/x"] {
         host.write(&format!("/sys/class/net/{link}"), "");
     }
@@ -21,10 +29,12 @@ fn node() -> Sandbox {
     host
 }
 
-/// Mounts something at a path of the host, with an entry in the kernel's list of mounts.
-fn mount(host: &Sandbox, path: &str) {
+/// The same host, with something mounted at a path and an entry in the kernel's list of mounts.
+fn node_with_mount(path: &str) -> Sandbox {
+    let host = node();
     host.write(&format!("{path}/precious"), "precious");
     host.write("/proc/self/mountinfo", &format!("{MOUNTINFO}40 22 0:50 / {} rw - nfs4 server:/share rw\n", host.at(path)));
+    host
 }
 
 /// Lets the shim process beside a container of this containerd namespace run.
@@ -44,6 +54,11 @@ fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), Str
     if is { Ok(()) } else { Err(format!("{end:?}, {kept} is there: {}\n{}", host.path(kept).exists(), host.log())) }
 }
 
+/// A removal is refused with these words, and the data of etcd still exists.
+fn keeps_its_data(host: &Sandbox, words: &str) -> Result<(), String> {
+    refused(host, &host.apply(clean()), words, DATA)
+}
+
 pub fn table(t: &mut Table) {
     t.row("a node without containers -> its data is deleted, a link that is not of pods stays", || {
         let host = node();
@@ -55,26 +70,21 @@ pub fn table(t: &mut Table) {
     });
     for share in ["/var/lib/etcd/backup", "/etc/kubernetes/backup", "/var/lib/kubelet/pods", "/var/log/pods/share"] {
         t.row(format!("something is mounted at {share} -> nothing is changed, and the mount is named"), || {
-            let host = node();
-            mount(&host, share);
+            let host = node_with_mount(share);
             let end = host.apply(clean());
             refused(&host, &end, &host.at(share), &format!("{share}/precious"))?;
-            refused(&host, &end, "nothing was changed", "/var/lib/etcd/member/wal")
+            refused(&host, &end, "nothing was changed", DATA)
         });
     }
     t.row("the volume of a pod cannot be unmounted -> nothing is deleted", || {
-        let host = node();
-        let volume = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
-        mount(&host, volume);
+        let host = node_with_mount(VOLUME);
         host.stub("umount.script", "exit 32\n");
         let end = host.apply(clean());
-        refused(&host, &end, "cannot be unmounted", &format!("{volume}/precious"))?;
-        refused(&host, &end, volume, "/var/lib/etcd/member/wal")
+        refused(&host, &end, "cannot be unmounted", &format!("{VOLUME}/precious"))?;
+        refused(&host, &end, VOLUME, DATA)
     });
     t.row("the volume of a pod is mounted -> it is unmounted before anything is deleted", || {
-        let host = node();
-        let volume = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
-        mount(&host, volume);
+        let host = node_with_mount(VOLUME);
         host.stub("umount.script", "/bin/rm \"$2/precious\"; head -n 1 \"$ROOT/proc/self/mountinfo\" >\"$ROOT/stub/m\"; /bin/mv \"$ROOT/stub/m\" \"$ROOT/proc/self/mountinfo\"\n");
         let end = host.apply(clean());
         if end == End::Done && host.list("/var/lib/kubelet").is_empty() { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
@@ -83,8 +93,7 @@ pub fn table(t: &mut Table) {
         let host = node();
         host.write("/run/containerd/io.containerd.runtime.v2.task/k8s.io/abc/config.json", "{}");
         host.stub("no-runtime", "");
-        let end = host.apply(clean());
-        refused(&host, &end, "containerd does not answer", "/var/lib/etcd/member/wal")
+        keeps_its_data(&host, "containerd does not answer")
     });
     t.row("containerd is down and can be started -> it is started, and stopped again after the work", || {
         let host = node();
@@ -97,14 +106,12 @@ pub fn table(t: &mut Table) {
     t.row("containerd fails to list its containers -> nothing is deleted", || {
         let host = node();
         host.stub("ctr.script", "case \"$*\" in *'containers ls'*) exit 1 ;; esac\n");
-        let end = host.apply(clean());
-        refused(&host, &end, "does not list its containers", "/var/lib/etcd/member/wal")
+        keeps_its_data(&host, "does not list its containers")
     });
     t.row("containerd lists no container and one still runs -> no data is deleted", || {
         let host = node();
         container_runs(&host, "k8s.io");
-        let end = host.apply(clean());
-        refused(&host, &end, "containers still run", "/var/lib/etcd/member/wal")
+        keeps_its_data(&host, "containers still run")
     });
     t.row("a container of another namespace runs -> it is none of ours", || {
         let host = node();
@@ -131,8 +138,7 @@ pub fn table(t: &mut Table) {
         if is { Ok(()) } else { Err(format!("{end:?}\n{restored}\n{}", host.log())) }
     });
     t.row("a path to remove has something mounted below -> it stays", || {
-        let host = node();
-        mount(&host, "/opt/cni/bin/share");
+        let host = node_with_mount("/opt/cni/bin/share");
         let end = host.apply(Absent { paths: vec![host.at("/opt/cni/bin")], locked: false, why: String::new() });
         refused(&host, &end, &host.at("/opt/cni/bin/share"), "/opt/cni/bin/share/precious")
     });

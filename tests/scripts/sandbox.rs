@@ -112,7 +112,7 @@ impl Sandbox {
         }
         stubs::link_into(&sandbox.path(TOOLS)).expect("links can be made");
         for tool in ["etcdctl", "kubectl"] {
-            sandbox.link(&format!("/usr/local/bin/{tool}"), &stubs::folder().join(tool));
+            sandbox.link_at(&format!("/usr/local/bin/{tool}"), stubs::folder().join(tool));
         }
         sandbox.write("/var/lib/clusterctl/lock", &format!("{RUN} me\n"));
         for (file, text) in [("clock", "1000000000\n"), ("effects", "0\n"), ("groups", ""), ("log", ""), ("rules", ""), ("images", "")] {
@@ -140,8 +140,19 @@ impl Sandbox {
         std::fs::write(path, text).expect("a file can be written");
     }
 
+    /// Writes files of the host, each with its path and its text.
+    pub fn write_all(&self, files: &[(&str, &str)]) {
+        files.iter().for_each(|(path, text)| self.write(path, text));
+    }
+
+    /// Removes a file, or a folder with all that is in it.
+    pub fn remove(&self, path: &str) {
+        let path = self.path(path);
+        let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    }
+
     /// Makes a link and the folder that it is in.
-    pub fn link_at(&self, path: &str, target: &str) {
+    pub fn link_at(&self, path: &str, target: impl AsRef<Path>) {
         let at = self.path(path);
         std::fs::create_dir_all(at.parent().expect("a path of a host has a folder")).expect("the sandbox is writable");
         std::os::unix::fs::symlink(target, at).expect("the sandbox is writable");
@@ -185,12 +196,6 @@ impl Sandbox {
     pub fn program(&self, path: &str, text: &str) {
         self.write(path, text);
         std::fs::set_permissions(self.path(path), std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
-    }
-
-    fn link(&self, path: &str, target: &Path) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("a folder can be made");
-        std::os::unix::fs::symlink(target, path).expect("a link can be made");
     }
 
     /// Sets the fault that applies from now on.

@@ -35,7 +35,7 @@ pub fn table(t: &mut Table) {
         let host = standing(&[SCHEDULER]);
         host.stub("on-sleep", "[ \"$now\" -lt 1000009000 ] || [ ! -e \"$STUB/units/clusterctl-watch-kube-scheduler\" ] || echo 000 >\"$STUB/serves-kube-scheduler\"");
         let end = host.apply(pod(SCHEDULER, manifest(SCHEDULER, "new", ""), 30));
-        let _ = std::fs::remove_file(host.path("/stub/on-sleep"));
+        host.remove("/stub/on-sleep");
         let told = host.apply(Wait::Settled);
         all(
             &host,

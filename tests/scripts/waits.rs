@@ -68,6 +68,8 @@ fn checks(host: &Sandbox, end: &End, words: &[&str]) -> Result<(), String> {
 
 type Make = fn() -> Step;
 type Change = fn(&Sandbox);
+/// What is wrong with a host, what brings that about, and the words with which the step ends.
+type Row<'a> = (&'a str, Change, &'a [&'a str]);
 
 pub fn table(t: &mut Table) {
     let fine: [(&str, Make); 6] = [
@@ -85,25 +87,11 @@ pub fn table(t: &mut Table) {
             all(&host, [ended(&end, "done"), same(took(&host), 0, "it took")])
         });
     }
-    let rows: [(&str, Make, &str, Change, &[&str]); 22] = [
+    let api_rows: &[Row] = &[
+        ("it does not serve", |h| h.stub("serves-kube-apiserver", "500\n"), &["not ready at v1.30.4 after 240 s", "/readyz answers 500"]),
+        ("another version serves", |h| h.stub("answer-version", "\"gitVersion\": \"v1.29.0\","), &["it serves version v1.29.0"]),
+        ("nothing answers", |h| h.inject(Fault::Hangs("curl", "*")), &["/readyz answers 000"]),
         (
-            "api",
-            api,
-            "it does not serve",
-            |h| h.stub("serves-kube-apiserver", "500\n"),
-            &["not ready at v1.30.4 after 240 s", "/readyz answers 500"],
-        ),
-        (
-            "api",
-            api,
-            "another version serves",
-            |h| h.stub("answer-version", "\"gitVersion\": \"v1.29.0\","),
-            &["it serves version v1.29.0"],
-        ),
-        ("api", api, "nothing answers", |h| h.inject(Fault::Hangs("curl", "*")), &["/readyz answers 000"]),
-        (
-            "api",
-            api,
             "the kubelet does not run either",
             |h| {
                 h.stub("serves-kube-apiserver", "000\n");
@@ -112,15 +100,11 @@ pub fn table(t: &mut Table) {
             &["/readyz answers 000", "the kubelet is not running"],
         ),
         (
-            "api",
-            api,
             "the host has put the previous one back",
             |h| h.write("/var/lib/clusterctl/static-pods/kube-apiserver.failed.run1", "the previous manifest is back\n"),
             &["the previous manifest is back"],
         ),
         (
-            "api",
-            api,
             "beside its logs are those of a tenant's API server and of a container that is being created",
             |h| {
                 h.stub("serves-kube-apiserver", "500\n");
@@ -130,109 +114,71 @@ pub fn table(t: &mut Table) {
             },
             &["its own last words"],
         ),
+    ];
+    let endpoint_rows: &[Row] = &[
+        ("it answers with an error", |h| h.stub("serves-kube-apiserver", "503\n"), &["10.0.0.9:6443", "/readyz answers 503"]),
+        ("nothing answers", |h| h.inject(Fault::Hangs("curl", "*")), &["10.0.0.9:6443", "nothing answers TLS there: curl: no answer"]),
+    ];
+    let ready_rows: &[Row] = &[
+        ("it is not Ready", |h| node(h, "False", "1970-01-12T13:46:30Z", "v1.30.4"), &["node w1 is not ready", "not Ready"]),
+        ("its kubelet is another one", |h| node(h, "True", "1970-01-12T13:46:30Z", "v1.29.0"), &["its kubelet is not at v1.30.4"]),
         (
-            "endpoint",
-            endpoint,
-            "it answers with an error",
-            |h| h.stub("serves-kube-apiserver", "503\n"),
-            &["10.0.0.9:6443", "/readyz answers 503"],
-        ),
-        (
-            "endpoint",
-            endpoint,
-            "nothing answers",
-            |h| h.inject(Fault::Hangs("curl", "*")),
-            &["10.0.0.9:6443", "nothing answers TLS there: curl: no answer"],
-        ),
-        (
-            "node",
-            || registered(true),
-            "it is not Ready",
-            |h| node(h, "False", "1970-01-12T13:46:30Z", "v1.30.4"),
-            &["node w1 is not ready", "not Ready"],
-        ),
-        (
-            "node",
-            || registered(true),
-            "its kubelet is another one",
-            |h| node(h, "True", "1970-01-12T13:46:30Z", "v1.29.0"),
-            &["its kubelet is not at v1.30.4"],
-        ),
-        (
-            "node",
-            || registered(true),
             "only an earlier kubelet has said that it is Ready",
             |h| node(h, "True", "1970-01-12T13:44:00Z", "v1.30.4"),
             &["its kubelet has said nothing since it started"],
         ),
+        ("its kubelet does not run", |h| h.stub("units/kubelet.MainPID", "0\n"), &["its kubelet does not run"]),
+        ("systemd does not answer", |h| h.inject(Fault::Hangs("systemctl", "show*")), &["systemd does not say whether its kubelet runs"]),
+        ("nothing answers", |h| h.inject(Fault::Hangs("curl", "*")), &["node w1 is not ready", "curl: no answer within 3 s"]),
+    ];
+    let registered_rows: &[Row] = &[
         (
-            "node",
-            || registered(true),
-            "its kubelet does not run",
-            |h| h.stub("units/kubelet.MainPID", "0\n"),
-            &["its kubelet does not run"],
-        ),
-        (
-            "node",
-            || registered(true),
-            "systemd does not answer",
-            |h| h.inject(Fault::Hangs("systemctl", "show*")),
-            &["systemd does not say whether its kubelet runs"],
-        ),
-        (
-            "node",
-            || registered(false),
             "it has no certificate",
-            |h| drop(std::fs::remove_file(h.path("/var/lib/kubelet/pki/kubelet-client-current.pem"))),
+            |h| h.remove("/var/lib/kubelet/pki/kubelet-client-current.pem"),
             &["the kubelet has no client certificate yet"],
         ),
         (
-            "node",
-            || registered(false),
             "the API says something else",
             |h| h.stub("answer-api-v1-nodes-w1", "{\"kind\":\"Status\",\"message\":\"nodes \\\"w1\\\" not found\"}"),
             &["not found"],
         ),
+    ];
+    let back_rows: &[Row] = &[
         (
-            "node",
-            || registered(true),
-            "nothing answers",
-            |h| h.inject(Fault::Hangs("curl", "*")),
-            &["node w1 is not ready", "curl: no answer within 3 s"],
-        ),
-        (
-            "back",
-            back,
             "its member is not healthy",
             |h| h.inject(Fault::CallFails("etcdctl", "*")),
             &["not back in service after 240 s", "its etcd member: etcdctl: it fails"],
         ),
-        ("back", back, "its member hangs", |h| h.inject(Fault::Hangs("etcdctl", "*")), &["its etcd member: etcdctl: no answer within 3 s"]),
-        ("back", back, "its API hangs", |h| h.inject(Fault::Hangs("curl", "*readyz")), &["the API at 10.0.0.1:6443: /readyz answers 000"]),
-        ("back", back, "its node is not Ready", |h| node(h, "False", "1970-01-12T13:46:30Z", "v1.30.4"), &["not Ready"]),
+        ("its member hangs", |h| h.inject(Fault::Hangs("etcdctl", "*")), &["its etcd member: etcdctl: no answer within 3 s"]),
+        ("its API hangs", |h| h.inject(Fault::Hangs("curl", "*readyz")), &["the API at 10.0.0.1:6443: /readyz answers 000"]),
+        ("its node is not Ready", |h| node(h, "False", "1970-01-12T13:46:30Z", "v1.30.4"), &["not Ready"]),
+    ];
+    let rollout_rows: &[Row] = &[
         (
-            "rollout",
-            || rollout(true),
             "the API server hangs",
             |h| h.inject(Fault::Hangs("kubectl", "*")),
             &["has made no progress for 240 s", "the API server at 10.0.0.1:6443 does not answer it"],
         ),
-        (
-            "rollout",
-            || rollout(true),
-            "the API server fails",
-            |h| h.inject(Fault::CallFails("kubectl", "*")),
-            &["has made no progress for 240 s", "kubectl: it fails"],
-        ),
+        ("the API server fails", |h| h.inject(Fault::CallFails("kubectl", "*")), &["has made no progress for 240 s", "kubectl: it fails"]),
     ];
-    for (name, step, what, change, words) in rows {
-        t.row(format!("{name}: {what} -> it ends with that"), || {
-            let host = host();
-            change(&host);
-            let end = host.apply(step());
-            // A rollout has a longer limit.
-            if name == "rollout" { all(&host, words.iter().map(|w| ended(&end, w))) } else { checks(&host, &end, words) }
-        });
+    let steps: [(&str, Make, &[Row]); 6] = [
+        ("api", api, api_rows),
+        ("endpoint", endpoint, endpoint_rows),
+        ("node", || registered(true), ready_rows),
+        ("node", || registered(false), registered_rows),
+        ("back", back, back_rows),
+        ("rollout", || rollout(true), rollout_rows),
+    ];
+    for (name, step, rows) in steps {
+        for (what, change, words) in rows {
+            t.row(format!("{name}: {what} -> it ends with that"), || {
+                let host = host();
+                change(&host);
+                let end = host.apply(step());
+                // A rollout has a longer limit.
+                if name == "rollout" { all(&host, words.iter().map(|w| ended(&end, w))) } else { checks(&host, &end, words) }
+            });
+        }
     }
     backends(t);
 }
