@@ -34,6 +34,7 @@ mod scripts {
     pub mod restarts;
     pub mod rewrite;
     pub mod rollback_copy;
+    pub mod runs;
     pub mod sandbox;
     pub mod settled;
     pub mod snapshot;

@@ -4,6 +4,7 @@ use clusterctl::step::Binary;
 use clusterctl::step::binary::Source;
 
 use super::pods::{all, ended, same};
+use super::runs::{At, killed, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
@@ -60,6 +61,11 @@ fn untouched(host: &Sandbox) -> Result<(), String> {
     same(host.read("/var/lib/clusterctl/binaries/kubelet"), None, "its stamp")
 }
 
+fn old_or_new(host: &Sandbox) -> Result<(), String> {
+    let now = host.read(PATH).unwrap_or_default();
+    same([OLD, NEW].contains(&now.as_str()), true, "old or new")
+}
+
 pub fn table(t: &mut Table) {
     type Make = fn(&Sandbox) -> Binary;
     let sources: [(&str, Make, &str); 2] =
@@ -90,7 +96,6 @@ pub fn table(t: &mut Table) {
                 },
             );
         }
-        type At = fn(usize) -> Fault;
         let kinds: [(&str, At); 3] = [
             ("killed at an effect", Fault::KilledAt),
             ("killed inside an effect", Fault::KilledInside),
@@ -102,15 +107,7 @@ pub fn table(t: &mut Table) {
             }
             t.sweep(format!("{what}, {how} -> the program is old or new, and the next run ends the work"), 1, |n| {
                 let host = host();
-                host.inject(fault(n));
-                host.apply(step(&host));
-                host.was_killed().then(|| {
-                    let now = host.read(PATH).unwrap_or_default();
-                    same([OLD, NEW].contains(&now.as_str()), true, "old or new")?;
-                    host.inject(Fault::None);
-                    let end = host.apply(step(&host));
-                    all(&host, [ended(&end, "done"), placed(&host, origin)])
-                })
+                killed(fault(n), &host, step(&host), old_or_new, |h| placed(h, origin))
             });
         }
     }
@@ -130,15 +127,12 @@ pub fn table(t: &mut Table) {
     }
     t.row("an image that cannot be mounted -> the step fails, and nothing is placed", || {
         let host = host();
-        host.inject(Fault::CallFails("ctr", "*images mount*"));
-        let end = host.apply(from_image(&host));
-        all(&host, [ended(&end, "ctr: it fails"), untouched(&host)])
+        under(Fault::CallFails("ctr", "*images mount*"), &host, from_image(&host), "ctr: it fails", untouched)
     });
     t.row("an image without the program -> the step fails, and nothing is placed", || {
         let host = host();
         host.stub("ctr.script", "");
-        let end = host.apply(from_image(&host));
-        all(&host, [ended(&end, "No such file"), untouched(&host)])
+        under(Fault::None, &host, from_image(&host), "No such file", untouched)
     });
 }
 
@@ -241,14 +235,6 @@ fn staged(t: &mut Table) {
     t.sweep("placing what was brought, killed at an effect -> the program is old or new, and the next run ends the work", 1, |n| {
         let host = host();
         host.apply(from_url(&host, true));
-        host.inject(Fault::KilledAt(n));
-        host.apply(from_url(&host, false));
-        host.was_killed().then(|| {
-            let now = host.read(PATH).unwrap_or_default();
-            same([OLD, NEW].contains(&now.as_str()), true, "old or new")?;
-            host.inject(Fault::None);
-            let end = host.apply(from_url(&host, false));
-            all(&host, [ended(&end, "done"), placed(&host, "http://mirror/kubelet")])
-        })
+        killed(Fault::KilledAt(n), &host, from_url(&host, false), old_or_new, |h| placed(h, "http://mirror/kubelet"))
     });
 }

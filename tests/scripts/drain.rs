@@ -7,6 +7,7 @@ use clusterctl::step::drain::{DrainExtras, DrainOptions};
 use clusterctl::step::{Cordon, Drain, Step, Uncordon};
 
 use super::pods::{all, ended, same};
+use super::runs::{anything, killed, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
@@ -31,7 +32,10 @@ case " $* " in
 esac
 "#;
 
+const NO_ANSWER: &str = "the API server at 10.0.0.1:6443 does not answer";
 const BUDGET: &str = "error when evicting pods/\"web-1\" -n \"shop\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget.\n";
+
+const ALONE: &str = "error: cannot delete Pods that declare no controller: shop/alone\n";
 
 fn host(cordoned: &str, word: &str) -> Sandbox {
     let host = Sandbox::new();
@@ -67,6 +71,11 @@ fn node(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
     same(host.read("/stub/wrong"), None, "what went wrong")
 }
 
+/// The node is as it was, and was not cordoned then.
+fn as_before(host: &Sandbox) -> Result<(), String> {
+    node(host, "", "")
+}
+
 fn drained(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
     node(host, cordoned, word)?;
     same(host.read("/stub/node-pods").unwrap_or_default(), String::new(), "pods")
@@ -87,16 +96,13 @@ fn drains(t: &mut Table) {
         ("true", "drain", true, ""),
     ] {
         t.row(format!("drain: cordoned {before:?} by {word:?}, it stays: {stays} -> no pods, cordoned by {after:?}"), || {
-            let host = host(before, word);
-            let end = host.apply(drain(60, stays));
-            all(&host, [ended(&end, "done"), drained(&host, "true", after)])
+            under(Fault::None, &host(before, word), drain(60, stays), "done", |h| drained(h, "true", after))
         });
     }
     t.row("drain: the node is gone -> there is nothing to do", || {
         let host = host("", "");
         host.stub("node-is-gone", "");
-        let end = host.apply(drain(60, false));
-        all(&host, [ended(&end, "done"), node(&host, "", "")])
+        under(Fault::None, &host, drain(60, false), "done", as_before)
     });
     for (before, word, after, said) in
         [("", "", "", "takes pods again"), ("true", "", "true", "stays cordoned, as it was"), ("true", "drain", "", "takes pods again")]
@@ -122,7 +128,7 @@ fn drains(t: &mut Table) {
     }
     t.row("drain: a pod that the flags do not allow -> it fails at once", || {
         let host = host("", "");
-        host.stub("refusal", "error: cannot delete Pods that declare no controller: shop/alone\n");
+        host.stub("refusal", ALONE);
         let end = host.apply(drain(0, false));
         let rounds = host.log().matches(" drain w1").count();
         all(&host, [ended(&end, "may not go"), ended(&end, "shop/alone"), same(rounds, 1, "rounds"), node(&host, "", "")])
@@ -131,53 +137,44 @@ fn drains(t: &mut Table) {
         let host = host("", "");
         host.stub("refusal", BUDGET);
         host.stub("ready", "Unknown");
-        let end = host.apply(drain(0, false));
-        all(&host, [ended(&end, "its kubelet says nothing any more"), node(&host, "", "")])
+        under(Fault::None, &host, drain(0, false), "its kubelet says nothing any more", as_before)
     });
     t.row("drain: a budget that lets it go in the third round -> done", || {
         let host = host("", "");
         host.stub("refusal", BUDGET);
         host.stub("on-drain", "echo x >>\"$STUB/rounds\"; [ \"$(wc -l <\"$STUB/rounds\")\" -lt 3 ] || : >\"$STUB/refusal\"\n");
-        let end = host.apply(drain(0, false));
-        all(&host, [ended(&end, "done"), drained(&host, "true", "drain")])
+        under(Fault::None, &host, drain(0, false), "done", |h| drained(h, "true", "drain"))
     });
 }
 
 fn troubles(t: &mut Table) {
-    t.row("drain: the lock is lost between two rounds -> no pod is evicted any more, and the node is the other run's", || {
-        let host = host("", "");
-        host.stub("refusal", BUDGET);
-        host.stub("on-drain", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"\n");
-        let end = host.apply(drain(0, false));
-        let rounds = host.log().matches(" drain w1").count();
-        all(&host, [ended(&end, "fenced"), same(rounds, 1, "rounds"), node(&host, "true", "drain")])
-    });
-    t.row("drain: the lock is lost in the last round -> the node is not given back", || {
-        let host = host("", "");
-        host.stub("refusal", "error: cannot delete Pods that declare no controller: shop/alone\n");
-        host.stub("on-drain", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"\n");
-        let end = host.apply(drain(0, false));
-        all(&host, [ended(&end, "fenced"), node(&host, "true", "drain")])
-    });
+    for (when, refusal) in [
+        ("between two rounds -> no pod is evicted any more, and the node is the other run's", BUDGET),
+        ("in the last round -> the node is not given back", ALONE),
+    ] {
+        t.row(format!("drain: the lock is lost {when}"), || {
+            let host = host("", "");
+            host.stub("refusal", refusal);
+            host.stub("on-drain", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"\n");
+            under(Fault::None, &host, drain(0, false), "fenced", |h| {
+                same(h.log().matches(" drain w1").count(), 1, "rounds")?;
+                node(h, "true", "drain")
+            })
+        });
+    }
     for what in ["*get node*", "*patch node*"] {
         t.row(format!("drain: kubectl {what} fails at first -> no pod is evicted"), || {
-            let host = host("", "");
-            host.inject(Fault::CallFails("kubectl", what));
-            let end = host.apply(drain(60, false));
-            all(&host, [ended(&end, "kubectl: it fails"), same(host.log().contains(" drain w1"), false, "drained"), node(&host, "", "")])
+            under(Fault::CallFails("kubectl", what), &host("", ""), drain(60, false), "kubectl: it fails", |h| {
+                same(h.log().contains(" drain w1"), false, "drained")?;
+                as_before(h)
+            })
         });
         t.row(format!("drain: kubectl {what} hangs -> the step ends and names the API server"), || {
-            let host = host("", "");
-            host.inject(Fault::Hangs("kubectl", what));
-            let end = host.apply(drain(60, false));
-            all(&host, [ended(&end, "the API server at 10.0.0.1:6443 does not answer"), node(&host, "", "")])
+            under(Fault::Hangs("kubectl", what), &host("", ""), drain(60, false), NO_ANSWER, as_before)
         });
     }
     t.row("drain: kubectl drain hangs -> the step ends within its limit, names it, and gives the node back", || {
-        let host = host("", "");
-        host.inject(Fault::Hangs("kubectl", "* drain w1*"));
-        let end = host.apply(drain(60, false));
-        all(&host, [ended(&end, "kubectl did not end within"), node(&host, "", "")])
+        under(Fault::Hangs("kubectl", "* drain w1*"), &host("", ""), drain(60, false), "kubectl did not end within", as_before)
     });
     t.row(
         "drain: the API server hangs from the second call on -> the step ends within its limit, and says that the node stays cordoned",
@@ -200,17 +197,13 @@ fn troubles(t: &mut Table) {
     );
     for stays in [false, true] {
         t.sweep(format!("drain: killed at a call, it stays: {stays} -> the next run ends the work"), 1, |n| {
-            let host = host("", "");
-            host.inject(Fault::KilledAtCall(n));
-            host.apply(drain(60, stays));
-            host.was_killed().then(|| {
-                // No run would uncordon a node that is cordoned without clusterctl's word.
+            // No run would uncordon a node that is cordoned without clusterctl's word.
+            let can_be_given_back = |host: &Sandbox| {
                 let now = host.read("/stub/node").unwrap_or_default();
-                same(["\n\n", "true\ndrain\n"].contains(&now.as_str()), true, &format!("{now:?} can be given back"))?;
-                host.inject(Fault::None);
-                let end = host.apply(drain(60, stays));
-                all(&host, [ended(&end, "done"), drained(&host, "true", if stays { "" } else { "drain" })])
-            })
+                same(["\n\n", "true\ndrain\n"].contains(&now.as_str()), true, &format!("{now:?} can be given back"))
+            };
+            let word = if stays { "" } else { "drain" };
+            killed(Fault::KilledAtCall(n), &host("", ""), drain(60, stays), can_be_given_back, |h| drained(h, "true", word))
         });
     }
 }
@@ -228,35 +221,23 @@ fn cordons(t: &mut Table) {
                 _ => ("", ""),
             };
             t.row(format!("{name}: cordoned {before:?} by {word:?} -> {after:?}"), || {
-                let host = host(before, word);
-                let end = host.apply(step());
-                all(&host, [ended(&end, "done"), node(&host, after, kept)])
+                under(Fault::None, &host(before, word), step(), "done", |h| node(h, after, kept))
             });
         }
         let calls: &[&str] = if name == "uncordon ours" { &["*get node*", "*patch node*"] } else { &["*patch node*"] };
         for what in calls {
-            t.row(format!("{name}: kubectl {what} fails -> the step fails"), || {
-                let host = host("true", "drain");
-                host.inject(Fault::CallFails("kubectl", what));
-                let end = host.apply(step());
-                all(&host, [ended(&end, "kubectl: it fails"), node(&host, "true", "drain")])
-            });
-            t.row(format!("{name}: kubectl {what} hangs -> the step ends and names the API server"), || {
-                let host = host("true", "drain");
-                host.inject(Fault::Hangs("kubectl", what));
-                let end = host.apply(step());
-                all(&host, [ended(&end, "the API server at 10.0.0.1:6443 does not answer"), node(&host, "true", "drain")])
-            });
+            for (how, fault, wanted) in [
+                ("fails -> the step fails", Fault::CallFails("kubectl", what), "kubectl: it fails"),
+                ("hangs -> the step ends and names the API server", Fault::Hangs("kubectl", what), NO_ANSWER),
+            ] {
+                t.row(format!("{name}: kubectl {what} {how}"), || {
+                    under(fault, &host("true", "drain"), step(), wanted, |h| node(h, "true", "drain"))
+                });
+            }
         }
         t.sweep(format!("{name}: killed at a call -> the next run ends the work"), 1, |n| {
-            let host = host("true", "drain");
-            host.inject(Fault::KilledAtCall(n));
-            host.apply(step());
-            host.was_killed().then(|| {
-                host.inject(Fault::None);
-                let end = host.apply(step());
-                all(&host, [ended(&end, "done"), node(&host, if name == "cordon" { "true" } else { "" }, "")])
-            })
+            let cordoned = if name == "cordon" { "true" } else { "" };
+            killed(Fault::KilledAtCall(n), &host("true", "drain"), step(), anything, |h| node(h, cordoned, ""))
         });
     }
 }

@@ -2,6 +2,7 @@
 
 use clusterctl::step::File;
 
+use super::runs::ENDS;
 use super::sandbox::{End, Fault, Sandbox};
 use super::table::Table;
 
@@ -117,10 +118,7 @@ pub fn table(t: &mut Table) {
         });
     }
 
-    type At = fn(usize) -> Fault;
-    let kinds: [(&str, At); 3] =
-        [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside), ("without power from", Fault::PowerCutAt)];
-    for (how, fault) in kinds {
+    for (how, fault) in ENDS {
         t.sweep(format!("{how} an effect -> each file is whole, and the next run ends the work"), 1, |n| {
             let host = host();
             host.inject(fault(n));

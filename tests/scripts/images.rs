@@ -4,12 +4,16 @@ use clusterctl::facts::PodFact;
 use clusterctl::step::{CheckFlags, Image};
 
 use super::pods::{all, ended, last_call, same};
+use super::runs::{anything, killed, twice, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
 /// The stub of ctr for a runtime that lists the images that it has pulled.
 const RUNTIME: &str =
     "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;; esac\n";
+
+/// The words before what the program says about its flags.
+const NOT_TAKEN: &str = "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\n";
 
 fn host() -> Sandbox {
     let host = Sandbox::new();
@@ -59,17 +63,12 @@ fn pulls(t: &mut Table) {
         let reference = ["", "*image:1", "", "*image:3", "*image:4"][n];
         t.row(format!("pull: image {n} of four cannot be pulled -> the step fails and names it, and the next run ends the work"), || {
             let host = host();
-            host.inject(Fault::CallFails("ctr", reference));
-            let end = host.apply(four());
-            host.inject(Fault::None);
-            let next = host.apply(four());
+            let [end, next] = twice(Fault::CallFails("ctr", reference), &host, four());
             all(&host, [ended(&end, &format!("site/image:{n}: ctr: it fails")), ended(&next, "done"), pulled(&host)])
         });
         t.row(format!("pull: the registry of image {n} answers nothing more -> the step ends and names it"), || {
-            let host = host();
-            host.inject(Fault::Hangs("ctr", reference));
-            let end = host.apply(four());
-            all(&host, [ended(&end, &format!("site/image:{n}: ctr did not end within"))])
+            let wanted = format!("site/image:{n}: ctr did not end within");
+            under(Fault::Hangs("ctr", reference), &host(), four(), &wanted, anything)
         });
         t.row(format!("pull: the pull of image {n} is killed, without a word -> the step fails"), || {
             let host = host();
@@ -78,31 +77,18 @@ fn pulls(t: &mut Table) {
                 "ctr.script",
                 &format!("case \"$*\" in *image:{n}) kill -KILL $(/bin/ps -o ppid= -p $PPID); exit 1 ;; esac\n{RUNTIME}"),
             );
-            let end = host.apply(four());
-            all(&host, [ended(&end, "not all pulled")])
+            under(Fault::None, &host, four(), "not all pulled", anything)
         });
     }
     t.row("pull: the disk does not take the images -> the step fails", || {
-        let host = host();
-        host.inject(Fault::ToolFails("sync", "*"));
-        let end = host.apply(four());
-        all(&host, [ended(&end, "cannot be written to the disk")])
+        under(Fault::ToolFails("sync", "*"), &host(), four(), "cannot be written to the disk", anything)
     });
     t.row("pull: /run takes no file -> the step fails, and nothing is pulled", || {
-        let host = host();
-        host.inject(Fault::ToolFails("mktemp", "*"));
-        let end = host.apply(four());
-        all(&host, [ended(&end, "No space left"), same(host.log().contains("images pull"), false, "pulled")])
+        let not_pulled = |host: &Sandbox| same(host.log().contains("images pull"), false, "pulled");
+        under(Fault::ToolFails("mktemp", "*"), &host(), four(), "No space left", not_pulled)
     });
     t.sweep("pull: killed at a call -> the next run ends the work", 1, |n| {
-        let host = host();
-        host.inject(Fault::KilledAtCall(n));
-        host.apply(four());
-        host.was_killed().then(|| {
-            host.inject(Fault::None);
-            let end = host.apply(four());
-            all(&host, [ended(&end, "done"), pulled(&host)])
-        })
+        killed(Fault::KilledAtCall(n), &host(), four(), anything, pulled)
     });
 }
 
@@ -117,11 +103,7 @@ fn flags(t: &mut Table) {
     t.row("flags: a program does not know one -> the step fails in its words", || {
         let host = host();
         host.stub("chroot.script", "case \"$*\" in *kube-apiserver*) echo 'Error: unknown flag: --flag' >&2; exit 1 ;; esac\n");
-        let end = host.apply(accepts());
-        all(
-            &host,
-            [ended(&end, "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\nError: unknown flag"), no_mount_left(&host)],
-        )
+        under(Fault::None, &host, accepts(), &format!("{NOT_TAKEN}Error: unknown flag"), no_mount_left)
     });
     t.row("flags: a program ends by a signal -> its image is removed and pulled anew, and it is asked again", || {
         let host = host();
@@ -135,59 +117,36 @@ fn flags(t: &mut Table) {
             || {
                 let host = host();
                 host.stub("chroot.script", &format!("case \"$*\" in *' etcd '*) exit {status} ;; esac\n"));
-                let end = host.apply(accepts());
-                all(
-                    &host,
-                    [
-                        ended(&end, &format!("does not run on this host (status {status}), although the image was pulled anew")),
-                        no_mount_left(&host),
-                    ],
-                )
+                let wanted = format!("does not run on this host (status {status}), although the image was pulled anew");
+                under(Fault::None, &host, accepts(), &wanted, no_mount_left)
             },
         );
     }
     for (call, wanted) in
         [("*images pull*", "cannot be pulled anew"), ("*images mount*", "the image cannot be mounted on this host: ctr: it fails")]
     {
-        t.row(format!("flags: ctr {call} fails -> the step fails with that"), || {
-            let host = host();
-            host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
-            host.inject(Fault::CallFails("ctr", call));
-            let end = host.apply(accepts());
-            all(&host, [ended(&end, wanted)])
-        });
-        t.row(format!("flags: ctr {call} hangs -> the step ends and names it"), || {
-            let host = host();
-            host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
-            host.inject(Fault::Hangs("ctr", call));
-            let end = host.apply(accepts());
-            all(&host, [ended(&end, "ctr did not end within")])
-        });
+        for (what, fault, wanted) in [
+            ("fails -> the step fails with that", Fault::CallFails("ctr", call), wanted),
+            ("hangs -> the step ends and names it", Fault::Hangs("ctr", call), "ctr did not end within"),
+        ] {
+            t.row(format!("flags: ctr {call} {what}"), || {
+                let host = host();
+                host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+                under(fault, &host, accepts(), wanted, anything)
+            });
+        }
     }
     t.row("flags: a program does not end -> the step ends and names it, and no mount is left", || {
-        let host = host();
-        host.inject(Fault::Hangs("chroot", "* kube-apiserver *"));
-        let end = host.apply(accepts());
-        all(
-            &host,
-            [
-                ended(
-                    &end,
-                    "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\nerror: it does not answer --help within 20 s",
-                ),
-                no_mount_left(&host),
-            ],
-        )
+        let wanted = format!("{NOT_TAKEN}error: it does not answer --help within 20 s");
+        under(Fault::Hangs("chroot", "* kube-apiserver *"), &host(), accepts(), &wanted, no_mount_left)
     });
     let whole = host();
     whole.apply(accepts());
     let length = whole.input_length();
     for n in [0, 1, length / 2, length - 66, length - 65, length - 1] {
         t.row(format!("flags: the input ends after {n} bytes -> no program is asked"), || {
-            let host = host();
-            host.inject(Fault::InputEnds(n));
-            let end = host.apply(accepts());
-            all(&host, [ended(&end, "nothing was changed"), same(host.log().contains("- ctr"), false, "asked")])
+            let not_asked = |host: &Sandbox| same(host.log().contains("- ctr"), false, "asked");
+            under(Fault::InputEnds(n), &host(), accepts(), "nothing was changed", not_asked)
         });
     }
 }

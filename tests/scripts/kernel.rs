@@ -8,6 +8,7 @@ use clusterctl::step::command::{Place, When};
 use clusterctl::step::{Command, Kernel, Reboot};
 
 use super::pods::{all, ended, same};
+use super::runs::{anything, killed, twice, under};
 use super::sandbox::{End, Fault, Sandbox};
 use super::table::Table;
 
@@ -47,61 +48,44 @@ fn boots() -> Sandbox {
     host
 }
 
+fn reboot() -> Reboot {
+    Reboot { timeout: Duration::from_secs(5) }
+}
+
 pub fn table(t: &mut Table) {
     t.row("kernel: modules that can be loaded -> they are, and the settings are made", || {
-        let host = host();
-        let end = host.apply(kernel());
-        all(&host, [ended(&end, "done"), is_set(&host)])
+        under(Fault::None, &host(), kernel(), "done", is_set)
     });
     t.row("kernel: features that are built in, without modules -> the settings are made", || {
         let host = host();
         host.write("/proc/filesystems", "nodev overlay\n");
         host.write("/proc/sys/net/bridge/bridge-nf-call-iptables", "1\n");
-        host.inject(Fault::CallFails("modprobe", "*"));
-        let end = host.apply(kernel());
-        all(&host, [ended(&end, "done"), is_set(&host)])
+        under(Fault::CallFails("modprobe", "*"), &host, kernel(), "done", is_set)
     });
     for (module, wanted) in [("overlay", "the kernel has no overlay file system"), ("br_netfilter", "the kernel has no br_netfilter")] {
         t.row(format!("kernel: {module} cannot be loaded -> the step fails and names it"), || {
-            let host = host();
-            host.inject(Fault::CallFails("modprobe", module));
-            let end = host.apply(kernel());
-            all(&host, [ended(&end, wanted)])
+            under(Fault::CallFails("modprobe", module), &host(), kernel(), wanted, anything)
         });
     }
     for setting in ["net.ipv4.ip_forward=1", "vm.overcommit_memory=1"] {
         t.row(format!("kernel: {setting} is refused -> the step fails, and the next run ends the work"), || {
             let host = host();
-            host.inject(Fault::CallFails("sysctl", if setting.starts_with("net") { "*ip_forward*" } else { "*overcommit*" }));
-            let end = host.apply(kernel());
-            host.inject(Fault::None);
-            let next = host.apply(kernel());
+            let call = if setting.starts_with("net") { "*ip_forward*" } else { "*overcommit*" };
+            let [end, next] = twice(Fault::CallFails("sysctl", call), &host, kernel());
             all(&host, [ended(&end, "sysctl: it fails"), ended(&next, "done"), is_set(&host)])
         });
     }
     t.sweep("kernel: killed at a call -> the next run ends the work", 1, |n| {
-        let host = host();
-        host.inject(Fault::KilledAtCall(n));
-        host.apply(kernel());
-        host.was_killed().then(|| {
-            host.inject(Fault::None);
-            let end = host.apply(kernel());
-            all(&host, [ended(&end, "done"), is_set(&host)])
-        })
+        killed(Fault::KilledAtCall(n), &host(), kernel(), anything, is_set)
     });
     t.row("kernel: sysctl hangs on a slow host -> the step fails after twice the time", || {
         let host = host();
         host.patience.store(2, Ordering::SeqCst);
-        host.inject(Fault::Hangs("sysctl", "*"));
-        let end = host.apply(kernel());
-        all(&host, [ended(&end, "sysctl did not end within 10 s")])
+        under(Fault::Hangs("sysctl", "*"), &host, kernel(), "sysctl did not end within 10 s", anything)
     });
     for tool in ["modprobe", "sysctl"] {
         t.row(format!("kernel: {tool} hangs -> the step fails and names it"), || {
-            let host = host();
-            host.inject(Fault::Hangs(tool, "*"));
-            let end = host.apply(kernel());
-            all(&host, [ended(&end, &format!("{tool} did not end within"))])
+            under(Fault::Hangs(tool, "*"), &host(), kernel(), &format!("{tool} did not end within"), anything)
         });
     }
     t.row("command: it sees nothing of the script around it, and its status is told", || {
@@ -116,27 +100,17 @@ pub fn table(t: &mut Table) {
         let end = host.apply(command(&["touch", &host.at("/etc/touched")]));
         all(&host, [ended(&end, "fenced"), same(host.path("/etc/touched").exists(), false, "it was run")])
     });
-    t.row("reboot: the host boots again -> done", || {
-        let host = boots();
-        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
-        all(&host, [ended(&end, "done")])
-    });
+    t.row("reboot: the host boots again -> done", || under(Fault::None, &boots(), reboot(), "done", anything));
     t.row("reboot: systemd refuses it -> the step fails at once, in its words", || {
-        let host = boots();
-        host.inject(Fault::CallFails("systemctl", "reboot*"));
-        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
-        all(&host, [ended(&end, "systemctl: it fails")])
+        under(Fault::CallFails("systemctl", "reboot*"), &boots(), reboot(), "systemctl: it fails", anything)
     });
     t.row("reboot: systemd does not answer -> the step fails and names it", || {
-        let host = boots();
-        host.inject(Fault::Hangs("systemctl", "reboot*"));
-        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
-        all(&host, [ended(&end, "systemctl did not end within")])
+        under(Fault::Hangs("systemctl", "reboot*"), &boots(), reboot(), "systemctl did not end within", anything)
     });
     t.row("reboot: the lock belongs to another run -> the host stays up", || {
         let host = boots();
         host.write("/var/lib/clusterctl/lock", "run2 other\n");
-        let end = host.apply(Reboot { timeout: Duration::from_secs(5) });
+        let end = host.apply(reboot());
         all(&host, [ended(&end, "fenced"), same(host.log().contains("systemctl reboot"), false, "it was told to reboot")])
     });
     for (who, status, said, runs) in [("0", 0, "\u{1e}clusterctl\u{1e}", true), ("1000", 126, "clusterctl: not root\n", false)] {

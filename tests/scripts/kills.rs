@@ -1,17 +1,14 @@
 //! `swap.sh` is killed, or loses power, at every effect: the whole old or the whole new manifest is in place, and the next run ends the work.
 
 use super::pods::{all, both, clean, ended, in_place, manifest, path, pod, standing};
+use super::runs::ENDS;
 use super::sandbox::{End, Fault};
 use super::table::Table;
 
 const API: &str = "kube-apiserver";
 
-type At = fn(usize) -> Fault;
-const KINDS: [(&str, At); 3] =
-    [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside), ("without power from", Fault::PowerCutAt)];
-
 pub fn table(t: &mut Table) {
-    for (how, fault) in KINDS {
+    for (how, fault) in ENDS {
         // A pair has more than a hundred effects, so only a run with CLUSTERCTL_SWEEP=every tries every one of them.
         t.sweep(format!("a good pair, {how} an effect"), 7, |n| pair(fault(n), ""));
         t.sweep(format!("a pair whose API server crashes, {how} an effect"), 11, |n| pair(fault(n), "# crashes\n"));

@@ -6,6 +6,7 @@ use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, Step, Token, TokensGone}
 use serde_json::json;
 
 use super::pods::{all, ended, same};
+use super::runs::{anything, killed, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
@@ -121,18 +122,10 @@ pub fn table(t: &mut Table) {
         t.row(format!("{name}: the lock belongs to another run -> nothing is asked"), || {
             let host = Sandbox::new();
             host.write("/var/lib/clusterctl/lock", "run2 other\n");
-            let end = host.apply(step());
-            all(&host, [ended(&end, "fenced"), not_asked(&host)])
+            under(Fault::None, &host, step(), "fenced", not_asked)
         });
         t.sweep(format!("{name}: killed at a call -> the next run ends the work"), 1, |n| {
-            let host = Sandbox::new();
-            host.inject(Fault::KilledAtCall(n));
-            host.apply(step());
-            host.was_killed().then(|| {
-                host.inject(Fault::None);
-                let end = host.apply(step());
-                all(&host, [ended(&end, "done"), asked(&host, calls)])
-            })
+            killed(Fault::KilledAtCall(n), &Sandbox::new(), step(), anything, |h| asked(h, calls))
         });
     }
     for (name, step, calls) in STEPS.into_iter().filter(|(_, _, calls)| calls[0].contains(" apply ")) {
@@ -146,23 +139,14 @@ pub fn table(t: &mut Table) {
         });
         for n in [0, 1, length / 2, length - 66, length - 65, length - 1] {
             t.row(format!("{name}: the input ends after {n} bytes -> nothing is asked"), || {
-                let host = Sandbox::new();
-                host.inject(Fault::InputEnds(n));
-                let end = host.apply(step());
-                all(&host, [ended(&end, "nothing was changed"), not_asked(&host)])
+                under(Fault::InputEnds(n), &Sandbox::new(), step(), "nothing was changed", not_asked)
             });
         }
         t.row(format!("{name}: the lock is lost while the input arrives -> nothing is asked"), || {
-            let host = Sandbox::new();
-            host.inject(Fault::LockLostInInput(length / 2));
-            let end = host.apply(step());
-            all(&host, [ended(&end, "fenced"), not_asked(&host)])
+            under(Fault::LockLostInInput(length / 2), &Sandbox::new(), step(), "fenced", not_asked)
         });
         t.row(format!("{name}: /run is full -> nothing is asked"), || {
-            let host = Sandbox::new();
-            host.inject(Fault::DiskFull("cat", "*"));
-            let end = host.apply(step());
-            all(&host, [ended(&end, "cannot be kept in /run"), not_asked(&host)])
+            under(Fault::DiskFull("cat", "*"), &Sandbox::new(), step(), "cannot be kept in /run", not_asked)
         });
     }
 }

@@ -3,7 +3,8 @@
 use clusterctl::step::RollbackCopy;
 
 use super::pods::{all, ended, last_call, same};
-use super::sandbox::{End, Fault, Sandbox};
+use super::runs::{ENDS, killed, under};
+use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
 const SPARE: &str = "/var/lib/clusterctl/spare";
@@ -14,10 +15,12 @@ const KEPT: [&str; 6] = ["digests", "etcd", "etcd.env", "etcd.service", "origin"
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.program("/usr/local/bin/etcd", PROGRAM);
-    host.write("/etc/etcd.env", "NAME=m1\n");
-    host.write("/etc/systemd/system/etcd.service", "[Unit]\n");
-    host.write("/var/lib/clusterctl/units/etcd", "stamp\n");
-    host.write("/var/lib/clusterctl/binaries/etcd", "/usr/local/bin/etcd\nimage\n1 2 3 4\n");
+    host.write_all(&[
+        ("/etc/etcd.env", "NAME=m1\n"),
+        ("/etc/systemd/system/etcd.service", "[Unit]\n"),
+        ("/var/lib/clusterctl/units/etcd", "stamp\n"),
+        ("/var/lib/clusterctl/binaries/etcd", "/usr/local/bin/etcd\nimage\n1 2 3 4\n"),
+    ]);
     host.stub("units/etcd.MainPID", "77\n");
     host.stub("serves-etcd", "200\n");
     std::fs::create_dir_all(host.path("/proc/77")).expect("a folder can be made");
@@ -29,6 +32,13 @@ fn host() -> Sandbox {
 fn kept_before() -> Sandbox {
     let host = host();
     host.write(&format!("{SPARE}/etcd"), "kept before");
+    host
+}
+
+/// The same host, on which a change of etcd's service that an earlier run began goes on.
+fn at_work() -> Sandbox {
+    let host = kept_before();
+    host.stub("units/clusterctl-unit-etcd", "active\n");
     host
 }
 
@@ -57,24 +67,18 @@ fn untouched(host: &Sandbox) -> Result<(), String> {
 
 pub fn table(t: &mut Table) {
     t.row("etcd serves -> its program and files are kept with their digests, in place of what was kept before", || {
-        let host = kept_before();
-        let end = host.apply(RollbackCopy);
-        all(&host, [ended(&end, "done"), is_whole(&host)])
+        under(Fault::None, &kept_before(), RollbackCopy, "done", is_whole)
     });
     type Change = fn(&Sandbox);
     let nothing_to_keep: [(&str, Change); 6] = [
         ("etcd does not run", |h| h.stub("units/etcd.MainPID", "0\n")),
         ("etcd does not serve", |h| h.stub("serves-etcd", "000\n")),
         ("the program at its path is another one by now", |h| {
-            let _ = std::fs::remove_file(h.path("/usr/local/bin/etcd"));
+            h.remove("/usr/local/bin/etcd");
             h.program("/usr/local/bin/etcd", "new");
         }),
-        ("its files were written anew by a run that ended before the restart", |h| {
-            let _ = std::fs::remove_file(h.path("/var/lib/clusterctl/units/etcd"));
-        }),
-        ("a file of it was deleted", |h| {
-            let _ = std::fs::remove_file(h.path("/etc/etcd.env"));
-        }),
+        ("its files were written anew by a run that ended before the restart", |h| h.remove("/var/lib/clusterctl/units/etcd")),
+        ("a file of it was deleted", |h| h.remove("/etc/etcd.env")),
         ("a process of the same name runs, which is not the unit's", |h| {
             h.stub("units/etcd.MainPID", "78\n");
             h.write("/proc/78/comm", "etcd\n");
@@ -84,67 +88,45 @@ pub fn table(t: &mut Table) {
         t.row(format!("{what} -> what was kept before stays"), || {
             let host = kept_before();
             change(&host);
-            let end = host.apply(RollbackCopy);
-            all(&host, [ended(&end, "done"), untouched(&host)])
+            under(Fault::None, &host, RollbackCopy, "done", untouched)
         });
     }
     let pieces = [("cp", "*/spare.new/"), ("cp", "*/stamp"), ("sync", "*"), ("mkdir", "*")];
     for (tool, pattern) in pieces {
         t.row(format!("the disk is full for {tool} {pattern} -> what was kept before stays, and the step fails"), || {
-            let host = kept_before();
-            host.inject(Fault::DiskFull(tool, pattern));
-            let end = host.apply(RollbackCopy);
-            all(&host, [ended(&end, "No space left"), untouched(&host)])
+            under(Fault::DiskFull(tool, pattern), &kept_before(), RollbackCopy, "No space left", untouched)
         });
     }
     t.row("etcd's health check hangs -> what was kept before stays", || {
-        let host = kept_before();
-        host.inject(Fault::Hangs("curl", "*"));
-        let end = host.apply(RollbackCopy);
-        all(&host, [ended(&end, "done"), untouched(&host)])
+        under(Fault::Hangs("curl", "*"), &kept_before(), RollbackCopy, "done", untouched)
+    });
+    t.row("systemd does not answer -> the step ends, and what was kept before stays", || {
+        let wanted = "systemd does not say whether clusterctl-unit-etcd.service is at work";
+        under(Fault::Hangs("systemctl", "*"), &kept_before(), RollbackCopy, wanted, untouched)
     });
     t.row("a change that an earlier run began goes on -> it is waited for", || {
-        let host = kept_before();
-        host.stub("units/clusterctl-unit-etcd", "active\n");
+        let host = at_work();
         host.stub("on-sleep", "[ \"$now\" -lt 1000060000 ] || /bin/rm -f \"$STUB/units/clusterctl-unit-etcd\"");
-        let end = host.apply(RollbackCopy);
-        all(&host, [ended(&end, "done"), is_whole(&host)])
+        under(Fault::None, &host, RollbackCopy, "done", is_whole)
     });
     t.row("a change that an earlier run began never ends -> the step fails and names it", || {
-        let host = kept_before();
-        host.stub("units/clusterctl-unit-etcd", "active\n");
+        let host = at_work();
         host.stub("pace", "60000\n");
         let end = host.apply_alone(RollbackCopy);
         all(&host, [ended(&end, "is still under way after 300 s"), untouched(&host)])
     });
-    t.row("systemd does not answer -> the step ends, and what was kept before stays", || {
-        let host = kept_before();
-        host.inject(Fault::Hangs("systemctl", "*"));
-        let end = host.apply(RollbackCopy);
-        all(&host, [ended(&end, "systemd does not say whether clusterctl-unit-etcd.service is at work"), untouched(&host)])
-    });
     t.row("the lock is lost while a change of an earlier run is waited for -> nothing is kept", || {
-        let host = kept_before();
-        host.stub("units/clusterctl-unit-etcd", "active\n");
+        let host = at_work();
         host.stub("on-sleep", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"; /bin/rm -f \"$STUB/units/clusterctl-unit-etcd\"");
-        let end = host.apply(RollbackCopy);
-        all(&host, [ended(&end, "fenced"), untouched(&host)])
+        under(Fault::None, &host, RollbackCopy, "fenced", untouched)
     });
-    type At = fn(usize) -> Fault;
-    let kinds: [(&str, At); 3] =
-        [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside), ("without power from", Fault::PowerCutAt)];
-    for (how, fault) in kinds {
+    for (how, fault) in ENDS {
         t.sweep(format!("{how} an effect -> what is kept is whole or not there, and the next run keeps it"), 1, |n| {
-            let host = kept_before();
-            host.inject(fault(n));
-            host.apply(RollbackCopy);
-            host.was_killed().then(|| {
+            let whole_or_not_there = |host: &Sandbox| {
                 let kept = host.read(&format!("{SPARE}/etcd"));
-                same(kept.is_none_or(|k| k == PROGRAM || k == "kept before"), true, "what is kept is whole")?;
-                host.inject(Fault::None);
-                let end = host.apply(RollbackCopy);
-                all(&host, [same(end, End::Done, "the next run"), is_whole(&host)])
-            })
+                same(kept.is_none_or(|k| k == PROGRAM || k == "kept before"), true, "what is kept is whole")
+            };
+            killed(fault(n), &kept_before(), RollbackCopy, whole_or_not_there, is_whole)
         });
     }
 }

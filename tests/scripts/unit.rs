@@ -3,7 +3,8 @@
 use clusterctl::step::{Stopped, Unit};
 
 use super::pods::{all, ended, same};
-use super::sandbox::{End, Fault, Sandbox};
+use super::runs::{At, anything, killed, under};
+use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
 /// A host whose haproxy comes up and listens when it is started or restarted.
@@ -41,9 +42,9 @@ fn runs(host: &Sandbox) -> Result<(), String> {
     same(stamp(host), Some("digest\n".into()), "its stamp")
 }
 
-/// The step ended with these words, and a later plan sees that the unit was not started with its files.
-fn failed(host: &Sandbox, end: &End, words: &str) -> Result<(), String> {
-    all(host, [ended(end, words), same(stamp(host), None, "its stamp")])
+/// A later plan sees that the unit was not started with its files.
+fn no_stamp(host: &Sandbox) -> Result<(), String> {
+    same(stamp(host), None, "its stamp")
 }
 
 pub fn table(t: &mut Table) {
@@ -63,56 +64,45 @@ fn starts(t: &mut Table) {
     for what in ["daemon-reload*", "enable*", "restart*"] {
         t.row(format!("start: systemctl {what} fails -> the step fails in its words, and the next run ends the work"), || {
             let host = host();
-            host.inject(Fault::CallFails("systemctl", what));
-            let end = host.apply(haproxy(false));
-            failed(&host, &end, "systemctl: it fails")?;
-            host.inject(Fault::None);
-            let next = host.apply(haproxy(false));
-            all(&host, [ended(&next, "done"), runs(&host)])
+            under(Fault::CallFails("systemctl", what), &host, haproxy(false), "systemctl: it fails", no_stamp)?;
+            under(Fault::None, &host, haproxy(false), "done", runs)
         });
     }
     t.row("start: systemctl restart hangs -> the step ends and names it", || {
-        let host = host();
-        host.inject(Fault::Hangs("systemctl", "restart*"));
-        let end = host.apply(haproxy(false));
-        failed(&host, &end, "systemctl did not end within 190 s")
+        under(Fault::Hangs("systemctl", "restart*"), &host(), haproxy(false), "systemctl did not end within 190 s", no_stamp)
     });
     t.row("start: it does not come up, and its journal is silent -> the step says in which state it is", || {
         let host = host();
         host.stub("on-restart", "echo activating >\"$STUB/units/haproxy\"");
-        let end = host.apply(haproxy(false));
-        failed(&host, &end, "haproxy is not active after 30 s: it is activating")
+        under(Fault::None, &host, haproxy(false), "haproxy is not active after 30 s: it is activating", no_stamp)
     });
     t.row("start: it listens nowhere -> it is restarted once more, and the step fails", || {
         let host = host();
         host.stub("ss.script", "");
-        let end = host.apply(haproxy(true));
-        all(&host, [same(host.log().contains("systemctl restart haproxy"), true, "restarted")])?;
-        failed(&host, &end, "haproxy does not listen on port 6443")
+        under(Fault::None, &host, haproxy(true), "haproxy does not listen on port 6443", |h| {
+            same(h.log().contains("systemctl restart haproxy"), true, "restarted")?;
+            no_stamp(h)
+        })
     });
     t.row("start: a reload is refused what a start is given -> it is restarted, and runs", || {
         let host = host();
         host.stub("on-reload-or-restart", "echo active >\"$STUB/units/haproxy\"");
-        let end = host.apply(haproxy(true));
-        all(&host, [ended(&end, "done"), runs(&host)])
+        under(Fault::None, &host, haproxy(true), "done", runs)
     });
     for (what, unit) in [("a process of the same name, which is not the unit's", "docker-1234.scope"), ("another unit", "nginx.service")] {
         t.row(format!("start: {what} listens on its port -> the step fails"), || {
             let host = host();
             process(&host, 88, unit);
-            let end = host.apply(haproxy(true));
-            failed(&host, &end, "haproxy does not listen on port 6443")
+            under(Fault::None, &host, haproxy(true), "haproxy does not listen on port 6443", no_stamp)
         });
     }
-    for (what, wanted) in
-        [("does not answer", "containerd does not answer on its socket"), ("hangs", "containerd does not answer on its socket")]
-    {
+    for (what, fault) in [("does not answer", Fault::CallFails("ctr", "*")), ("hangs", Fault::Hangs("ctr", "*"))] {
         t.row(format!("start: containerd is active and {what} -> the step fails"), || {
             let host = host();
             host.stub("on-restart", "echo active >\"$STUB/units/containerd\"");
-            host.inject(if what == "hangs" { Fault::Hangs("ctr", "*") } else { Fault::CallFails("ctr", "*") });
-            let end = host.apply(Unit::new("containerd", "digest".into()));
-            all(&host, [ended(&end, wanted), same(host.read("/var/lib/clusterctl/units/containerd"), None, "its stamp")])
+            under(fault, &host, Unit::new("containerd", "digest".into()), "containerd does not answer on its socket", |h| {
+                same(h.read("/var/lib/clusterctl/units/containerd"), None, "its stamp")
+            })
         });
     }
     t.row("start: an installation that was interrupted left a mask -> it is taken away first", || {
@@ -125,29 +115,22 @@ fn starts(t: &mut Table) {
         let first = at("systemctl unmask -q --runtime haproxy").is_some_and(|u| Some(u) < at("systemctl restart"));
         all(&host, [ended(&end, "done"), same(first, true, "unmasked first")])
     });
-    type At = fn(usize) -> Fault;
     let kinds: [(&str, At); 2] = [("an effect", Fault::KilledAt), ("a call", Fault::KilledAtCall)];
     for (what, fault) in kinds {
         t.sweep(format!("start: killed at {what} -> no stamp without a start, and the next run ends the work"), 1, |n| {
-            let host = host();
-            host.inject(fault(n));
-            host.apply(haproxy(false));
-            host.was_killed().then(|| {
+            let no_stamp_yet = |host: &Sandbox| {
                 let started = host.log().contains("systemctl restart");
-                same(started || stamp(&host).is_none(), true, "no stamp without a start")?;
-                host.inject(Fault::None);
-                let end = host.apply(haproxy(false));
-                all(&host, [ended(&end, "done"), runs(&host)])
-            })
+                same(started || stamp(host).is_none(), true, "no stamp without a start")
+            };
+            killed(fault(n), &host(), haproxy(false), no_stamp_yet, runs)
         });
     }
     t.row("start: the disk is full for the stamp -> the step fails", || {
-        let host = host();
-        host.inject(Fault::ToolFails("mv", "*/units/haproxy"));
-        let end = host.apply(haproxy(false));
-        failed(&host, &end, "No space left")
+        under(Fault::ToolFails("mv", "*/units/haproxy"), &host(), haproxy(false), "No space left", no_stamp)
     });
 }
+
+const STOPPED: Stopped = Stopped { name: "haproxy" };
 
 /// A host whose haproxy was started by clusterctl and runs.
 fn running() -> Sandbox {
@@ -159,46 +142,30 @@ fn running() -> Sandbox {
 }
 
 fn stops(t: &mut Table) {
+    let its_stamp_stays = |host: &Sandbox| same(stamp(host).is_some(), true, "its stamp stays");
     let stopped = |host: &Sandbox| {
         same(host.read("/stub/units/haproxy.UnitFileState"), Some("disabled\n".into()), "at boot")?;
         same(host.log().contains("systemctl disable -q --now haproxy"), true, "stopped")?;
-        same(stamp(host), None, "its stamp")
+        no_stamp(host)
     };
     t.row("stop -> it is stopped, does not start at boot, and its stamp is gone", || {
-        let host = running();
-        let end = host.apply(Stopped { name: "haproxy" });
-        all(&host, [ended(&end, "done"), stopped(&host)])
+        under(Fault::None, &running(), STOPPED, "done", stopped)
     });
     t.row("stop: its file is gone, so that it cannot be disabled -> it is stopped", || {
         let host = running();
         host.stub("units/haproxy.UnitFileState", "\n");
-        host.inject(Fault::CallFails("systemctl", "disable*"));
-        let end = host.apply(Stopped { name: "haproxy" });
-        all(
-            &host,
-            [ended(&end, "done"), same(host.log().contains("systemctl stop haproxy"), true, "stopped"), same(stamp(&host), None, "stamp")],
-        )
+        under(Fault::CallFails("systemctl", "disable*"), &host, STOPPED, "done", |h| {
+            same(h.log().contains("systemctl stop haproxy"), true, "stopped")?;
+            no_stamp(h)
+        })
     });
     t.row("stop: it can be stopped and not disabled -> the step fails and says so", || {
-        let host = running();
-        host.inject(Fault::CallFails("systemctl", "disable*"));
-        let end = host.apply(Stopped { name: "haproxy" });
-        all(&host, [ended(&end, "it would start at the next boot"), same(stamp(&host).is_some(), true, "its stamp stays")])
+        under(Fault::CallFails("systemctl", "disable*"), &running(), STOPPED, "it would start at the next boot", its_stamp_stays)
     });
     t.row("stop: systemctl hangs -> the step ends and names it", || {
-        let host = running();
-        host.inject(Fault::Hangs("systemctl", "*haproxy"));
-        let end = host.apply(Stopped { name: "haproxy" });
-        all(&host, [ended(&end, "systemctl did not end within"), same(stamp(&host).is_some(), true, "its stamp stays")])
+        under(Fault::Hangs("systemctl", "*haproxy"), &running(), STOPPED, "systemctl did not end within", its_stamp_stays)
     });
     t.sweep("stop: killed at a call -> the next run ends the work", 1, |n| {
-        let host = running();
-        host.inject(Fault::KilledAtCall(n));
-        host.apply(Stopped { name: "haproxy" });
-        host.was_killed().then(|| {
-            host.inject(Fault::None);
-            let end = host.apply(Stopped { name: "haproxy" });
-            all(&host, [ended(&end, "done"), stopped(&host)])
-        })
+        killed(Fault::KilledAtCall(n), &running(), STOPPED, anything, stopped)
     });
 }

@@ -4,6 +4,7 @@ use clusterctl::host::Cmd;
 use clusterctl::host::upload::{UploadError, Uploaded, upload};
 
 use super::pods::{all, same};
+use super::runs::KILLS;
 use super::sandbox::{Fault, RUN, Sandbox};
 use super::table::Table;
 
@@ -140,9 +141,7 @@ pub fn table(t: &mut Table) {
             all(&host, [same(next.is_ok(), true, "the next run"), arrived(&host)])
         });
     }
-    type At = fn(usize) -> Fault;
-    let kinds: [(&str, At); 2] = [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside)];
-    for (how, fault) in kinds {
+    for (how, fault) in KILLS {
         t.sweep(format!("{how} an effect -> the file is old or whole, and the next run ends the work"), 1, |n| {
             let host = host();
             host.inject(fault(n));
