@@ -7,7 +7,7 @@ use clusterctl::layout;
 use clusterctl::plan::{Plan, adopt, blockers};
 use serde_json::json;
 
-use super::world;
+use super::world::{self, titles};
 
 pub fn inventory(version: &str) -> Inventory {
     let list = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("w1", 21, "worker")];
@@ -58,10 +58,6 @@ pub fn by_kubeadm(inv: &Inventory) -> Facts {
 pub fn adopted(inv: &Inventory) -> Facts {
     let facts = by_kubeadm(inv);
     Plan::of(&adopt::desired_steps(inv, &facts), &facts).1
-}
-
-fn titles(plan: &Plan) -> String {
-    plan.to_string().lines().filter(|l| !l.starts_with("      ")).map(|l| format!("{l}\n")).collect()
 }
 
 #[test]

@@ -3,14 +3,8 @@
 use clusterctl::facts::{FileFact, FileKind};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::Plan;
 
-use super::world;
-
-/// The text of a plan without its diffs: the titles are short, and the contents of files have golden files of their own.
-fn titles(plan: &Plan) -> String {
-    plan.to_string().lines().filter(|l| !l.starts_with("      ")).map(|l| format!("{l}\n")).collect()
-}
+use super::world::{self, titles};
 
 #[test]
 fn a_fresh_cluster() {
@@ -82,30 +76,24 @@ fn a_dead_etcd_host_is_removed() {
     insta::assert_snapshot!(titles(&world::removal(&inv, &facts, &["e1"], true).0));
 }
 
-#[test]
-fn a_new_patch_version() {
-    let inv = world::inventory("v1.34.2");
-    let facts = world::finished(&inv);
-    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.34.3"), &facts).0));
+/// Tests that show the upgrade of a finished cluster from one version to another.
+macro_rules! upgrades {
+    ($($(#[$about:meta])* $name:ident: $from:literal => $to:literal;)+) => {$(
+        $(#[$about])*
+        #[test]
+        fn $name() {
+            let facts = world::finished(&world::inventory($from));
+            insta::assert_snapshot!(titles(&world::upgraded(&world::inventory($to), &facts).0));
+        }
+    )+};
 }
 
-#[test]
-fn an_upgrade_by_one_minor() {
-    let facts = world::finished(&world::inventory("v1.34.2"));
-    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.35.1"), &facts).0));
-}
-
-#[test]
-fn an_upgrade_by_four_minors_rolls_kubelets_twice() {
-    let facts = world::finished(&world::inventory("v1.32.2"));
-    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.36.1"), &facts).0));
-}
-
-/// The upgrade also raises etcd by a minor version, and kube-proxy's configuration names its mode.
-#[test]
-fn an_upgrade_to_1_37() {
-    let facts = world::finished(&world::inventory("v1.36.2"));
-    insta::assert_snapshot!(titles(&world::upgraded(&world::inventory("v1.37.1"), &facts).0));
+upgrades! {
+    a_new_patch_version: "v1.34.2" => "v1.34.3";
+    an_upgrade_by_one_minor: "v1.34.2" => "v1.35.1";
+    an_upgrade_by_four_minors_rolls_kubelets_twice: "v1.32.2" => "v1.36.1";
+    /// The upgrade also raises etcd by a minor version, and kube-proxy's configuration names its mode.
+    an_upgrade_to_1_37: "v1.36.2" => "v1.37.1";
 }
 
 #[test]

@@ -16,14 +16,20 @@ fn refusals(inv: &Inventory, facts: &Facts, limit: &[&str]) -> Vec<(String, &'st
     leaving::of_reset(inv, facts, &selected, &selected).into_iter().map(|b| (b.host, b.name)).collect()
 }
 
+/// A finished cluster with stacked etcd.
+fn finished() -> (Inventory, Facts) {
+    let inv = world::inventory("v1.34.2");
+    let facts = world::finished(&inv);
+    (inv, facts)
+}
+
 fn on(hosts: &[&str], name: &'static str) -> Vec<(String, &'static str)> {
     hosts.iter().map(|h| (h.to_string(), name)).collect()
 }
 
 #[test]
 fn a_member_of_etcd_is_not_reset_while_the_cluster_goes_on() {
-    let stacked = world::inventory("v1.34.2");
-    let facts = world::finished(&stacked);
+    let (stacked, facts) = finished();
     assert_eq!(refusals(&stacked, &facts, &["m1"]), on(&["m1"], "etcd-member"));
     assert_eq!(refusals(&stacked, &facts, &["w1"]), []);
     assert_eq!(refusals(&stacked, &facts, &[]), []);
@@ -54,8 +60,7 @@ fn a_member_counts_by_the_list_of_etcd_and_not_by_its_role() {
 
 #[test]
 fn a_host_of_another_cluster_of_the_same_name_is_not_reset() {
-    let inv = world::inventory("v1.34.2");
-    let mut facts = world::finished(&inv);
+    let (inv, mut facts) = finished();
     let mark = FileKind::File(Secret::from("cluster: ha\nca: 0123456789abcdef\n"));
     facts.host_mut("w2").files.insert("/var/lib/clusterctl/cluster".into(), FileFact { kind: mark, mode: 0o600, uid: 0, gid: 0 });
     assert_eq!(refusals(&inv, &facts, &["w2"]), on(&["w2"], "foreign-cluster"));
@@ -65,8 +70,7 @@ fn a_host_of_another_cluster_of_the_same_name_is_not_reset() {
 
 #[test]
 fn what_is_mounted_inside_a_folder_that_is_removed_is_named() {
-    let inv = world::inventory("v1.34.2");
-    let mut facts = world::finished(&inv);
+    let (inv, mut facts) = finished();
     facts.host_mut("m2").mounts = vec!["/var/lib/etcd/backup".into()];
     assert_eq!(refusals(&inv, &facts, &[]), on(&["m2"], "mount"));
     assert_eq!(refusals(&inv, &facts, &["w1"]), []);
@@ -74,8 +78,7 @@ fn what_is_mounted_inside_a_folder_that_is_removed_is_named() {
 
 #[test]
 fn docker_keeps_its_containerd() {
-    let inv = world::inventory("v1.34.2");
-    let mut facts = world::finished(&inv);
+    let (inv, mut facts) = finished();
     let stops = |facts: &Facts| {
         let plan = world::reset(&inv, facts).0;
         plan.steps().filter(|(_, host, s)| *host == "w1" && s.title == "stop containerd").count()

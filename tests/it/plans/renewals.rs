@@ -3,8 +3,9 @@
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::inventory::Inventory;
 use clusterctl::layout;
-use clusterctl::plan::{Plan, Width};
+use clusterctl::plan::Width;
 
+use super::world::steps_of;
 use super::{adopted, world};
 
 const CONFS: [&str; 2] = [layout::CONTROLLER_MANAGER_CONF, layout::SCHEDULER_CONF];
@@ -34,13 +35,9 @@ pub fn worlds() -> Vec<(String, Inventory, Facts)> {
     ]
 }
 
-fn titles(plan: &Plan) -> Vec<String> {
-    plan.steps().map(|(_, host, s)| format!("{host}: {}", s.title)).collect()
-}
-
 /// The steps of a plan that run or restart a static pod.
 fn static_pods(inv: &Inventory, facts: &Facts) -> Vec<String> {
-    titles(&world::plan(inv, facts).0).into_iter().filter(|t| t.contains("static pod")).collect()
+    steps_of(&world::plan(inv, facts).0).into_iter().filter(|t| t.contains("static pod")).collect()
 }
 
 #[test]
@@ -58,7 +55,7 @@ fn who_has_read_a_kubeconfig_that_is_renewed_starts_anew_after_it() {
         ];
         steps.map(|step| format!("{m}: {step}"))
     });
-    assert_eq!(titles(&plan), wanted.concat());
+    assert_eq!(steps_of(&plan), wanted.concat());
     assert_eq!(plan.phases.iter().map(|p| p.width).collect::<Vec<_>>(), [Width::One]);
     assert!(plan.to_string().contains("kube-scheduler runs with an older kubeconfig than the one on the host"), "{plan}");
 }
@@ -83,7 +80,7 @@ fn a_kubeconfig_that_was_renewed_by_hand_is_read() {
 #[test]
 fn a_manifest_that_changes_as_well_brings_the_new_process() {
     let (_, inv, facts) = worlds().remove(2);
-    let plan = titles(&world::plan(&inv, &facts).0);
+    let plan = steps_of(&world::plan(&inv, &facts).0);
     let pods: Vec<&String> = plan.iter().filter(|t| t.contains("static pod kube")).collect();
     let wanted = ["m2", "m1"].map(|m| format!("{m}: run static pod kube-scheduler (registry.k8s.io/kube-scheduler:v1.36.2)"));
     assert_eq!(pods, wanted.iter().collect::<Vec<_>>());
@@ -92,6 +89,6 @@ fn a_manifest_that_changes_as_well_brings_the_new_process() {
 #[test]
 fn a_founding_restarts_nothing() {
     let inv = world::inventory("v1.36.2");
-    let plan = titles(&world::plan(&inv, &world::bare(&inv)).0);
+    let plan = steps_of(&world::plan(&inv, &world::bare(&inv)).0);
     assert!(!plan.iter().any(|t| t.contains("restart static pod")), "{plan:?}");
 }

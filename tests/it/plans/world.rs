@@ -226,3 +226,13 @@ pub fn leaving(hosts: &[&str], dead: bool) -> Leaving {
 pub fn removal(inv: &Inventory, facts: &Facts, hosts: &[&str], dead: bool) -> (Plan, Facts) {
     run(&Goal::Remove(leaving(hosts, dead)), inv, facts)
 }
+
+/// The text of a plan without its diffs: the titles are short, and the contents of files have golden files of their own.
+pub fn titles(plan: &Plan) -> String {
+    plan.to_string().lines().filter(|l| !l.starts_with("      ")).map(|l| format!("{l}\n")).collect()
+}
+
+/// The steps of a plan, each as `HOST: TITLE`.
+pub fn steps_of(plan: &Plan) -> Vec<String> {
+    plan.steps().map(|(_, host, s)| format!("{host}: {}", s.title)).collect()
+}
