@@ -66,15 +66,33 @@ async fn host(sshd: &Sshd, connector: &Connector, user: &str, sudo: Sudo) -> Ssh
     connector.connect(target).await.unwrap()
 }
 
-fn knowing(password: &'static str) -> (Connector, Arc<AtomicUsize>) {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let ask = move |question: &Question| {
-        assert_eq!(*question, Question::SudoPassword);
-        count.fetch_add(1, Ordering::SeqCst);
-        Some(Secret::from(password))
-    };
-    (Connector::with(setup(ask)), asked)
+/// A server with its users, and a program that is given the password when it asks for it.
+struct Users {
+    sshd: Sshd,
+    connector: Connector,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Users {
+    fn knowing(password: &'static str) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let ask = move |question: &Question| {
+            assert_eq!(*question, Question::SudoPassword);
+            count.fetch_add(1, Ordering::SeqCst);
+            Some(Secret::from(password))
+        };
+        Users { sshd: server(), connector: Connector::with(setup(ask)), asked }
+    }
+
+    async fn host(&self, user: &str, sudo: Sudo) -> SshHost {
+        host(&self.sshd, &self.connector, user, sudo).await
+    }
+
+    /// How often the program asked for the password.
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
 }
 
 /// Checks that commands run as root, with their own input and nothing added to it.
@@ -92,9 +110,8 @@ async fn is_root(host: &SshHost) {
 #[tokio::test]
 async fn proxies_that_sudo_keeps() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing("");
-    let host = host(&sshd, &connector, "ops", Sudo::Auto).await;
+    let users = Users::knowing("");
+    let host = users.host("ops", Sudo::Auto).await;
     let show = || Cmd::script("echo \"$https_proxy $no_proxy\"", [] as [&str; 0]);
     assert_eq!(host.run(show()).await.unwrap().stdout, b" example.org\n");
     assert_eq!(host.run(show().with_proxies()).await.unwrap().stdout, b"http://127.0.0.1:1 example.org\n");
@@ -109,61 +126,57 @@ async fn refused(host: &SshHost, words: &str) {
 #[tokio::test]
 async fn without_a_password() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, asked) = knowing("");
-    is_root(&host(&sshd, &connector, "ops", Sudo::Auto).await).await;
-    is_root(&host(&sshd, &connector, "ops", Sudo::Auto).await).await;
-    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let users = Users::knowing("");
+    for _ in 0..2 {
+        is_root(&users.host("ops", Sudo::Auto).await).await;
+    }
+    assert_eq!(users.asked(), 0);
 }
 
 #[tokio::test]
 async fn with_a_password_that_is_asked_for_once() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, asked) = knowing(PASSWORD);
+    let users = Users::knowing(PASSWORD);
     for _ in 0..2 {
-        is_root(&host(&sshd, &connector, "opspw", Sudo::Password).await).await;
+        is_root(&users.host("opspw", Sudo::Password).await).await;
     }
-    let host = host(&sshd, &connector, "opspw", Sudo::Password).await;
+    let host = users.host("opspw", Sudo::Password).await;
     let all = futures_util::future::join_all((0..8).map(|_| host.run(Cmd::root(["id", "-u"])))).await;
     assert!(all.into_iter().all(|o| o.unwrap().stdout == b"0\n"));
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    assert_eq!(sshd.read("failures"), "");
+    assert_eq!(users.asked(), 1);
+    assert_eq!(users.sshd.read("failures"), "");
 }
 
 /// If sudo does not ask for the password, the password does not become part of the command's input.
 #[tokio::test]
 async fn a_password_nobody_wants() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing(PASSWORD);
-    is_root(&host(&sshd, &connector, "ops", Sudo::Password).await).await;
-    is_root(&host(&sshd, &connector, "opspw", Sudo::Password).await).await;
+    let users = Users::knowing(PASSWORD);
+    is_root(&users.host("ops", Sudo::Password).await).await;
+    is_root(&users.host("opspw", Sudo::Password).await).await;
 }
 
 #[tokio::test]
 async fn a_wrong_password_is_tried_once_in_all() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, asked) = knowing("wrong");
-    let first = host(&sshd, &connector, "opspw", Sudo::Password).await;
-    let second = host(&sshd, &connector, "opspw", Sudo::Password).await;
+    let users = Users::knowing("wrong");
+    let first = users.host("opspw", Sudo::Password).await;
+    let second = users.host("opspw", Sudo::Password).await;
     let (one, two) = tokio::join!(first.run(Cmd::root(["true"])), second.run(Cmd::root(["true"])));
     let (one, two) = (one.unwrap_err().to_string(), two.unwrap_err().to_string());
     assert!(one.contains("the password is wrong") || two.contains("the password is wrong"), "{one} {two}");
     assert!(one.contains("was not tried here") || two.contains("was not tried here"), "{one} {two}");
     refused(&first, "was not tried here").await;
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    assert_eq!(sshd.read("failures").lines().count(), 1);
+    assert_eq!(users.asked(), 1);
+    assert_eq!(users.sshd.read("failures").lines().count(), 1);
 }
 
 /// sudo may be configured to ask only once.
 #[tokio::test]
 async fn a_wrong_password_where_one_try_is_allowed() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing("wrong");
-    let host = host(&sshd, &connector, "opsone", Sudo::Password).await;
+    let users = Users::knowing("wrong");
+    let host = users.host("opsone", Sudo::Password).await;
     refused(&host, "the password is wrong").await;
     refused(&host, "was not tried here").await;
 }
@@ -182,8 +195,7 @@ async fn a_password_from_a_file() {
 #[tokio::test]
 async fn refusals_say_what_to_do() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing(PASSWORD);
+    let users = Users::knowing(PASSWORD);
     for (user, sudo, words) in [
         ("opspw", Sudo::Auto, "sudo wants a password"),
         ("opstty", Sudo::Auto, "requiretty"),
@@ -193,7 +205,7 @@ async fn refusals_say_what_to_do() {
         ("opsls", Sudo::Password, "does not allow this user to run `/bin/sh`"),
         ("ops", Sudo::None, "is not root"),
     ] {
-        refused(&host(&sshd, &connector, user, sudo).await, words).await;
+        refused(&users.host(user, sudo).await, words).await;
     }
 }
 
@@ -201,9 +213,8 @@ async fn refusals_say_what_to_do() {
 #[tokio::test]
 async fn the_password_stays_off_command_lines() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing(PASSWORD);
-    let host = host(&sshd, &connector, "opspw", Sudo::Password).await;
+    let users = Users::knowing(PASSWORD);
+    let host = users.host("opspw", Sudo::Password).await;
     let look = async {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_millis(1500) {
@@ -218,16 +229,15 @@ async fn the_password_stays_off_command_lines() {
     };
     let (output, ()) = tokio::join!(host.run(Cmd::root(["sleep", "1"])), look);
     assert_eq!(output.unwrap().status, 0);
-    assert!(!sshd.log().contains(PASSWORD));
+    assert!(!users.sshd.log().contains(PASSWORD));
 }
 
 /// No credentials stay cached (sudo's ticket): a later command of the ordinary user cannot use sudo without the password.
 #[tokio::test]
 async fn no_sudo_ticket_is_left() {
     needs!(Root, Sudo, Sshd, Openssl);
-    let sshd = server();
-    let (connector, _) = knowing(PASSWORD);
-    let host = host(&sshd, &connector, "opspw", Sudo::Password).await;
+    let users = Users::knowing(PASSWORD);
+    let host = users.host("opspw", Sudo::Password).await;
     is_root(&host).await;
     let plain = Cmd { root: false, ..Cmd::root(["sudo", "-n", "true"]) };
     assert_ne!(host.run(plain).await.unwrap().status, 0);
