@@ -59,15 +59,14 @@ fn openssl_verifies_every_chain_and_key() {
         let files = mint(&inventory("v1.36.2"), &pki_options(algorithm), &Observed::new(), Timestamp::now()).unwrap();
         let dir = lay_out(&files);
         let at = |p: &str| dir.path().join("etc/kubernetes/pki").join(p).to_str().unwrap().to_owned();
-        for (leaf, ca, purpose) in [
-            ("apiserver", "ca", "sslserver"),
-            ("apiserver-kubelet-client", "ca", "sslclient"),
-            ("front-proxy-client", "front-proxy-ca", "sslclient"),
-            ("apiserver-etcd-client", "etcd/ca", "sslclient"),
-            ("etcd/server", "etcd/ca", "sslserver"),
-            ("etcd/peer", "etcd/ca", "sslclient"),
-            ("etcd/healthcheck-client", "etcd/ca", "sslclient"),
-        ] {
+        let leaves: [(&str, &str, &[&str]); 5] = [
+            ("ca", "sslserver", &["apiserver"]),
+            ("ca", "sslclient", &["apiserver-kubelet-client"]),
+            ("front-proxy-ca", "sslclient", &["front-proxy-client"]),
+            ("etcd/ca", "sslserver", &["etcd/server"]),
+            ("etcd/ca", "sslclient", &["apiserver-etcd-client", "etcd/peer", "etcd/healthcheck-client"]),
+        ];
+        for (ca, purpose, leaf) in leaves.into_iter().flat_map(|(ca, purpose, of)| of.iter().map(move |leaf| (ca, purpose, leaf))) {
             let [crt, key] = [".crt", ".key"].map(|suffix| at(&format!("{leaf}{suffix}")));
             openssl(&["verify", "-x509_strict", "-purpose", purpose, "-CAfile", &at(&format!("{ca}.crt")), &crt]);
             assert_eq!(openssl(&["pkey", "-in", &key, "-pubout"]), openssl(&["x509", "-in", &crt, "-noout", "-pubkey"]));
