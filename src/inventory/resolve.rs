@@ -4,16 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::{Map, Value};
 
-use super::{HostEntry, Inventory, Kubelet, LoadBalancerKind, Role, Ssh, Taint};
+use super::{HostEntry, Inventory, Kubelet, LoadBalancerKind, Role, Ssh};
 
-/// The port of the API server. It is also the port of an endpoint that is written without one.
+/// The port of the API server. It is also the port of an endpoint that the operator writes without a port.
 pub const DEFAULT_ENDPOINT_PORT: u16 = 6443;
 
 /// As the only jump host of a list, this word means that the host is reached directly, as with `ProxyJump none` of OpenSSH.
 pub const NO_JUMP: &str = "none";
 
 impl Inventory {
-    /// The host of that name.
+    /// The host with this name.
     pub fn host(&self, name: &str) -> Option<&HostEntry> {
         self.hosts.iter().find(|h| h.name == name)
     }
@@ -23,7 +23,7 @@ impl Inventory {
         self.etcd_hosts().iter().any(|e| e.name == host.name)
     }
 
-    /// The same cluster without these hosts.
+    /// A copy of the inventory without the hosts that have these names.
     pub fn without(&self, names: &[String]) -> Inventory {
         let mut out = self.clone();
         out.hosts.retain(|h| !names.contains(&h.name));
@@ -74,8 +74,9 @@ impl Inventory {
         self.etcd.external.is_none() && self.etcd_hosts().iter().all(|h| h.has(Role::ControlPlane))
     }
 
-    /// Host (an IPv6 address has no brackets) and port of the control-plane endpoint. If the inventory has no endpoint, the host is the loopback
-    /// address of each node with the load balancer `local`, and the address of the first control plane with any other kind.
+    /// Host (an IPv6 address has no brackets) and port of the control-plane endpoint. If the inventory has no endpoint and the load balancer is
+    /// `local`, the host is the loopback address. If it has no endpoint and any other load balancer, the host is the address of the first control
+    /// plane.
     pub fn endpoint(&self) -> (String, u16) {
         let written = self.cluster.endpoint.as_deref().and_then(split_endpoint);
         written.unwrap_or_else(|| {
@@ -134,16 +135,6 @@ impl HostEntry {
     /// The address the cluster uses between hosts. `parse` refuses a host that has none.
     pub fn node_address(&self) -> IpAddr {
         self.private_address.or_else(|| self.address.parse().ok()).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
-    }
-
-    /// The taints that the inventory has for this host. Without them, a worker has no taints (also if it is a control plane), and for any other
-    /// host the result is `None`: the default of its role applies.
-    pub fn own_taints(&self) -> Option<&[Taint]> {
-        match &self.taints {
-            Some(taints) => Some(taints),
-            None if self.has(Role::Worker) => Some(&[]),
-            None => None,
-        }
     }
 }
 

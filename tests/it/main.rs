@@ -1,4 +1,4 @@
-//! All integration tests, in one binary: eleven binaries would each be linked with the whole program.
+//! All integration tests, in one binary, because each binary has to be linked with the whole of clusterctl.
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod cli;
@@ -6,6 +6,7 @@ mod counting;
 mod documents;
 mod inventory;
 mod needs;
+mod paths;
 mod pki;
 mod plans;
 mod render;

@@ -38,13 +38,13 @@ pub async fn preview(call: &Call, goal: Goal) -> Ended {
 /// A run towards a goal.
 struct Converge {
     goal: Goal,
-    /// Whether the plan is only shown; the exit code then tells whether changes remain.
+    /// Whether the plan is only shown, as by `clusterctl plan`. The exit code is then `ChangesRemain` if the plan is not empty.
     shows_only: bool,
 }
 
 /// The goal of a run, and the other inputs of the run.
 struct Aim {
-    /// The goal; an upgrade includes the patch version of each minor version in between.
+    /// The goal. An upgrade includes a patch version for each minor version between the running version and the target.
     goal: Goal,
     run_inputs: RunInputs,
 }
@@ -56,9 +56,13 @@ impl Operation for Converge {
         let report = &session.report;
         limit::select(&session.inventory, &self.goal.named())?;
         let run_inputs = run_inputs::pack(session, call).await?;
+        if self.goal == Goal::Found {
+            // The keys are made while the hosts are observed.
+            run_inputs.keys.ahead_for_new_cluster(session.inventory.control_planes().count());
+        }
         let mut observed = self.observe_and_repair(session, call, &run_inputs).await?;
         let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
-        // A machine that is gone for good does not answer, and this is not a failure.
+        // A host that is removed with `--dead` does not answer, so its failure is not reported.
         failures.retain(|f| !self.goal.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
         copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
         let goal = match &self.goal {
@@ -128,7 +132,7 @@ impl Operation for Converge {
 }
 
 impl Converge {
-    /// Observes the hosts. If control planes must be restored first, restores them and observes the hosts again.
+    /// Observes the hosts. If control planes must be restored before the goal can be planned, restores them and observes the hosts again.
     async fn observe_and_repair(&self, session: &Session, call: &Call, run_inputs: &RunInputs) -> Result<Observed, Stop> {
         let lists = if self.goal.upgrade().is_some() { evictions::lists(&[PODS.into()]) } else { vec![] };
         let mut observed = look(session, run_inputs, &self.goal, &lists).await;
@@ -139,14 +143,15 @@ impl Converge {
             observed = look(session, run_inputs, &self.goal, &lists).await;
         }
         if observed.api_failed {
-            // Without the facts that the API did not answer, no plan would be right. The failure names the request.
+            // A request to the API failed, so facts are missing and a plan could be wrong. The failure names the request.
             return Err(Stop::failed(observed.failures));
         }
         Ok(observed)
     }
 }
 
-/// The plan of the run from these facts, or its refusals. An error is a defect of this program: no plan can be made.
+/// Plans the run that reaches `goal` from the state in `facts`. The result has refusals if the run must not begin. An error means that no plan can be
+/// made, which is a defect of clusterctl.
 pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<WholeRun, Stop> {
     whole_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(&e))
 }

@@ -31,7 +31,8 @@ pub(super) fn check(review: &mut Review) {
     }
     let api_server = at!["controlPlane", "apiServer", "extraArgs"];
     check_anonymous(review, &api_server, &plane.api_server.extra_args);
-    let certificates = [&[layout::PKI_DIR], &CA_FOLDERS[..]].concat();
+    // The pods mount the folders of trusted certificates that exist on the host.
+    let certificates = [&[layout::PKI_DIR, layout::SSL_CERTS_DIR], &layout::CA_DIRS[..]].concat();
     check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &certificates);
     let manager = [&certificates[..], &[layout::CONTROLLER_MANAGER_CONF, layout::FLEXVOLUME_DIR]].concat();
     check_files(
@@ -90,17 +91,8 @@ fn check_args(review: &mut Review, path: &Path, args: &BTreeMap<String, String>,
     }
 }
 
-/// Folders of trusted certificates. The static pods that need them mount those that exist on the host.
-const CA_FOLDERS: [&str; 6] = [
-    "/etc/ssl/certs",
-    "/etc/pki",
-    "/etc/ca-certificates",
-    "/etc/ssl/cert.pem",
-    "/usr/share/ca-certificates",
-    "/usr/local/share/ca-certificates",
-];
-
-/// Refuses flags that name a file which the manifest of the static pod does not mount, because the program in the pod would exit.
+/// Refuses flags that name a file outside `mounted`, the paths that the static pod mounts, because the component could not open the file and would
+/// exit. Flags in `table` are skipped, because `check_args` refuses them.
 fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, table: Owned, mounted: &[&str]) {
     let names_a_file = |flag: &str| flag.ends_with("-file") || flag.ends_with("-config") || flag.ends_with("kubeconfig");
     let is_mounted = |file: &str| mounted.iter().any(|m| file.strip_prefix(m).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
@@ -141,7 +133,7 @@ fn check_words(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
     }
 }
 
-/// Refuses fields that clusterctl sets itself. The names in `table` have dots, as in `authentication.x509.clientCAFile`.
+/// Refuses fields that clusterctl sets itself. The names in `table` are paths with dots, as in `authentication.x509.clientCAFile`.
 fn check_config(review: &mut Review, path: &Path, config: &Map<String, Value>, table: Owned) {
     if config.is_empty() {
         return;

@@ -1,4 +1,4 @@
-//! Whatever a file contains, reading the file gives an answer and never a panic, and the positions in the answer are in the file.
+//! Whatever an inventory file contains, clusterctl returns an inventory or faults and never panics, and the position of each fault is in the file.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{files, read};
 
-/// Reads the bytes and checks that faults can be shown without control characters and have positions that are in the text.
+/// Reads the bytes as an inventory, and checks that each fault is shown without control characters and has a position that is in the text.
 fn answer(bytes: &[u8]) {
     if let Err(faults) = read(bytes, "hostile.yaml") {
         assert!(!faults.0.is_empty());
@@ -50,7 +50,7 @@ proptest! {
         answer(pieces.concat().as_bytes());
     }
 
-    /// Inventories with something cut out, put in or doubled.
+    /// Inventories of the repository from which a piece is cut, and in which pieces of YAML take its place.
     #[test]
     fn damaged_inventories(seed in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), cut in 0usize..40,
                            put in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..4)) {
@@ -62,7 +62,7 @@ proptest! {
         answer(&bytes);
     }
 
-    /// Any text in place of the value of any field.
+    /// Inventories of the repository in which any text replaces the value of one field.
     #[test]
     fn any_value_of_any_field(seed in any::<prop::sample::Index>(), line in any::<prop::sample::Index>(), value in "\\PC{0,20}|[-$`;&|(){}'\"/.~ ]{1,10}|\\$\\(reboot\\)") {
         let seeds = seeds();

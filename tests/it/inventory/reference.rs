@@ -1,5 +1,5 @@
-//! The reference of the inventory: below its mark the document is written from the schema, so that it cannot tell anything else.
-//! `UPDATE_GOLDENS=1 cargo test --test it reference` writes it anew.
+//! The reference of the inventory (`docs/reference/inventory.md`): the part below the line [`MARK`] is written from the schema, so that it cannot
+//! differ from the schema. `UPDATE_GOLDENS=1 cargo test --test it reference` writes that part anew.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ fn the_reference_of_the_inventory_is_the_schema() {
     documents::compare(PAGE, MARK, &written(&inventory::schema()));
 }
 
-/// A section for each field at the top, with a table of the fields below it.
+/// The text below the mark: a section for each top-level field of the inventory, with a table of the fields inside it.
 fn written(schema: &Value) -> String {
     let mut out = String::new();
     for (name, field) in object(&schema["properties"]) {
@@ -30,7 +30,8 @@ fn written(schema: &Value) -> String {
     out
 }
 
-/// A row for each field of a definition, with the defaults of the definition as a whole. A definition that has a section of its own is not repeated.
+/// Writes a row for each field of a definition. `defaults` is the default value of the whole definition, which takes precedence over the defaults of
+/// its fields. The fields of a nested definition get rows, too, unless that definition has a section of its own.
 fn rows(out: &mut String, schema: &Value, path: &str, definition: &Value, defaults: &Value) {
     let required: Vec<&str> = definition["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let sections: Vec<&Value> = object(&schema["properties"]).map(|(_, field)| resolved(schema, field)).collect();
@@ -54,7 +55,7 @@ fn rows(out: &mut String, schema: &Value, path: &str, definition: &Value, defaul
     }
 }
 
-/// The words that may be written, each with what it means if that is known.
+/// The values that the schema allows for a field, each with its description if there is one; empty if the schema allows any value.
 fn choices(definition: &Value) -> String {
     let each = definition["oneOf"].as_array().into_iter().flatten();
     let described = each.filter_map(|c| Some(format!("<br>`{}`: {}", c["const"].as_str()?, sentence(&c["description"]))));
@@ -64,7 +65,7 @@ fn choices(definition: &Value) -> String {
     described.collect::<String>() + &plain
 }
 
-/// What kind of value a field takes, in a few words.
+/// The type of a field in the table, such as `list of text`.
 fn kind(schema: &Value, field: &Value) -> String {
     if field["items"].is_object() {
         return format!("list of {}", kind(schema, &field["items"]));
@@ -89,7 +90,7 @@ fn kind(schema: &Value, field: &Value) -> String {
     }
 }
 
-/// The definition that a field refers to, or the field itself.
+/// The definition in the schema to which the `$ref` of a field leads, or the field itself if it has no `$ref`.
 fn resolved<'s>(schema: &'s Value, field: &'s Value) -> &'s Value {
     let name = reference(field).or_else(|| field["anyOf"].as_array()?.iter().find_map(reference));
     name.map_or(field, |name| &schema["$defs"][name])
