@@ -1,4 +1,4 @@
-//! Failures with their places, causes and hints for the operator; and the exit codes.
+//! Failures, each with its place, its cause and a hint for the operator; and the exit codes of clusterctl.
 
 use crate::host::{HostError, HostName};
 use crate::step::StepError;
@@ -26,8 +26,8 @@ impl Exit {
         if exits.all(|e| e == first) { first } else { Exit::Failed }
     }
 
-    /// The exit code of a run that has changed hosts and failed on some. A host that was lost meanwhile is a failure of the run, because the other
-    /// hosts are changed.
+    /// The exit code of a run that has changed hosts and failed on some. If the only failure is that hosts could not be reached any more, the result
+    /// is `Failed` and not `Unreachable`, because other hosts have been changed.
     pub fn after_changes(failures: &[Failure]) -> Exit {
         match Exit::of(failures) {
             Exit::Unreachable => Exit::Failed,
@@ -55,7 +55,8 @@ pub struct Failure {
 pub struct Place {
     /// See [`crate::step::Step::kind`].
     pub kind: &'static str,
-    /// The number of steps, guards included, that precede the step on its host in the same phase.
+    /// The number of steps that precede the step on its host in the same phase. The guards of the host, which run before its other steps, are counted
+    /// as well.
     pub before: usize,
 }
 
@@ -80,7 +81,7 @@ impl Failure {
         }
     }
 
-    /// The exit code this failure alone would give.
+    /// The exit code of a run whose only failure is this one.
     pub fn exit(&self) -> Exit {
         match &self.source {
             StepError::Host(

@@ -9,7 +9,7 @@ pub const KUBERNETES_DIR: &str = "/etc/kubernetes";
 pub const PKI_DIR: &str = "/etc/kubernetes/pki";
 pub const ETCD_PKI_DIR: &str = "/etc/kubernetes/pki/etcd";
 pub const MANIFESTS_DIR: &str = "/etc/kubernetes/manifests";
-/// Static pods of a control plane besides etcd. The manifest of each is `<name>.yaml` in [`MANIFESTS_DIR`].
+/// The static pods of a control-plane host, except that of etcd. The manifest of each is `<name>.yaml` in [`MANIFESTS_DIR`].
 pub const CONTROL_PLANE_PODS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 pub const ADMIN_CONF: &str = "/etc/kubernetes/admin.conf";
 pub const SUPER_ADMIN_CONF: &str = "/etc/kubernetes/super-admin.conf";
@@ -43,7 +43,7 @@ pub const CNI_LOOPBACK_CONF: &str = "/etc/cni/net.d/99-loopback.conf";
 pub const ROUTES_DATA: &str = "/var/lib/clusterctl/routes";
 pub const ROUTES_SCRIPT: &str = "/usr/local/bin/clusterctl-routes";
 pub const ROUTES_UNIT: &str = "/etc/systemd/system/clusterctl-routes.service";
-/// Folders of trusted certificates besides [`SSL_CERTS_DIR`]. The static pods of the control plane mount those that exist on the host.
+/// Folders of trusted certificates in addition to [`SSL_CERTS_DIR`]. The API server and the controller manager mount those that exist on the host.
 pub const CA_DIRS: [&str; 5] =
     ["/etc/pki/ca-trust", "/etc/pki/tls/certs", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates"];
 pub const SSL_CERTS_DIR: &str = "/etc/ssl/certs";
@@ -77,11 +77,11 @@ pub const OWNERSHIP: &str = "/var/lib/clusterctl/cluster";
 pub const CORDONED_ANNOTATION: &str = "clusterctl/cordoned";
 /// Folder of programs that are downloaded but not installed yet.
 pub const STAGED_DIR: &str = "/var/lib/clusterctl/staged";
-/// File that is written last when a cluster is built. If a host has it, the cluster exists, and control planes are changed one at a time.
+/// File that is written last when a cluster is built. If any host has it, the cluster exists, and control-plane hosts are changed one at a time.
 pub const ESTABLISHED: &str = "/var/lib/clusterctl/established";
 
-/// File on a node that kubeadm made and that was adopted: the version of its kubelet at that time. Whatever the node had then and still fits the
-/// inventory is not changed.
+/// File that marks a node that kubeadm made and clusterctl adopted. It contains the version that the kubelet had then. What the node had then is not
+/// changed as long as it means the same as what clusterctl would write; see `plan/cluster/adopted.rs`.
 pub const ADOPTED: &str = "/var/lib/clusterctl/adopted";
 
 /// The last part of a path.
@@ -89,11 +89,11 @@ pub fn basename(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
-/// The programs that clusterctl installs.
 pub const KUBELET: &str = "/usr/local/bin/kubelet";
+/// The programs that clusterctl installs.
 pub const BINARIES: [&str; 4] = [KUBELET, "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
-/// The part of [`STATE_DIR`] that records the cluster of a host and how its units were started. The record of the installed software is not a
-/// part of it.
+/// The files and folders in [`STATE_DIR`] that a reset removes even if it keeps the installed software. They record the cluster of the host and how
+/// its static pods and its kubelet were started.
 pub const STATE_OF_CLUSTER: [&str; 7] = [
     OWNERSHIP,
     ESTABLISHED,
@@ -103,7 +103,7 @@ pub const STATE_OF_CLUSTER: [&str; 7] = [
     "/var/lib/clusterctl/spare",
     "/var/lib/clusterctl/units/kubelet",
 ];
-/// This folder exists as soon as the etcd member of the host has data.
+/// The folder with the data of the host's etcd member. It exists as soon as the member has data.
 pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
 
 /// The n-th address of the service range: the first is that of the API server, the tenth that of the cluster DNS. `None` if the range is too

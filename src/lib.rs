@@ -1,7 +1,7 @@
 //! clusterctl: a list of Linux hosts, reachable over SSH, becomes a highly available Kubernetes cluster and stays healthy.
 //!
 //! A cluster is described by one ordered list of desired steps ([`plan::cluster`]). Each verb that brings a cluster to a goal observes all hosts
-//! ([`facts`]), removes the steps that hold for the facts from the list ([`plan::Plan::of`]), shows the remaining steps, runs exactly these
+//! ([`facts`]), removes the steps that are already done according to the facts ([`plan::Plan::of`]), shows the remaining steps, runs exactly these
 //! steps ([`run`]), and observes the hosts again: the goal is reached if the next plan is empty. The flow is in `cli/operation.rs`.
 //!
 //! Code map, in reading order:
@@ -9,7 +9,7 @@
 //! - [`versions`]: the differences between Kubernetes minor versions. [`layout`]: every path and port.
 //! - [`facts`]: the requests to a host and to the API, and the parsers of the answers.
 //! - [`pki`]: certificates, kept or created. [`render`]: text files and API objects, made from inventory, version and `templates/`.
-//! - [`step`]: the closed enum of steps; what is pending of a step, how it changes the facts, and how it is executed.
+//! - [`step`]: the closed enum of steps; for each, which part of it is still to be done, how it changes the facts, and how it is executed.
 //! - [`plan`]: desired steps, plans and blockers. [`run`]: the engine that runs a plan. [`error`]: failures, hints and exit codes.
 //! - [`host`]: the only access to hosts and processes; SSH, and the constant scripts of `host/remote/`.
 //! - [`cli`]: the verbs; `cli/report/` is the only code that prints.

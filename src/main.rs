@@ -1,4 +1,4 @@
-//! The program: runs the command line, and ends with its exit code.
+//! The program clusterctl: runs the command line and exits with its exit code.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ fn main() -> ExitCode {
         Err(_) => return ExitCode::from(1),
     };
     let exit = runtime.block_on(clusterctl::cli::main());
-    // Connections that are still being closed must not delay the end of the program.
+    // Connections that are still being closed must not delay the exit of the program.
     runtime.shutdown_background();
     ExitCode::from(exit as u8)
 }

@@ -1,7 +1,8 @@
-//! The engine: runs the phases in order, at most `width` hosts of a phase at once, and the steps of a host in order until the first failure.
-//! Neighbouring steps of a host that do not depend on each other run concurrently. After a failure, work begins on no other host, and each host
-//! at work finishes its current step. With `AtMost(n)`, the work on the other hosts continues, and the failed host keeps its slot, because it is
-//! still out of service. The engine decides nothing else.
+//! The engine that runs a plan: the phases one after another, at most `width` hosts of a phase at once, and the steps of a host in order until
+//! the first failure. Adjacent steps of a host run concurrently if each of them replaces only a scheduler or a controller manager, because
+//! other hosts take over for these components. After a failure, no later phase runs, work begins on no other host, and each host at work
+//! finishes its current step. In a phase with the width `AtMost(n)`, the work on the other hosts continues instead, and the failed host keeps
+//! its slot, because it is still out of service. The engine decides nothing else.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::host::{Host, HostName};
 use crate::plan::{HostSteps, Phase, Plan, Planned, Width};
 use crate::step::StepError;
 
-/// An event while a plan runs. Events are the only interface between the engine and the output.
+/// What happens while a plan runs. The engine prints nothing itself: it sends these events, and the output is made from them.
 #[derive(Clone, Debug)]
 pub enum Event {
     PhaseStarted { phase: &'static str, hosts: usize, steps: usize },
@@ -32,18 +33,19 @@ pub type Hosts = BTreeMap<HostName, Arc<dyn Host>>;
 
 /// What a run needs besides its plan.
 pub struct Run<'a> {
-    /// The ID of the run that is written into the locks.
+    /// The ID of the run, which is also written into the lock on each host.
     pub id: &'a str,
     pub hosts: &'a Hosts,
     /// The largest number of hosts that are worked on at once, even if a phase allows more.
     pub forks: usize,
     pub events: UnboundedSender<Event>,
-    /// Set from outside to stop before the next step.
+    /// If this is set to true from outside, the run stops before the next step of each host.
     pub stop: Arc<AtomicBool>,
 }
 
 impl Run<'_> {
-    /// Runs the plan. Every failure is returned, in the order of the plan.
+    /// Runs the phases of the plan up to the first phase with a failure. Returns the failures of this phase, in the order of the plan; empty if
+    /// no step failed, even if the run was stopped.
     pub async fn run(&self, plan: &Plan) -> Vec<Failure> {
         let mut failures = Vec::new();
         for phase in &plan.phases {
@@ -69,8 +71,8 @@ impl Run<'_> {
         results.into_iter().filter_map(Result::err).collect()
     }
 
-    /// Works on at most `width` hosts at once. After a failure, work begins on no other host, and each host at work stops after its current
-    /// step.
+    /// Runs the steps of the phase, on at most `width` hosts at once. After a failure, work begins on no other host, and each host at work
+    /// stops after its current step.
     async fn side_by_side(&self, phase: &Phase<Planned>, width: usize) -> Vec<Result<(), Failure>> {
         let failed = AtomicBool::new(false);
         let hosts = phase.hosts.iter().map(|host_steps| self.host_steps(phase.name, host_steps, &failed));
@@ -78,8 +80,8 @@ impl Run<'_> {
         stream::iter(hosts).buffered(width).collect().await
     }
 
-    /// Works on at most `places` hosts at once. A failed host keeps its slot, because it is still out of service; the work on the other hosts
-    /// continues.
+    /// Runs the steps of the phase, on at most `places` hosts at once. After a failure, the work on the other hosts continues, and the failed
+    /// host keeps its slot, because it is still out of service. When no slot is left, work begins on no other host.
     async fn wave(&self, phase: &Phase<Planned>, places: usize) -> Vec<Result<(), Failure>> {
         let (free, lost) = (Semaphore::new(places), AtomicUsize::new(0));
         let in_place = async |host_steps| {

@@ -160,8 +160,8 @@ impl Minor {
         self.minor - self.kubelet_skew
     }
 
-    /// The shape of the etcd pod. It is the one for the etcd version in the operator's image tag `tag`, or else that of the minor version of
-    /// Kubernetes.
+    /// The flags and probes of the etcd pod: those for the etcd version in the operator's image tag `tag`, or those of this minor version of
+    /// Kubernetes if there is no tag or the tag does not begin with a version.
     pub fn etcd(&self, tag: Option<&str>) -> &Etcd {
         let Some(version) = tag.and_then(etcd::version) else { return &self.etcd };
         match version {
@@ -183,12 +183,12 @@ pub enum Unsupported {
     TooNew(KubeVersion),
 }
 
-/// The facts of a version's minor; `None` when that minor is not supported.
+/// The facts about the minor version of `version`; `None` if this minor version is not supported.
 pub fn of(version: &KubeVersion) -> Option<&'static Minor> {
     lookup(version).ok()
 }
 
-/// The facts of a version's minor, or why there are none.
+/// The facts about the minor version of `version`, or why this version is not supported.
 pub fn lookup(version: &KubeVersion) -> Result<&'static Minor, Unsupported> {
     let row = MINORS.iter().find(|m| version.0.major == 1 && m.minor == version.minor());
     row.ok_or_else(|| match (version.0.major, version.minor()) > (1, newest()) {
@@ -197,17 +197,17 @@ pub fn lookup(version: &KubeVersion) -> Result<&'static Minor, Unsupported> {
     })
 }
 
-/// The newest supported minor: 37 of v1.37.
+/// The newest supported minor version, such as 37 for v1.37.
 pub fn newest() -> u64 {
     MINORS.iter().map(|m| m.minor).max().unwrap_or_default()
 }
 
-/// Every supported minor up to this one, oldest first.
+/// Every supported minor version up to this one, oldest first.
 pub fn up_to(minor: u64) -> impl Iterator<Item = &'static Minor> {
     MINORS.iter().filter(move |m| m.minor <= minor)
 }
 
-/// The supported minors, for messages: `v1.20 to v1.21, v1.28 to v1.37`.
+/// The supported minor versions as text for messages: `v1.20 to v1.21, v1.28 to v1.37`.
 pub fn supported() -> String {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for m in MINORS {
@@ -259,8 +259,8 @@ mod tests {
         assert_eq!(at("v1.36.1").expect("supported").proxy.mode, None);
     }
 
-    /// kubeadm removed the group in patch releases of 1.33, 1.34 and 1.35. An adopted cluster of a newer patch release must not get the group
-    /// back.
+    /// kubeadm removed the group from the certificate apiserver-kubelet-client in patch releases of 1.33, 1.34 and 1.35. An adopted cluster of a
+    /// newer patch release must not get the group back.
     #[test]
     fn the_kubelet_client_is_no_administrator_from_1_33() {
         for minor in 33..=newest() {

@@ -1,5 +1,5 @@
-//! Writes YAML that Kubernetes reads as it is meant, in the format of kubeadm's files: keys are sorted, lists are not indented, and scalars are
-//! quoted unless their meaning is beyond doubt without quotes.
+//! Writes YAML in the format of kubeadm's files: keys are sorted, lists are not indented, and scalars are quoted unless every YAML reader reads them
+//! as the same text without quotes.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -101,8 +101,8 @@ fn is_plain(text: &str) -> bool {
     let starts_well = match text.as_bytes() {
         [b'a'..=b'z' | b'A'..=b'Z' | b'/', ..] => true,
         [b'-', b'-', rest, ..] => rest.is_ascii_alphanumeric(),
-        // An IPv4 address alone, with a port or as a subnet needs no quotes. Any other text that starts with a digit may be a number, a time or
-        // a date.
+        // An IPv4 address needs no quotes, and neither does one with a port or with a prefix length. Any other text that starts with a digit may be a
+        // number, a time or a date, so it is quoted.
         [b'0'..=b'9', ..] => return is_ipv4(text),
         _ => false,
     };

@@ -1,10 +1,9 @@
-//! The scripts of `src/host/remote/` against their failures: each row of a table sets up a state of a host, injects one failure, and names the
-//! state that must result. The program's own steps make the commands, so that exactly their scripts and input are run, by `sh` below a temporary
-//! root.
+//! Tests of the scripts of `src/host/remote/`. Each row of a table sets up a host in a temporary root, injects one failure, and checks the state of
+//! the host afterwards. The commands are made by clusterctl's own steps, so that `sh` runs exactly the scripts and the input that a real host gets.
 //!
-//! `cargo test --test scripts [PART_OF_A_NAME]`; `CLUSTERCTL_KEEP=1` keeps the temporary roots,
-//! `CLUSTERCTL_ROWS=TEXT` runs only the rows whose names contain the text, and
-//! `CLUSTERCTL_SWEEP=every` kills a transaction of two static pods at each of its effects, instead of at some of them.
+//! `cargo test --test scripts [PART_OF_A_NAME]` runs the tables whose names contain the argument. `CLUSTERCTL_KEEP=1` keeps the temporary roots,
+//! `CLUSTERCTL_ROWS=TEXT` runs only the rows whose names contain the text, and `CLUSTERCTL_SWEEP=every` kills a swap of two static pods at each of
+//! its effects (calls of tools that change something) instead of at some of them.
 
 #![allow(clippy::print_stdout)]
 
@@ -52,7 +51,7 @@ mod scripts {
 
 use scripts::table::{Entry, run};
 
-/// The tables, each with the scripts that it tests; see `scripts::law`.
+/// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
 const TABLES: [Entry; 32] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),

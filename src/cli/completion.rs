@@ -1,4 +1,5 @@
-//! `clusterctl completion`, and the answers to a shell that asks for completions: the words that may come next, including the names of hosts.
+//! `clusterctl completion`, which prints a completion script for a shell, and the answers to that script: the words that may come next on a command
+//! line, including the names of hosts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use super::{Call, Cli};
 use crate::error::Exit;
 use crate::inventory;
 
-/// The environment variable by which a shell's script asks the program for words; its value is the name of the shell.
+/// The environment variable that the completion script sets when it calls clusterctl for completions. Its value is the name of the shell.
 const ASKED_BY: &str = "CLUSTERCTL_COMPLETE";
 const PROGRAM: &str = "clusterctl";
 
@@ -46,23 +47,23 @@ pub fn run(call: &Call, args: &Args) -> Ended {
     Ok(Exit::Done)
 }
 
-/// If a shell asks for words, prints them and ends the program.
+/// If the completion script of a shell started this process, prints the words that may come next and exits. Otherwise does nothing.
 pub fn answer() {
     CompleteEnv::with_factory(Cli::command).var(ASKED_BY).bin(PROGRAM).complete();
 }
 
-/// Completes the names of the hosts in the inventory that the command line names.
+/// Completes an argument with the names of the hosts in the inventory of the command line.
 pub fn hosts() -> ArgValueCandidates {
     ArgValueCandidates::new(|| with_hosts(&[]))
 }
 
-/// Completes these words and the names of hosts.
+/// Completes an argument with one of `words`, or with the name of a host in the inventory.
 pub fn hosts_and(words: &'static [&'static str]) -> ArgValueCandidates {
     ArgValueCandidates::new(|| with_hosts(words))
 }
 
-/// These words and the names of the inventory's hosts. An inventory that cannot be read gives no names: a shell shows no errors while it
-/// completes a word.
+/// Returns `words` and the names of the inventory's hosts. If the inventory cannot be read, only `words` are returned and no error is printed,
+/// because a shell shows no errors while it completes a word.
 fn with_hosts(words: &[&str]) -> Vec<CompletionCandidate> {
     let words = words.iter().map(CompletionCandidate::new);
     let bytes = std::fs::read(inventory_file(std::env::args_os())).unwrap_or_default();
@@ -71,8 +72,8 @@ fn with_hosts(words: &[&str]) -> Vec<CompletionCandidate> {
     words.chain(hosts).collect()
 }
 
-/// The inventory file of a command line that is being completed: the file that its options name, that of the environment variable, or the
-/// default.
+/// The inventory file of `line`, a command line that is being completed: the file that `-i` or `--inventory` names, or else the file that
+/// CLUSTERCTL_INVENTORY names, or else [`super::DEFAULT_INVENTORY`].
 fn inventory_file(line: impl Iterator<Item = OsString>) -> PathBuf {
     let mut file = None;
     let mut words = line.filter_map(|word| word.into_string().ok());

@@ -7,7 +7,7 @@ use crate::host::ssh::{Ask, Connector, Question, SshOptions, Sudo, Target};
 use crate::host::{Host, HostError, HostName};
 use crate::inventory::{self, HostEntry, Inventory};
 
-/// Connects to these hosts, `forks` at a time. The results are in the order of the hosts.
+/// Connects to the hosts in `entries`, `forks` at a time. The results are in the order of `entries`.
 pub async fn all(
     inventory: &Inventory,
     entries: &[&HostEntry],

@@ -1,5 +1,5 @@
-//! Ctrl-C: during a run, the first one stops the run after the steps that are running, and the second one ends the program immediately. Outside
-//! of a run, the first one ends the program.
+//! Handles Ctrl-C and SIGTERM. During a run, the first signal stops the run after the steps that are running, and the second signal ends clusterctl
+//! immediately. Outside of a run, the first signal ends clusterctl.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,14 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::report::Report;
 use crate::error::Exit;
 
-/// Whether the operator has asked for an end, and whether a run is under way.
+/// Whether a signal (Ctrl-C or SIGTERM) has arrived, and whether a run is under way.
 #[derive(Clone, Default)]
 pub struct Interrupt {
     stop: Arc<AtomicBool>,
     running: Arc<AtomicBool>,
 }
 
-/// While this value exists, the first Ctrl-C only sets the stop flag.
+/// Marks a run as under way. While this value exists, the first signal does not end clusterctl and only sets the stop flag that [`Interrupt::run`]
+/// returned.
 pub struct Running(Interrupt);
 
 impl Interrupt {
@@ -24,7 +25,7 @@ impl Interrupt {
     pub fn listen(report: Report) -> Interrupt {
         let interrupt = Interrupt::default();
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            // If the program cannot listen for the signal, the signal keeps its default effect.
+            // If clusterctl cannot listen for a signal, the signal keeps its default effect and ends clusterctl immediately.
             if let Ok(mut signals) = signal(kind) {
                 let (interrupt, report) = (interrupt.clone(), report.clone());
                 tokio::spawn(async move {
@@ -45,13 +46,13 @@ impl Interrupt {
         report.note("stopping once the steps under way are done; Ctrl-C again leaves at once");
     }
 
-    /// Marks a run as under way for as long as the returned `Running` exists. The run must check the returned stop flag.
+    /// Marks a run as under way for as long as the returned `Running` exists. The run must check the returned stop flag, which the first signal sets.
     pub fn run(&self) -> (Running, Arc<AtomicBool>) {
         self.running.store(true, Ordering::SeqCst);
         (Running(self.clone()), Arc::clone(&self.stop))
     }
 
-    /// Whether the operator has asked for an end.
+    /// Whether a signal (Ctrl-C or SIGTERM) has arrived.
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }

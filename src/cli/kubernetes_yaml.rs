@@ -1,16 +1,18 @@
-//! Kubernetes' YAML: objects as kubectl reads them, by the rules of YAML 1.1, where `0644` is octal and `yes` is true. YAML 1.2 reads both as text.
+//! Reads YAML as kubectl does, by the rules of YAML 1.1: `0644` is an octal number, and `yes` is true. By the rules of YAML 1.2, `0644` would be a
+//! decimal number, and `yes` would be text.
 
 use std::collections::{BTreeSet, HashMap};
 
 use granit_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::{Map, Value};
 
-/// The maximum number of values; every alias counts as the values that it stands for. The largest manifests in use, of CRDs, have a fifth of it.
+/// The maximum number of values in one text; a text with more is refused. Every alias counts as the values that it stands for. The largest manifests
+/// in use, which define CRDs, have a fifth of this number.
 const MAX_NODES: usize = 2_000_000;
-/// The maximum depth of nesting; schemas of CRDs nest some forty levels deep.
+/// The maximum depth of nested lists and mappings. The schemas of CRDs are nested about forty levels deep.
 const MAX_DEPTH: usize = 200;
 
-/// Reads every document of a text; empty documents are null.
+/// Reads every document of a YAML text. An empty document becomes null.
 pub fn documents(text: &str) -> Result<Vec<Value>, String> {
     let options = granit_parser::options! { emit_comments: false, flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str_with_options(text.strip_prefix('\u{feff}').unwrap_or(text), options);
@@ -24,7 +26,8 @@ pub fn documents(text: &str) -> Result<Vec<Value>, String> {
 
 enum Open {
     List(Vec<Value>),
-    /// `own` are the keys written in the map itself, which take precedence over merged keys.
+    /// `own` has the keys that are written in the mapping itself. Such a key may be written only once, and it takes precedence over the same key that
+    /// `<<` merges in. `key` is the key whose value has not been read yet.
     Map {
         map: Map<String, Value>,
         own: BTreeSet<String>,
@@ -138,7 +141,7 @@ fn count(value: &Value) -> usize {
     }
 }
 
-/// Merges a value into a map. Keys that exist already take precedence over merged keys.
+/// Merges the value of a `<<` key, which is a mapping or a list of mappings, into `into`. A key that `into` has already keeps its value.
 fn merge(into: &mut Map<String, Value>, value: Value) -> Result<(), String> {
     let all = match value {
         Value::Array(list) => list,
@@ -153,7 +156,7 @@ fn merge(into: &mut Map<String, Value>, value: Value) -> Result<(), String> {
     Ok(())
 }
 
-/// A plain scalar's value by go-yaml's rules.
+/// The value of a plain (unquoted) scalar by the rules of go-yaml, the parser that kubectl uses.
 fn scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Value::Null,

@@ -21,7 +21,7 @@ impl From<LimitFault> for Stop {
 /// A host's name is suggested in place of an unknown name if the two are at least this similar (Jaro-Winkler, 0 to 1).
 const SIMILAR: f64 = 0.8;
 
-/// The hosts of these names in the inventory's order; every host if no name is given.
+/// The hosts that `names` lists, in the inventory's order; every host if `names` is empty. The error lists the names that no host has.
 pub fn select(inventory: &Inventory, names: &[String]) -> Result<Vec<HostName>, LimitFault> {
     let all = || inventory.hosts.iter().map(|h| &h.name);
     let unknown: Vec<&String> = names.iter().filter(|n| !all().any(|h| h == *n)).collect();

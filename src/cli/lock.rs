@@ -1,6 +1,6 @@
-//! One operator at a time: a run locks every host that it changes, and holds each lock by a channel that lives as long as the run. A channel that
-//! broke, as with a reboot, is made anew; the run gets the lock again if no other run has had it meanwhile. A run that changes a host of the
-//! control plane or of etcd locks all of these hosts, so that two such runs meet even if each changes another host.
+//! Prevents two runs from changing a host at the same time. A run locks every host that it changes: `lock.sh` on the host holds the lock as long as
+//! the run sends ticks to it. If the connection breaks, as when the host reboots, the run takes the lock again unless another run has had it
+//! meanwhile. A run that changes a control-plane or etcd host locks all such hosts, so that two runs that change different ones exclude each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +17,24 @@ use crate::run::Hosts;
 
 const LOCK: &str = include_str!("../host/remote/lock.sh");
 
-/// The host frees the lock after 30 s without a tick; six ticks fit into this time.
+/// The interval of the ticks that keep a lock. The host frees the lock after 30 s without a tick, which is the time of six ticks.
 const TICK: Duration = Duration::from_secs(5);
 
-/// The pause between two attempts to take a lock again.
+/// The pause before each attempt to take a lock again after its connection broke.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A run holds its locks as long as this lives.
+/// The locks of a run. The run holds them as long as this value exists.
 pub struct Locks {
     /// Dropped to release the locks.
     live: Option<watch::Sender<()>>,
     holding: Vec<tokio::task::JoinHandle<()>>,
-    /// Set once a lock was lost; only the first one counts.
+    /// The first lock that another run took over from this run; unset while no lock is lost.
     lost: Arc<OnceLock<LockError>>,
     /// Hosts that the run does not change and that could not be locked, with the reason.
     passed_over: Vec<LockError>,
 }
 
-/// Why a run does not get its locks.
+/// Why a run did not get one of its locks, or lost it.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another run holds the lock.
@@ -59,16 +59,17 @@ pub enum LockError {
 /// The hosts that a run locks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// The hosts of the control plane and of etcd, which are locked one after another in this order: of two runs that begin at the same moment,
-    /// exactly one gets the first lock. Empty if the run changes none of these hosts.
+    /// The control-plane and etcd hosts, in the order in which they are locked one after another: of two runs that begin at the same moment, exactly
+    /// one gets the first lock. Empty if the run changes none of these hosts.
     pub meeting: BTreeSet<HostName>,
     /// The hosts that the run changes.
     pub changed: BTreeSet<HostName>,
 }
 
 impl Wanted {
-    /// The hosts to lock for a run that changes these hosts. Other hosts of the control plane and of etcd are locked as well if they answered and
-    /// have a mark of clusterctl: nothing is written to any other host.
+    /// The hosts to lock for a run that changes the hosts in `changed`. If one of them is a control-plane or etcd host, the other control-plane and
+    /// etcd hosts are locked as well, unless they did not answer or have no ownership file: a lock writes files, and nothing may be written to such
+    /// hosts.
     pub fn of(inv: &Inventory, changed: BTreeSet<HostName>, facts: &Facts) -> Wanted {
         let counted: BTreeSet<HostName> = inv.control_planes().chain(inv.etcd_hosts()).map(|h| h.name.clone()).collect();
         if counted.is_disjoint(&changed) {
@@ -79,8 +80,8 @@ impl Wanted {
     }
 }
 
-/// Takes the lock of every wanted host, or none. `stop` is set if a lock is lost later; [`Locks::lost`] then tells which. A host that the run
-/// does not change, and that cannot be locked for another reason than a run at work, is passed over; see [`Locks::passed_over`].
+/// Takes the lock of every host in `wanted`, or fails and keeps none. If a lock is lost later, `stop` is set; see [`Locks::lost`]. A host that the
+/// run does not change is skipped if it cannot be locked, unless another run is the reason; see [`Locks::passed_over`].
 pub async fn acquire(
     hosts: &Hosts,
     wanted: &Wanted,
@@ -115,7 +116,7 @@ pub async fn acquire(
 enum Answer {
     Locked(String),
     Held(String),
-    /// The lock was to be taken again, but this run has removed it meanwhile, as a reset does at its end.
+    /// The lock was to be taken again, but this run has removed it from the host meanwhile, as `reset` does at its end.
     Gone,
     Said(String),
     Failed(HostError),
@@ -131,13 +132,14 @@ struct Claim {
 }
 
 impl Claim {
-    /// Sends the result of the first attempt, and holds the lock until it is released; sets `stop` and `lost` if another run gets it before.
+    /// Sends the result of the first attempt to `first`, and holds the lock until it is released. Takes the lock again whenever the connection
+    /// breaks, and sets `lost` and `stop` if another run has got it meanwhile.
     async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, stop: Arc<AtomicBool>, lost: Arc<OnceLock<LockError>>) {
         let (answer, mut end) = self.attempt("").await;
         let held = matches!(answer, Answer::Locked(_));
         let _ = first.send(answer);
         while held && self.wanted() {
-            // The script ends when the lock is released; earlier if the connection breaks or the host goes down.
+            // `lock.sh` exits when the lock is released, or before that if the connection breaks or the host goes down.
             if let Some(end) = end {
                 let _ = end.await;
             }
@@ -161,7 +163,7 @@ impl Claim {
         self.over.has_changed().is_ok()
     }
 
-    /// Runs the script until its first line. If the script holds the lock, the task that waits for its end is returned as well.
+    /// Starts `lock.sh` and reads its first line of output. If the script has got the lock, the task that waits for its exit is returned as well.
     async fn attempt(&self, again: &str) -> (Answer, Option<Ending>) {
         let (ticks, input) = mpsc::channel(4);
         let (tap, mut lines) = mpsc::channel::<Vec<u8>>(4);
@@ -189,7 +191,7 @@ impl Claim {
         let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match word {
             "locked" => {
-                // The later output of the script does not matter, but it must be read.
+                // The output after the first line is read and discarded.
                 tokio::spawn(async move { while lines.recv().await.is_some() {} });
                 (Answer::Locked(rest.to_string()), Some(end))
             }
@@ -202,7 +204,7 @@ impl Claim {
 
 type Ending = tokio::task::JoinHandle<Result<Output, HostError>>;
 
-/// Sends ticks until the lock is to be released or nothing reads them any more; the end of the ticks ends the script's input.
+/// Sends ticks until the lock is to be released or the receiver is closed. Then the input of `lock.sh` ends, so that it exits and frees the lock.
 async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
     let mut every = tokio::time::interval(TICK);
     loop {
@@ -217,7 +219,7 @@ async fn tick(ticks: mpsc::Sender<Vec<u8>>, mut over: watch::Receiver<()>) {
 }
 
 impl Locks {
-    /// Starts to hold one host's lock at once; the future returns the result of the first attempt.
+    /// Starts a task that takes and holds the lock of one host. The returned future has the result of the first attempt.
     fn hold(&mut self, claim: Claim, stop: &Arc<AtomicBool>) -> impl Future<Output = Answer> + use<> {
         let (first, answer) = tokio::sync::oneshot::channel();
         self.holding.push(tokio::spawn(claim.hold(first, Arc::clone(stop), Arc::clone(&self.lost))));
@@ -249,13 +251,13 @@ impl Locks {
     pub async fn release(mut self) {
         self.live = None;
         for h in std::mem::take(&mut self.holding) {
-            // A host that does not answer any more frees its lock by itself.
+            // A host that does not answer any more frees its lock by itself after 30 s.
             let _ = tokio::time::timeout(Duration::from_secs(3), h).await;
         }
     }
 }
 
-/// The user and machine of this run, for the operator who waits for its lock.
+/// The user and the machine of this run as `user@machine`, which is shown to an operator who waits for a lock of this run.
 pub fn who() -> String {
     let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -270,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    /// A host whose lock script prints these lines, one per connection; each connection breaks at once, except the last one, which stays open.
+    /// A host whose `lock.sh` prints the lines in `says`, one per connection. Each connection breaks at once, except the last one, which stays open.
     struct Breaking {
         name: HostName,
         says: Mutex<Vec<&'static str>>,
@@ -315,7 +317,8 @@ mod tests {
         (host, locks.unwrap_or_else(|e| panic!("{e}")), lost)
     }
 
-    /// A run that changes m2 and w1 in a cluster whose other control-plane host is m1; each host's lock script prints its line.
+    /// Takes the locks of a run that changes m2 and w1, but not the control-plane host m1. The arguments are what `lock.sh` prints on each host.
+    /// Returns how often `lock.sh` was started on each host, and the result.
     async fn meets(m1: &'static str, m2: &'static str, w1: &'static str) -> (Vec<usize>, Result<Locks, LockError>) {
         let fleet = [breaking("m1", &[m1]), breaking("m2", &[m2]), breaking("w1", &[w1])];
         let hosts: Hosts = fleet.iter().map(|h| (h.name.clone(), Arc::clone(h) as Arc<dyn Host>)).collect();
@@ -363,7 +366,7 @@ mod tests {
         panic!("the host was not asked {times} times");
     }
 
-    /// A run whose host answers so is asked for its lock once more, loses nothing, and is not asked again after this pause.
+    /// Checks that a run whose `lock.sh` prints these lines asks for its lock once more, not again within `pause`, and loses no lock.
     async fn asked_once_more(says: &[&'static str], pause: Duration) {
         let (host, locks, stop) = locked(says).await;
         assert_eq!(asked(&host, 2).await, ["", "again"]);

@@ -1,5 +1,5 @@
-//! The host that a verb uses: its commands are logged (program or script, status and time; never arguments, input or output), and its time limits
-//! follow `--wait-timeout`.
+//! The wrapper through which every verb uses a host. It logs each command (program or script, exit status and time; never arguments, input or
+//! output), and lengthens the time limits of commands if `--wait-timeout` is longer than the default.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use crate::host::{Cmd, Host, HostError, HostName, Output, patience};
 
-/// Passes every command on, with longer time limits if `--wait-timeout` is longer than the default.
+/// Runs every command on `host`, with a log entry and with a time limit that is adapted to `wait_timeout`.
 pub struct Logged {
     pub host: Arc<dyn Host>,
     pub wait_timeout: Duration,
@@ -37,7 +37,8 @@ impl Host for Logged {
     }
 }
 
-/// The name of a command in the log: the program; for a constant script, the file that its first line names last, or else its first sentence.
+/// The name of a command in the log: the name of the program or, for a script of clusterctl, the last file name in the script's first line. If that
+/// line does not end with a file name, its first sentence is used.
 fn title(argv: &[String]) -> String {
     let program = argv.first().cloned().unwrap_or_default();
     match argv {
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
     use crate::step::fenced;
 
-    /// A host that keeps the last command.
+    /// A host that runs nothing and keeps the last command.
     struct Kept(HostName, std::sync::Mutex<Option<Cmd>>);
 
     #[async_trait]

@@ -1,4 +1,5 @@
-//! The verbs. Each has a file with its arguments, whose doc comment is the help text; the goal of the run, or `run`, is made from them.
+//! The command line, with one module for each verb. The module of a verb defines the verb's `Args`, whose doc comments are the help text, and either
+//! converts them into the goal of a run or has a function `run`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// The inventory file if no option and no environment variable names one.
+/// The inventory file if neither `--inventory` nor CLUSTERCTL_INVENTORY names one.
 const DEFAULT_INVENTORY: &str = "inventory.yaml";
 
 /// Options of every verb

@@ -1,4 +1,5 @@
-//! The one flow of every verb that changes hosts: observe, plan, show, ask, run, observe again. Each verb implements `Operation`.
+//! The one flow of every verb that changes hosts: observe the hosts, make a plan, show it, ask for consent, run it, observe the hosts again. Each
+//! verb implements `Operation`.
 
 use std::sync::Arc;
 
@@ -30,17 +31,17 @@ pub trait Operation {
     /// Observes the hosts, refuses a run that must not begin, and makes the plan.
     async fn propose(&self, session: &Session, call: &Call) -> Result<Proposal<Self::Aim>, Stop>;
 
-    /// Ends a dry run, and a run that has nothing to do. `None`: the run goes on.
+    /// Shows the plan and returns the exit code if the verb ends here: in a dry run, or if the plan is empty. `None` if the plan is to be run.
     fn shown(&self, session: &Session, call: &Call, proposal: &Proposal<Self::Aim>) -> Option<Exit> {
         shown(session, call, proposal)
     }
 
-    /// Whether the operator agrees to the plan. Most verbs ask no question.
+    /// Asks the operator for consent to the plan; with `false`, the verb ends without a change. Most verbs do not ask and always return `true`.
     fn agreed(&self, _session: &Session, _call: &Call, _proposal: &Proposal<Self::Aim>) -> Result<bool, Stop> {
         Ok(true)
     }
 
-    /// Reports how the run ended; `broken` are the steps that failed.
+    /// Reports how the run ended; `broken` has the failures of its steps.
     async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Self::Aim>, broken: Vec<Failure>) -> Ended;
 }
 
@@ -63,7 +64,7 @@ pub async fn operate<O: Operation>(operation: &O, session: &Session, call: &Call
     operation.ended(session, call, proposal, broken).await
 }
 
-/// Ends a dry run, and a run that has nothing to do, by showing the plan.
+/// Shows the plan and returns the exit code in a dry run, or if the plan is empty. Otherwise shows nothing and returns `None`.
 pub fn shown<Aim>(session: &Session, call: &Call, proposal: &Proposal<Aim>) -> Option<Exit> {
     if !call.global.dry_run && !proposal.plan.is_empty() {
         return None;
@@ -74,8 +75,8 @@ pub fn shown<Aim>(session: &Session, call: &Call, proposal: &Proposal<Aim>) -> O
     Some(Exit::of(&proposal.failures))
 }
 
-/// Observes the cluster through the API; the control-plane hosts must be connected. `lists` are API paths of further lists. The error tells why
-/// the API does not answer.
+/// Observes the connected hosts, which must include the control-plane hosts, and the cluster through the API. `lists` are API paths of lists to
+/// request in addition to the nodes and the bootstrap tokens. Fails with the reason if no API server answers.
 pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed, Stop> {
     let observed = session.observe(&[], lists).await;
     if observed.facts.cluster.is_some() {
@@ -85,7 +86,8 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     if session.hosts.is_empty() {
         return Err(Stop::failed(unreachable));
     }
-    // Some verbs connect only to control-plane hosts, so an etcd host that was not asked does not count as unreachable.
+    // Some verbs connect only to control-plane hosts. A lost quorum of etcd is reported only if every etcd host was asked, because a host that was
+    // not asked would count as lost.
     let was_asked = |name: &HostName| session.hosts.contains_key(name) || unreachable.iter().any(|f| f.host == *name);
     let members_were_asked = session.inventory.etcd_hosts().iter().all(|h| was_asked(&h.name));
     let lost = blockers::quorum_lost(&session.inventory, &observed.facts).filter(|_| members_were_asked);
@@ -97,8 +99,8 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     })
 }
 
-/// Locks the hosts, runs the plan, and unlocks the hosts. Returns the failures of steps. An error ends a run that did not get its locks, lost one,
-/// or was stopped by the operator.
+/// Locks the hosts, runs the plan, and unlocks the hosts. Returns the failures of steps. Fails if the run did not get its locks, lost one, or was
+/// stopped by the operator.
 pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Facts) -> Result<Vec<Failure>, Stop> {
     let run = random::text(8, random::HEX);
     let (_running, stop) = call.interrupt.run();
@@ -109,7 +111,7 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
     }
     let (events, showing) = session.report.events();
     let failures = Run { id: &run, hosts: &session.hosts, forks: session.forks, events, stop: Arc::clone(&stop) }.run(plan).await;
-    // The run has ended; its remaining events are shown before anything else.
+    // The run has ended. Its last events are shown before any other message is printed.
     let _ = showing.await;
     let lost = locks.lost().map(|e| chain(e));
     locks.release().await;
@@ -123,7 +125,7 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
     Ok(failures)
 }
 
-/// Why a run does not get its locks, with the exit code and the next command.
+/// The stop of a run that did not get its locks: the reason, the exit code, and a hint about what to do next.
 fn not_locked(e: &LockError) -> Stop {
     let (exit, hint) = match e {
         LockError::Held { .. } | LockError::Changed { .. } | LockError::Overtaken { .. } => (

@@ -1,4 +1,5 @@
-//! Files that the operator provides besides the inventory: an existing PKI, and manifests from files or the web.
+//! Files that the operator provides in addition to the inventory: an existing PKI, the certificates for an external etcd, and manifests of Kubernetes
+//! objects from files or the web.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::host::Secret;
 use crate::inventory::Inventory;
 use crate::pki::ExternalEtcdFiles;
 
-/// The files of a PKI folder that are used.
+/// The files that are read from the operator's PKI folder, by their paths below it. Other files in the folder are ignored.
 const PKI_FILES: [&str; 8] =
     ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
 
@@ -42,7 +43,8 @@ pub enum FileFault {
     EmptyPki { path: String },
 }
 
-/// The operator's PKI by path below its folder; empty if the inventory names none. A relative path starts at the folder of the inventory.
+/// Reads the operator's PKI from the folder `pki.existing` of the inventory. Returns the files by their paths below this folder, or nothing if the
+/// inventory names no folder. If the folder's path is relative, it starts at the folder of the inventory.
 pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Secret>, FileFault> {
     let Some(folder) = &inv.pki.existing else { return Ok(BTreeMap::new()) };
     let folder = beside(inventory_file, folder);
@@ -51,7 +53,8 @@ pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Se
         let path = folder.join(name);
         match std::fs::read(&path) {
             Ok(bytes) => drop(out.insert(name.to_string(), Secret::from(bytes))),
-            // An authority that is kept elsewhere has no key here; files that are missing altogether are generated.
+            // A missing file is no error: the key of a CA may be kept elsewhere, and a CA whose certificate and key are both missing is taken from
+            // the hosts or generated.
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(source) => return Err(FileFault::Read { path: path.display().to_string(), source }),
         }
@@ -59,7 +62,7 @@ pub fn pki(inv: &Inventory, inventory_file: &Path) -> Result<BTreeMap<String, Se
     if out.is_empty() { Err(FileFault::EmptyPki { path: folder.display().to_string() }) } else { Ok(out) }
 }
 
-/// The CA, the client certificate and its key for an etcd that somebody else runs; `None` if the inventory names none.
+/// Reads the CA certificate, the client certificate and the client key for an external etcd. `None` if the inventory names no external etcd.
 pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<ExternalEtcdFiles>, FileFault> {
     let Some(external) = &inv.etcd.external else { return Ok(None) };
     let read = |file: &str| {
@@ -69,7 +72,7 @@ pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<Ex
     Ok(Some(ExternalEtcdFiles { ca: read(&external.ca_file)?, cert: read(&external.cert_file)?, key: read(&external.key_file)? }))
 }
 
-/// The objects in the manifests of the CNI and of the add-ons, in this order.
+/// Reads the objects in the operator's manifests: first those of `network.cni.manifests`, then those of `addons.manifests`.
 pub async fn manifests(inv: &Inventory, inventory_file: &Path) -> Result<Vec<Value>, FileFault> {
     let mut out = Vec::new();
     for from in inv.network.cni.manifests.iter().chain(&inv.addons.manifests) {
@@ -93,7 +96,7 @@ fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
     let mut out = Vec::new();
     for value in kubernetes_yaml::documents(text).map_err(|cause| FileFault::Yaml { from: from.into(), cause })? {
         match value["kind"].as_str() {
-            // An empty document between two separators.
+            // An empty document, as between two `---` lines, is skipped.
             None if value.is_null() => {}
             Some("List") => out.extend(value["items"].as_array().cloned().unwrap_or_default()),
             _ => out.push(value),
@@ -104,8 +107,8 @@ fn objects(from: &str, text: &str) -> Result<Vec<Value>, FileFault> {
     if out.iter().all(named) { Ok(out) } else { Err(FileFault::Object { from: from.into() }) }
 }
 
-/// Moves a Secret's `stringData` into its `data`, as the API server does: the API server never returns `stringData`, so no observation would find
-/// it there.
+/// Moves a Secret's `stringData` into its `data`, as the API server does. The API server never returns `stringData`, so a Secret that has it would
+/// differ from every observation.
 fn encode_string_data(object: &mut Value) {
     let Some(text) = object.as_object_mut().filter(|o| o.get("kind").is_some_and(|k| k == "Secret")).and_then(|o| o.remove("stringData"))
     else {

@@ -36,7 +36,7 @@ struct Reset {
 }
 
 impl Operation for Reset {
-    /// The hosts that are reset: those of `--limit` that answer.
+    /// The hosts that are reset: the hosts of `--limit`, or all hosts, without those that do not answer.
     type Aim = Vec<HostName>;
 
     async fn propose(&self, session: &Session, _call: &Call) -> Result<Proposal<Self::Aim>, Stop> {

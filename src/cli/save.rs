@@ -13,7 +13,8 @@ pub enum Existing {
     Replace,
 }
 
-/// Writes a new file beside the path, then moves it to the path at once. Links are followed. Only the owner can read the file meanwhile.
+/// Writes `bytes` to a temporary file in the folder of `path` and then renames it to `path`, so that no reader sees a part of the content. If `path`
+/// is a symbolic link, the file to which it leads is replaced. Until the temporary file gets `mode`, only its owner can read it.
 pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -25,7 +26,7 @@ pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Re
         Existing::Replace => beside.persist(&path),
         Existing::Refuse => beside.persist_noclobber(&path),
     }?;
-    // The file has its name by now, and not every file system can sync a folder.
+    // A failure to sync the folder is ignored: the file is complete already, and not every file system can sync a folder.
     let _ = File::open(folder).and_then(|f| f.sync_all());
     Ok(())
 }
@@ -42,11 +43,12 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// Prevents other programs that use kubectl's way of locking a file from changing the same file meanwhile.
+/// A lock on a file, as kubectl takes it: a second file with the suffix `.lock`. While this value exists, kubectl and other programs that obey such
+/// locks do not change the file. Dropping the value removes the lock.
 pub struct FileLock(PathBuf);
 
 impl FileLock {
-    /// Fails with `AlreadyExists` while another program holds the lock.
+    /// Locks the file at `path`. Fails with `AlreadyExists` while another program holds the lock.
     pub fn take(path: &Path) -> io::Result<FileLock> {
         let lock = with_suffix(path, ".lock");
         File::create_new(&lock).map(|_| FileLock(lock))

@@ -32,7 +32,7 @@ pub struct Session {
     /// The hosts of `--limit`, or all, in the inventory's order.
     pub selected: Vec<HostName>,
     pub forks: usize,
-    /// How long a component that starts on a host may take until it serves.
+    /// The value of `--wait-timeout`: how long a component that starts on a host may take until it is ready.
     pub wait_timeout: Duration,
     pub report: Report,
 }
@@ -40,7 +40,7 @@ pub struct Session {
 /// Which hosts to connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All hosts of the inventory, regardless of `--limit`, because the needs of the cluster do not depend on `--limit`.
+    /// All hosts of the inventory, regardless of `--limit`, because a plan depends on the state of the whole cluster.
     Everyone,
     /// Only the hosts of `--limit`.
     Selected,
@@ -52,14 +52,15 @@ pub enum Reach {
 #[derive(Default)]
 pub struct Observed {
     pub facts: Facts,
-    /// The further lists that were requested, by API path. A list whose request failed is absent, and the reason is among `failures`.
+    /// The lists that the caller of [`Session::observe`] requested, by API path. A list is absent if the API does not know it or if its request
+    /// failed; the reason of a failure is in `failures`.
     pub lists: BTreeMap<String, Value>,
     pub failures: Vec<Failure>,
-    /// Whether an API server serves, but a request to this API server failed; the reason is among `failures`.
+    /// Whether an API server is ready, but a request to it failed. The reason is in `failures`.
     pub api_failed: bool,
 }
 
-/// Reads the inventory that the options name. The error has every fault of the inventory.
+/// Reads the inventory that `--inventory` names. The error has every fault of the inventory.
 pub fn load(global: &Global) -> Result<Parsed, Stop> {
     read(global, &supported)
 }
@@ -83,7 +84,7 @@ fn read(global: &Global, supported: inventory::Supported) -> Result<Parsed, Stop
     inventory::parse_bytes(&bytes, &path.display().to_string(), supported).map_err(Stop::faults)
 }
 
-/// Checks whether this program supports a Kubernetes version; the error message names the supported versions.
+/// Checks whether clusterctl supports a Kubernetes version; the error message names the supported versions.
 pub fn supported(version: &KubeVersion) -> Result<(), String> {
     versions::lookup(version).map(drop).map_err(|e| e.to_string())
 }
@@ -101,8 +102,8 @@ pub fn select(inventory: &Inventory, global: &Global) -> Result<Vec<HostName>, S
 }
 
 impl Session {
-    /// Reads the inventory and connects. An inventory or a limit that cannot be used is an error; hosts that cannot be reached are only
-    /// listed, because some verbs can do without them.
+    /// Reads the inventory and connects. An inventory or a limit that cannot be used is an error; hosts that cannot be reached are only recorded for
+    /// [`Session::unreachable`], because some verbs can do without them.
     pub async fn open(call: &Call, reach: Reach) -> Result<Session, Stop> {
         Session::of(call, load(&call.global)?, reach).await
     }
@@ -119,7 +120,7 @@ impl Session {
         Session::connect(call, parsed.inventory, reach).await
     }
 
-    /// Connects to the hosts of this inventory.
+    /// Connects to the hosts of `inventory` that `reach` selects.
     pub async fn connect(call: &Call, inventory: Inventory, reach: Reach) -> Result<Session, Stop> {
         let selected = select(&inventory, &call.global)?;
         let wanted = |h: &&HostEntry| match reach {
@@ -144,9 +145,10 @@ impl Session {
         Ok(Session { inventory, hosts, unreachable, selected, forks, wait_timeout, report: call.report.clone() })
     }
 
-    /// Observes the connected hosts, `forks` at a time, and at the same time the API through the first control-plane host. If the API server of
-    /// this host does not serve or leaves a request without an answer, the API is observed through another control-plane host. `lists` are API
-    /// paths of further lists.
+    /// Observes the connected hosts, `forks` at a time, and at the same time the API through the first connected control-plane host. If the API
+    /// server of this host is not ready or leaves a request without an answer, the other API servers that are ready are asked one after another, and
+    /// the result with the fewest unanswered requests is used. `objects` are the objects to request by their names, and `lists` are API paths of
+    /// lists to request in addition to the nodes and the bootstrap tokens.
     pub async fn observe(&self, objects: &[Value], lists: &[String]) -> Observed {
         let questions = Questions::new(objects, lists);
         let _busy = self.report.busy(&format!("looking at {}", plural(self.hosts.len(), "host")));
@@ -191,7 +193,7 @@ impl Session {
         observed
     }
 
-    /// Why hosts were not reached. Each failure is returned only once.
+    /// Returns why hosts were not reached, and forgets it, so that each failure is reported only once: a second call returns nothing.
     pub fn unreachable(&self) -> Vec<Failure> {
         std::mem::take(&mut self.unreachable.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -201,8 +203,7 @@ impl Session {
         self.inventory.control_planes().filter(|h| self.hosts.contains_key(&h.name))
     }
 
-    /// Runs these commands on their hosts, `forks` at a time. The results are in the order of the commands; hosts that are not connected are
-    /// left out.
+    /// Runs each command on its host, `forks` at a time. The results are in the order of `commands`, without the hosts that are not connected.
     pub async fn each(&self, commands: Vec<(HostName, Cmd)>) -> Vec<(HostName, Result<Output, HostError>)> {
         let running = commands.into_iter().filter_map(|(name, cmd)| {
             let host = self.hosts.get(&name)?;
@@ -224,7 +225,7 @@ impl Session {
         stream::iter(looking).buffered(self.forks).collect().await
     }
 
-    /// Sends the requests to the API server of one host. `None` if this API server does not serve, or if the host is not connected.
+    /// Sends the requests to the API server of one host. `None` if the host is not connected, has no admin.conf, or has no API server that is ready.
     async fn ask_api(&self, master: &HostEntry, questions: &Questions) -> ApiAnswer {
         let Some(host) = self.hosts.get(&master.name) else { return Ok(None) };
         let failed = |source| not_told(&master.name, source);
@@ -237,7 +238,7 @@ impl Session {
     }
 }
 
-/// The answers of one API server, with its host; `None` if the API server does not serve.
+/// The answers of one API server, with the name of its host; `None` if the API server is not ready.
 type ApiAnswer = Result<Option<(HostName, Answered)>, Failure>;
 
 /// The number of requests without an answer; `usize::MAX` if the API server did not answer at all.
@@ -254,8 +255,8 @@ fn not_told(host: &HostName, source: StepError) -> Failure {
 
 async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
     let name = host.name();
-    // The host prints the time of its clock first. The host therefore read its clock between the request and the first bytes of the answer, not
-    // half-way through the whole answer.
+    // The host prints the time of its clock first, so it read the clock between the request and the first bytes of its output. The host's clock is
+    // compared with the middle of this interval; the middle of the whole command would be too late.
     let (tap, mut chunks) = mpsc::channel::<Vec<u8>>(64);
     cmd.tap = Some(tap);
     let asked = unix_seconds();

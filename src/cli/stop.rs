@@ -35,27 +35,27 @@ pub enum Reason {
 }
 
 impl Stop {
-    /// A stop with this exit code, to which the reasons are added.
+    /// A stop with this exit code and without a reason yet.
     pub fn with(exit: Exit) -> Stop {
         Stop { exit, reasons: Vec::new() }
     }
 
-    /// The failures of hosts, with the exit code that [`Exit::of`] gives for them.
+    /// A stop because of failures of hosts, with the exit code that [`Exit::of`] gives for them.
     pub fn failed(failures: Vec<Failure>) -> Stop {
         Stop::with(Exit::of(&failures)).failures(failures)
     }
 
-    /// The failures of a run that has changed hosts, with the exit code that [`Exit::after_changes`] gives for them.
+    /// A stop because of failures in a run that has changed hosts, with the exit code that [`Exit::after_changes`] gives for them.
     pub fn broken(failures: Vec<Failure>) -> Stop {
         Stop::with(Exit::after_changes(&failures)).failures(failures)
     }
 
-    /// Refusals for safety.
+    /// A stop because of refusals for safety.
     pub fn refused(blockers: Vec<Blocker>) -> Stop {
         Stop::with(Exit::Refused).blockers(blockers)
     }
 
-    /// Faults of the inventory.
+    /// A stop because of faults of the inventory.
     pub fn faults(faults: Faults) -> Stop {
         Stop::with(Exit::Inventory).and(Reason::Faults(faults))
     }

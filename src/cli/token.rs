@@ -108,7 +108,7 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
     }
 }
 
-/// A plan of one step, which runs on the control-plane host whose API server answered.
+/// Proposes a plan of one step, which runs on the control-plane host whose API server answered. `step` makes the step from the host's address.
 fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Stop> {
     let via = facts
         .cluster

@@ -53,7 +53,7 @@ async fn everywhere(session: &Session, dry_run: bool) -> Ended {
     }
 }
 
-/// The meaning of the script's answer, for the operator.
+/// Explains the output of `unlock.sh` to the operator: `state` is the first word of the output, and `holder` is the rest.
 fn sentence(state: &str, holder: &str) -> String {
     match state {
         "free" => "not locked".into(),
@@ -63,7 +63,7 @@ fn sentence(state: &str, holder: &str) -> String {
     }
 }
 
-/// Runs the script on the host, and returns the one line that the script prints.
+/// Runs `unlock.sh` on the host, and returns the one line that the script prints. With `dry_run`, the script changes nothing.
 async fn unlock(host: &dyn Host, dry_run: bool) -> Result<String, StepError> {
     let how = if dry_run { "look" } else { "free" };
     let out = host.run(Cmd::script(UNLOCK, [how]).timeout(Duration::from_secs(60))).await?;

@@ -14,7 +14,8 @@ pub const LIMIT: &str = "limit=500";
 /// The API's answers by path: the body, `None` if the API answers 404, or the reason why there is no answer.
 pub type Answers = BTreeMap<String, Result<Option<Value>, String>>;
 
-/// Returns the answers to these paths, and the objects that kubectl found or the reason why kubectl failed. `said` is the script's standard error.
+/// Returns the answers to the API paths in `asked`, and the objects that kubectl found or the reason why kubectl failed. `said` is the script's
+/// standard error.
 pub fn read(asked: &[String], stdout: &[u8], said: &str) -> (Answers, Result<Vec<Value>, String>) {
     let mut answers = Answers::new();
     let mut lines = Lines(BufReader::new(MultiGzDecoder::new(stdout)));
@@ -45,7 +46,7 @@ pub fn read(asked: &[String], stdout: &[u8], said: &str) -> (Answers, Result<Vec
     (answers, others)
 }
 
-/// Records one page of a list, or an answer that is not divided into pages.
+/// Records the answer to one request. A page of a list is appended to the pages of the same list that were recorded before it.
 fn take(answers: &mut Answers, status: &str, url: &str, body: &[u8], said: &str) {
     let address = url.split_once("://").and_then(|(_, rest)| rest.find('/').map(|at| &rest[at..])).unwrap_or(url);
     let (page, follows) = address.split_once("&continue=").map_or((address, false), |(page, _)| (page, true));
@@ -91,7 +92,8 @@ fn message(body: &[u8]) -> String {
     told.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()).chars().take(300).collect()
 }
 
-/// Reads the rest of the output, after the line `@kubectl`; `None` if the output is cut short.
+/// Reads the part of the output after the line `@kubectl`: the objects that kubectl found or, after the line `@failed`, its error message. `None` if
+/// the output is cut short.
 fn kubectl(lines: &mut Lines<'_>) -> Option<Result<Vec<Value>, String>> {
     let (mut list, mut why, mut failed) = (Vec::new(), Vec::new(), false);
     loop {

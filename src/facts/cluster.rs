@@ -1,4 +1,4 @@
-//! Asks the API, through a control-plane host, for the objects that clusterctl manages and for the nodes.
+//! Asks the API, through a control-plane host, for the nodes, the bootstrap tokens and the objects that clusterctl manages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::host::{Cmd, HostName, Output};
 
 const CLUSTER: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/cluster.sh"));
 
-/// Exit status of the script when no API server serves on the host.
+/// The exit status of `cluster.sh` if the host's API server is not ready.
 pub const NOT_SERVING: i32 = 3;
 
 /// The description of the bootstrap tokens that runs of clusterctl create, by which a later run finds the tokens of an interrupted run.
@@ -58,28 +58,29 @@ fn path(object: &Value) -> Option<String> {
     })
 }
 
-/// The questions that one script asks the API.
+/// What one run of `cluster.sh` requests from the API.
 pub struct Questions {
-    /// The API paths of the nodes, the tokens, the objects of known kinds and the further lists, in the order of the requests.
+    /// The API paths of all requested lists, which include those of the nodes and the bootstrap tokens, and of the objects of known kinds, in the
+    /// order of the requests.
     paths: Vec<String>,
     lists: BTreeSet<String>,
-    /// Objects of other kinds, reduced to their names.
+    /// The objects of kinds that are not in [`PLURALS`], reduced to kind, name and namespace. kubectl requests them.
     others: Vec<Value>,
 }
 
-/// The answers of one API server to all questions.
+/// The answers of one API server to all requests.
 #[derive(Default)]
 pub struct Answered {
     /// `None` if the API did not return the list of nodes or the list of bootstrap tokens.
     pub cluster: Option<ClusterFacts>,
     /// The lists that the API returned, by path. A list that the API does not know is absent.
     pub lists: BTreeMap<String, Value>,
-    /// The reasons why questions failed, one sentence per question.
+    /// The reasons why requests failed, one sentence per request.
     pub failed: Vec<String>,
 }
 
 impl Questions {
-    /// Questions for the nodes, the bootstrap tokens, these objects, and further lists by their API paths.
+    /// Requests for the nodes, the bootstrap tokens, `objects`, and the lists with the API paths in `lists`.
     pub fn new(objects: &[Value], lists: &[String]) -> Self {
         let lists = [NODES, TOKENS].map(String::from).into_iter().chain(lists.iter().cloned()).collect::<Vec<_>>();
         let mut paths = lists.clone();
@@ -94,7 +95,7 @@ impl Questions {
         }
         let mut seen = BTreeSet::new();
         paths.retain(|path| seen.insert(path.clone()));
-        // The longest lists come last, so that the short answers do not wait for them.
+        // The lists of pods are the longest, so they are requested last and no short answer has to wait for them.
         paths.sort_by_key(|path| path.starts_with(ALL_PODS));
         Questions { paths, lists: lists.into_iter().collect(), others }
     }
@@ -117,7 +118,7 @@ impl Questions {
         Cmd::script(CLUSTER, [url_host(address)]).stdin(input).timeout(TIMEOUT)
     }
 
-    /// Reads the output of the command on the host `via`.
+    /// Reads the output of the command of [`Questions::request`], which ran on the host `via`.
     pub fn read(&self, via: &HostName, out: &Output) -> Answered {
         let said = String::from_utf8_lossy(&out.stderr);
         let (mut answers, others) = answers::read(&self.paths, &out.stdout, said.trim());

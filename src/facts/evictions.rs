@@ -1,4 +1,4 @@
-//! Asks the API, through a control-plane host, for pods and disruption budgets, and whether it would evict pods now.
+//! Asks the API, through a control-plane host, for pods and PodDisruptionBudgets, and tries evictions of pods as a dry run.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,12 +11,13 @@ use crate::host::Cmd;
 
 const EVICTIONS: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/evictions.sh"));
 
-/// API path of pods.
+/// The API path of the pods in all namespaces.
 pub const ALL_PODS: &str = "/api/v1/pods";
-/// API path of the pods that a drain of their node would have to move: the pods that are bound to a node and have not ended. An observation can
-/// request it as one of its further lists.
+/// The API path of the pods that a drain of their node would have to evict: the pods that are bound to a node and have not ended. An observation
+/// requests it only if the caller adds it to the lists of [`super::cluster::Questions::new`].
 pub const PODS: &str = "/api/v1/pods?fieldSelector=spec.nodeName!%3D,status.phase!%3DSucceeded,status.phase!%3DFailed";
-/// API paths of all disruption budgets, newest API version first. An API that does not have one of the versions has the other.
+/// The API paths of all PodDisruptionBudgets, newest API version first. Every supported API has at least one of the two versions, so both are
+/// requested and the first answer is used.
 pub const BUDGETS: [&str; 2] = ["/apis/policy/v1/poddisruptionbudgets", "/apis/policy/v1beta1/poddisruptionbudgets"];
 
 /// Namespace and name of a pod.
@@ -25,21 +26,22 @@ pub type PodName = (String, String);
 /// The API's answer to an eviction that is tried as a dry run.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Answer {
-    /// 200 or 201: the pod would be evicted. 429: a budget does not allow the eviction now. 404: the pod does not exist any more. 500: more than
-    /// one budget covers the pod, or the API failed.
+    /// 200 or 201: the pod would be evicted. 429: a PodDisruptionBudget does not allow the eviction now. 404: the pod does not exist any more. 500:
+    /// more than one PodDisruptionBudget selects the pod, or the API failed. 0: the API did not answer.
     pub status: u16,
     /// The API's message; empty if the pod would be evicted.
     pub message: String,
 }
 
 impl Answer {
-    /// Whether the eviction would be refused.
+    /// Whether the eviction would be refused. Every status except success and 404 counts as a refusal.
     pub fn refuses(&self) -> bool {
         !matches!(self.status, 200..=299 | 404)
     }
 }
 
-/// The API paths of these lists of pods and of all disruption budgets, which an observation can request as further lists.
+/// The API paths of the lists that a check of evictions needs from an observation: the lists of pods in `pods`, and those of all
+/// PodDisruptionBudgets.
 pub fn lists(pods: &[String]) -> Vec<String> {
     pods.iter().cloned().chain(BUDGETS.map(String::from)).collect()
 }
@@ -49,7 +51,8 @@ pub fn pods_on(node: &str) -> String {
     format!("{ALL_PODS}?fieldSelector=spec.nodeName%3D{node}")
 }
 
-/// All pods in an observation's lists, combined from the pod lists in `asked`. `None` if one of these lists has no answer.
+/// Combines the pods of all pod lists in `asked` into one list. `lists` has the lists of an observation by API path. `None` if the API did not return
+/// one of the pod lists.
 pub fn pods(lists: &BTreeMap<String, Value>, asked: &[String]) -> Option<Value> {
     let mut all = Vec::new();
     for path in asked.iter().filter(|path| path.starts_with(ALL_PODS)) {
@@ -58,7 +61,7 @@ pub fn pods(lists: &BTreeMap<String, Value>, asked: &[String]) -> Option<Value> 
     Some(json!({"items": all}))
 }
 
-/// The list of disruption budgets in an observation's lists; empty if there is none.
+/// The list of PodDisruptionBudgets among the lists of an observation; an empty list if there is none.
 pub fn budgets(lists: &BTreeMap<String, Value>) -> Value {
     BUDGETS.iter().find_map(|path| lists.get(*path)).cloned().unwrap_or_else(|| json!({"items": []}))
 }
@@ -78,7 +81,7 @@ pub fn request(address: IpAddr, pods: &[PodName]) -> Cmd {
     Cmd::script(EVICTIONS, [url_host(address)]).stdin(input).timeout(Duration::from_secs(120))
 }
 
-/// Reads the answers, by pod.
+/// Reads the output of `evictions.sh`: the API's answer by pod.
 pub fn parse(stdout: &[u8]) -> BTreeMap<PodName, Answer> {
     let text = String::from_utf8_lossy(stdout);
     let (mut answers, mut body) = (BTreeMap::new(), String::new());

@@ -14,12 +14,13 @@ const OBSERVE: &str = include_str!("../host/remote/observe.sh");
 /// A host whose answer takes longer than this is reported as unreachable.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// The one command that observes a host. If `endpoint` (`host:port`) is given, the host also tries to reach the API there.
+/// The one command that observes a host. `address` is that of the host's API server, and `control_plane` is true if the host may run a control plane.
+/// If `endpoint` (`host:port`) is given, the host also tries to reach the API there.
 pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
     Cmd::script(OBSERVE, [url_host(address), u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
 }
 
-/// Parses the output. `asked_at` is the time of the operator's clock in the middle of the exchange, in Unix seconds.
+/// Parses the output of `observe.sh`. `asked_at` is the time of the operator's clock in the middle between request and answer, in Unix seconds.
 pub fn parse(stdout: &[u8], asked_at: f64) -> Result<HostFacts, String> {
     const MARK: &[u8] = b"\n@tar\n";
     let split = stdout.windows(MARK.len()).position(|w| w == MARK).ok_or("the host's answer is cut off")?;

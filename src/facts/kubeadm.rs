@@ -19,23 +19,27 @@ pub struct ClusterConfiguration {
     /// Flags by component: `apiServer`, `controllerManager`, `scheduler`, `etcd`.
     pub extra_args: BTreeMap<&'static str, BTreeMap<String, String>>,
     pub cert_sans: Vec<String>,
-    /// The key algorithm and the lifetimes of certificates, which exist from v1beta4 on. The lifetimes have Go's format of durations.
+    /// The key algorithm. This field and the two lifetimes of certificates that follow have values only since v1beta4; before, they are empty. The
+    /// lifetimes are in Go's format of durations.
     pub algorithm: String,
     pub certificate_validity: String,
     pub ca_validity: String,
-    /// The fields that no inventory can express: path and value.
+    /// The path and the value of each field that is set and that no inventory can express.
     pub beyond: Vec<(String, String)>,
 }
 
-/// The components with flags, and the path of their fields.
+/// The components that have flags: the key in [`ClusterConfiguration::extra_args`], and the path of the component's fields in kubeadm's
+/// ClusterConfiguration.
 const COMPONENTS: [(&str, &str); 4] =
     [("apiServer", "apiServer"), ("controllerManager", "controllerManager"), ("scheduler", "scheduler"), ("etcd", "etcd.local")];
 
-/// Fields for which every inventory implies one fixed value: path and value.
+/// Fields that have one fixed value in every cluster that clusterctl builds: path and value. Any other value goes into
+/// [`ClusterConfiguration::beyond`].
 const FIXED: [(&str, &str); 3] =
     [("certificatesDir", "/etc/kubernetes/pki"), ("etcd.local.dataDir", "/var/lib/etcd"), ("dns.type", "CoreDNS")];
 
-/// Reads the text of kubeadm-config. Every field that is understood is removed from the map; fields that are left over and set go into `beyond`.
+/// Reads the ClusterConfiguration in the ConfigMap kubeadm-config. Every field that an inventory can express is taken out of the map; the fields that
+/// remain and are set go into `beyond`.
 pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String> {
     let value: Value = serde_yaml::from_str(text).map_err(|e| format!("kubeadm's ClusterConfiguration is not readable: {e}"))?;
     let Value::Object(mut map) = value else { return Err("kubeadm's ClusterConfiguration is not a mapping".into()) };
@@ -127,7 +131,8 @@ pub fn kubelet_flags(env: &str) -> BTreeMap<String, String> {
     words.map(flag).collect()
 }
 
-/// Flags that only repeat what applies to the node anyway, or that matter only when a node registers.
+/// Flags of the kubelet that are ignored when the flags of an adopted node are compared with clusterctl's own: they only repeat what applies to the
+/// node anyway, or matter only when a node registers.
 const SAYS_NOTHING: [&str; 9] = [
     "cgroup-driver",
     "container-runtime",
@@ -140,7 +145,7 @@ const SAYS_NOTHING: [&str; 9] = [
     "register-with-taints",
 ];
 
-/// Whether a flag can make a difference between two kubelets of one node.
+/// Whether a flag of the kubelet counts when the flags of an adopted node are compared with clusterctl's own.
 pub fn tells(flag: &str) -> bool {
     !SAYS_NOTHING.contains(&flag)
 }

@@ -1,11 +1,12 @@
-//! What a plan predicts and nobody can observe: that a step without a trace on a host has run. After an observation, the ledger is empty.
+//! Records which steps a plan predicts as done although an observation cannot show them, such as a drain or a command. An observation returns an
+//! empty ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::PodFact;
 use crate::host::HostName;
 
-/// The steps without a trace that earlier steps of a plan stand for.
+/// The predicted steps that leave nothing on a host by which an observation could recognize them.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Whether a snapshot of etcd was taken.
@@ -20,9 +21,10 @@ pub struct Ledger {
 /// The part of the ledger that concerns one host.
 #[derive(Clone, Debug, Default)]
 pub struct HostLedger {
-    /// Components whose new binary has parsed its flags.
+    /// The components for which [`crate::step::CheckFlags`] has checked that the program accepts its flags, with the image and the arguments that
+    /// were checked.
     pub accepted: BTreeMap<String, PodFact>,
-    /// Load balancers that send requests to this host's API server again after its replacement.
+    /// The load balancers that send requests to this host's API server again after the replacement of the API server.
     pub taken_back: BTreeSet<HostName>,
     /// Whether the quorum was checked by an earlier step of the same host in the same phase.
     pub quorum_checked: bool,

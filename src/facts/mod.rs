@@ -1,4 +1,4 @@
-//! Typed facts about hosts and the cluster. Nothing here makes decisions.
+//! Typed facts about hosts and the cluster. This module collects facts and makes no decisions.
 //!
 //! `host` contains the command that observes one host and the parser of its output; `cluster` contains the same for the API.
 
@@ -35,11 +35,11 @@ pub struct Facts {
     pub hosts: BTreeMap<HostName, HostFacts>,
     /// `None` while no API server answers.
     pub cluster: Option<ClusterFacts>,
-    /// What is only predicted; empty after an observation.
+    /// The steps that a plan predicts as done and that cannot be observed; empty after an observation.
     pub ledger: Ledger,
 }
 
-/// One host.
+/// The facts about one host.
 #[derive(Clone, Debug, Default)]
 pub struct HostFacts {
     /// `ID` of os-release, such as `debian`.
@@ -62,19 +62,22 @@ pub struct HostFacts {
     /// Kernel features by name: `overlay`, `br_netfilter`.
     pub features: BTreeSet<String>,
     pub sysctls: BTreeMap<String, String>,
-    /// Kernel settings in files that systemd reads at boot after the files of clusterctl: the last value, and the file that sets it.
+    /// Kernel settings, by name, in files that systemd reads at boot after the files of clusterctl, so that they override clusterctl's values: the
+    /// last value, and the file that sets it.
     pub boot_sysctls: BTreeMap<String, (String, String)>,
-    /// The policy in the state file of the kubelet's CPU manager and memory manager, by `cpu` and `memory`; absent if the host has no such file.
+    /// The policy in the state file of the kubelet's CPU manager and memory manager, by `cpu` and `memory`; absent if the host has no such file. A
+    /// kubelet does not start with another policy than the one in this file.
     pub kubelet_policies: BTreeMap<String, String>,
     /// Free bytes by mount point.
     pub disk_free: BTreeMap<String, u64>,
     /// The addresses of the host, with the name of the interface.
     pub addresses: BTreeMap<IpAddr, String>,
     pub listeners: Vec<Listener>,
-    /// Every managed path that exists. On hosts without a control plane, only the certificate is read from the file of the kubelet's
-    /// client certificate; the key is never read.
+    /// Every managed path that exists. The file of the kubelet's client certificate also contains the key. On hosts without a control plane, only the
+    /// certificate is read from this file, and never the key.
     pub files: BTreeMap<String, FileFact>,
-    /// The source of each binary by its path. A binary that has changed since clusterctl placed it is absent.
+    /// The URL or the image reference from which clusterctl placed each binary, by the path of the binary. A binary that has changed since then is
+    /// absent.
     pub binaries: BTreeMap<String, String>,
     /// The installed packages, of those that clusterctl uses.
     pub packages: BTreeSet<String>,
@@ -89,7 +92,7 @@ pub struct HostFacts {
     pub pods: BTreeMap<String, PodFact>,
     /// Components that were started before their kubeconfig changed. A component reads its kubeconfig only at its start.
     pub outdated: BTreeSet<String>,
-    /// Whether a transaction with a static pod is running on the host.
+    /// Whether a transaction that replaces a static pod is running on the host.
     pub swapping: bool,
     /// Components whose new process the host still watches, with the old manifest kept for a rollback.
     pub unsettled: BTreeSet<String>,
@@ -101,11 +104,11 @@ pub struct HostFacts {
     pub endpoint_ready: bool,
     /// The ID of the run that last changed this host.
     pub last_run: String,
-    /// Mounts, network links and packet-filter chains of Kubernetes that `reset` removes.
+    /// What Kubernetes has left on the host and `reset` removes: containers, mounts, network links, iptables chains and folders with data.
     pub leftovers: Vec<String>,
-    /// Mount points below folders that `reset` empties, without the volumes of pods.
+    /// Mount points below folders that `reset` empties, without the volumes of pods. A host with such a mount point is neither reset nor removed.
     pub mounts: Vec<String>,
-    /// CA folders besides /etc/ssl/certs that exist (the API server mounts them).
+    /// The folders of [`crate::layout::CA_DIRS`] that exist on the host. The API server and the controller manager mount them.
     pub ca_dirs: Vec<String>,
 }
 

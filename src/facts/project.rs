@@ -1,16 +1,17 @@
-//! Removes the fields that nothing reads from the API's answers, page by page: in a large cluster they have a hundred times the size of the rest.
+//! Removes the fields that clusterctl does not use from the API's answers, page by page: in a large cluster these fields have a hundred times the
+//! size of the rest.
 
 use serde_json::Value;
 
 use super::evictions::ALL_PODS;
 
-/// The fields of a pod by which drains are judged; see `plan::budgets`.
+/// The fields of a pod's spec that `plan::budgets` needs to judge a drain. All other fields are removed.
 const POD_SPEC: [&str; 5] = ["nodeName", "nodeSelector", "affinity", "tolerations", "volumes"];
 const POD_STATUS: [&str; 2] = ["phase", "conditions"];
-/// The long fields in the status of a node, which nothing reads.
+/// The long fields in the status of a node that clusterctl does not use.
 const NODE_STATUS: [&str; 3] = ["images", "volumesAttached", "volumesInUse"];
 
-/// Returns a page of a list, or an object, without the fields that nothing reads.
+/// Returns a page of a list, or an object, without the fields that clusterctl does not use. `path` is the API path.
 pub fn projected(path: &str, mut value: Value) -> Value {
     let pods = path.split('?').next() == Some(ALL_PODS);
     match value.get_mut("items").and_then(Value::as_array_mut) {

@@ -22,7 +22,8 @@ pub struct Missing {
     pub why: String,
 }
 
-/// The command that tries all of these downloads. `binaries` are URLs, and `images` are references; `mirrors` are the inventory's, by registry.
+/// The command that checks whether the host can download all of these. `binaries` are URLs, and `images` are references; `mirrors` are the
+/// inventory's, by registry.
 pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Vec<String>>) -> Cmd {
     let mut args: Vec<String> = Vec::new();
     for url in binaries {
@@ -34,12 +35,13 @@ pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Ve
         args.extend(manifests(reference, mirrors));
         args.push(",".into());
     }
-    // An argument that the script would split into several words is no valid URL.
+    // The script would split an argument with whitespace into several words. Such an argument is no valid URL and is left out.
     args.retain(|a| !a.contains(char::is_whitespace));
     Cmd::script(SOURCES, args).timeout(Duration::from_secs(120)).with_proxies()
 }
 
-/// The URLs at which the runtime would look for an image's manifest, in its order: the mirrors, then the registry itself.
+/// The URLs at which the container runtime would look for an image's manifest, in the order in which it tries them: the mirrors, then the registry
+/// itself.
 fn manifests(reference: &str, mirrors: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let (registry, rest) = match reference.split_once('/') {
         Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_string()),
@@ -55,7 +57,7 @@ fn manifests(reference: &str, mirrors: &BTreeMap<String, Vec<String>>) -> Vec<St
     bases.map(|base| format!("{}/v2/{path}/manifests/{version}", base.trim_end_matches('/'))).collect()
 }
 
-/// Reads the answer.
+/// Reads the output of `sources.sh`: the downloads that are not available.
 pub fn parse(stdout: &[u8]) -> Vec<Missing> {
     let text = String::from_utf8_lossy(stdout);
     let line = |l: &str| {

@@ -7,15 +7,15 @@ use crate::host::Cmd;
 
 const STATUS: &str = include_str!("../host/remote/status.sh");
 
-/// Every check has a limit of 3 s on the host, and all checks run at the same time.
+/// The limit of the whole command. All checks run at the same time. Each is repeated for up to 3 s, and each of its requests has a limit of 3 s.
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// The answer of one host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostStatus {
-    /// The HTTP status by the check's name; 0 if nothing answers. Empty if the host has no curl.
+    /// The HTTP status by the check's name; 0 if the component does not answer. Empty if the host has no curl.
     pub checks: BTreeMap<String, u16>,
-    /// The run that holds the host's lock now.
+    /// The run that holds the host's lock now; `None` if the lock is free.
     pub lock: Option<LockFact>,
 }
 
@@ -25,7 +25,7 @@ pub struct LockFact {
     pub run: String,
     /// The user and the machine of the run, and the time since which it holds the lock.
     pub holder: String,
-    /// Seconds since the last tick of the run that holds the lock.
+    /// Seconds since the run that holds the lock last renewed it.
     #[serde(rename = "silentSeconds")]
     pub silent_seconds: u64,
 }
@@ -35,7 +35,7 @@ pub fn request(checks: impl IntoIterator<Item = (String, String)>) -> Cmd {
     Cmd::script(STATUS, checks.into_iter().flat_map(|(name, url)| [name, url])).timeout(LIMIT)
 }
 
-/// Reads the answer; unknown lines are ignored.
+/// Reads the output of `status.sh`; unknown lines are ignored.
 pub fn parse(stdout: &[u8]) -> HostStatus {
     let mut status = HostStatus::default();
     for line in String::from_utf8_lossy(stdout).lines() {

@@ -27,7 +27,7 @@ pub fn releases(source: &str, minors: &[u64]) -> Cmd {
     Cmd::script(RELEASES, args).timeout(Duration::from_secs(60)).with_proxies()
 }
 
-/// Reads the newest patch version by minor version, as text.
+/// Reads the output of `releases.sh`: the newest patch version, as text, by minor version.
 pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
     let text = String::from_utf8_lossy(stdout);
     let line = |l: &str| {
@@ -42,7 +42,7 @@ pub fn deprecated(address: IpAddr) -> Cmd {
     Cmd::script(DEPRECATED, [url_host(address)]).timeout(Duration::from_secs(30))
 }
 
-/// Reads the lines of the metric `apiserver_requested_deprecated_apis`.
+/// Reads the output of `deprecated.sh`, which are the lines of the metric `apiserver_requested_deprecated_apis`.
 pub fn parse_deprecated(stdout: &[u8]) -> BTreeSet<DeprecatedApi> {
     let text = String::from_utf8_lossy(stdout);
     text.lines().filter_map(metric).collect()

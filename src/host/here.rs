@@ -1,4 +1,5 @@
-//! Commands on the operator's own machine: the hooks around a host's turn. A run executes nothing else there.
+//! Runs the operator's hooks on the operator's own machine, such as those of `upgrade --before-node-here`. The only other programs that clusterctl
+//! starts there are `ssh -G` and the ProxyCommand of ssh_config.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub async fn run(argv: &[String], host: &str, timeout: Duration) -> Result<Outpu
     command.args(arguments).env("CLUSTERCTL_HOST", host).stdin(Stdio::null()).kill_on_drop(true);
     let ended = tokio::time::timeout(timeout, command.output()).await;
     let out = ended.map_err(|_| failed(std::io::Error::from(std::io::ErrorKind::TimedOut)))?.map_err(failed)?;
-    // A program that a signal ended gets the status that a shell would report.
+    // The status of a program that a signal ended is 128 plus the number of the signal, as a shell would report it.
     let signal = || std::os::unix::process::ExitStatusExt::signal(&out.status).map_or(-1, |s| 128 + s);
     Ok(Output { status: out.status.code().unwrap_or_else(signal), stdout: out.stdout, stderr: out.stderr })
 }

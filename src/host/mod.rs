@@ -1,6 +1,6 @@
-//! The only interface to the hosts: a command runs on a host, with bytes as its input and output.
+//! The only interface to the hosts: [`Host::run`] runs a command on a host, with bytes as its input and output.
 //!
-//! `ssh` is the real transport. Nothing outside this module starts a process or opens a connection to a host.
+//! `ssh` implements [`Host`] over SSH. Nothing outside this module starts a process or opens a connection to a host.
 
 use std::fmt;
 use std::time::Duration;
@@ -20,12 +20,12 @@ pub mod upload;
 /// A host's name in the inventory.
 pub type HostName = String;
 
-/// How long a component that was started on a host may take until it serves, unless the operator sets another time. kubeadm gives up after the
-/// same time.
+/// How long a component that was started on a host may take until it answers requests, unless the operator sets another time with `--wait-timeout`.
+/// kubeadm waits as long for the control plane.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// The factor by which the time limits of all commands on hosts are multiplied for this value of `--wait-timeout`: the value in units of the
-/// default, rounded up, and at least 1.
+/// The factor by which the time limits of all commands on hosts are multiplied for this value of `--wait-timeout`: the value divided by
+/// [`WAIT_TIMEOUT`], rounded up, and at least 1.
 pub fn patience(wait_timeout: Duration) -> u32 {
     u32::try_from(wait_timeout.as_secs().div_ceil(WAIT_TIMEOUT.as_secs())).unwrap_or(u32::MAX).max(1)
 }
@@ -36,8 +36,8 @@ pub trait Host: Send + Sync {
     /// Its name in the inventory.
     fn name(&self) -> &HostName;
 
-    /// How long a component that starts or returns on the host may take until it serves. A step that waits for a component uses this time or a
-    /// share of it.
+    /// How long a component that starts or restarts on the host may take until it answers requests. A step that waits for a component uses this time
+    /// or a part or multiple of it.
     fn wait_timeout(&self) -> Duration {
         WAIT_TIMEOUT
     }
@@ -47,17 +47,17 @@ pub trait Host: Send + Sync {
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError>;
 }
 
-/// One command.
+/// A command to run on a host.
 pub struct Cmd {
-    /// The program and its arguments. They never contain secrets or shell text that is composed of values.
+    /// The program and its arguments. They never contain secrets, and never shell text into which values were inserted.
     pub argv: Vec<String>,
     pub stdin: Stdin,
     /// Whether the command runs as root.
     pub root: bool,
     /// Limit for the whole run, counted from the start of the command.
     pub timeout: Duration,
-    /// Whether the command sees the proxy variables of the host's environment. Commands that fetch from outside do. Commands that send requests
-    /// to hosts of the cluster do not: a proxy would receive the requests to the API server or to etcd.
+    /// Whether the command sees the proxy variables of the host's environment. Commands that fetch files from outside the cluster do. Commands that
+    /// send requests to hosts of the cluster do not: a proxy would receive the requests to the API server or to etcd.
     pub proxies: bool,
     /// Receives standard output in chunks while the command runs, in place of `Output::stdout`.
     pub tap: Option<mpsc::Sender<Vec<u8>>>,
@@ -124,8 +124,8 @@ impl Cmd {
         self
     }
 
-    /// The same command with longer time limits, for a slow host: its own limit is multiplied by this factor, and a script gets the factor in
-    /// `CLUSTERCTL_PATIENCE` for the limits of the tools that it runs.
+    /// The same command with longer time limits, for a slow host: its own limit is multiplied by `times`, and a script gets `times` in the
+    /// environment variable `CLUSTERCTL_PATIENCE`, by which it multiplies the limits of the tools that it runs.
     pub fn patient(mut self, times: u32) -> Self {
         if times > 1 {
             self.timeout *= times;
@@ -179,9 +179,9 @@ pub enum HostError {
         algorithm: String,
         fingerprint: String,
         expected: String,
-        /// `file:line`.
+        /// The place of the entry in known_hosts: `file:line`.
         location: String,
-        /// Whether the key is revoked. The entry in known_hosts must stay then.
+        /// Whether known_hosts marks the key as revoked. If so, the operator must not remove the entry.
         revoked: bool,
     },
     /// The host refused every key.

@@ -2,10 +2,10 @@
 
 use super::HostError;
 
-/// The text a POSIX shell splits into exactly these arguments.
+/// The text that a POSIX shell splits into exactly these arguments. Fails if an argument contains a NUL character.
 ///
-/// Everything is in single quotes except quotes and backslashes, which are escaped between the quoted parts: `sh`, `bash`, `dash`, `zsh`, `ksh`
-/// and `fish` read this form in the same way.
+/// Everything is in single quotes except single quotes and backslashes, which are escaped between the quoted parts: `sh`, `bash`, `dash`, `zsh`,
+/// `ksh` and `fish` read this form in the same way.
 pub fn quote<S: AsRef<str>>(argv: &[S]) -> Result<String, HostError> {
     let mut line = String::new();
     for argument in argv {
@@ -64,7 +64,8 @@ mod tests {
         prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
     }
 
-    /// Ten thousand values, many per shell: `sh` splits the text into exactly the given arguments and runs nothing in them.
+    /// Quotes about ten thousand values, many of them for one call of the shell: `sh` and `bash` split the text into exactly these values and execute
+    /// nothing in them.
     #[test]
     fn a_real_shell_reads_back_the_arguments() {
         let folder = tempfile::tempdir().unwrap();

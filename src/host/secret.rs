@@ -1,4 +1,5 @@
-//! Bytes that must not be shown: no Debug output, no Display, no Serialize; zeroed when dropped.
+//! Bytes that must not be shown: `Debug` prints only the word `Secret`, and there is no `Display` and no `Serialize`. The bytes are zeroed when the
+//! last clone is dropped.
 
 use std::fmt;
 use std::sync::Arc;

@@ -39,11 +39,11 @@ pub struct SshOptions {
     pub port: Option<u16>,
     /// Private key files; `~` is allowed. They are also tried on jump hosts.
     pub identity_files: Vec<String>,
-    /// Whether keys of a running agent are tried.
+    /// Whether the keys of a running ssh-agent are tried.
     pub agent: Option<bool>,
     /// Jump hosts in order, `[user@]host[:port]`.
     pub jump: Vec<String>,
-    /// known_hosts files; `~` is allowed. OpenSSH's files if empty.
+    /// known_hosts files; `~` is allowed. If the list is empty, the files that ssh_config names are used, or else OpenSSH's default files.
     pub known_hosts: Vec<String>,
     pub sudo: Sudo,
     /// Limit for TCP connect, key exchange and authentication together; 10 s by default.
@@ -71,5 +71,5 @@ pub enum Question {
     SudoPassword,
 }
 
-/// Answers questions, for example from a terminal; `None` if nobody can be asked. The function may block.
+/// A function that answers a question, for example by asking on a terminal. It returns `None` if nobody can be asked. It may block.
 pub type Ask = Arc<dyn Fn(&Question) -> Option<super::Secret> + Send + Sync>;

@@ -1,5 +1,5 @@
-//! Uploads a file from the operator's machine to a host. An interrupted upload is resumed; the whole file is checked and then moved to its path
-//! at once.
+//! Uploads a file from the operator's machine to a host. An interrupted upload is resumed. The file is moved to its final path only after all of it
+//! has arrived and its sha256 was found to be right.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::{Cmd, Host, HostError, Stdin};
 
 const CHECK: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload_check.sh"));
 const UPLOAD: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload.sh"));
-/// How often one upload is resumed after its connection broke.
+/// The largest number of times that one upload is resumed after its connection broke.
 const RESUMES: u32 = 3;
 /// The limit for everything but the transfer: two checksums and a sync of the host's disk.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -29,24 +29,25 @@ pub struct Uploaded {
 pub enum UploadError {
     #[error(transparent)]
     Host(#[from] HostError),
-    /// The script on the host ended with this status.
+    /// The script on the host exited with `status`, and wrote `said` to its standard error.
     #[error("{said}")]
     Refused { status: i32, said: String },
 }
 
-/// Writes the local file with this sha256 (in hexadecimal) and this mode to the path `remote` on the host. Sends nothing if the file is there
-/// already.
+/// Writes the local file with this sha256 (in hexadecimal) and this mode to the path `remote` on the host. Sends nothing if the host has this file at
+/// `remote` already.
 pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, mode: u32, run_id: &str) -> Result<Uploaded, UploadError> {
     let fault = |e| HostError::local(format!("cannot read `{}`", local.display()), e);
     let size = tokio::fs::metadata(local).await.map_err(fault)?.len();
-    // The name contains a part of the digest, so that the partial upload of another version is never continued.
+    // The name of the partial file contains a part of the digest, so that the partial upload of another version is never continued.
     let part = format!("{remote}.{}.part", sha256.get(..12).unwrap_or(sha256));
     let place = [run_id.to_string(), remote.to_string(), sha256.to_string(), format!("{mode:o}"), part];
     let mut first = None;
     let mut resumes = 0;
     loop {
         let Some(there) = check(host, &place, size).await? else {
-            // In the first round, the file was there already. In a later round, the upload was complete and only the answer was lost.
+            // In the first round, this means that the host had the whole file already. In a later round, it means that the upload succeeded, but the
+            // connection broke before the script could report it.
             return Ok(Uploaded { sent: size - first.unwrap_or(size), resumes });
         };
         let start = *first.get_or_insert(there);
@@ -62,14 +63,14 @@ pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, m
     }
 }
 
-/// The number of bytes that have arrived on the host; `None` if the file is complete and at its path.
+/// Asks the host how many bytes of the file it has. `None` if the file is complete and at its path.
 async fn check(host: &dyn Host, place: &[String], size: u64) -> Result<Option<u64>, UploadError> {
     let said = say(host, Cmd::script(CHECK, place).timeout(LIMIT)).await?;
     if said == "done" {
         return Ok(None);
     }
     let there = said.parse().map_err(|_| HostError::Local { what: format!("`{said}` is not a size"), source: None })?;
-    // A file that is longer than the whole cannot be a part of it.
+    // A partial file that is longer than the whole file cannot be a part of it, so the upload starts again at the first byte.
     Ok(Some(if there > size { 0 } else { there }))
 }
 

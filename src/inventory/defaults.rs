@@ -16,8 +16,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) const NODE_CIDR_MASK_IPV6: u8 = 64;
 
 impl Default for Network {
-    /// The service range and the DNS domain are kubeadm's defaults, the node mask is that of kube-controller-manager, and the pod range is the
-    /// one that is usual with Flannel.
+    /// `service_cidr` and `dns_domain` are kubeadm's defaults, `node_cidr_mask` is the default of kube-controller-manager, and `pod_cidr` is the
+    /// range in Flannel's own manifest.
     fn default() -> Self {
         Network {
             pod_cidr: net([10, 244, 0, 0], 16),
@@ -41,7 +41,7 @@ impl Default for LoadBalancer {
 }
 
 impl Default for LeaderElection {
-    /// The defaults of Kubernetes (component-base).
+    /// The defaults of kube-controller-manager and kube-scheduler (package `component-base` of Kubernetes).
     fn default() -> Self {
         LeaderElection {
             lease_duration: Duration::from_secs(15),
@@ -77,7 +77,7 @@ impl Default for Artifacts {
 }
 
 impl Default for PkiOptions {
-    /// The algorithm and the lifetimes are kubeadm's. Certificates are renewed a quarter of a year before they expire.
+    /// The algorithm and the lifetimes are kubeadm's defaults. `renew_before` is about a quarter of the lifetime of a certificate.
     fn default() -> Self {
         PkiOptions {
             existing: None,

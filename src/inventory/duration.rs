@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-/// Milliseconds of each unit, longest first.
+/// The units of a duration, each with its length in milliseconds, longest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Reads a number with a unit. `None` if the text has another form or the duration is too long.
+/// Parses a whole number with a unit, such as `90s`. `None` if the text has another form or the number of milliseconds does not fit into a `u64`.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..split].parse().ok()?;
@@ -13,7 +13,8 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     number.checked_mul(*millis).map(Duration::from_millis)
 }
 
-/// Writes a duration as a whole number of the longest possible unit. Fractions of a millisecond are dropped.
+/// Formats a duration as a whole number with the longest unit that makes this possible: 120 s become `2m`, and 90 s become `90s`. Fractions of a
+/// millisecond are dropped.
 pub fn show_duration(value: Duration) -> String {
     let total = u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
     let whole = UNITS.iter().find(|(_, millis)| total > 0 && total % millis == 0);
@@ -23,7 +24,7 @@ pub fn show_duration(value: Duration) -> String {
     }
 }
 
-/// serde functions for a duration.
+/// Functions for `#[serde(with)]` on a field of the type `Duration`, which is written as text such as `90s`.
 pub(super) mod text {
     use std::time::Duration;
 
@@ -39,7 +40,7 @@ pub(super) mod text {
     }
 }
 
-/// serde functions for an optional duration.
+/// Functions for `#[serde(with)]` on a field of the type `Option<Duration>`: text such as `90s`, or null for `None`.
 pub(super) mod optional {
     use std::time::Duration;
 

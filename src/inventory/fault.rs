@@ -15,9 +15,9 @@ pub struct Fault {
     pub column: usize,
     /// The value's place in the inventory, such as `hosts[2].roles[0]`; empty for the whole file.
     pub path: String,
-    /// What is wrong: lower case, names in backticks.
+    /// What is wrong, as text that begins in lower case and has names in backticks.
     pub message: String,
-    /// What to write instead, where it is known.
+    /// What the operator can write instead. `None` if that is not known.
     pub hint: Option<String>,
 }
 

@@ -14,7 +14,8 @@ use super::words::quoted;
 /// A message about what is wrong, and a hint about what to write instead.
 pub(super) type Complaint = (String, Option<String>);
 
-/// Names that other tools use for fields of the inventory, each with the name of the field in the inventory.
+/// Names that other tools use for fields of the inventory, each with the name of the field in the inventory. They are used for the hint about an
+/// unknown field.
 pub(super) const SYNONYMS: [(&str, &str); 16] = [
     ("podSubnet", "podCidr"),
     ("clusterCIDR", "podCidr"),
@@ -73,7 +74,8 @@ pub(super) fn check(form: Form, text: &str) -> Result<(), Complaint> {
     }
 }
 
-/// Accepts a text without control characters and without characters that make a terminal show something else than the text.
+/// Returns the text as a JSON string. Fails if the text contains a control character or a character that makes a terminal show something else than
+/// the text.
 pub(super) fn text(text: &str) -> Result<Value, Complaint> {
     match text.chars().find(|c| is_hostile(*c)) {
         None => Ok(text.into()),
@@ -83,7 +85,8 @@ pub(super) fn text(text: &str) -> Result<Value, Complaint> {
 }
 
 fn is_hostile(c: char) -> bool {
-    // Besides control characters, these are line and paragraph separators, directional marks, overrides and isolates, and the byte-order mark.
+    // `is_control` does not include the characters in this list: line and paragraph separators, directional marks, overrides and isolates, and the
+    // byte-order mark.
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

@@ -1,4 +1,5 @@
-//! The JSON Schema in the form that the structural check uses: each schema is one of a few kinds.
+//! Finds out which kind of value a JSON Schema requires: a number, a list, an object and so on. `structure` compares the values of an inventory with
+//! these kinds.
 
 use serde_json::{Map, Value};
 
@@ -18,17 +19,18 @@ pub(super) enum Wanted<'s> {
     Object(Fields<'s>),
     /// A mapping with any keys. All values have the same schema.
     Table(&'s Value),
-    /// Any value, because it is a part of another program's configuration.
+    /// A mapping with any content, because it is the configuration of another program, such as the fields of KubeletConfiguration in
+    /// `kubelet.config`.
     Any,
 }
 
-/// The fields of an object.
+/// The fields that an object may have, and the names of those that it must have.
 pub(super) struct Fields<'s> {
     pub known: &'s Map<String, Value>,
     pub required: Vec<&'s str>,
 }
 
-/// Texts that have their own parser.
+/// The kinds of text that have their own parser.
 #[derive(Clone, Copy)]
 pub(super) enum Form {
     Duration,
@@ -41,7 +43,8 @@ impl Form {
     const ALL: [(&'static str, Form); 4] =
         [("Duration", Form::Duration), ("Cidr", Form::Cidr), ("IpAddress", Form::IpAddress), ("KubeVersion", Form::KubeVersion)];
 
-    /// A valid value of this form, which replaces a value that could not be read.
+    /// A valid value of this form. It replaces a value that could not be read, so that the rest of the inventory can still be deserialised and
+    /// checked.
     fn placeholder(self) -> &'static str {
         match self {
             Form::Duration => "1s",
@@ -91,7 +94,8 @@ impl<'s> Schema<'s> {
         }
     }
 
-    /// A value that can be deserialised. It replaces a value that could not be read.
+    /// A value that can be deserialised in the place that `schema` describes. It replaces a value that could not be read, so that the rest of the
+    /// inventory can still be deserialised and checked.
     pub fn placeholder(self, schema: &'s Value) -> Value {
         match self.wanted(schema) {
             Wanted::Form(form) => form.placeholder().into(),
@@ -109,7 +113,7 @@ impl<'s> Schema<'s> {
     }
 }
 
-/// The words of an enumeration, in the schema's order.
+/// The words that an enumeration allows, in the order of the schema.
 fn words(schema: &Value) -> Vec<&str> {
     let listed = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let described = schema["oneOf"].as_array().into_iter().flatten().flat_map(|o| o["const"].as_str().into_iter().chain(words(o)));

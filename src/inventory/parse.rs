@@ -27,7 +27,8 @@ pub fn parse_bytes(bytes: &[u8], file_name: &str, supported: Supported) -> Resul
     }
 }
 
-/// Reads an inventory. `file_name` is used in messages only.
+/// Parses the text of an inventory and applies all checks to it. `file_name` is used in messages only. The error has every fault, or the first
+/// `MAX_FAULTS` of them.
 pub fn parse(text: &str, file_name: &str, supported: Supported) -> Result<Parsed, Faults> {
     let place = Place { file: file_name };
     let reading = yaml::read(text);
@@ -65,7 +66,7 @@ pub fn parse(text: &str, file_name: &str, supported: Supported) -> Result<Parsed
     Ok(Parsed { inventory, warnings })
 }
 
-/// Adds the defaults that depend on other fields.
+/// Adds the defaults that depend on other fields: the default of `nodeCidrMask` depends on whether `podCidr` is an IPv6 range.
 fn complete(value: &mut Value) {
     let Some(network) = value.get_mut("network").and_then(Value::as_object_mut) else { return };
     let ipv6 = network.get("podCidr").and_then(Value::as_str).is_some_and(|cidr| cidr.contains(':'));
@@ -86,7 +87,7 @@ fn in_order(mut faults: Vec<Fault>) -> Faults {
     Faults(faults)
 }
 
-/// Makes faults for places in one file.
+/// Makes faults that all name the same file.
 struct Place<'a> {
     file: &'a str,
 }
@@ -105,13 +106,13 @@ impl Place<'_> {
         self.fault(pos, &finding.path, finding.message, finding.hint)
     }
 
-    /// A fault of the file as a whole.
+    /// A fault of the file as a whole, which is reported at its first line.
     fn top(&self, message: &str, hint: Option<&str>) -> Fault {
         self.fault(Pos { line: 1, column: 1 }, &Path::default(), message.into(), hint.map(Into::into))
     }
 }
 
-/// The fault at the first byte that is not UTF-8.
+/// The fault for a file that is not UTF-8, at its first wrong byte. `valid` is the number of bytes before this byte.
 fn not_utf8(bytes: &[u8], valid: usize, file: &str) -> Fault {
     let before = String::from_utf8_lossy(&bytes[..valid]);
     let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;

@@ -1,4 +1,4 @@
-//! What an unquoted YAML scalar means, and where YAML 1.1 and 1.2 read it differently.
+//! Decides what an unquoted YAML scalar means, and detects scalars that have different meanings in YAML 1.1 and YAML 1.2.
 
 /// The meaning of an unquoted scalar.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +25,8 @@ impl Plain {
     }
 }
 
-/// The meaning of `text` without quotes by the core schema of YAML 1.2. [`Plain::Trap`] if YAML readers do not agree, such as on YAML 1.1's
-/// `yes`.
+/// The meaning of `text` without quotes by the core schema of YAML 1.2. [`Plain::Trap`] if YAML readers do not agree, such as on `yes`, which is a
+/// boolean in YAML 1.1 only.
 pub(super) fn meaning(text: &str) -> Plain {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Plain::Null,

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::version::KubeVersion;
 
-/// RFC 1123 label.
+/// The pattern of an RFC 1123 label.
 pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
-/// RFC 1123 subdomain: labels with dots between.
+/// The pattern of an RFC 1123 subdomain: labels with dots between them.
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
-/// Defines types of text, each with its own definition in the JSON Schema. The structural check finds the parser of a text by the name of that
-/// definition.
+/// Defines types for texts that have their own parser, such as durations. Each type gets a definition of the same name in the JSON Schema, and
+/// `Form::ALL` maps this name to the parser.
 macro_rules! text_type {
     ($(#[doc = $doc:literal] $name:ident: $pattern:literal, $examples:tt;)*) => { $(
         #[doc = $doc]
@@ -62,7 +62,8 @@ pub(super) fn add_master_alias(schema: &mut Schema) {
     }
 }
 
-/// An example of a list. It is a function, because schemars accepts array literals only if syn has its feature `full`.
+/// A list with one item, as an example in the JSON Schema. It is a function, because schemars accepts array literals only if syn has its feature
+/// `full`.
 pub(super) fn list(item: &str) -> Value {
     json!([item])
 }

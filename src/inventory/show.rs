@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::Inventory;
 use super::scalar::{Plain, meaning};
 
-/// The largest width of a list, in characters, that is written on the line of its key.
+/// The largest width of a list, in characters, that is written on one line, as `[a, b]`. A wider list has one line for each item.
 const LINE: usize = 100;
 
 /// The resolved inventory as YAML. Optional fields that are not set are left out, and all other fields are written with their defaults.
@@ -50,7 +50,7 @@ fn mapping(out: &mut String, map: &Map<String, Value>, indent: usize) {
     }
 }
 
-/// Writes the value after a key or a dash.
+/// Writes the value that follows the colon of a key or the dash of a list item.
 fn below(out: &mut String, value: &Value, indent: usize) {
     match value {
         Value::Object(map) if !map.is_empty() => {
@@ -63,7 +63,7 @@ fn below(out: &mut String, value: &Value, indent: usize) {
                 pad(out, indent + 2);
                 out.push('-');
                 match item {
-                    // The first key is on the line of the dash.
+                    // The first key of the mapping is written on the line of the dash.
                     Value::Object(map) if !map.is_empty() => {
                         out.push(' ');
                         mapping(out, map, indent + 4);
@@ -80,7 +80,7 @@ fn below(out: &mut String, value: &Value, indent: usize) {
     }
 }
 
-/// Whether a list is written as `[a, b]`.
+/// Whether a list is written on one line, as `[a, b]`: it contains neither mappings nor lists and is not wider than `LINE`.
 fn fits(items: &[Value]) -> bool {
     let scalar = |v: &Value| !v.is_object() && !v.is_array();
     let width = |v: &Value| v.as_str().map_or(6, |s| s.chars().count() + 4);

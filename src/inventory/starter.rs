@@ -1,4 +1,4 @@
-//! Inventories with comments, as a start for the operator.
+//! The example inventories, with comments, that `clusterctl inventory new` writes.
 
 use std::str::FromStr;
 

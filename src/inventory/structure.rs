@@ -1,5 +1,5 @@
-//! Checks the tree of an inventory against the JSON Schema. It reports all unknown fields, missing fields, wrong types and wrong words at once,
-//! and returns the values that could be read.
+//! Checks the tree of an inventory against the JSON Schema. It reports all unknown fields, missing fields, wrong types and words that are not among
+//! the allowed ones at once, and returns the values that could be read.
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use super::scalar::{Plain, meaning};
 use super::tree::{Kind, Node, Spot};
 use super::words::{choices, found, nearest, quoted};
 
-/// The largest number of faults that are reported. If there are as many, the rest of the file is not read, and the rules about its meaning are
-/// not applied.
+/// The largest number of faults that are reported. Once the structural check has found as many, it records no more, and the rules in `check` are not
+/// applied.
 pub(super) const MAX_FAULTS: usize = 500;
 
 /// A fault or a warning about a place in the inventory.
@@ -32,7 +32,7 @@ pub(super) struct Read {
     pub findings: Vec<Finding>,
 }
 
-/// Checks the tree of a whole file.
+/// Checks the tree of a whole file against the JSON Schema.
 pub(super) fn check(root: &Node, schema: &Value) -> Read {
     let schema = Schema { root: schema };
     let mut reader = Reader { schema, path: Path::default(), holes: Vec::new(), findings: Vec::new() };
@@ -48,7 +48,7 @@ struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    /// The value of a node. `None` if it could not be read; then a finding and a hole were recorded.
+    /// Reads a node as the value that `schema` requires. If the value cannot be read, the function records a finding and a hole, and returns `None`.
     fn read(&mut self, node: &Node, schema: &'s Value) -> Option<Value> {
         let wanted = self.schema.wanted(schema);
         let result = match (&node.kind, wanted) {
@@ -138,7 +138,7 @@ impl<'s> Reader<'s> {
         Some(Value::Object(table))
     }
 
-    /// Reads a value in another program's configuration. The outermost value must be a mapping.
+    /// Reads a value in the configuration of another program, such as `kubelet.config`, whose fields the JSON Schema does not name.
     fn any(&mut self, node: &Node) -> Option<Value> {
         let result = match &node.kind {
             Kind::Map(_) => return self.table(node, None),
@@ -173,8 +173,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// Reports that a field does not exist here. Returns the field that was probably meant, if there is one, and records it as a hole, because
-    /// its value is not known.
+    /// Reports that the object at the current path has no field `key`. Returns the name of the field that was probably meant, if there is one, and
+    /// records that field as a hole, because its value is not known.
     fn unknown(&mut self, key: &str, fields: &Fields<'s>) -> Option<&'s str> {
         let known: Vec<&'s str> = fields.known.keys().map(String::as_str).collect();
         let synonym =
@@ -197,7 +197,7 @@ impl<'s> Reader<'s> {
         near
     }
 
-    /// The section of the inventory that has a field of that name.
+    /// The top-level section of the inventory that has a field `key`, for a hint about a field that is in the wrong section.
     fn home_of(&self, key: &str) -> Option<&'s str> {
         let sections = self.schema.root["properties"].as_object()?;
         let has = |section: &'s Value| matches!(self.schema.wanted(section), Wanted::Object(inner) if inner.known.contains_key(key));

@@ -23,7 +23,8 @@ pub(super) struct Node {
 /// The content of a value.
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    /// A text. `plain` is true if the text has no quotes in the file, so that `5` and `yes` may not mean text.
+    /// A text. `plain` is true if the text has neither quotes nor the tag `!!str` in the file, so that it may mean something else than text, as `5`
+    /// does.
     Scalar {
         text: String,
         plain: bool,
@@ -53,14 +54,14 @@ impl Node {
         Node { pos, size: 1, depth: 1, kind: Kind::Scalar { text, plain } }
     }
 
-    /// A list of finished nodes.
+    /// A list. Its size and its depth are computed from its items.
     pub fn list(pos: Pos, items: Vec<Node>) -> Node {
         let size = items.iter().map(|n| n.size).sum::<usize>() + 1;
         let depth = items.iter().map(|n| n.depth).max().unwrap_or(0) + 1;
         Node { pos, size, depth, kind: Kind::List(items) }
     }
 
-    /// A mapping of finished nodes.
+    /// A mapping. Its size and its depth are computed from its entries.
     pub fn map(pos: Pos, entries: Vec<Entry>) -> Node {
         let size = entries.iter().map(|e| e.value.size + 1).sum::<usize>() + 1;
         let depth = entries.iter().map(|e| e.value.depth).max().unwrap_or(0) + 1;
@@ -80,7 +81,7 @@ impl Node {
         }
     }
 
-    /// The position of the key or value at a path. If a part of the path is not in the file, the position of the last part that is.
+    /// The position of the key or value at a path. If a part of the path is not in the file, it is the position of the last part that is in the file.
     pub fn position(&self, path: &Path, spot: Spot) -> Pos {
         let (mut node, mut key) = (self, None);
         for seg in &path.0 {

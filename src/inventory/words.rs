@@ -32,7 +32,7 @@ pub(super) fn choices(names: &[&str]) -> String {
 
 /// The name in `names` that `text` probably means. `None` if no name is similar enough.
 pub(super) fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
-    // A text of this length is not a misspelt name, and comparing it would take long.
+    // A text that is longer than `SHOWN` is not a misspelt name, and it would take long to compare it with the names.
     if text.len() > SHOWN {
         return None;
     }
@@ -41,7 +41,7 @@ pub(super) fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     if let Some(same) = names.iter().find(|n| bare(n) == wanted) {
         return Some(same);
     }
-    // A third of the letters may be wrong, and in short names one letter.
+    // A name is similar if at most a third of its letters are wrong, or one letter in a short name.
     let limit = (wanted.chars().count() / 3).max(1);
     let distances = names.iter().map(|n| (strsim::damerau_levenshtein(&wanted, &bare(n)), *n));
     distances.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, n)| n)

@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 32;
 /// own labels, have a fifth of it.
 const MAX_NODES: usize = 100_000;
 
-/// A fault of the YAML text itself.
+/// A fault that is found while the YAML text is parsed, before the values are compared with the JSON Schema.
 #[derive(Debug)]
 pub(super) struct TextFault {
     pub pos: Pos,
@@ -22,7 +22,8 @@ pub(super) struct TextFault {
     pub hint: Option<String>,
 }
 
-/// The tree that could be read, and the faults of the text. If `root` is `None`, nothing is known about the content.
+/// The tree of a file, and the faults that were found in its text. `root` is `None` if the text is empty, too long or could not be parsed, so that no
+/// value can be checked.
 pub(super) struct Reading {
     pub root: Option<Node>,
     pub faults: Vec<TextFault>,
@@ -82,7 +83,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Processes one event of the parser. Returns false if the rest of the text does not matter.
+    /// Processes one event of the parser. Returns false if the parsing must stop because a second document begins.
     fn take(&mut self, event: Event, span: Span) -> Result<bool, TextFault> {
         let pos = Pos { line: span.start.line(), column: span.start.col() + 1 };
         match event {

@@ -56,7 +56,7 @@ impl Authorities {
 }
 
 /// Finds the authorities and the service-account key on the hosts, or else in the operator's files `given` (names relative to the PKI folder:
-/// `ca.crt`, `etcd/ca.key`, `sa.pub`...), or else makes them.
+/// `ca.crt`, `etcd/ca.key`, `sa.pub`...). If they are nowhere, they are made if [`Opts::allow_new`] is true; otherwise this is a fault.
 pub fn authorities(
     observed: &BTreeMap<HostName, Observed>,
     given: &BTreeMap<String, Secret>,
@@ -97,7 +97,8 @@ impl Search<'_> {
         self.given.get(file).map(|bytes| (Whose::Given, bytes)).into_iter().collect()
     }
 
-    /// The number of keys that must be made, which is needed so that they can be made in parallel.
+    /// The number of private keys that the authorities and the service accounts still lack. The caller requests them all in advance, so that they are
+    /// made in parallel.
     fn missing_keys(&self) -> usize {
         let nowhere = |file: &str| self.copies(file).is_empty() && self.given(file).is_empty();
         let missing = |base: &&str| nowhere(&format!("{base}.key")) && nowhere(&format!("{base}.crt"));
@@ -178,7 +179,8 @@ impl Search<'_> {
         }
         let publics = if on_hosts.is_empty() { self.given(public) } else { self.copies(public) };
         let Some((_, found)) = keys.into_iter().next() else { return self.new_service_accounts(key, &publics) };
-        // A file with further public keys is kept, because the operator needs such a file to change the key without invalidating tokens in use.
+        // A sa.pub that contains other public keys as well is kept: the operator needs such a file to change the key without invalidating tokens in
+        // use.
         let fits = publics.iter().find(|(_, bytes)| holds_public(bytes, &found));
         let public_pem = fits.map_or_else(|| found.public_pem().into(), |(_, bytes)| (*bytes).clone());
         match publics.first() {

@@ -1,4 +1,4 @@
-//! One certificate: mints it from a specification, or reads it and compares it with one.
+//! Makes a certificate from a specification, or reads a certificate and compares it with a specification.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -64,7 +64,7 @@ pub(super) struct Cert {
 }
 
 impl Usage {
-    /// Whether the certificate is for servers, and whether it is for clients.
+    /// Two flags: whether the certificate is for servers, and whether it is for clients.
     fn flags(self) -> (bool, bool) {
         match self {
             Usage::Server => (true, false),
@@ -244,8 +244,8 @@ fn params(cn: &str, org: Option<&str>, now: Timestamp, not_after: i64) -> Result
     Ok(params)
 }
 
-/// Replaces the key of an authority while a certificate is drafted, and makes empty signatures. `sign` signs the draft once, when it is
-/// complete.
+/// A signer that has the public key of an authority and makes empty signatures. rcgen drafts a certificate with it, and the function `sign` then
+/// signs the complete draft with the real key.
 struct Unsigned<'a>(&'a KeyPair);
 
 impl PublicKeyData for Unsigned<'_> {

@@ -17,8 +17,8 @@ pub struct CertInfo {
     pub not_after: Timestamp,
 }
 
-/// The first certificate of each of these files, also in kubeconfigs and in files that contain a key too. They are sorted by path, with
-/// authorities last.
+/// Reads the first certificate of each observed file, also of kubeconfigs and of files that contain a key as well. Files without a certificate are
+/// left out. The result is sorted by path, with authorities last.
 pub fn expiry(observed: &Observed) -> Vec<CertInfo> {
     let mut out: Vec<CertInfo> = observed
         .iter()

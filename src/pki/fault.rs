@@ -35,7 +35,8 @@ fn list(names: &[String]) -> String {
     if names.is_empty() { "none".into() } else { names.join(", ") }
 }
 
-/// A fault with which a PKI can neither be used nor made. `file` is relative to the PKI folder.
+/// A fault with which a PKI can neither be used nor made. The fields `file`, `cert`, `key`, `present` and `missing` are names relative to the PKI
+/// folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PkiFault {
     #[error("hosts have different `{file}`: {}", groups(.hosts))]

@@ -14,7 +14,7 @@ use super::{Cluster, FileOut, Observed, Opts};
 use crate::host::Secret;
 use crate::layout;
 
-/// One host whose files are wanted.
+/// A host for which the PKI files are requested.
 #[derive(Clone, Copy)]
 pub struct HostRequest<'a> {
     /// Name of the host and of its node.
@@ -28,11 +28,12 @@ pub struct HostRequest<'a> {
 /// Which files a host gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wants {
-    /// The only file that a kubelet needs before it joins with a token: ca.crt.
+    /// ca.crt, which is the only file that a kubelet needs before it joins with a token.
     pub worker: bool,
-    /// The authorities, the files of the API server, the controller manager and the scheduler, admin.conf, and the kubelet's first certificate.
+    /// The authorities, the service-account key, the files of the API server, the controller manager and the scheduler, admin.conf, and the kubelet's
+    /// first certificate.
     pub control_plane: bool,
-    /// etcd's server, peer and health-check certificates.
+    /// etcd's CA with its key, and etcd's server, peer and health-check certificates.
     pub etcd_member: bool,
     /// super-admin.conf, which kubeadm leaves on the first control-plane host only. If this is false, an existing file is not changed.
     pub super_admin: bool,
@@ -130,7 +131,7 @@ impl Desk<'_> {
         out
     }
 
-    /// The authorities and the service-account key, and the client certificate for an external etcd.
+    /// The files that do not belong to one host only: the authorities, the service-account key, and the client certificate for an external etcd.
     fn shared_files(&self) -> Vec<FileOut> {
         let wants = self.host.wants;
         let master = wants.control_plane;
@@ -175,7 +176,7 @@ impl Desk<'_> {
         self.either(pki(file), 0o600, true, &key.pem, holds)
     }
 
-    /// The host's own file if `fits` accepts it, else this content.
+    /// Keeps the file that is on the host if `fits` accepts it. Otherwise the file gets `content`.
     fn either(&self, path: String, mode: u32, secret: bool, content: &Secret, fits: impl Fn(&Secret) -> bool) -> FileOut {
         match self.host.observed.get(&path) {
             Some(there) if fits(there) => FileOut { path, mode, content: there.clone(), secret, fresh: None },
@@ -251,8 +252,8 @@ impl Desk<'_> {
         out
     }
 
-    /// An existing kubelet.conf may have any names, because the kubelet chooses its own names when it joins with a token. For versions whose
-    /// kubeadm writes the endpoint, the local API server is accepted as well, because some control planes of kubeadm use it.
+    /// kubelet.conf. The names in an existing file are not compared, because a kubelet that joins with a token chooses its own. For versions whose
+    /// kubeadm writes the cluster's endpoint into the file, the local API server is accepted as well, because some control planes of kubeadm use it.
     fn kubelet_conf(&self, spec: &Spec) -> FileOut {
         let path = layout::KUBELET_CONF;
         let pem = layout::KUBELET_CLIENT_CURRENT;
@@ -290,7 +291,7 @@ impl Desk<'_> {
         Renewal { within: self.opts.pki.renew_before.as_secs() as i64, share: 3 }
     }
 
-    /// Checks that a certificate belongs to its key, is signed by the authority, matches the specification, and is not due for renewal.
+    /// Checks that a certificate matches its key, is signed by the authority, matches the specification, and is not due for renewal.
     fn judge(&self, crt: Option<&Secret>, key: Option<&Secret>, spec: &Spec, ca: Ca, renewal: Renewal) -> Result<(), Reason> {
         let (Some(crt), Some(key)) = (crt, key) else { return Err(Reason::Missing) };
         let certs = Cert::read_all(crt.expose()).map_err(Reason::Unreadable)?;
@@ -311,7 +312,7 @@ impl Desk<'_> {
         let Some((authority, ca_key)) = authority.and_then(|a| Some((a, a.key.as_ref()?))) else {
             return Err(PkiFault::ExternalAuthority { host: self.host.name.into(), path, reason: job.reason });
         };
-        // A certificate that is valid longer than its authority would look valid but be refused.
+        // A certificate must not be valid longer than its authority: it would look valid and be refused.
         let until = (self.now.as_second() + self.opts.pki.certificate_validity.as_secs() as i64).min(authority.cert.not_after.as_second());
         let made = self.opts.keys.take().and_then(|key| {
             let cert = cert::mint(&job.spec, &key, (&authority.cert, ca_key), self.now, until)?;
@@ -339,7 +340,7 @@ impl Desk<'_> {
 /// When a certificate is due for renewal.
 #[derive(Clone, Copy)]
 struct Renewal {
-    /// Seconds before the certificate expires.
+    /// The certificate is due when fewer than this number of seconds are left before it expires.
     within: i64,
     /// A certificate is never due while more than this part of its lifetime is left (3 means a third), so that a new one is never due.
     share: i64,
@@ -371,7 +372,7 @@ fn pair_files(crt: &str, key: &str, crt_content: Option<&Secret>, key_content: O
     key.into_iter().chain(crt).collect()
 }
 
-/// A file that contains a private key.
+/// A file that contains a private key, so that only root may read it and its content is never shown.
 fn whole(path: &str, content: Secret, fresh: Option<Reason>) -> FileOut {
     FileOut { path: path.into(), mode: 0o600, content, secret: true, fresh }
 }

@@ -9,8 +9,8 @@ use super::files::chains;
 /// Why the certificates of a client (its own, then those that lead to its authority) are not usable at this time. `None` if they are usable.
 /// Without a readable authority in `authorities`, the signatures are not checked.
 ///
-/// Of the validity period, only the end is checked, but that of every certificate: a kubelet also requests another certificate as soon as one of
-/// them has expired.
+/// Only the end of the validity period is checked, but for every certificate, because a kubelet requests another certificate as soon as one of them
+/// has expired.
 pub fn client_fault(certificates: &[u8], authorities: Option<&[u8]>, now: Timestamp) -> Option<Reason> {
     let certs = match Cert::read_all(certificates) {
         Ok(certs) => certs,

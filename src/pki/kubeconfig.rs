@@ -17,7 +17,7 @@ pub enum Credential<'a> {
         cert_pem: &'a str,
         key_pem: &'a Secret,
     },
-    /// The certificate and the key are in one other file with this path.
+    /// The certificate and the key are both in another file, which has this path.
     File(&'a str),
     Token(&'a Secret),
 }

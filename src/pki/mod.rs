@@ -46,7 +46,7 @@ pub struct FileOut {
 /// How certificates are made.
 pub struct Opts<'a> {
     pub pki: &'a PkiOptions,
-    /// Whether authorities may be made, which is true only while the cluster does not exist.
+    /// Whether new authorities may be made, which is true only while the cluster does not exist.
     pub allow_new: bool,
     /// The supply of new private keys.
     pub keys: &'a Keys,

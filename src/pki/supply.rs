@@ -74,7 +74,7 @@ impl Keys {
 }
 
 impl Drop for Keys {
-    /// The threads end after the keys that they are making.
+    /// Cancels the requested keys that no thread makes yet, so that each thread ends after the key that it is making.
     fn drop(&mut self) {
         self.shared.lock().wanted = 0;
     }

@@ -18,8 +18,8 @@ fn ca_of(f: &HostFacts) -> Option<&str> {
     f.text(&format!("{}/ca.crt", layout::PKI_DIR))
 }
 
-/// The desired steps. A host that has the ownership mark of clusterctl already, such as a host that joined after an earlier adoption, is not
-/// changed.
+/// The desired steps of an adoption. A host that has the ownership mark of clusterctl already, such as a host that joined after an earlier
+/// adoption, is not changed.
 pub fn desired_steps(inv: &Inventory, facts: &Facts) -> DesiredSteps {
     let ca = ca_pem(inv, facts).unwrap_or_default();
     let hosts = inv.hosts.iter().filter(|h| !facts.host(&h.name).files.contains_key(layout::OWNERSHIP));

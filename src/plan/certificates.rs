@@ -1,4 +1,4 @@
-//! The certificates of a plan, for all hosts that hold any of them.
+//! The certificates that a plan brings to control-plane hosts and etcd hosts.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ pub(super) struct Certificates {
     pub files: BTreeMap<HostName, Vec<pki::FileOut>>,
 }
 
-/// Returns the certificates that the hosts have and that are still good, and creates the others in memory. An existing cluster never gets a
-/// second CA.
+/// The PKI with the certificates that are on the hosts and still usable, and with new certificates, created in memory, in place of the others.
+/// An existing cluster never gets a second CA: if its CA is missing, the result is a refusal.
 pub(super) fn certificates(
     inv: &Inventory,
     v: &'static Minor,

@@ -1,14 +1,15 @@
-//! Copies of manifests in the kubelet's folder of static pods: files that clusterctl did not write, and that the kubelet may run in place of
-//! clusterctl's manifests.
+//! Finds copies of static pod manifests in the kubelet's manifest folder: files that clusterctl did not write, and that the kubelet may run in
+//! place of clusterctl's manifests.
 
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::layout;
 
-/// A warning for each copy of a manifest, with the host that has the copy.
+/// A warning for each copy of a static pod manifest, with the host that has the copy.
 ///
-/// The kubelet reads every file in the folder whose name does not begin with a dot, whatever its extension. Static pods of the operator under
-/// other names are common (a virtual IP address, for example), so only files that are named after a component of the control plane are reported.
+/// The kubelet reads every file in the manifest folder whose name does not begin with a dot, whatever its extension. Static pods of the
+/// operator under other names are common (a virtual IP address, for example), so only files whose names begin with that of a control-plane
+/// component or of etcd are reported.
 pub fn warnings(facts: &Facts) -> Vec<(HostName, String)> {
     let mut out = Vec::new();
     for (host, f) in &facts.hosts {

@@ -118,8 +118,9 @@ impl Upgrade {
             }
             Some(Pause::ControlPlane) if kubelets => (Plan::default(), true),
             Some(Pause::Host(host)) if kubelets => {
-                // The host has its turn in a phase that changes nodes. A later phase that also runs on this host, such as `settle`, is about the
-                // whole cluster.
+                // The pause follows the steps of the host in the phase that changes nodes. A later phase with steps on this host, such as
+                // `settle`, concerns the whole cluster and does not count. If no phase changes the host's node, the node has been changed
+                // already, so nothing runs before the pause.
                 let turn = |p: &Phase<Planned>| p.part == Part::Nodes && p.hosts.iter().any(|t| t.host == *host);
                 let Some(at) = plan.phases.iter().position(turn) else { return (Plan::default(), true) };
                 plan.phases.truncate(at + 1);

@@ -1,5 +1,5 @@
-//! Desired steps and plans. The desired steps are all steps that a cluster needs, in order; a plan has only those that do not hold for the
-//! given facts.
+//! Desired steps and plans. The desired steps are all steps that a cluster needs, in order; a plan contains only those whose postconditions do
+//! not hold yet according to the facts.
 
 use serde::Serialize;
 use serde::ser::{SerializeSeq, SerializeStruct, Serializer};
@@ -33,15 +33,15 @@ pub use whole_run::{WholeRun, repair_run, whole_run};
 /// The number of hosts of a phase on which steps may run at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// All at once: nothing depends on these hosts yet.
+    /// All hosts at once, where this cannot take a running cluster out of service.
     All,
-    /// One after another: a running cluster is changed one host at a time.
+    /// One host after another, because hosts of a running cluster must not be out of service at the same time.
     One,
-    /// At most this many at once; a failed host keeps its slot, because it is still out of service.
+    /// At most this many hosts at once. A failed host keeps its slot, because it is still out of service.
     AtMost(usize),
 }
 
-/// A number of workers, or a percentage of all workers.
+/// How many workers may be out of service at the same time: a number, or a percentage of all workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Parallelism {
     Count(usize),
@@ -49,7 +49,8 @@ pub enum Parallelism {
 }
 
 impl Parallelism {
-    /// The number of workers out of `all`; at least one, because with zero workers nothing would ever change.
+    /// The number of workers, out of `all` workers, that may be out of service at the same time. The result is at least one, because with zero
+    /// no worker would ever be changed.
     pub fn of(self, all: usize) -> usize {
         match self {
             Parallelism::Count(n) => n,
@@ -72,33 +73,35 @@ impl std::str::FromStr for Parallelism {
     }
 }
 
-/// The steps of one host in one phase, in order. After the first failure, no further step of the host runs.
+/// The steps of one host in one phase, in order. After the first failure, no later step of the host runs.
 #[derive(Clone, Debug)]
 pub struct HostSteps<S> {
     pub host: HostName,
-    /// Steps that guard the others, such as the check of the quorum. Guards run first, and are part of the plan only if one of `steps` is part
-    /// of it.
+    /// Steps that make the change of the host safe, such as the check that etcd keeps its quorum. They run before `steps`, and a plan contains
+    /// them only if it contains at least one of `steps`.
     pub guards: Vec<S>,
     pub steps: Vec<S>,
 }
 
-/// The purpose of a phase, if code depends on it. The name of a phase is only shown.
+/// The purpose of a phase. Code decides by the purpose only; the name of a phase is only shown to the operator. `Other` is the purpose of
+/// phases that no code treats specially.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// Images, packages and binaries are brought to the hosts; nothing that runs is changed.
     Prepare,
     LoadBalancers,
     ControlPlane,
-    /// Waits for the whole cluster that must end before the first node is drained.
+    /// Waits that concern the whole cluster and must end before the first node is drained.
     BeforeNodes,
-    /// Kubelets are changed to another version.
+    /// The kubelets of workers are started or changed. In a stage that changes kubelets to another version, the phase of the control-plane
+    /// hosts has this purpose, too.
     Nodes,
     #[default]
     Other,
 }
 
-/// The steps of several hosts, of which as many as `width` allows run at once. The next phase begins after the steps of all hosts of this phase
-/// have ended.
+/// The steps of several hosts. Steps run on as many of these hosts at once as `width` allows. The next phase begins only after the steps of all
+/// these hosts have ended.
 #[derive(Clone, Debug)]
 pub struct Phase<S> {
     pub part: Part,
@@ -107,43 +110,44 @@ pub struct Phase<S> {
     pub hosts: Vec<HostSteps<S>>,
 }
 
-/// The ordered list of all steps that a cluster needs, whether or not they hold already.
+/// The ordered list of all steps that a cluster needs, whether or not their postconditions hold already.
 pub type DesiredSteps = Vec<Phase<Step>>;
 
-/// A step that does not hold, with the difference between the host and the step.
+/// A step whose postcondition does not hold yet, with the difference between the present state of the host and the postcondition.
 #[derive(Clone, Debug)]
 pub struct Planned {
     pub step: Step,
     pub title: String,
-    /// The difference as text; secrets appear only as digests.
+    /// The difference as lines of text, in which secrets appear only as digests. Empty if the title contains everything.
     pub diff: String,
 }
 
-/// The desired steps that do not hold yet. The plan that is shown to the operator is the same value as the plan that runs.
+/// The desired steps whose postconditions do not hold yet. The plan that is shown to the operator is the same value as the plan that runs.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub phases: Vec<Phase<Planned>>,
 }
 
 impl Plan {
-    /// The plan for these hosts only, and the facts after it has run; see [`Plan::of`] and [`Plan::limited`]. No effect of a step on another host
-    /// is predicted, because the step does not run.
+    /// The plan for these hosts only, and the facts as they are predicted to be after the plan has run; see [`Plan::of`] and [`Plan::limited`].
+    /// The steps of other hosts do not run, so they are removed before the prediction, and the facts do not contain their effects.
     pub fn for_hosts(mut desired: DesiredSteps, hosts: &[HostName], facts: &Facts) -> (Plan, Facts) {
         retain_hosts(&mut desired, hosts);
         let (plan, after) = Plan::of(&desired, facts);
         (plan.limited(hosts), after)
     }
 
-    /// The desired steps that do not hold for the facts, and the facts after the plan has run. The effect of each step is predicted, so
-    /// that later steps see it.
+    /// The plan with the desired steps whose postconditions do not hold according to the facts, and the facts as they are predicted to be after
+    /// the plan has run. The effect of each step is predicted before the next step is judged.
     pub fn of(desired: &DesiredSteps, facts: &Facts) -> (Plan, Facts) {
         let mut facts = facts.clone();
         let mut phases = Vec::new();
         for phase in desired {
             let mut hosts = Vec::new();
             for host_steps in &phase.hosts {
-                // Guards run first, but are needed only if a step follows. Few hosts have guards, and copying the facts is
-                // expensive.
+                // Whether the guards are needed is known only after all steps of the host were judged, but guards run first, so they are judged
+                // by the facts before these steps. Few hosts have guards, and copying the facts is expensive, so the facts are copied only for
+                // a host with guards.
                 let before = (!host_steps.guards.is_empty()).then(|| facts.clone());
                 let steps = keep(&host_steps.steps, &host_steps.host, &mut facts);
                 if steps.is_empty() {
@@ -164,19 +168,21 @@ impl Plan {
         self.phases.is_empty()
     }
 
-    /// Every step with its phase and host, in order.
+    /// Every step with the name of its phase and its host, in order.
     pub fn steps(&self) -> impl Iterator<Item = (&'static str, &HostName, &Planned)> {
         self.phases
             .iter()
             .flat_map(|p| p.hosts.iter().flat_map(move |t| t.guards.iter().chain(&t.steps).map(move |s| (p.name, &t.host, s))))
     }
 
-    /// The hosts that the plan changes.
+    /// The hosts of all steps of the plan, and the hosts through which some of these steps run, such as the control-plane host that drains a
+    /// node.
     pub fn hosts(&self) -> std::collections::BTreeSet<HostName> {
         self.steps().flat_map(|(_, host, s)| [Some(host), s.step.on()]).flatten().cloned().collect()
     }
 
-    /// The plan for these hosts only, with the waits for the whole cluster that must end before their nodes change.
+    /// Removes the steps of all hosts but these. A phase of [`Part::BeforeNodes`], which waits for the whole cluster, is kept if a phase of
+    /// [`Part::Nodes`] remains after it.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {
         retain_hosts(&mut self.phases, hosts);
         let mut nodes = self.phases.iter().filter(|p| p.part == Part::Nodes).count();
@@ -188,7 +194,7 @@ impl Plan {
     }
 }
 
-/// Keeps the steps of these hosts, and the waits for the whole cluster.
+/// Removes the steps of all hosts but these, except in phases of [`Part::BeforeNodes`], which wait for the whole cluster.
 fn retain_hosts<S>(phases: &mut Vec<Phase<S>>, hosts: &[HostName]) {
     for phase in phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
         phase.hosts.retain(|t| hosts.contains(&t.host));
@@ -209,7 +215,7 @@ fn keep(steps: &[Step], host: &HostName, facts: &mut Facts) -> Vec<Planned> {
 }
 
 impl Serialize for Plan {
-    /// A list of `{phase, host, kind, title, diff}`.
+    /// Writes the plan as a list with one element `{phase, host, kind, title, diff}` for each step.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Row<'a>(&'a str, &'a str, &'a Planned);
         impl Serialize for Row<'_> {

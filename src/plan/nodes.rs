@@ -11,7 +11,7 @@ use crate::step::command::{Place, When};
 use crate::step::drain::{DrainExtras, DrainOptions};
 use crate::step::{Command, Cordon, Drain, Reboot, Step, Uncordon, Wait};
 
-/// The inputs of these verbs: the hosts, and the number of workers that are worked on at once.
+/// The inputs of `cordon`, `drain`, `uncordon` and `maintenance`: the hosts to work on, and the number of workers that are worked on at once.
 pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
@@ -19,10 +19,10 @@ pub struct Inputs<'a> {
     pub at_once: Parallelism,
 }
 
-/// The work on a host while its node is drained.
+/// What `maintenance` does on a host while the host's node is drained.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Program and arguments; empty if the host is only rebooted.
+    /// The program that runs on the host, and its arguments; empty if the host is only rebooted.
     pub argv: Vec<String>,
     pub command_timeout: Duration,
     /// How long a reboot may take; `None`: the host is not rebooted.
@@ -49,8 +49,8 @@ pub fn drain(i: &Inputs<'_>, how: DrainOptions, by_hand: &DrainExtras) -> Desire
     i.phases("drain", Width::One, i.workers_at_once(), &|h| i.drain(h, how, by_hand).into_iter().collect())
 }
 
-/// The desired steps of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another, each after a check of the
-/// quorum.
+/// The desired steps of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another. On a host with an
+/// etcd member, the work begins only after a check that etcd keeps its quorum without this member.
 pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
     let steps = |h: &HostEntry| {
         let mut steps: Vec<Step> = i.drain(h, work.how, &work.by_hand).into_iter().collect();
@@ -71,18 +71,20 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
         steps.extend(i.uncordon(h, false));
         steps
     };
-    // Only `maintenance` needs a guard, because only work on the host itself can stop an etcd member.
+    // Of the four verbs, only `maintenance` needs a guard: its command or reboot can stop the host's etcd member, but a cordon or a drain
+    // cannot.
     let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] } };
     i.guarded_phases("maintenance", Width::One, i.workers_at_once(), &guard, &steps)
 }
 
 impl Inputs<'_> {
-    /// Two phases: the hosts that other hosts depend on, and then the workers.
+    /// Makes two phases: one with the hosts that other hosts depend on, with the width `counted_on`, and after it one with the hosts that are
+    /// only workers, with the width `workers`.
     fn phases(&self, name: &'static str, counted_on: Width, workers: Width, steps: &dyn Fn(&HostEntry) -> Vec<Step>) -> DesiredSteps {
         self.guarded_phases(name, counted_on, workers, &|_| vec![], steps)
     }
 
-    /// Two phases, with guards for each host.
+    /// Makes the same two phases as [`Inputs::phases`], with guards for each host.
     fn guarded_phases(
         &self,
         name: &'static str,
@@ -104,8 +106,8 @@ impl Inputs<'_> {
         Width::AtMost(self.at_once.of(self.inv.hosts.iter().filter(|h| is_worker(self.inv, h)).count()))
     }
 
-    /// The control-plane host whose API server is asked about a node: another host that answers, because the API server of the host itself
-    /// may stop.
+    /// The control-plane host through whose API server the node of `h` is read and changed. A host other than `h` whose API server is ready is
+    /// preferred, because the API server of `h` may stop during the work. `None` if the inventory has no control-plane host.
     fn through(&self, h: &HostEntry) -> Option<&HostEntry> {
         let serves = |m: &&HostEntry| self.facts.host(&m.name).api_version.is_some();
         let others = || self.inv.control_planes().filter(|m| m.name != h.name);
@@ -123,7 +125,8 @@ impl Inputs<'_> {
         Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever }.into())
     }
 
-    /// The wait until a host is back in service.
+    /// The step that waits until a host is back in service after maintenance. `None` for a host without a node, an etcd member, an API server
+    /// or a load balancer.
     fn back(&self, h: &HostEntry) -> Option<Step> {
         let port = match (h.has(Role::ControlPlane), h.has(Role::LoadBalancer)) {
             (true, _) => Some(layout::API_SERVER_PORT),

@@ -19,14 +19,15 @@ pub struct Inputs<'a> {
     pub inv: &'a Inventory,
     pub facts: &'a Facts,
     pub leaving: &'a [HostName],
-    /// Whether the machines are gone for good; then nothing is done on them.
+    /// Whether the machines are gone for good. If they are, no step runs on them.
     pub dead: bool,
     /// How long a drain may take; `None`: the nodes are not drained.
     pub drain: Option<Duration>,
 }
 
-/// The steps on the hosts that are removed; see [`spliced`] for their place among the others. Whether etcd allows the removal is checked
-/// before anything is stopped, and the data of a member is deleted after the member was removed from the member list.
+/// The desired steps that remove hosts, on these hosts and on those that remain; [`spliced`] combines them with the desired steps of the
+/// remaining cluster. The check that etcd keeps its quorum runs before anything is stopped, and the data of an etcd member is deleted only
+/// after the member was removed from etcd's member list. Empty if no control-plane host remains.
 pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     let leaving: Vec<&HostEntry> = i.inv.hosts.iter().filter(|h| i.leaving.contains(&h.name)).collect();
     let staying: Vec<&HostEntry> = i.inv.control_planes().filter(|h| !i.leaving.contains(&h.name)).collect();
@@ -39,7 +40,8 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
         leaving.iter().filter(|_| !i.dead).map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: steps(h) }).collect::<Vec<_>>()
     };
     let nodes = || leaving.iter().filter(|h| h.is_node());
-    // A member is removed through another member, which is not on a control-plane host if etcd has hosts of its own.
+    // An etcd member is removed through a member that remains. If etcd has hosts of its own, this member is not on the control-plane host
+    // `via`.
     let members: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| !i.leaving.contains(&h.name)).collect();
     let answers = |h: &&&HostEntry| i.facts.host(&h.name).members.is_some();
     let asked = members.iter().find(answers).or(members.first()).copied();
@@ -67,14 +69,14 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     };
     let of_members = |want: MemberState| {
         let member = |h: &HostEntry| -> Step { Member { name: h.name.clone(), peer_url: peer_url(h), through: urls.clone(), want }.into() };
-        // A host may still have its member although its role in the inventory has changed.
+        // An etcd member can exist on a host whose role in the inventory has changed since, so a host in etcd's member list counts, too.
         let steps: Vec<Step> =
             leaving.iter().copied().filter(|h| i.inv.runs_etcd(h) || member_of(h, i.facts).is_some()).map(member).collect();
         asked.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps }).into_iter().collect::<Vec<_>>()
     };
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
-    // A Node object is deleted last: while the object exists, Kubernetes attaches the volumes of the node's pods to no other node. Containers of
-    // these pods could still use the volumes.
+    // The Node objects are deleted last. While the Node object of a host exists, Kubernetes attaches the volumes of its pods to no other node,
+    // and until the host is reset, its containers could still use these volumes.
     [
         ("check etcd", Width::One, of_members(MemberState::Dispensable)),
         ("drain", Width::One, through(drains)),
@@ -87,12 +89,13 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     .into()
 }
 
-/// The steps of the removal, combined with `rest`: the desired steps of the remaining hosts without the removed ones.
+/// Combines the steps of the removal with `rest`, the desired steps of the cluster without the removed hosts. The check of etcd's quorum runs
+/// first.
 pub fn spliced(i: &Inputs<'_>, mut rest: DesiredSteps) -> DesiredSteps {
     let mut leaving = desired_steps(i).into_iter();
     let check = leaving.next();
-    // Requests are sent to other hosts before a host is stopped: the load balancers are changed first if an API server is removed, and the API
-    // servers are changed first if an etcd member on a host of its own is removed.
+    // Before a host is stopped, its clients must send their requests to other hosts. If an API server is removed, the load balancers are
+    // therefore changed before its removal. If an etcd member on a host of its own is removed, the API servers are changed before its removal.
     let etcd = i.inv.hosts.iter().any(|h| h.has(Role::Etcd) && !h.has(Role::ControlPlane) && i.leaving.contains(&h.name));
     let last = if etcd { Part::ControlPlane } else { Part::LoadBalancers };
     let at = rest.iter().position(|p| p.part == last).map_or(0, |at| at + 1);
@@ -153,7 +156,8 @@ fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
     }
     let healthy = staying.iter().filter(|m| i.facts.host(&m.name).members.is_some()).count();
     let need = staying.len() / 2 + 1;
-    // Removing a dead member loses no healthy vote, but the first removal needs the quorum of all members.
+    // The removal of a dead member loses no healthy vote, but the first removal still needs a quorum of all present members, because etcd must
+    // agree to it.
     let all = going.len() + staying.len();
     let alive = healthy + going.iter().filter(|m| i.facts.host(&m.name).members.is_some()).count();
     let now = all / 2 + 1;

@@ -1,4 +1,5 @@
-//! Repair of control planes whose API servers do not serve. No API can be asked, so the repair uses only the facts of the hosts themselves.
+//! The repair of control planes whose API servers are not ready. Perhaps no API server answers, so the repair uses only the facts that the
+//! hosts themselves report.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +11,16 @@ use crate::inventory::{HostEntry, Inventory, KubeVersion};
 use crate::layout;
 use crate::step::{ApiWithEtcd, Step};
 
-/// The control-plane hosts of an existing cluster that answer, but whose API server does not serve. A host that still watches a new process
-/// after an earlier swap is not among these hosts.
+/// The control-plane hosts of an existing cluster that can be reached, but whose API server is not ready. A host that still watches a new
+/// process after the replacement of a static pod is left out, because it restores the old manifest itself if the process crashes.
 pub fn away<'a>(inv: &'a Inventory, facts: &Facts) -> Vec<&'a HostEntry> {
     let is_away = |f: &HostFacts| f.files.contains_key(layout::ESTABLISHED) && f.api_version.is_none() && f.unsettled.is_empty();
     inv.control_planes().filter(|h| facts.hosts.get(&h.name).is_some_and(is_away)).collect()
 }
 
-/// The newest version in the manifests of a host's control plane. The API server is changed before the other components, so if its manifest is
-/// absent, that manifest had this version or a newer one. `None` if no manifest is left.
+/// The newest version in the image tags of a host's static pod manifests; etcd's manifest does not count. If the manifest of the API server is
+/// absent, it had this version or a newer one, because the API server is changed before the other components. `None` if none of these manifests
+/// is left.
 pub fn control_plane_version(f: &HostFacts) -> Option<KubeVersion> {
     let tag = |component: &&str| {
         let manifest = f.text(&manifest(component))?;
@@ -28,13 +30,14 @@ pub fn control_plane_version(f: &HostFacts) -> Option<KubeVersion> {
     layout::CONTROL_PLANE_PODS.iter().filter_map(tag).max()
 }
 
-/// The version of the kubelet that clusterctl installed on the host. `None` if the program was changed since then, or if the path of its
-/// download contains no version.
+/// The version of the kubelet that clusterctl installed on the host. `None` if the kubelet's binary was changed since then, or if the URL of
+/// its download contains no version.
 pub fn kubelet_version(f: &HostFacts) -> Option<KubeVersion> {
     f.binaries.get(layout::KUBELET)?.split('/').find_map(|part| part.parse().ok())
 }
 
-/// Groups these hosts by the version of their control plane. A host without any manifest counts as a host of the version `otherwise`.
+/// Groups these hosts by the version of their control plane; see [`control_plane_version`]. A host for which it is `None` is put into the group
+/// of the version `otherwise`.
 pub fn by_version(hosts: &[&HostEntry], facts: &Facts, otherwise: &KubeVersion) -> BTreeMap<KubeVersion, Vec<HostName>> {
     let mut out: BTreeMap<KubeVersion, Vec<HostName>> = BTreeMap::new();
     for h in hosts {
@@ -44,7 +47,8 @@ pub fn by_version(hosts: &[&HostEntry], facts: &Facts, otherwise: &KubeVersion) 
     out
 }
 
-/// Refuses a repair by `apply` or `plan` if a host has another version than the inventory: only `upgrade` changes versions.
+/// Refuses a repair by `apply` or `plan` if a host has another version than the inventory, because only `upgrade` changes versions. `None` if
+/// no host does.
 pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     let wanted = &inv.cluster.version;
     let hosts = inv.nodes().filter_map(|h| Some((&h.name, facts.hosts.get(&h.name)?)));
@@ -61,8 +65,9 @@ pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     })
 }
 
-/// Removes from the desired steps each change of an etcd member whose manifest is in place on its host: a repair leaves such a member as it is.
-/// If no API server answers and no etcd member has to be started, the control planes are restored side by side.
+/// Changes the desired steps of a cluster into those of a repair. On a host that has etcd's static pod manifest, each change of the etcd member
+/// is removed, because a repair leaves such a member as it is. If no API server answers, a phase that starts static pods but no etcd member
+/// runs on all its hosts at once.
 pub fn of(mut desired: DesiredSteps, facts: &Facts) -> DesiredSteps {
     for phase in &mut desired {
         for host_steps in &mut phase.hosts {
@@ -88,7 +93,8 @@ fn without_etcd(step: Step) -> Option<Step> {
     }
 }
 
-/// Whether the plan restores something. Waits and checks change nothing, and the kubelet itself starts a static pod whose manifest is in place.
+/// Whether the plan restores anything. Waits and checks of flags do not count, because they change nothing. A static pod whose manifest is in
+/// place does not count either, because the kubelet starts it without clusterctl.
 pub fn mends(plan: &Plan, facts: &Facts) -> bool {
     plan.steps().any(|(_, host, planned)| match &planned.step {
         Step::Wait(_) | Step::CheckFlags(_) => false,

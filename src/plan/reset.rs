@@ -1,4 +1,4 @@
-//! The steps that remove the cluster from hosts; only packages stay.
+//! The steps that remove the cluster from hosts. Installed packages are not removed.
 
 use super::{DesiredSteps, HostSteps, Part, Phase, Width};
 use crate::facts::Facts;
@@ -18,7 +18,8 @@ pub struct Inputs<'a> {
     pub keep_software: bool,
 }
 
-/// The desired steps. A node is deleted from the API only after its containers have ended. Until then, the volumes of its pods stay attached to it.
+/// The desired steps of a reset. A node is deleted from the API only after its containers have ended. Until then, Kubernetes attaches the
+/// volumes of its pods to no other node.
 pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     let stays = |name: &str| !i.leaving.iter().any(|l| l == name);
     let leaving = i.inv.hosts.iter().filter(|h| !stays(&h.name));
@@ -42,7 +43,8 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
 pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
-    // An adopted host keeps its own container runtime, and Docker's containerd runs Docker's containers: neither is stopped.
+    // containerd is not stopped on an adopted host, which keeps its own container runtime, nor on a host with Docker's package of containerd,
+    // whose containerd also runs Docker's containers.
     let f = facts.host(&h.name);
     let theirs = f.files.contains_key(layout::ADOPTED) || f.packages.contains(CONTAINERD_IO);
     let etcd = inv.runs_etcd(h) && !inv.etcd_is_stacked();
@@ -90,7 +92,7 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
     }
     if h.has(Role::LoadBalancer) {
         // All kinds of load balancers are stopped, because another kind may have been set up before. keepalived stops first, so that the
-        // address moves away.
+        // virtual address moves to another host before the load balancer ends.
         steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
         paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
     } else if inv.runs_balancer(h) {
@@ -98,7 +100,7 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
         paths.push(layout::HAPROXY_CONFIG);
     }
     steps.push(Absent { paths: paths.into_iter().map(String::from).collect(), locked: false, why: String::new() }.into());
-    // This folder is removed last, because it contains the lock of this run.
+    // clusterctl's own folder is removed last, because it contains the lock of this run.
     let locked = !keep_software && steps.iter().any(|s| s.pending(&h.name, facts).is_some());
     let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };
     steps.push(Absent { paths: state.into_iter().map(String::from).collect(), locked, why: String::new() }.into());

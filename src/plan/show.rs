@@ -5,7 +5,8 @@ use std::fmt::{Display, Formatter, Result};
 use super::Plan;
 
 impl Display for Plan {
-    /// Phases, hosts and steps in order; diffs indented below their step.
+    /// Writes phases, hosts and steps in order, the diff of each step indented below the step, and the numbers of steps and hosts in the last
+    /// line.
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let mut total = 0;
         for phase in &self.phases {

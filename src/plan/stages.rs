@@ -18,9 +18,11 @@ use crate::layout;
 enum Kubelets {
     /// Kubelets get the version and configuration of the inventory.
     AsSaid,
-    /// Kubelets keep their version while the control plane is upgraded.
+    /// Kubelets keep their version while the control plane is upgraded. `next` is the version that they get in a later stage, `later` are the
+    /// versions that the control plane gets in later stages, and `snapshot` is the file for a snapshot of etcd.
     Held { next: Option<KubeVersion>, later: Vec<KubeVersion>, snapshot: Option<PathBuf> },
-    /// Kubelets keep the version that is installed on their hosts, because no API server reports the running version.
+    /// Kubelets keep the version that clusterctl installed on their hosts. A repair uses this, because there may be no API server that reports
+    /// the running versions.
     Left,
     /// Kubelets are changed to the inventory's version, node by node.
     Changed(NodeChange),
@@ -30,12 +32,13 @@ enum Kubelets {
 pub(super) struct Stage {
     pub inv: Inventory,
     kubelets: Kubelets,
-    /// The inventory with the hosts that are removed, and these hosts; `None`: no host is removed.
+    /// The inventory that still contains the hosts that this stage removes, and the hosts with the options of their removal; `None`: no host is
+    /// removed.
     leaving: Option<(Inventory, Leaving)>,
 }
 
 impl Stage {
-    /// The inputs of the removal, if hosts are removed.
+    /// The inputs of the removal of hosts in this stage; `None` if no host is removed.
     pub fn leave<'a>(&'a self, facts: &'a Facts) -> Option<remove::Inputs<'a>> {
         let (inv, l) = self.leaving.as_ref()?;
         Some(remove::Inputs { inv, facts, leaving: &l.hosts, dead: l.dead, drain: l.drain })
@@ -66,7 +69,7 @@ impl Stage {
     /// Every reason why the stage must not begin.
     pub fn blockers(&self, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
         match self.leave(facts) {
-            // If all control planes are removed, there is no cluster left to check.
+            // If all control planes are removed, no cluster remains that could be checked, so only the removal is checked.
             Some(leave) if self.inv.control_planes().next().is_none() => remove::blockers(&leave),
             Some(leave) => remove::blockers(&leave).into_iter().chain(blockers::of(&self.inv, facts, purpose)).collect(),
             None => blockers::of(&self.inv, facts, purpose),
@@ -74,7 +77,7 @@ impl Stage {
     }
 }
 
-/// The stages of a run, in order.
+/// The stages of a run, in order. An error is the reason why an upgrade cannot reach its target version.
 pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostName]) -> Result<Vec<Stage>, UpgradeRefusal> {
     let comes = |h: &HostEntry| match goal {
         Goal::Join(names) => names.is_empty() || names.contains(&h.name),
@@ -94,12 +97,12 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::AsSaid, leaving: None };
     Ok(match goal {
         Goal::Remove(l) => vec![going(l, &all)],
-        // A dead host is removed first, because etcd adds no member while another member is unhealthy. A live host is removed after the new one
-        // has joined.
+        // A dead host is removed before the new host joins, because etcd adds no member while another member is unhealthy. A live host is
+        // removed after the new host has joined.
         Goal::Replace(l, _) if l.dead && left(l, inv, facts) => vec![only(all.without(&l.hosts))],
         Goal::Replace(l, new) if l.dead => vec![going(l, &all.without(std::slice::from_ref(new))), only(all.without(&l.hosts))],
-        // If the removal of the old host has begun, the run only continues the removal: a stage with both hosts would first bring the old host
-        // back.
+        // If the new host has joined and the removal of the old host has begun, the run only continues the removal: a stage with both hosts
+        // would first restore the old host.
         Goal::Replace(l, new) if in_service(new, inv, facts) && leaves(l, inv, facts) => vec![going(l, &all)],
         Goal::Replace(l, _) => vec![only(all.clone()), going(l, &all)],
         Goal::Upgrade(u) if established(facts) => of_upgrade(u, &all, &upgrade::way(&Running::of(&all, facts), &u.to, &u.through)?),
@@ -114,13 +117,14 @@ fn in_service(name: &HostName, inv: &Inventory, facts: &Facts) -> bool {
     (!inv.runs_etcd(h) || votes()) && (!h.is_node() || has_node(h, facts) == Some(true))
 }
 
-/// Whether the removal of hosts has begun: a load balancer's configuration does not contain one of these control planes any more, clusterctl has
-/// cordoned a node, or the API or etcd does not list a host.
+/// Whether the removal of any of these hosts has begun. It has begun if the configuration of a load balancer does not contain the host's API
+/// server any more, if clusterctl has cordoned the host's node, if etcd does not list the host's member, or if the API does not list the host's
+/// node.
 fn leaves(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
     let configs = [layout::HAPROXY_CONFIG, layout::NGINX_CONFIG];
     let balancers = || inv.hosts.iter().filter(|h| h.has(Role::LoadBalancer)).filter_map(|h| facts.hosts.get(&h.name));
     let left_out = |h: &HostEntry| {
-        // A whole word is compared, because an address can begin like another one.
+        // Whole words are compared, because one address with its port can be a part of another, as `10.0.0.1:6443` is of `110.0.0.1:6443`.
         let server = layout::join_host_port(h.node_address(), layout::API_SERVER_PORT);
         let names = |config: &str| config.split([' ', ';', '\n']).any(|word| word == server);
         balancers().flat_map(|f| configs.iter().filter_map(|c| f.text(c))).any(|config| !names(config))
@@ -135,7 +139,7 @@ fn leaves(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
     hosts.any(|h| (h.has(Role::ControlPlane) && left_out(h)) || cordoned(h) || unlisted(h))
 }
 
-/// Whether neither etcd nor the API lists any of these hosts.
+/// Whether neither etcd nor the API lists any of these hosts. `false` also if no etcd member or no API server answered.
 fn left(l: &Leaving, inv: &Inventory, facts: &Facts) -> bool {
     let mut hosts = l.hosts.iter().filter_map(|name| inv.host(name));
     hosts.all(|h| (!inv.runs_etcd(h) || has_member(h, facts) == Some(false)) && (!h.is_node() || has_node(h, facts) == Some(false)))
@@ -146,13 +150,13 @@ fn has_member(h: &HostEntry, facts: &Facts) -> Option<bool> {
     Some(facts.members()?.iter().any(|m| m.peer_urls.contains(&peer_url(h))))
 }
 
-/// Whether the API has a node of this host. `None` if no API server answered.
+/// Whether the API lists the node of this host. `None` if no API server answered.
 fn has_node(h: &HostEntry, facts: &Facts) -> Option<bool> {
     Some(facts.cluster.as_ref()?.nodes.contains_key(&h.name))
 }
 
-/// The stage that restores control planes at this version, and with `kubelets` the kubelets of their hosts, too. Hosts that have not joined
-/// are left out.
+/// The stage that restores control planes at this version. If `kubelets` is true, the stage also restores the kubelets of nodes. Hosts that
+/// have not joined are left out.
 pub(super) fn repair(inv: &Inventory, facts: &Facts, version: &KubeVersion, kubelets: bool) -> Stage {
     let outside: Vec<HostName> = inv.hosts.iter().filter(|h| !joined(h, inv, facts)).map(|h| h.name.clone()).collect();
     let mut inv = inv.without(&outside);
@@ -160,7 +164,7 @@ pub(super) fn repair(inv: &Inventory, facts: &Facts, version: &KubeVersion, kube
     Stage { inv, kubelets: if kubelets { Kubelets::AsSaid } else { Kubelets::Left }, leaving: None }
 }
 
-/// A stage of the run for each stage of an upgrade.
+/// Makes one stage of the run for each stage of the upgrade in `way`.
 fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> {
     let stage = |(at, next): (usize, &UpgradeStage)| {
         let mut inv = inv.clone();
@@ -178,8 +182,9 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
     way.iter().enumerate().map(stage).collect()
 }
 
-/// Whether a host has joined the cluster or has begun to join. For a host that does not answer, the member list of etcd and the nodes of the API
-/// decide. If neither is known, the host counts as joined: an outage must not lead to a plan without it.
+/// Whether a host has joined the cluster or has begun to join. A host that answers has done so if it has the ownership mark. For a host that
+/// does not answer, the member list of etcd and the nodes of the API decide. If neither is known, the host counts as joined, because an outage
+/// must not lead to a plan without the host. A load balancer that does not answer always counts as joined.
 fn joined(h: &HostEntry, inv: &Inventory, facts: &Facts) -> bool {
     if let Some(f) = facts.hosts.get(&h.name) {
         return f.files.contains_key(layout::OWNERSHIP);
@@ -204,7 +209,8 @@ mod tests {
         serde_yaml::from_str(text).expect("the inventory is valid")
     }
 
-    /// An existing cluster of which only m1 answers.
+    /// An existing cluster of which only m1 answers. `members` are the addresses in etcd's member list, `nodes` the names of the API's nodes;
+    /// `None` if not known.
     fn standing(members: Option<&[&str]>, nodes: Option<&[&str]>) -> Facts {
         let mark = |path: &str| (path.to_string(), FileFact { kind: FileKind::Directory, mode: 0, uid: 0, gid: 0 });
         let member = |address: &&str| MemberFact {

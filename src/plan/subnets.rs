@@ -8,13 +8,15 @@ use crate::facts::Facts;
 use crate::inventory::Inventory;
 use crate::layout;
 
-/// The pod subnet of every node of the inventory. The subnets of nodes that others added count as used, too, so no subnet is assigned twice.
+/// Assigns a pod subnet to every node of the inventory. A subnet of a node that is in the cluster but not in the inventory is not assigned
+/// again. A node gets no entry if no subnet is free.
 pub fn assign(inv: &Inventory, facts: &Facts) -> BTreeMap<String, IpNet> {
     let mut taken: BTreeMap<String, IpNet> = BTreeMap::new();
     for (name, node) in facts.cluster.iter().flat_map(|c| &c.nodes) {
         taken.extend(node["spec"]["podCIDR"].as_str().and_then(|c| c.parse().ok()).map(|c| (name.clone(), c)));
     }
-    // While no API server answers, the subnet of a node is read from the CNI configuration on its host.
+    // If the API does not report the subnet of a node, for example because no API server answers, the subnet is read from the CNI configuration
+    // on the host.
     for host in inv.nodes() {
         if !taken.contains_key(&host.name)
             && let Some(subnet) = configured(facts.host(&host.name).text(layout::CNI_BRIDGE_CONF))

@@ -1,4 +1,5 @@
-//! The plan of a whole run: all its stages, each planned from the facts that the previous stage leaves, or the reasons why the run is refused.
+//! Makes the plan of a whole run. Each stage is planned from the facts that are predicted for the end of the stage before it. If the run must
+//! not begin, the result contains the reasons instead.
 
 use super::blockers::{self, Blocker, Purpose};
 use super::certificates::certificates;
@@ -17,11 +18,11 @@ pub struct WholeRun {
     /// Every reason why the run must not begin. If there is a reason, the plan is incomplete.
     pub refusals: Vec<Blocker>,
     pub plan: Plan,
-    /// The facts after the plan has run on every host.
+    /// The facts as they are predicted to be after the plan has run, but without the effects of a stage in which an upgrade pauses.
     pub after: Facts,
 }
 
-/// Plans all stages of a run. An error is a defect of clusterctl.
+/// Plans the stages of a run, up to the first stage that is refused or in which an upgrade pauses. An error is a defect of clusterctl.
 pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<WholeRun, PlanDefect> {
     let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
     let touchable = planning.touchable(facts);
@@ -59,12 +60,12 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
     Ok(run)
 }
 
-/// Plans the repair of control planes whose API servers do not serve. `None` if the goal needs no repair, or if no change on the hosts would
+/// Plans the repair of control planes whose API servers are not ready. `None` if the goal needs no repair, or if no change on the hosts would
 /// help. An error is a defect of clusterctl.
 ///
-/// If the version does not change, control planes are repaired only if no API server answers; if one API server answers, an ordinary plan
-/// restores everything in the usual order. An upgrade changes one control plane after another, so every API server must serve first. The repair
-/// before an upgrade restores each control plane at the version that its host reports.
+/// For `apply` and `plan`, control planes are repaired only if no API server answers; if one API server answers, an ordinary plan restores
+/// everything in the usual order. An upgrade changes one control plane after another, so every API server must be ready before it begins. The
+/// repair before an upgrade restores each control plane at the newest version in its static pod manifests.
 pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<Option<WholeRun>, PlanDefect> {
     let (inv, upgrades) = (planning.inv, goal.upgrade().is_some());
     let away = repair::away(inv, facts);
@@ -98,7 +99,8 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
     Ok((!run.refusals.is_empty() || repair::mends(&run.plan, facts)).then_some(run))
 }
 
-/// The desired steps of a stage, or the refusals of its certificates and version.
+/// The desired steps of a stage, including the steps that remove hosts. The inner error contains the refusals: clusterctl does not support the
+/// stage's version, or the certificates cannot be used or created. The outer error is a defect of clusterctl.
 fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Blocker>>, PlanDefect> {
     let version = &stage.inv.cluster.version;
     let Some(v) = versions::of(version) else {

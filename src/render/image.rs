@@ -27,8 +27,8 @@ pub fn image(ctx: &Ctx<'_>, component: Component) -> String {
         Component::Proxy => format!("{repository}/kube-proxy:{version}"),
         Component::Etcd => format!("{repository}/etcd:{}", ctx.inv.etcd.image_tag.as_deref().unwrap_or(images.etcd)),
         Component::CoreDns => {
-            // In the Kubernetes project's registry the CoreDNS image is one folder deeper; in mirrors it is beside the other images, as kubeadm
-            // expects.
+            // In the Kubernetes project's registry, the path of the CoreDNS image depends on the version of Kubernetes. In mirrors, kubeadm expects
+            // the image next to the others, at `coredns`.
             let path = if repository == images.repository { images.core_dns_path } else { "coredns" };
             format!("{repository}/{path}:{}", ctx.inv.addons.core_dns.image_tag.as_deref().unwrap_or(images.core_dns))
         }

@@ -1,4 +1,4 @@
-//! Kernel modules and settings that pods need.
+//! The files with the kernel modules and settings that pods need.
 
 use serde_json::json;
 

@@ -8,7 +8,8 @@ use crate::inventory::{CgroupDriver, Role};
 use crate::layout;
 use crate::yaml;
 
-/// `/var/lib/kubelet/config.yaml`. The inventory's fields override those of clusterctl, and the host's fields override both.
+/// `/var/lib/kubelet/config.yaml`. The fields that the inventory sets for all hosts override those of clusterctl, and the fields that it sets for one
+/// host override both.
 pub fn kubelet_config(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     let mut config = cluster_config(ctx);
     if ctx.v.node.instance_config {
@@ -23,7 +24,7 @@ pub fn kubelet_config(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
     yaml::document(&config)
 }
 
-/// The configuration that all kubelets share. The cluster's ConfigMap contains the same.
+/// The configuration that all kubelets share, which is also the content of the ConfigMap with the kubelets' configuration.
 pub(super) fn cluster_config(ctx: &Ctx<'_>) -> Value {
     let network = &ctx.inv.network;
     let mut config = json!({
@@ -78,8 +79,8 @@ fn own_flags(ctx: &Ctx<'_>, node: &Node<'_>) -> Flags {
     if let Some(address) = entry.private_address {
         own.extend(flags([("node-ip", address.to_string())]));
     }
-    // As with kubeadm, control planes get their taints after they have started. A worker registers with its taints, because it must not get a
-    // pod before it has them.
+    // As with kubeadm, a control-plane node gets its taints after it has started. A worker registers with its taints, because it must not get a pod
+    // before it has them.
     if let (false, Some(taints)) = (entry.roles.contains(&Role::ControlPlane), &entry.taints)
         && !taints.is_empty()
     {

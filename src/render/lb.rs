@@ -11,7 +11,7 @@ use crate::layout;
 /// The addresses on which a load balancer listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// On every address of the host, including a virtual one that the host has only at times.
+    /// On every address of the host, including the virtual address, which the host has only at times.
     Everywhere,
     /// On the loopback address, for its own host only.
     Loopback,
@@ -40,11 +40,11 @@ pub fn nginx(backends: &[(String, IpAddr)], port: u16) -> String {
     templates::fill("lb/nginx.conf", json!({ "listens": listens, "backends": servers(backends) }))
 }
 
-/// One of the load balancers that hold the virtual address.
+/// One of the load balancers that can hold the virtual address.
 pub struct Holder<'a> {
     pub name: &'a str,
     pub address: IpAddr,
-    /// The network interface that has this address. The virtual address is added to it as well.
+    /// The network interface that has `address`. The virtual address is added to it as well.
     pub interface: &'a str,
     /// The position of the load balancer in the inventory. The first one has the highest priority.
     pub place: usize,
@@ -53,10 +53,11 @@ pub struct Holder<'a> {
     pub vip: IpAddr,
 }
 
-/// VRRP priority of the first load balancer: a little below the highest one that is not reserved for the owner of an address.
+/// The VRRP priority of the first load balancer in the inventory. The highest priority that a load balancer may have is 254, because VRRP reserves
+/// 255 for the owner of an address.
 const FIRST_PRIORITY: usize = 250;
 
-/// keepalived.conf.
+/// keepalived.conf of one load balancer.
 pub fn keepalived(inv: &Inventory, holder: &Holder<'_>, port: u16) -> String {
     let prefix = if holder.vip.is_ipv6() { 128 } else { 32 };
     let context = json!({

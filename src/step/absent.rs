@@ -1,4 +1,4 @@
-//! Paths that must not exist.
+//! Removes paths from a host.
 
 use async_trait::async_trait;
 
@@ -10,9 +10,9 @@ use crate::host::{Cmd, Host, HostName};
 #[derive(Clone, Debug)]
 pub struct Absent {
     pub paths: Vec<String>,
-    /// Whether the paths exist when the step runs, whatever the facts state, because the run's own lock is in them.
+    /// Whether the step runs even if the facts do not contain the paths, because the run has created its lock below them.
     pub locked: bool,
-    /// Why the paths are removed, if the paths do not make it obvious.
+    /// Why the paths are removed, which is shown to the operator. Empty if the paths make it obvious.
     pub why: String,
 }
 

@@ -1,4 +1,4 @@
-//! An API server and its etcd in one transaction, so that the host is out of service once instead of twice.
+//! Replaces the static pods of the API server and of etcd on a host in one transaction, so that the host is out of service once instead of twice.
 
 use async_trait::async_trait;
 
@@ -7,7 +7,7 @@ use super::{Answers, StaticPod, Step, StepError, carry_out};
 use crate::facts::Facts;
 use crate::host::{Host, HostName};
 
-/// The static pods that differ from what they should be: both, or one of them.
+/// The static pods that are to be replaced: at least one of the two. `None` for a static pod that is not replaced.
 #[derive(Clone, Debug)]
 pub struct ApiWithEtcd {
     pub etcd: Option<StaticPod>,
@@ -15,12 +15,13 @@ pub struct ApiWithEtcd {
 }
 
 impl ApiWithEtcd {
-    /// The static pods in the order in which they are shown.
+    /// The static pods that are to be replaced, in the order in which the operator sees them: etcd first.
     pub fn pods(&self) -> impl Iterator<Item = &StaticPod> {
         self.etcd.iter().chain(&self.api)
     }
 
-    /// If only one of the two changes, it is replaced like any other static pod. If only etcd changes, the API server keeps running.
+    /// Turns the step into [`Step::StaticPod`] if only one of the two static pods is to be replaced. If that one is etcd, the API server keeps
+    /// running.
     pub(super) fn reduced(self) -> Step {
         match self {
             ApiWithEtcd { etcd: Some(pod), api: None } | ApiWithEtcd { etcd: None, api: Some(pod) } => Step::StaticPod(pod),

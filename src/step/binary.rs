@@ -1,4 +1,4 @@
-//! A program at its path: downloaded by the host with its published checksum, or taken out of an image.
+//! Places a program on a host. The host downloads the program and compares it with its published checksum, or copies it out of a container image.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// One program.
+/// A program that must be at a path.
 #[derive(Clone, Debug)]
 pub struct Binary {
     pub path: String,
     pub source: Source,
-    /// Whether the program is only brought to the host, apart from its path, to be put into place later: the program at the path must not start
-    /// with another version by accident.
+    /// Whether the program is only brought to [`layout::STAGED_DIR`], and a later step copies it to `path`. Until then, a restart of the service
+    /// still starts the previous version.
     pub staged: bool,
 }
 
 impl Binary {
-    /// The path of the program until it is put into place.
+    /// The path of a staged program, until a later step copies it to `path`.
     fn staged_path(&self) -> String {
         format!("{}/{}", layout::STAGED_DIR, layout::basename(&self.path))
     }
@@ -29,14 +29,14 @@ impl Binary {
 /// Where a program comes from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// http(s) URL with a `.sha256` file beside it.
+    /// The HTTP or HTTPS URL of the program. The checksum has the same URL with `.sha256` at its end.
     Url(String),
-    /// A path inside an image that the runtime already has.
+    /// The path of the program inside a container image that was already pulled to the host.
     Image { reference: String, path: String },
 }
 
 impl Source {
-    /// The origin that the host records for the program.
+    /// The URL or the image reference. The host records it for the program, so that a later run knows whether the program is the wanted one.
     fn origin(&self) -> &str {
         match self {
             Source::Url(url) => url,

@@ -1,5 +1,5 @@
-//! Checks whether the programs of static pods accept the flags with which they are to be started. The programs themselves are asked, before
-//! anything changes.
+//! Checks, before anything changes, whether the programs of static pods accept the flags with which they are to be started. The host runs each
+//! program with these flags and `--help`, so that the program parses its flags and exits.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::{Answers, StaticPod, StepError, carry_out, fenced, missing};
 use crate::facts::{Facts, PodFact};
 use crate::host::{Cmd, Host, HostName};
 
-/// The programs of one host, by component.
+/// The programs to check on one host: for each component, its image and its arguments.
 #[derive(Clone, Debug)]
 pub struct CheckFlags {
     pub programs: Vec<(&'static str, PodFact)>,
 }
 
 impl CheckFlags {
-    /// The check for these static pods; `None` if there are none.
+    /// The step that checks the flags of `pods`; `None` if there are no pods.
     pub fn of<'a>(pods: impl Iterator<Item = &'a StaticPod>) -> Option<Self> {
         let programs: Vec<_> = pods.map(|p| (p.component, p.runs.clone())).collect();
         (!programs.is_empty()).then_some(CheckFlags { programs })

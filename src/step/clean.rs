@@ -1,4 +1,4 @@
-//! The state of a host that has left a cluster: nothing runs, nothing is mounted, and there are no links, chains, routes or data.
+//! Removes what Kubernetes leaves on a host that leaves its cluster: containers, mounts, network links, iptables chains, routes and data.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// A host without anything that Kubernetes made at run time.
+/// After this step, nothing is left on the host that Kubernetes made at run time.
 #[derive(Clone, Debug)]
 pub struct Clean {
     /// Whether container images are removed as well.
     pub images: bool,
-    /// What exists on the host; `pending` fills it in from the facts.
+    /// What the step will find on the host, which is shown to the operator; `pending` fills it in from the facts.
     pub found: Vec<String>,
 }
 

@@ -1,5 +1,5 @@
-//! A command of the operator on a host, and a reboot that is verified. Nothing on the host shows whether either was done already, so each is done
-//! whenever it is requested.
+//! Runs a command of the operator, or reboots a host and checks that it has rebooted. Nothing on the host shows whether either was done already, so
+//! each is done in every run that requests it.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, here};
 use crate::layout;
 
-/// A program with its arguments, as root and without a shell.
+/// A program with its arguments, which is started without a shell.
 #[derive(Clone, Debug)]
 pub struct Command {
-    /// Distinguishes the command from the same command at another point of a plan, such as `before the drain`; shown before the command. May be
-    /// empty.
+    /// Distinguishes the command from the same command at another point of a plan, such as `before the drain`. The title shows it before the command.
+    /// May be empty.
     pub label: String,
     pub argv: Vec<String>,
     pub timeout: Duration,
@@ -35,12 +35,13 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
     Always,
-    /// Before the node's kubelet gets this version.
+    /// Before the kubelet of `node` gets `version`: due while the kubelet has another version.
     Before {
         node: String,
         version: String,
     },
-    /// After the node's kubelet got its version, while the node is still out of service.
+    /// After the kubelet of `node` got another version: due if an earlier step of the plan changes the version, or if the node still has the
+    /// annotation with which clusterctl cordoned it.
     After {
         node: String,
     },
@@ -61,7 +62,7 @@ impl When {
     }
 }
 
-/// A reboot: the host must have another boot than the present one.
+/// Reboots the host and waits until the host answers with another boot ID than before.
 #[derive(Clone, Debug)]
 pub struct Reboot {
     /// How long SSH may take to answer again.
@@ -73,9 +74,9 @@ const BOOT: &str = include_str!("../host/remote/boot.sh");
 
 /// The number of last lines of a failed command's output that are shown.
 const LINES: usize = 15;
-/// The pause between two checks whether the host is up again.
+/// The pause between two checks whether the host has rebooted.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The name of a reboot in the facts.
+/// The entry for a reboot in `done_once` of the host's ledger.
 const REBOOT: &str = "reboot";
 
 #[async_trait]
@@ -125,7 +126,8 @@ fn last(text: &str) -> impl Iterator<Item = &str> {
     lines.skip(skipped)
 }
 
-/// An argument as people see it: quoted if its ends would not be visible.
+/// An argument as the operator sees it: in quotes if it is empty or contains whitespace, control characters or quotes, because the operator could not
+/// see where it begins and ends.
 fn shown(argument: &str) -> String {
     match argument.is_empty() || argument.contains(|c: char| c.is_whitespace() || c.is_control() || c == '"') {
         true => format!("{argument:?}"),
@@ -151,7 +153,7 @@ impl Answers for Reboot {
         let begun = Instant::now();
         let before = boot(host).await?;
         match carry_out(host, Cmd::script(fenced!("quorum.sh", "reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
-            // The host may go down before it has answered.
+            // A lost connection is no failure here: the host may go down before the script has ended.
             Ok(()) | Err(StepError::Host(HostError::Unreachable { .. })) => {}
             Err(e) => return Err(e),
         }
@@ -180,7 +182,7 @@ fn gone() -> StepError {
     StepError::Refused { status: 1, said: "the host did not come back".into() }
 }
 
-/// The identifier of the host's present boot.
+/// The boot ID of the host, which changes with each boot.
 async fn boot(host: &dyn Host) -> Result<Vec<u8>, HostError> {
     Ok(host.run(Cmd::script(BOOT, [] as [&str; 0]).timeout(Duration::from_secs(15))).await?.stdout)
 }
@@ -192,7 +194,7 @@ mod tests {
     use super::*;
     use crate::host::Output;
 
-    /// A host that answers each command from a list.
+    /// A host that returns the next of `answers` for each command.
     struct Told {
         name: HostName,
         answers: Mutex<Vec<Result<Output, HostError>>>,

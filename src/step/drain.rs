@@ -11,47 +11,50 @@ use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// How pods leave a node: kubectl's flags of the same names.
+/// How pods are removed from a node. The fields have the names and meanings of the flags of `kubectl drain`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainOptions {
-    /// How long disruption budgets and grace periods may delay the drain; zero means without a limit.
+    /// How long PodDisruptionBudgets and grace periods may delay the drain; zero means without a limit.
     pub timeout: Duration,
-    /// Whether pods are evicted that no controller would recreate.
+    /// Whether pods are evicted even if no controller would recreate them.
     pub force: bool,
-    /// Whether pods with emptyDir volumes are evicted.
+    /// Whether pods with emptyDir volumes are evicted, which deletes the data in these volumes.
     pub delete_emptydir_data: bool,
     /// The grace period of a pod in seconds; negative: the pod's own grace period.
     pub grace_period: i64,
-    /// Whether pods are deleted rather than evicted, so that no budgets are checked.
+    /// Whether pods are deleted rather than evicted, so that no PodDisruptionBudget is checked.
     pub disable_eviction: bool,
 }
 
 impl DrainOptions {
-    /// The options for a host that leaves for good: every pod is evicted that the disruption budgets allow to be evicted.
+    /// The options for a host that leaves the cluster: pods without a controller and pods with emptyDir volumes are evicted as well.
+    /// PodDisruptionBudgets are still respected.
     pub fn leaving(timeout: Duration) -> Self {
         DrainOptions { timeout, force: true, delete_emptydir_data: true, grace_period: -1, disable_eviction: false }
     }
 }
 
-/// Further options of a drain that the operator requests with a verb of its own.
+/// The options that a drain has only if the operator requests it for single nodes, such as with `clusterctl drain`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrainExtras {
-    /// Only pods with these labels are evicted.
+    /// A label selector: only the pods that it selects are evicted. `None` evicts all pods.
     pub pod_selector: Option<String>,
     /// The drain does not wait for a pod that has been terminating for more seconds than this; 0: the drain waits for every pod.
     pub skip_wait_for_delete: u64,
-    /// Whether the node stays out of service afterwards on behalf of the operator: no run of clusterctl uncordons it.
+    /// Whether the node stays out of service after the drain, until the operator uncordons it. The annotation with which clusterctl marks the nodes
+    /// that it cordoned is removed, so that no run uncordons the node.
     pub stays: bool,
 }
 
-/// The limit of a drain without a limit of its own.
+/// The limit of the script if [`DrainOptions::timeout`] is zero.
 const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
-/// The additional time for the last round and for the queries after it, if the API server does not answer.
+/// The time that the script gets in addition to the limit of the drain. The script needs it for its last attempt and for asking the API which pods
+/// are still on the node, which takes long if the API server does not answer.
 const EVIDENCE: Duration = Duration::from_secs(300);
 
-/// A node without pods except those that belong to it. The pods are queried when the step runs: the pods that ran when the facts were collected
-/// are no reason to skip the step.
+/// Cordons a node and evicts its pods, except those of DaemonSets and static pods. The script lists the pods when the step runs, so the step is never
+/// skipped because of the pods in the facts.
 #[derive(Clone, Debug)]
 pub struct Drain {
     /// The control-plane host that runs the step, and the address of the API server on that host.
@@ -59,12 +62,13 @@ pub struct Drain {
     pub address: IpAddr,
     pub node: String,
     pub how: DrainOptions,
-    /// If set, the node is drained only while its kubelet has another version than this.
+    /// The version that the kubelet is to get: the node is drained only while its kubelet has another version. With `None`, the version of the
+    /// kubelet does not matter.
     pub until_version: Option<String>,
     pub by_hand: DrainExtras,
 }
 
-/// A node that takes no new pods.
+/// Marks a node as unschedulable, so that it gets no new pods.
 #[derive(Clone, Debug)]
 pub struct Cordon {
     pub via: HostName,
@@ -72,7 +76,7 @@ pub struct Cordon {
     pub node: String,
 }
 
-/// A node that takes pods again, if clusterctl cordoned it.
+/// Marks a node as schedulable again, if clusterctl has cordoned it.
 #[derive(Clone, Debug)]
 pub struct Uncordon {
     pub via: HostName,
@@ -86,7 +90,7 @@ fn is_cordoned(node: &Value) -> bool {
     node["spec"]["unschedulable"] == true
 }
 
-/// Removes the annotation that clusterctl cordoned the node.
+/// Removes the annotation that records that clusterctl has cordoned the node.
 fn unmark(node: &mut Value) {
     if let Some(all) = node["metadata"]["annotations"].as_object_mut() {
         all.remove(layout::CORDONED_ANNOTATION);

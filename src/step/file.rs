@@ -1,4 +1,5 @@
-//! Files, links and folders: the whole content is written beside the path, checked, synced and renamed.
+//! Writes files, links and folders. New content is written to a temporary file in the same folder, checked, synced and renamed to its path, so that
+//! no path ever has incomplete content.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use super::{Answers, StepError, carry_out, fenced, missing, short_digest, text_d
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 
-/// One path as it should be. The owner is always root.
+/// A file, link or folder as it should be on the host. The owner is always root.
 #[derive(Clone, Debug)]
 pub struct File {
     pub path: String,
@@ -18,9 +19,9 @@ pub struct File {
     pub mode: u32,
     /// Whether the content is secret, so that only its digest is shown.
     pub secret: bool,
-    /// The unit that must be restarted before a change takes effect.
+    /// The systemd unit that must be restarted before a change takes effect; `None` if no unit must be restarted.
     pub unit: Option<&'static str>,
-    /// The program that must accept the content before the file is put into place.
+    /// The program that must accept the content before the file is renamed to its path; `None` if no program checks it.
     pub check: Option<Check>,
 }
 
@@ -63,7 +64,7 @@ impl File {
         }
     }
 
-    /// A link.
+    /// A symbolic link.
     pub fn link(path: impl Into<String>, target: impl Into<String>) -> Self {
         File { path: path.into(), content: Content::Link(target.into()), mode: 0o777, secret: false, unit: None, check: None }
     }
@@ -73,19 +74,19 @@ impl File {
         File { path: path.into(), content: Content::Folder, mode, secret: false, unit: None, check: None }
     }
 
-    /// The same path with other permission bits.
+    /// Sets the permission bits.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self
     }
 
-    /// The same file; a change requires a restart of this unit.
+    /// Sets the unit that must be restarted after a change of the file.
     pub fn unit(mut self, unit: &'static str) -> Self {
         self.unit = Some(unit);
         self
     }
 
-    /// The same file; this program must accept the content first.
+    /// Sets the program that must accept the content before the file is renamed to its path.
     pub fn check(mut self, check: Check) -> Self {
         self.check = Some(check);
         self

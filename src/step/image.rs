@@ -1,4 +1,4 @@
-//! Container images that are pulled into the runtime before anything needs them.
+//! Pulls container images to a host before any other step needs them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Answers, StepError, carry_out, fenced, missing};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// Images by reference.
+/// The container images that the host must have, by reference.
 #[derive(Clone, Debug)]
 pub struct Image {
     pub references: Vec<String>,

@@ -1,4 +1,4 @@
-//! Kernel modules and sysctls of the running kernel; separate files make them permanent.
+//! Loads modules into the running kernel and sets its sysctls. The files that do the same at each boot are written by another step.
 
 use async_trait::async_trait;
 
@@ -6,10 +6,10 @@ use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// Features and settings of the running kernel.
+/// The modules and settings that the running kernel must have.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// Modules; the kernel feature that a module provides shows whether it is loaded.
+    /// Names of modules. A module counts as loaded if the kernel has the feature that the module provides; see [`crate::facts::HostFacts::features`].
     pub modules: Vec<String>,
     /// Settings: dotted names and values.
     pub sysctls: Vec<(String, String)>,

@@ -1,4 +1,5 @@
-//! A member of etcd: it joins as a learner, votes once it has caught up, and is removed before its data is removed.
+//! Changes the membership of an etcd member. A new member joins as a learner and is promoted once it has caught up. A leaving member is removed from
+//! the member list before its data is removed.
 
 use std::time::Duration;
 
@@ -9,17 +10,17 @@ use crate::facts::{Facts, HostFacts, MemberFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// The state that a member of the cluster is to have.
+/// The state in etcd's member list that a member is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemberState {
-    /// In the list without a vote, so that a slow or failed new member costs no quorum.
+    /// In the member list as a learner, which has no vote, so that a slow or failed new member does not cost the quorum.
     Learner,
-    /// In the list with a vote, which etcd grants only to a learner that is in sync.
+    /// In the member list with a vote, which etcd grants only to a learner that has caught up with the leader.
     Voter,
-    /// Not in the list.
+    /// Not in the member list.
     Gone,
-    /// The other members keep their quorum without the member. This is checked before anything is stopped for the member's removal; the removal
-    /// checks it again.
+    /// Not changed. The step only checks, before anything is stopped for the member's removal, that the other members keep the quorum without it. The
+    /// removal checks this again.
     Dispensable,
 }
 
@@ -28,7 +29,7 @@ pub enum MemberState {
 pub struct Member {
     pub name: String,
     pub peer_url: String,
-    /// Client URLs of other members, through which etcd is asked.
+    /// The client URLs of other members, to which the requests about this member are sent.
     pub through: Vec<String>,
     pub want: MemberState,
 }
@@ -69,7 +70,8 @@ impl Answers for Member {
             (MemberState::Dispensable, entry) => {
                 entry.is_none_or(|m| m.learner) || facts.ledger.host(host).done_once.contains(&self.title())
             }
-            // A member that was started and has no data any more was lost with its machine, so it must join again.
+            // A member with a name has been started before. If its host has no data, the data was lost with the machine, so the member must join
+            // again.
             (MemberState::Learner, Some(m)) => m.name.is_empty() || has_data,
             (MemberState::Voter, Some(m)) => !m.learner && !m.name.is_empty(),
             (_, None) => false,
@@ -93,13 +95,13 @@ impl Answers for Member {
         if facts.members().is_none() {
             facts.host_mut(host).members = Some(vec![]);
         }
-        // A member votes only after it has started and has caught up, so it answers by then as well.
+        // A member gets its vote only after it has started and caught up, so from then on its host reports the member list as well.
         let answers = |name: &HostName, f: &HostFacts| f.members.is_some() || (self.want == MemberState::Voter && *name == self.name);
         facts.hosts.iter_mut().filter(|(name, f)| answers(name, f)).for_each(|(_, f)| f.members = Some(list.clone()));
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        // A learner that has much data to catch up with needs the whole time.
+        // The script gets the whole wait timeout, because a learner may have to copy much data before it can be promoted.
         let limit = host.wait_timeout();
         let seconds = limit.as_secs().to_string();
         let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &seconds];

@@ -1,6 +1,7 @@
-//! A step is data with four functions: its title, the part of it that is still to be done, the change of the facts, and the execution.
+//! A step is data with five functions: its title, the part of it that is still to be done, the change of the facts, the difference that is shown to
+//! the operator, and the execution.
 //!
-//! The enum is closed, and each variant has a file of its own. The order of steps is decided in `plan`.
+//! The enum [`Step`] is closed. A module contains one kind of step, or a few that are related. The order of steps is decided in `plan`.
 
 use std::time::Duration;
 
@@ -61,11 +62,10 @@ pub use wait::Wait;
 /// The exit status of a script whose run no longer holds the lock.
 pub const FENCED: i32 = 75;
 
-/// The limit of a script that calls kubectl up to twice: each call is repeated for 30 s, and the last attempt ends after 40 s; see
-/// `kubectl.sh`.
+/// The limit of a script that calls kubectl up to twice: each call is repeated for 30 s, and its last attempt takes at most 40 s; see `kubectl.sh`.
 const KUBECTL: Duration = Duration::from_secs(180);
 
-/// How long a script waits for a transaction that an earlier run began on this host.
+/// The time that a step needs at most for waiting until a transaction that an interrupted run began on this host has ended.
 fn earlier(host: &dyn Host) -> Duration {
     host.wait_timeout() * 3 / 2
 }
@@ -188,13 +188,14 @@ pub enum StepError {
     /// The script failed; `said` is its standard error.
     #[error("{said}")]
     Refused { status: i32, said: String },
-    /// The lock of the host belongs to another run.
+    /// The run has lost the lock of the host, so the script stopped.
     #[error("{said}")]
     Fenced { said: String },
 }
 
 impl Step {
-    /// The host on which the step runs, if that is not the host whose step it is: requests to the API about a node run on a control-plane host.
+    /// The host on which the step runs, if that is not the host whose step it is: requests to the API about a node run on a control-plane host, and a
+    /// wait for a load balancer runs on the host of the load balancer. `None` for every other step.
     pub fn on(&self) -> Option<&HostName> {
         match self {
             Step::Drain(s) => Some(&s.via),
@@ -214,12 +215,13 @@ impl Step {
         }
     }
 
-    /// Whether the step restarts only components that other hosts replace meanwhile, so that it can run beside its neighbours.
+    /// Whether the step replaces only a scheduler or a controller manager, whose work an instance on another host can take over. Consecutive steps of
+    /// this kind on one host run at the same time.
     pub fn has_standby(&self) -> bool {
         matches!(self, Step::StaticPod(s) if matches!(s.component, "kube-scheduler" | "kube-controller-manager"))
     }
 
-    /// The same change as a simpler step, if there is one.
+    /// The same change as a simpler step if there is one; otherwise the step itself.
     fn reduced(self) -> Step {
         match self {
             Step::ApiWithEtcd(both) => both.reduced(),
@@ -228,8 +230,9 @@ impl Step {
     }
 }
 
-/// A script that changes a host, with its head: the fence, the functions that read input, and the functions for limits and for this host's own
-/// processes. A script with input calls `take_input` before its first effect.
+/// Joins the files of a script that changes a host, and puts the common head before them. The head fails if the run no longer holds the lock, and
+/// defines functions that read the input, limit the time of a command and find the host's own processes. A script with input calls `take_input`
+/// before its first effect.
 macro_rules! fenced {
     ($($file:literal),+) => {
         concat!(
@@ -246,7 +249,8 @@ macro_rules! fenced {
 }
 pub(crate) use fenced;
 
-/// Runs a fenced script and converts its exit status into a result. Input is sent with its digest at the end, which `take_input` compares.
+/// Runs a script that was made with `fenced!` and converts its exit status into a result. Input is sent with its digest at the end, which
+/// `take_input` compares.
 async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {
     if let Stdin::Bytes(content) = &cmd.stdin {
         cmd.stdin = Stdin::Bytes(with_digest(content.expose()));
@@ -270,7 +274,7 @@ fn with_digest(content: &[u8]) -> Secret {
     input.into()
 }
 
-/// Those of the items that are still to be done; `None` if all of them hold.
+/// The items for which `holds` is false, which are still to be done. `None` if there are none.
 fn missing<T: Clone>(all: &[T], holds: impl Fn(&T) -> bool) -> Option<Vec<T>> {
     let left: Vec<T> = all.iter().filter(|item| !holds(item)).cloned().collect();
     (!left.is_empty()).then_some(left)

@@ -1,4 +1,4 @@
-//! The Node of a host that left the cluster: another host deletes the Node object.
+//! Deletes the Node object of a host that left the cluster. The step runs on a control-plane host.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The metadata of a Node that clusterctl manages: labels, annotations, taints and the pod subnet. Metadata that others set stays.
+//! Sets the labels, annotations, taints and the pod subnet of a Node. Those that clusterctl does not manage are not changed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,8 @@ use super::{Answers, KUBECTL, StepError, carry_out, fenced, text_diff, url_host}
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// The metadata of one Node. The Node is created if it does not exist yet, so that its subnet is set before anything else can choose one.
+/// The metadata of one Node. The Node is created if it does not exist yet, so that it has its pod subnet before the controller manager can assign
+/// another one.
 #[derive(Clone, Debug)]
 pub struct NodeMeta {
     /// Address of the API server on the host of the step.
@@ -22,7 +23,7 @@ pub struct NodeMeta {
     /// `key=value:effect`; the value may be empty.
     pub taints: Vec<String>,
     pub pod_cidr: Option<IpNet>,
-    /// The resources with which the Node is created, by Kubernetes' names; its kubelet fills in the exact values.
+    /// The resources with which the Node is created, such as `cpu` and `memory`. The kubelet of the node replaces them by the exact values.
     pub capacity: BTreeMap<String, String>,
 }
 
@@ -44,7 +45,7 @@ impl NodeMeta {
         node
     }
 
-    /// The same fields as an observed Node has them, and its taints: for comparing and showing.
+    /// The labels, annotations, taints and pod subnet of `node`, limited to those that this step sets, as YAML for comparing and showing.
     fn seen(&self, node: &Value) -> String {
         let pick = |have: &Value, want: &BTreeMap<String, String>| -> BTreeMap<String, Value> {
             want.keys().filter_map(|k| have.get(k).map(|v| (k.clone(), v.clone()))).collect()

@@ -1,4 +1,4 @@
-//! Kubernetes objects, applied server-side under clusterctl's own field manager.
+//! Applies Kubernetes objects with server-side apply under the field manager `clusterctl`.
 
 use std::net::IpAddr;
 
@@ -17,10 +17,11 @@ pub struct Object {
     pub objects: Vec<Value>,
 }
 
-/// Fields whose maps and lists clusterctl owns entirely: an entry that somebody else adds is drift.
+/// Fields whose maps and lists clusterctl owns entirely. If somebody else adds an entry to such a field, the object is applied again.
 const WHOLE: [&str; 5] = ["data", "rules", "subjects", "roleRef", "stringData"];
 
-/// The part of `now` that has the fields of `wanted`, in the shape of `wanted`. Empty fields that the server drops count as present.
+/// Reduces the observed object `now` to the fields of `wanted`, so that the two can be compared. An empty field of `wanted` that `now` does not have
+/// is added, because the API server drops empty fields.
 fn project(wanted: &Value, now: &Value) -> Value {
     match (wanted, now) {
         (Value::Object(w), Value::Object(n)) => {
@@ -40,7 +41,8 @@ fn project(wanted: &Value, now: &Value) -> Value {
     }
 }
 
-/// The data without cluster-info's signatures, which belong to the controller manager: one for each bootstrap token.
+/// The data of a ConfigMap without the signatures that the controller manager adds to cluster-info for each bootstrap token, so that they do not
+/// count as a difference.
 fn without_signatures(data: &Value) -> Value {
     let mut data = data.clone();
     if let Value::Object(map) = &mut data {
@@ -59,7 +61,7 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Whether the object on the server has everything that the wanted object has.
+/// Whether the observed object has everything that the wanted object has or, in an adopted cluster, means the same.
 fn holds(wanted: &Value, facts: &Facts) -> bool {
     let says = |now: Value| now == *wanted || kept::object(facts, wanted, now);
     observed(wanted, facts).is_some_and(|now| says(project(wanted, now)))

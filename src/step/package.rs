@@ -14,7 +14,8 @@ pub struct Package {
     pub names: Vec<String>,
 }
 
-/// Docker's package of containerd, which brings runc along and conflicts with the distribution's packages of both.
+/// Docker's package of containerd. It also contains runc and conflicts with the distribution's packages of both, so neither of them is installed on a
+/// host that has it.
 pub const CONTAINERD_IO: &str = "containerd.io";
 
 /// Whether a package, or another one that provides the same programs, is installed.

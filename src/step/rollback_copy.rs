@@ -1,4 +1,4 @@
-//! A copy of the files with which a service runs now, made before the service changes, so that the host can restore them by itself.
+//! Copies etcd's program and files before the etcd service changes, so that the host can restore them by itself if the new etcd fails.
 
 use async_trait::async_trait;
 
@@ -6,12 +6,12 @@ use super::{Answers, StepError, carry_out, earlier, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// The program and the files of etcd's service, if the service serves with them. Nothing on the host shows whether the copy was made already, so
-/// it is made whenever the service is about to change.
+/// Copies the etcd program, its environment file and its unit file, if the running etcd was started with them and answers requests. Otherwise nothing
+/// is copied. The facts do not show whether a copy exists, so the step runs whenever the service is about to change.
 #[derive(Clone, Debug)]
 pub struct RollbackCopy;
 
-/// The name of the copy in the facts.
+/// The entry for the copy in `done_once` of the host's ledger.
 const KEPT: &str = "spare";
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! A snapshot of etcd on the operator's machine, taken before members are changed.
+//! Saves a snapshot of etcd on the operator's machine before an upgrade.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName};
 
-/// A snapshot by the member on the host of the step.
+/// A snapshot that the etcd member on the host of the step takes.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The path of the snapshot on the operator's machine; the file must not exist yet.
     pub to: PathBuf,
-    /// The snapshot is taken only while an API server is ready at another version than this.
+    /// The version of Kubernetes that the cluster is to get. The snapshot is taken only while at least one API server has another version.
     pub before_version: String,
 }
 
-/// The limit for a snapshot of the largest advised database (8 GiB) over a slow connection.
+/// The time limit for a snapshot, which is enough for the largest database that etcd advises (8 GiB) over a slow connection.
 const LIMIT: Duration = Duration::from_secs(1800);
 
 #[async_trait]
@@ -55,7 +55,8 @@ impl Snapshot {
         let mut cmd = Cmd::script(fenced!("snapshot.sh"), [run]).timeout(LIMIT);
         let (tap, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
         cmd.tap = Some(tap);
-        // The output ends with the digest that the host computed, as 64 hexadecimal digits.
+        // The output ends with the digest that the host computed, as 64 hexadecimal digits. Therefore the last 64 bytes are held back and are not
+        // written to the file.
         let write = async {
             let (mut held, mut sum) = (Vec::new(), sha2::Sha256::new());
             while let Some(chunk) = chunks.recv().await {

@@ -1,4 +1,4 @@
-//! A static pod: a transaction on the host that replaces the manifest and waits until the new process is ready, or restores the old
+//! Replaces the manifest of a static pod in a transaction on the host, which waits until the new process is ready and otherwise restores the previous
 //! manifest.
 
 use std::time::Duration;
@@ -25,10 +25,10 @@ const SWAP: &str = concat!(
 /// The script that starts the transaction.
 const SCRIPT: &str = fenced!("report_rollbacks.sh", "manifest.sh", "static_pod.sh");
 
-/// One component of the control plane.
+/// The static pod of one control-plane component.
 #[derive(Clone, Debug)]
 pub struct StaticPod {
-    /// Name of the component, its container and its manifest.
+    /// The name of the component, of its container, and of its manifest file without `.yaml`.
     pub component: &'static str,
     pub manifest: String,
     /// A URL that answers 200 when the component is ready.
@@ -36,11 +36,12 @@ pub struct StaticPod {
     /// The image and the arguments in the manifest.
     pub runs: PodFact,
     pub care: SwapPolicy,
-    /// Whether the process must be restarted although the manifest does not change; set by `pending`.
+    /// Whether the process must be restarted although the manifest does not change, because its kubeconfig has changed; set by `pending`.
     pub restart: bool,
 }
 
-/// The component that reads this kubeconfig, with the certificate in it, only at its start.
+/// The component that reads the kubeconfig at `path` only at its start, so that it must be restarted if the kubeconfig changes. `None` for every
+/// other path.
 pub(super) fn reader(path: &str) -> Option<&'static str> {
     match path {
         layout::CONTROLLER_MANAGER_CONF => Some("kube-controller-manager"),
@@ -49,17 +50,18 @@ pub(super) fn reader(path: &str) -> Option<&'static str> {
     }
 }
 
-/// How a replacement is hidden from clients and watched afterwards.
+/// How the host keeps clients away during a replacement, and how long it watches the new process afterwards.
 #[derive(Clone, Debug, Default)]
 pub struct SwapPolicy {
-    /// Addresses of the load balancers that send requests here, separated by commas; `all` if they are not known; empty if there are none.
+    /// Addresses of the load balancers that send requests to this API server, separated by commas; `all` if they are not known; empty if there are
+    /// none.
     pub balancers: String,
-    /// The age up to which the host watches the new process and restores the old manifest if the process dies.
+    /// The age up to which the host watches the new process and restores the previous manifest if the process dies.
     pub watch: Duration,
 }
 
-/// Replaces the manifest of a static pod and waits until the new process is ready. If there is an `etcd`, it is replaced while the
-/// component is stopped.
+/// The command that replaces the manifest of a static pod and waits until the new process is ready. If `etcd` is given, etcd is replaced in the same
+/// transaction while the component is stopped.
 pub(super) fn swap(host: &dyn Host, run: &str, pod: &StaticPod, etcd: Option<&StaticPod>) -> Cmd {
     let limit = host.wait_timeout() / 2;
     let bytes = |p: &StaticPod| p.manifest.len().to_string();
@@ -67,14 +69,15 @@ pub(super) fn swap(host: &dyn Host, run: &str, pod: &StaticPod, etcd: Option<&St
     let what = if pod.restart { "restart" } else { "swap" };
     let args = arguments(run, what, pod.component, &pod.probe, limit, &pod.care).into_iter().chain([bytes(pod)]);
     let input: String = etcd.into_iter().chain([pod]).map(|p| p.manifest.as_str()).collect();
-    // Time for the new process, for a rollback, and for the waits of each; the same again for etcd.
+    // The time for the new process, for a rollback and for the waits of each, with additional time if etcd is replaced as well.
     let whole = limit * if etcd.is_some() { 5 } else { 3 } + earlier(host);
     Cmd::script(SCRIPT, args.chain(along.into_iter().flatten())).stdin(input).timeout(whole)
 }
 
-/// Removes a static pod and waits until its process has ended. The script has no input, so lost input cannot mean anything.
+/// The command that removes a static pod and waits until its process has ended. The removal is requested by an argument and has no input, so that
+/// incomplete input cannot be mistaken for it.
 pub(super) fn removal(host: &dyn Host, run: &str, component: &str) -> Cmd {
-    // An API server that is told to stop ends its long-running requests within a minute.
+    // An API server that is told to stop ends its long-running requests within a minute, so half of the wait timeout is enough.
     let limit = host.wait_timeout() / 2;
     let args = arguments(run, "remove", component, "", limit, &SwapPolicy::default());
     Cmd::script(SCRIPT, args.into_iter().chain(["0".into()])).timeout(limit * 2 + earlier(host))
@@ -118,7 +121,7 @@ impl Answers for StaticPod {
             f.files.get(&self.path()) == Some(&self.wanted()) && f.pods.get(self.component).is_some_and(|p| f.runs_same(p, &self.runs));
         let outdated = f.outdated.contains(self.component);
         let pending = outdated || !holds && !kept::pod(host, facts, self.component, &self.manifest);
-        // If the manifest changes, too, the replacement starts a new process anyway.
+        // If the manifest changes as well, its replacement starts a new process anyway, so no separate restart is requested.
         let restart = outdated && f.text(&self.path()) == Some(&self.manifest);
         pending.then(|| StaticPod { restart, ..self.clone() })
     }

@@ -1,4 +1,4 @@
-//! A systemd unit that must not run, now or at boot.
+//! Stops and disables a systemd unit.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use super::{Answers, StepError, carry_out, fenced};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostName};
 
-/// A unit that is stopped and disabled.
+/// A unit that must not run, neither now nor after a boot.
 #[derive(Clone, Debug)]
 pub struct Stopped {
-    /// Without `.service`.
+    /// The name of the unit without `.service`.
     pub name: &'static str,
 }
 

@@ -12,18 +12,21 @@ use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
-/// The predicted content of the file of a kubelet's client certificate: a certificate that the kubelet has yet to get.
+/// The content that a prediction gives to the file of a kubelet's client certificate, because the kubelet requests the certificate only when it
+/// joins.
 pub const YET_TO_GET: &str = "made by the kubelet";
 
-/// Whether the kubelet of a host has its client certificate. A certificate that is not usable any more was removed by an earlier step.
+/// Whether the kubelet of a host has a client certificate. An earlier step of the plan has removed a certificate that is not usable any more, so any
+/// existing one is enough.
 fn has_identity(host: &str, facts: &Facts) -> bool {
     facts.host(host).resolved(layout::KUBELET_CLIENT_CURRENT).is_some()
 }
 
-/// The lifetime of a run's token from its creation: longer than any join takes, and too short to be worth stealing.
+/// The lifetime of a token that a run creates for joining hosts: longer than any join takes, and too short to be worth stealing.
 pub const LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// The token's object with a lifetime that begins now: since its plan was made, the run may have pulled images for longer than the lifetime.
+/// The Secret of a token with an expiration that is counted from now and not from the time of the plan: since then, the run may have pulled images
+/// for longer than the lifetime.
 fn lasting(object: &Secret) -> Secret {
     let Ok(mut value) = serde_json::from_slice::<serde_json::Value>(object.expose()) else { return object.clone() };
     let expires = format!("{:.0}", jiff::Timestamp::now() + LIFE);
@@ -31,7 +34,7 @@ fn lasting(object: &Secret) -> Secret {
     value.to_string().into()
 }
 
-/// A bootstrap token in the cluster.
+/// A bootstrap token that is to exist in the cluster.
 #[derive(Clone, Debug)]
 pub struct Token {
     /// Address of the API server on the host of the step.
@@ -48,7 +51,7 @@ pub struct Token {
 pub enum Purpose {
     /// The operator requested the token and passes it on; the token is created regardless of the state of the hosts.
     Operator,
-    /// These hosts join with it. It is made only while the kubelet of at least one of them has no client certificate.
+    /// These hosts join with the token. It is created only while the kubelet of at least one of them has no client certificate.
     Hosts(Vec<HostName>),
 }
 
@@ -135,14 +138,14 @@ impl Answers for TokensGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        // `pending` fills in the IDs; a step that was never compared with facts has nothing to delete.
+        // `pending` replaces `Ids::OfRuns` by the IDs, so a step that still has it was never compared with facts and deletes nothing.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
         let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
         carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args).timeout(KUBECTL)).await
     }
 }
 
-/// The bootstrap kubeconfig with which a kubelet joins; it is needed only until the kubelet has a certificate of its own.
+/// Writes the bootstrap kubeconfig with which a kubelet joins, unless the kubelet already has a client certificate.
 #[derive(Clone, Debug)]
 pub struct Bootstrap {
     /// The content of bootstrap-kubelet.conf, with the token.

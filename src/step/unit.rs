@@ -1,4 +1,4 @@
-//! A systemd unit: enabled, active, and started with its present inputs.
+//! Enables a systemd unit and starts it, or restarts or reloads it if its files have changed since its last start.
 
 use std::time::Duration;
 
@@ -9,22 +9,24 @@ use crate::facts::{Facts, FileFact, FileKind, Listener, UnitFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
-/// One unit.
+/// A systemd unit that must be enabled, active, and started with the present content of its files.
 #[derive(Clone, Debug)]
 pub struct Unit {
-    /// Without `.service`.
+    /// The name of the unit without `.service`.
     pub name: &'static str,
-    /// Digest of all files that the unit reads at its start.
+    /// The digest of all files that the unit reads at its start. The host records it, so that a unit that was started with other files is restarted.
     pub digest: String,
-    /// Whether a reload is enough after these files have changed.
+    /// Whether a reload instead of a restart is enough after these files have changed.
     pub reload: bool,
-    /// The port on which the unit must listen: a unit can be active although it refused its configuration.
+    /// The port on which the unit must listen, because a unit can be active although it refused its configuration. `None` if the port is not checked.
     pub port: Option<u16>,
-    /// How long etcd is watched, if the host has a copy of the previous etcd to restore; see [`super::RollbackCopy`].
+    /// How long etcd is watched after its restart, if the host has a copy of the previous etcd to restore; see [`super::RollbackCopy`]. Other units
+    /// ignore it.
     pub watch: Duration,
 }
 
-/// The script that the host runs even if the connection to it is lost.
+/// The script that restarts etcd and restores the previous etcd if the new one fails. The host finishes it even if the connection to the host is
+/// lost.
 const ETCD: &str = concat!(
     include_str!("../host/remote/hand_over.sh"),
     include_str!("../host/remote/etcd_version.sh"),
@@ -84,7 +86,7 @@ impl Answers for Unit {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let how = if self.reload { "reload" } else { "restart" };
         let port = self.port.map(|p| p.to_string()).unwrap_or_default();
-        // etcd alone is ready sooner than a whole control plane.
+        // A single unit is ready sooner than a whole control plane, so it gets only a part of the wait timeout.
         let limit = host.wait_timeout() / 4;
         let (watch, seconds) = (self.watch.as_secs().to_string(), limit.as_secs().to_string());
         let cmd = Cmd::script(

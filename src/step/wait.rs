@@ -15,9 +15,9 @@ use crate::host::{Cmd, Host, HostName};
 pub enum Wait {
     /// The host's own API server is ready at this version.
     Api { address: IpAddr, version: String },
-    /// The API is ready at the cluster's endpoint, `host:port`, as the host sees it.
+    /// The API is ready at the cluster's endpoint, `host:port`, as seen from the host.
     Endpoint { authority: String },
-    /// The host's node is registered, or Ready, with its kubelet at this version.
+    /// The host's node is registered with its kubelet at this version and, if `ready` is true, also Ready. `server` is the URL of an API server.
     Node { node: String, server: String, version: String, ready: bool },
     /// etcd keeps its quorum without this host's member. The members are asked each time, because old facts are no sufficient reason to stop a
     /// member.
@@ -29,8 +29,8 @@ pub enum Wait {
     /// The host is back in service after maintenance: its etcd member answers, its API server answers at its own address (`host:port`), and
     /// its node is Ready as reported by the kubelet that runs now. Checked each time.
     Back { node: Option<String>, server: String, ready: bool, api: Option<String>, etcd: bool },
-    /// The rollout of a workload is complete, as the API server of the host reports it. `first`: the first new pod of a DaemonSet is
-    /// available.
+    /// The rollout of a workload is complete, as the API server of the host reports it. If `first` is true, it is enough that the first new pod of a
+    /// DaemonSet is available.
     Rollout { address: IpAddr, object: ObjectRef, first: bool },
 }
 
@@ -38,7 +38,7 @@ pub enum Wait {
 /// one after another.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(1800);
 
-/// The mark in the facts of a host that is back in service.
+/// The entry in `done_once` of the ledger of a host that is back in service.
 const BACK: &str = "back";
 
 /// Whether the Ready condition of a Node is True.
@@ -75,7 +75,8 @@ fn is_rolled_out(object: &Value) -> bool {
     }
 }
 
-/// Whether the first new pod of a DaemonSet is available, which is known when the second pod is replaced.
+/// Whether the first new pod of a DaemonSet is available. This is known as soon as the second pod is replaced, because a DaemonSet replaces one pod
+/// after another.
 fn has_begun(object: &Value) -> bool {
     is_looked_at(object) && number(&object["status"]["updatedNumberScheduled"]) > 1
 }
@@ -112,7 +113,7 @@ impl Answers for Wait {
             }
             Wait::Quorum => facts.ledger.host(host).quorum_checked,
             Wait::Settled => facts.host(host).unsettled.is_empty(),
-            // Only after a replacement: the step does not wait for a backend that is down for another reason.
+            // The step is pending only if this API server was replaced: it does not wait for a backend that is down for another reason.
             Wait::Backend { balancer, server, .. } => {
                 !facts.host(server).unsettled.contains("kube-apiserver") || facts.ledger.host(server).taken_back.contains(balancer)
             }
@@ -191,7 +192,7 @@ impl Answers for Wait {
                 )
             }
         };
-        // The limit of the script ends first, because the script reports why.
+        // The limit of the command is longer than that of the script, so that the script can still report why it gave up.
         let limit = if matches!(self, Wait::Rollout { .. }) { rollout } else { whole };
         carry_out(host, cmd.timeout(limit + Duration::from_secs(60))).await
     }

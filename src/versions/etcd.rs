@@ -15,8 +15,8 @@ pub struct Floor {
     pub why: &'static str,
 }
 
-/// Sources: etcd's upgrade guides 3.6 and 3.7, and etcd's post "zombie members" of December 2025. kubeadm has no such rule: it upgrades from
-/// 3.6.8 to 3.7.0.
+/// The oldest versions from which an upgrade is allowed. Sources: etcd's upgrade guides 3.6 and 3.7, and etcd's post "zombie members" of December
+/// 2025. kubeadm does not check this: it upgrades from 3.6.8 to 3.7.0.
 const FLOORS: [Floor; 2] = [
     Floor {
         to: (3, 6),
@@ -44,12 +44,12 @@ pub fn version(tag: &str) -> Option<Version> {
     Some((numbers.next()??, numbers.next()??, numbers.next()??))
 }
 
-/// The floor that forbids the upgrade from `now` to `next`. `None` if no floor does.
+/// The entry of `FLOORS` that forbids the upgrade from `now` to `next`. `None` if the upgrade is allowed.
 pub fn floor(now: Version, next: Version) -> Option<&'static Floor> {
     FLOORS.iter().find(|f| now < f.from && (next.0, next.1) >= f.to)
 }
 
-/// The first minor of etcd without this flag, if the flag was removed.
+/// The first minor version of etcd without this flag. `None` if the flag was not removed.
 pub fn removed_flag(flag: &str) -> Option<(u64, u64)> {
     let flag = flag.replace('_', "-");
     let listed = FLAGS.iter().find(|(_, names)| names.split_whitespace().any(|n| n == flag)).map(|(minor, _)| *minor);

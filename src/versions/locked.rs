@@ -1,9 +1,10 @@
 //! Feature gates that Kubernetes still has but whose values cannot be changed any more. A program does not start if it is given the other value
 //! of such a gate.
 //!
-//! Since 1.31, a run of the API server or the controller manager with `--help` does not show this, because they read the gates only after that
-//! flag. Source: the gates with `LockToDefault` in pkg/features, apiserver, apiextensions-apiserver, component-base and client-go of each minor
-//! from 1.28 to 1.36, and the release notes of 1.37. Gates that only one component defines for itself are not in the table.
+//! Since 1.31, a run of the API server or the controller manager with `--help` does not find such a value, because they read the gates only after
+//! that flag; this table is used instead. Source: the gates with `LockToDefault` in pkg/features, apiserver, apiextensions-apiserver, component-base
+//! and client-go of each minor from 1.28 to 1.36, and the release notes of 1.37. Gates that only one component defines for itself are not in the
+//! table.
 
 use super::removed;
 

@@ -29,7 +29,7 @@ pub(super) const ETCD_HEALTH: Etcd = Etcd {
     learner: true,
 };
 pub(super) const ETCD_35: Etcd = Etcd { liveness: "/livez", readiness: Some("/readyz"), startup: "/readyz", ..ETCD_HEALTH };
-/// etcd 3.6 removed the prefix `experimental-` from these flags. 3.7 needs no additional flags.
+/// The etcd pod for etcd 3.6 and later. etcd 3.6 removed the prefix `experimental-` from these flags. 3.7 needs no additional flags.
 pub(super) const ETCD_36: Etcd =
     Etcd { flags: &[("feature-gates", "InitialCorruptCheck=true"), ("watch-progress-notify-interval", "5s")], ..ETCD_35 };
 
@@ -84,9 +84,9 @@ const V33: Minor = Minor {
     core_dns: CoreDns { named_ports: false, ..V34.core_dns },
     ..V34
 };
-/// 1.32 is the last minor version whose kubeadm makes apiserver-kubelet-client an administrator in every patch release. 1.33.12, 1.34.8, 1.35.5
-/// and 1.36.1 bind it to `system:kubelet-api-admin` instead. That ClusterRole is built in, so the binding is safe with every patch release of
-/// 1.33 to 1.35.
+/// 1.32 is the last minor version whose kubeadm puts the certificate apiserver-kubelet-client into a group of administrators in every patch release.
+/// 1.33.12, 1.34.8, 1.35.5 and 1.36.1 bind its user to `system:kubelet-api-admin` instead. That ClusterRole is built in, so the binding is safe with
+/// every patch release of 1.33 to 1.35.
 const V32: Minor = Minor {
     minor: 32,
     identity: Identity { kubelet_client_group: Some(ADMINS), kubelet_client_binding: false, ..V33.identity },
@@ -146,12 +146,12 @@ const V20: Minor = Minor {
         service_name: "KubeDNS",
     },
     proxy: Proxy { critical_toleration: true, mode: None },
-    // Since 1.28 a kubelet may be three minor versions older than the control plane.
+    // Since 1.28, a kubelet may be three minor versions older than the control plane; before, two.
     kubelet_skew: 2,
     ..V28
 };
 
-/// 1.21 changes little. The upgrade from 1.20 is tested with it.
+/// 1.21 differs little from 1.20. The tests use it as the target of an upgrade from 1.20.
 const V21: Minor = Minor {
     minor: 21,
     images: Images { repository: K8S_GCR, etcd: "3.4.13-0", core_dns_path: "coredns/coredns", core_dns: "v1.8.0", pause: "3.4.1" },

@@ -3,10 +3,11 @@
 . "$(dirname "${BASH_SOURCE[0]}")/../e2e/lib.sh"
 [ -x "${CLUSTERCTL:-$ROOT/target/release/clusterctl}" ] || cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml"
 use_clusterctl "${CLUSTERCTL:-$ROOT/target/release/clusterctl}"
-# second COMMAND...: runs the command for the other set of hosts, which kubeadm uses
+# second COMMAND...: runs the command for the second set of lab hosts, which has its own network and is used by kubeadm
 second() { CLUSTERCTL_LAB_NET=${NET}2 CLUSTERCTL_LAB_SUBNET=${CLUSTERCTL_LAB2_SUBNET:-172.31.0} "$@"; }
 
-# idle: succeeds if the processors were idle for at least nine tenths of one second; the load average would still include the last minutes
+# idle: measures for one second; succeeds if the processors were idle for at least nine tenths of it. The load average is not used, because it
+# includes the minutes before.
 idle() {
     local before after
     read -ra before </proc/stat; sleep 1; read -ra after </proc/stat

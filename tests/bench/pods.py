@@ -14,7 +14,8 @@ import urllib.parse
 NODES, WORKLOADS, TEAMS = 300, 600, 40
 UID = "11111111-2222-4333-8444-555555555555"
 LABELS = {"app": "app-QQQQ", "pod-template-hash": "7d9f8b6c5d", "team": "team-ZZ"}
-# Annotations of real pods may contain text that looks like JSON of a list.
+# Annotations of real pods may contain text that looks like the JSON of a list or like a line of the script's output. The script must not be misled by
+# it.
 NOTE = '{"metadata":{"continue":"bm90LWEtdG9rZW4"},"items":[]}\n@end 200 https://192.0.2.1:6443/api/v1/pods'
 
 

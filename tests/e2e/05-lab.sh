@@ -4,9 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 other=$WORK/other-lab
 rm -rf "$other"
-# in_other ARGUMENT...: runs the lab command with another directory, on the same network
+# in_other ARGUMENT...: runs the lab command with the directory $other, on the network of the first lab
 in_other() { CLUSTERCTL_LAB_DIR=$other lab "$@"; }
-# lab_lib COMMAND...: runs a function of the lab's own library
+# lab_lib COMMAND...: runs a function of tests/lab/lib.sh
 lab_lib() { bash -c 'set -euo pipefail; . "$0/tests/lab/lib.sh"; "$@"' "$ROOT" "$@"; }
 
 check "the lab prints its version" test "$(lab ask version)" = "$VERSION"
@@ -21,7 +21,7 @@ check "the inventory has the lab's version" grep -q "^  version: $VERSION\$" "$C
 set_etcd_tag 9.9.9
 check "another tag of etcd changes etcd alone" test "$(grep -c 'imageTag: 9.9.9' "$CLUSTERCTL_INVENTORY")" = 1
 
-# There are two labs from here on.
+# From here on, there is a second lab in the directory $other.
 names() { CLUSTERCTL_LAB_DIR=$1 bash -c '. "$0/tests/lab/lib.sh"; printf "%s\n" "$HOST_IMAGE" "$SITE_IMAGE" "$LABEL"' "$ROOT"; }
 check "labs in two directories share no image name" test -z "$(comm -12 <(names "$LAB" | sort) <(names "$other" | sort))"
 check "one host" lab up --masters 1 --workers 0 --lbs 0
@@ -29,7 +29,7 @@ says_belongs() { out=$(in_other down 2>&1); [ $? = 1 ] && grep -q "belongs to th
 check "a lab in another directory does not take these hosts down" says_belongs
 check "the host is still there" on m1 true
 
-# These releases cannot be used.
+# None of these releases can be used, and the lab command must report why.
 refused() { local want=$1; shift; in_other "$@" >"$WORK/refused" 2>&1; [ $? = 1 ] && grep -qF -- "$want" "$WORK/refused" || { cat "$WORK/refused"; return 1; }; }
 mkdir -p "$WORK/release-one/v1.30.1"
 check "a folder with one version is refused" refused "holds 1 folders named by a version (v1.30.1)" build --release "$WORK/release-one"
@@ -42,7 +42,8 @@ check "an official release that cannot be reached is refused, with the next comm
 rm -rf "$WORK/release-one" "$WORK/release-two"
 check "an unknown kind of host is refused before anything is built" refused "unknown kind of host: debian9" up --hosts debian9
 
-# On this machine, Docker starts no container. Mounts are made in a mount namespace that ends with the command; docker is a stub that fails.
+# Simulates a machine on which Docker cannot start a container: `docker` is a stub that fails. The mounts that hide /sys, or that a build left, are
+# made in a mount namespace that exists only until the command exits.
 mkdir -p "$WORK/stub"
 printf '#!/bin/sh\necho "mkdir /sys/fs/cgroup/cpuset/docker: no such file or directory" >&2\nexit 125\n' >"$WORK/stub/docker"
 chmod 0755 "$WORK/stub/docker"

@@ -4,9 +4,10 @@
 # Needs: a lab that is built. Leaves: no hosts.
 . "$(dirname "$0")/lib.sh"
 other=$WORK/clean-lab
-# in_other COMMAND...: replaces this shell with the lab command, with another directory and another network
+# in_other COMMAND...: replaces the current subshell by the command, for a second lab with the directory $other and its own network
 in_other() { exec env CLUSTERCTL_LAB_DIR=$other CLUSTERCTL_LAB_NET=clusterctl-clean CLUSTERCTL_LAB_SUBNET=172.29.0 "$@"; }
-# machine: prints everything that a lab could leave behind. The packet counters of firewall rules are left out, because they change all the time.
+# machine: prints the mounts, containers, networks, network links and firewall rules of this machine, to compare them before and after a lab. The
+# packet counters of firewall rules are left out, because they change all the time.
 machine() {
     awk '{print $4, $5, $6}' /proc/self/mountinfo | sort
     docker ps -aq | sort
@@ -26,7 +27,7 @@ check "one host starts" lab up --masters 1 --workers 0 --lbs 0
 check "the host is removed" lab down
 check "the machine is unchanged" same
 
-# Only the command itself is killed, as by an operator's kill -9 or by the kernel: the processes that it started must end by themselves.
+# Only the lab command itself is killed, as by an operator's kill -9 or by the kernel. The processes that it started must exit by themselves.
 for what in builds compiles; do
     in_other lab build >"$WORK/build.log" 2>&1 & build=$!
     check "a build that $what" until_true 300 $what

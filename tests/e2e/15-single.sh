@@ -8,15 +8,16 @@ kinds=${CLUSTERCTL_LAB_HOSTS:-debian13}
 check "one plain host starts" lab up --masters 1 --workers 0 --lbs 0 --hosts "$kinds"
 check "the host has no failed unit" until_true 30 on m1 sh -c '[ "$(systemctl is-system-running)" = running ]'
 
-# The commands of the document, without the text after `#`. Each is run word for word, in the folder in which a reader would run it.
+# COMMANDS has the lines of the `sh` blocks in docs/quickstart.md, without the text after `#`. `follow` runs them in $FOLDER, unchanged except that
+# $NEXT replaces vX.Y.Z.
 mapfile -t COMMANDS < <(sed -n '/^```sh$/,/^```$/{/^```/d; s/ *#.*//; p}' "$ROOT/docs/quickstart.md")
 FOLDER=$WORK/quickstart
 followed=0
 printf '#!/bin/sh\nunset CLUSTERCTL_INVENTORY KUBECONFIG\nexec ctl "$@"\n' | program clusterctl
 rm -rf "$FOLDER"
 mkdir -p "$FOLDER"
-# follow STATUS COMMAND [ANSWER]: checks that COMMAND is the document's next command, and that it ends with this status. With an ANSWER, the command
-# runs on a terminal and reads this line.
+# follow STATUS COMMAND [ANSWER]: checks that COMMAND is the next command in docs/quickstart.md, runs it, and checks that it exits with STATUS. With
+# an ANSWER, the command runs on a terminal from which it reads this line.
 follow() {
     local status=$1 command=$2 line=${COMMANDS[followed]:-}
     followed=$((followed + 1))
@@ -29,7 +30,7 @@ follow() {
     fi
 }
 follow 0 "clusterctl inventory new --profile education --output-file inventory.yaml"
-# These are edits that the document leaves to the reader, and the part that the lab needs.
+# Edits the inventory as docs/quickstart.md asks its reader to do, and appends the settings that the lab needs.
 export CLUSTERCTL_INVENTORY=$FOLDER/inventory.yaml
 sed -i -e '/^ssh:/,/^$/d' -e 's/name: node1 .*/name: m1/' -e "s/address: .*/address: $SUBNET.11/" "$CLUSTERCTL_INVENTORY"
 lab inventory >>"$CLUSTERCTL_INVENTORY"
@@ -64,12 +65,12 @@ follow 0 "clusterctl upgrade plan"
 check "one node: the control plane is upgraded to $NEXT" ctl upgrade --version "$NEXT" --pause-after control-plane
 on m1 rm /etc/kubernetes/manifests/kube-apiserver.yaml
 check "its API server has ended" until_true 60 on m1 sh -c '! pgrep -x kube-apiserver'
-follow 0 "clusterctl upgrade --version vX.Y.Z"      # it restores the manifest and continues
+follow 0 "clusterctl upgrade --version vX.Y.Z"      # it restores the deleted manifest of the API server and continues the upgrade
 say "upgrade of one node: $(($(millis) - start)) ms"
 check "the node is Ready at $NEXT" at_version "$NEXT" 1
 expect "one node: plan is empty after the upgrade" 0 ctl plan
 expect "one node: the next upgrade changes nothing" 0 ctl upgrade --version "$NEXT"
-# `script` runs the command on a terminal.
+# reset asks only on a terminal, so `script` runs it on one.
 expect "one node: reset asks, and does not accept a letter" 130 sh -c "echo y | script -qec 'ctl reset' /dev/null >'$WORK/tried.log'"
 check "reset asks for the name of the cluster" says 'Type `[a-z]*` to confirm'
 follow 0 "clusterctl reset" education
@@ -85,7 +86,8 @@ lab_inventory ha-haproxy.yaml
 without_pending_pods
 sed -i -e 's/^  kind: haproxy.*/  kind: local/' -e '/^  endpoint:/d' -e '/name: \(w[12]\|lb1\)$/,/roles:/d' \
     -e 's/roles: \[control-plane\]/roles: [control-plane, worker]/' "$CLUSTERCTL_INVENTORY"
-# The file has a CustomResourceDefinition, an object of its kind, and a Secret in plain text.
+# The inventory names this file under `addons.manifests`. It has a CustomResourceDefinition, an object of the kind that it defines, and a Secret in
+# plain text.
 cat >"$WORK/extra.yaml" <<-'END'
 	apiVersion: apiextensions.k8s.io/v1
 	kind: CustomResourceDefinition

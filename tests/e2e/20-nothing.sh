@@ -16,7 +16,7 @@ for _ in 1 2 3 4 5; do
 done
 say "apply with nothing to do, six hosts: best of five $best ms"
 for h in "${HOSTS[@]}"; do
-    # Files that the kubelet, containerd, etcd and journald write by themselves are not counted.
+    # Folders in which the kubelet, containerd, etcd and journald write by themselves are not searched.
     written=$(on "$h" find /etc /usr /opt /root /home /var/lib/clusterctl /boot /srv -xdev -newercm $marker ! -path $marker 2>/dev/null)
     check "nothing is written on $h" test -z "$written"
     [ -z "$written" ] || echo "$written"

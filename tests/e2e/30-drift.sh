@@ -4,8 +4,9 @@
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 
-# drift NAME TEXT HOST COMMAND...: runs the command on the host, checks that plan shows TEXT and exits with 6, that apply corrects it, and that plan
-# is empty
+# drift NAME TEXT HOST COMMAND...: makes a difference: runs the command on HOST, or on this machine if HOST is `api`. Checks that plan shows TEXT and
+# exits with 6, that it changes no host except HOST and m1 (not checked for `api`), that apply corrects the difference, and that plan is then empty.
+# NAME is the beginning of the titles of these checks.
 drift() {
     local name=$1 text=$2 host=$3 out status; shift 3
     if [ "$host" = api ]; then "$@" >/dev/null 2>&1 || say "note: $* failed"; else on "$host" "$@" || say "note: $* failed on $host"; fi

@@ -1,6 +1,6 @@
 #!/bin/bash
 # An init is killed at any point, and the same command then completes the same cluster; a further run changes nothing.
-# There are $CRASHES points (default: 12) at random times of an init, on hosts that have their software already.
+# $CRASHES (default: 12) runs are killed at random times, on hosts that have their software already.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
@@ -17,8 +17,8 @@ say "seed ${SEED:-$RANDOM}"
 
 n=0
 while [ $n -lt "$crashes" ]; do
-    # Each attempt is killed and its changes stay, so the points are spread over the whole run. If a run ends before it is killed, the cluster is
-    # reset.
+    # Each run is killed after at most a fifth of the time of a whole init, and the next run continues its work, so the kills are spread over the
+    # whole init. If a run completes before it is killed, the cluster is reset.
     delay=$((RANDOM % (whole / 5) + 100))
     ctl init >"$WORK/crash.log" 2>&1 &
     pid=$!
@@ -35,7 +35,8 @@ while [ $n -lt "$crashes" ]; do
         fail "an interrupted run was not continued: exit $status: $(tail -n 5 "$WORK/crash.log")"
     fi
 done
-# The lock of a killed run is released when its connection ends or, at the latest, 30 s after its last tick.
+# A host releases the lock of a killed run when the SSH connection of that run is closed or, at the latest, 30 s after it received the last sign of
+# life of that run. Until then, the init is refused and repeated.
 check "the same command completes the work" until_true 240 ctl init
 check "a further run changes nothing" sh -c "ctl init | grep -q 'nothing to do'"
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Two operators at once: pairs of commands that change the same cluster start within a second of each other. One of them works, the other one ends
-# with exit code 7 and names the first one; two etcd members are never unavailable at the same time.
+# Two operators at once: pairs of commands that change the same cluster start within a second of each other. One of the two succeeds; the other one
+# exits with 7 and names the run that holds the lock. Two etcd members are never unavailable at the same time.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster
@@ -10,9 +10,11 @@ away_begin() {
     local urls; mapfile -t urls < <(member_urls)
     python3 "$E2E/away.py" "$(etcd_client)" "$WORK" "${urls[@]}" & AWAY=$!
 }
-# differs HOST...: changes the configuration of the kubelet by hand; its repair restarts the kubelet and so takes some time
+# differs HOST...: changes the kubelet's configuration on these hosts. The apply that corrects it restarts the kubelet, so it runs for some time, in
+# which the other command of a pair starts.
 differs() { local h; for h in "$@"; do on "$h" sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'; done; }
-# pair DELAY A -- B: runs both commands; B starts DELAY seconds after A
+# pair DELAY A -- B: runs clusterctl with the arguments A and, DELAY seconds later, with the arguments B; checks that one run succeeds, and that the
+# other one exits with 7 and names the run that it met
 pair() {
     local delay=$1 a=$2 b=$4 one two first second
     ctl $a >"$WORK/first.log" 2>&1 & first=$!
@@ -27,14 +29,14 @@ pair() {
     esac
     pass "$a, and $b after $delay s: exits $one and $two"
 }
-# says_who WHICH: checks that the run that ended with 7 names the other run, its user, its machine and its start
+# says_who WHICH: checks that the run that exited with 7 names the other run; WHICH, `first` or `second`, is the one of the pair that exited with 7
 says_who() {
     grep -qE 'is locked by run|was changed by run' "$WORK/$1.log" && return
     fail "the run that had to stop does not name the other one"
     said "$(cat "$WORK/$1.log")"
     return 1
 }
-# mended: checks that a later apply makes the changes of the run with exit code 7, and that nothing is left to do then
+# mended: runs another apply, which makes the changes that the run with exit status 7 did not make, and checks that plan is then empty
 mended() { expect "nothing is left to do after another apply" 0 sh -c 'ctl apply >/dev/null 2>&1; ctl plan'; }
 
 away_begin

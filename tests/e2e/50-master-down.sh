@@ -1,6 +1,6 @@
 #!/bin/bash
-# Any one master may stop: the API stays available through the balancer, and the master recovers without help. If the manifests of all API servers
-# were deleted, `apply` restores them.
+# Any one master may stop: the API stays available through the balancer, and the master recovers without help. If the static pod manifests of all API
+# servers are deleted, `apply` restores them.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 needs_cluster

@@ -6,7 +6,8 @@ needs_cluster
 check "reset before" ctl reset --yes --keep-software
 samples=$WORK/argv.samples
 : >"$samples"
-# While init runs, the command line and environment of every process on the machine, lab hosts included, are sampled.
+# While init runs, the command lines and environments of all processes of this machine, lab hosts included, are read again and again. Lines that look
+# like a private key or a bootstrap token are written to $samples.
 ( trap 'exit 0' TERM; while :; do cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | grep -aE 'PRIVATE KEY|BEGIN|[a-z0-9]{6}\.[a-z0-9]{16}$' >>"$samples"; done ) &
 sampler=$!
 ctl -vv --log-file "$WORK/init.log" --output json init >"$WORK/init.out" 2>"$WORK/init.err"
@@ -15,7 +16,8 @@ kill $sampler 2>/dev/null; wait $sampler 2>/dev/null
 check "init with every log enabled" test $status = 0
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
 
-# The secrets that this run made: keys are found by their base64 lines, tokens by their form.
+# Collects lines of all private keys that this run made, so that the checks below can search for them. Bootstrap tokens are not collected: the checks
+# find them by their form.
 secrets=$WORK/secrets
 : >"$secrets"
 for m in "${MASTERS[@]}"; do

@@ -5,14 +5,16 @@
 . "$(dirname "$0")/lib.sh"
 needs_cluster
 download=http://$SUBNET.2/release/$VERSION/bin/linux/amd64
-# This token exists for an hour; a cluster of kubeadm has such a token for a day.
+# `kubeadm init` leaves a bootstrap token that is valid for a day, and `clusterctl init` leaves none. So a token that is valid for an hour is made
+# here.
 token=$(ctl token create --raw --ttl 1h --description "for kubeadm") || fail "token create"
 id=${token%%.*}
 check "token list shows it without its secret" sh -c "ctl token list | grep -q '^$id .*for kubeadm' && ! ctl token list | grep -q '${token#*.}'"
 check "token list as JSON" sh -c "ctl token list -o json | python3 -c 'import json,sys; assert any(t[\"id\"] == \"$id\" for t in json.load(sys.stdin)[\"tokens\"])'"
 signed() { kubectl -n kube-public get configmap cluster-info -o jsonpath='{.data}' | grep -q "jws-kubeconfig-$id"; }
 check "cluster-info is signed for the token" until_true 20 signed
-# The skipped test copies certificates with a Secret that exists for two hours, which clusterctl does not need.
+# The test `copy-certs` is skipped: it is about the Secret with which kubeadm copies certificates to new control-plane hosts and which exists for two
+# hours. clusterctl does not make this Secret.
 if [ -n "$SUITE" ]; then
     suite=$("$SUITE" --kubeconfig "$KUBECONFIG" --ginkgo.skip='\[copy-certs\]' 2>&1 | sed 's/\x1b\[[0-9;]*m//g')
     check "kubeadm's own end-to-end suite passes" grep -q '^PASS' <<<"$suite"
@@ -29,7 +31,7 @@ check "kubeadm certs check-expiration reads every certificate" on m1 sh -c \
 check "kubeadm upgrade plan reads the cluster" on m1 sh -c "kubeadm upgrade plan $VERSION --ignore-preflight-errors=all 2>&1 | tee /dev/stderr | grep -qE 'Cluster version: v?${VERSION#v}\$'"
 on m1 rm -f /usr/local/bin/kubeadm
 
-# clusterctl has never seen this worker.
+# The host w3 is not in the inventory: only kubeadm makes it a node.
 lab add w3 "$SUBNET.23" >/dev/null
 on w3 bash -s -- "$VERSION" "$PAUSE_TAG" "$SUBNET.2" "$SUBNET.2:5000" <"$ROOT/tests/lab/kubeadm/node.sh" >/dev/null 2>&1 || fail "preparing w3"
 join=$(ctl token create --print-join-command --ttl 30m) || fail "token create --print-join-command"

@@ -5,12 +5,14 @@
 needs_cluster
 mark='{.spec.unschedulable}/{.metadata.annotations.clusterctl/cordoned}'
 state() { kubectl get node "$1" -o jsonpath="$mark"; }
-is() { [ "$(state "$1")" = "$2" ]; }            # is NODE UNSCHEDULABLE/MARK
+# is NODE UNSCHEDULABLE/MARK: succeeds if the node has these values of spec.unschedulable and of the annotation clusterctl/cordoned; empty means unset
+is() { [ "$(state "$1")" = "$2" ]; }
 on_node() { kubectl get pods -l "app=$1" --field-selector "spec.nodeName=$2,status.phase=Running" --no-headers 2>/dev/null | wc -l; }
 web_on() { [ "$(on_node web "$1")" = "$2" ]; }
 all_ready() { nodes_ready "$(kubectl get nodes --no-headers | wc -l)"; }
 locked() { ! on "$1" flock -n /var/lib/clusterctl/lock.flock true; }
-# powered HOST: starts a container again after it shut down, as a machine would start again by itself
+# powered HOST: waits in the background until the container of this host has stopped, and then starts it again, as a real machine would start again by
+# itself during a reboot
 powered() { (until_true 120 sh -c "[ \"\$(docker inspect -f '{{.State.Running}}' $NET-$1)\" = false ]" && lab start "$1") >/dev/null 2>&1 & }
 refused() { out=$(ctl "$@" 2>&1); local status=$?; [ $status = 1 ] || { fail "$1 $2: exit $status, not 1"; said "$out"; }; }
 

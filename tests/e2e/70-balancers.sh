@@ -1,20 +1,22 @@
 #!/bin/bash
 # Every kind of load balancer with real API servers: nginx, a virtual address that moves, a change of kind, one balancer on each worker, and the
-# operator's own balancer. At the end, hosts have their software and no cluster.
+# operator's own balancer.
 # Needs: nothing; makes its own prepared hosts, because it does not test preparation. Leaves: hosts with their software and no cluster.
 . "$(dirname "$0")/lib.sh"
 vip=$SUBNET.30
-# An API server answers this URL without etcd: this scenario measures balancers, and not how soon etcd members elect a leader.
+# An API server answers requests for /version without etcd, because this scenario is to measure load balancers and not how soon etcd members elect a
+# leader.
 url=https://$vip:6443/version
 ask() { [ "$(curl -sk --connect-timeout 0.3 -m 1.5 -o /dev/null -w '%{http_code}' "$1")" = 200 ]; }
 # holder: prints the balancers that have the virtual address now
 holder() { for h in lb1 lb2; do on $h ip -o addr show 2>/dev/null | grep -qwF "$vip" && echo $h; done | xargs; }
 holds() { [ "$(holder)" = "$1" ]; }
-# pound FILE: sends requests to the virtual address without pause, and writes a line `START END OK` per request, until it is killed
+# pound FILE: sends requests to the virtual address, one after another, until it is killed. FILE gets a line `START END OK` per request: START and END
+# are milliseconds since 1970, and OK is 1 for an answer and 0 for a failure.
 pound() { while :; do s=$(millis); ask $url && ok=1 || ok=0; echo "$s $(millis) $ok" >>"$1"; sleep 0.02; done; }
-# pounding COMMAND...: sends requests while the command runs; sets `failed`, `asked`, and `gap`: the milliseconds from the start of the first
-# request that failed to the first answer after the last failure. The time of the command itself, for example of Docker to kill a container, is not
-# included.
+# pounding COMMAND...: sends requests while the command runs. Sets `asked` and `failed` to the numbers of all and of failed requests, and `gap` to the
+# milliseconds from the start of the first request that failed to the first answer after the last failure: 0 without a failure, 999999 without such an
+# answer. So the time that, for example, Docker needs to kill a container is not included in `gap`.
 pounding() {
     local log=$WORK/pound pid; : >"$log"
     pound "$log" & pid=$!
@@ -24,7 +26,7 @@ pounding() {
     read -r asked failed gap < <(awk '{n++} !$3 {if (!bad++) first = $1; back = 0} $3 && !back && bad {back = $2} END {print n, bad + 0, bad ? (back ? back - first : 999999) : 0}' "$log")
 }
 die_and_wait() { lab kill "$1" >/dev/null 2>&1; sleep 4; }
-# founded WHAT: makes a cluster of the present inventory on hosts that have their software
+# founded WHAT: makes a cluster from the present inventory, on hosts that have their software, and checks it; WHAT begins the titles of the checks
 founded() {
     check "$1: init" ctl init
     expect "$1: nothing is left to do" 0 ctl plan
@@ -37,7 +39,7 @@ check "seven prepared hosts start, two of them balancers" lab up --lbs 2 --prepa
 
 lab_inventory ha-nginx-keepalived.yaml
 founded "nginx and a VIP"
-# The balancer that serves first takes the address and keeps it.
+# The load balancer that is ready first takes the virtual address and keeps it, so either of the two may have it.
 one_holds() { [[ $(holder) =~ ^lb[12]$ ]]; }
 check "one balancer holds the address" until_true 10 one_holds
 first=$(holder); [ "$first" = lb2 ] && second=lb1 || second=lb2
@@ -47,11 +49,11 @@ check "nginx's example site was never started" on lb1 sh -c '! ss -Hltn "sport =
 
 pounding die_and_wait m1
 say "a master's death behind nginx: $gap ms from the first failure to the first answer after the last one, $failed of $asked requests failed"
-# nginx tries another server after a second.
+# nginx tries another API server if one does not accept a connection within a second.
 check "nginx serves again within 3 s after a master has died" test "$gap" -lt 3000
 check "a dead backend does not move the address" holds "$first"
 lab start m1 >/dev/null 2>&1
-# nginx cannot distinguish a server that answers from a server that only listens. So m1 must serve before the next measurement.
+# nginx would also use an API server that listens but is not ready. So this waits until m1 is ready, before the next measurement.
 check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 
 pounding die_and_wait "$first"
@@ -60,7 +62,7 @@ check "the address moves within 3 s" test "$failed" -gt 0 -a "$gap" -lt 3000
 check "the other balancer holds it" holds "$second"
 lab start "$first" >/dev/null 2>&1
 check "the dead balancer recovers by itself" until_true 30 on "$first" systemctl is-active -q nginx keepalived
-sleep 2.5 # longer than a claim would take
+sleep 2.5 # longer than keepalived would need to take the address back
 check "it does not take the address back" holds "$second"
 stop_nginx() { on "$second" systemctl stop nginx; sleep 4; }
 pounding stop_nginx
@@ -79,14 +81,14 @@ for h in lb1 lb2; do
     check "haproxy alone serves on $h" on $h sh -c 'systemctl is-active -q haproxy && ! systemctl is-active -q nginx && ! systemctl is-enabled -q nginx'
 done
 
-# A balancer has failed for good: a new machine joins in its place, and nothing else changes.
+# The load balancer lb2 has failed for good: a new machine joins in its place, and nothing else changes.
 lab destroy lb2 >/dev/null 2>&1
 lab add lb2 "$SUBNET.32" >/dev/null 2>&1
 check "a new balancer joins in place of a dead one" ctl join
 check "the new balancer serves" on lb2 systemctl is-active -q haproxy keepalived
 expect "nothing is left to do after the join" 0 ctl plan
 
-# The same balancers are used as if the operator managed them.
+# A second inventory has the kind `external` and no balancer hosts, so clusterctl uses the same load balancers as if the operator managed them.
 external=$WORK/external.yaml
 sed -e 's/^  kind: haproxy.*/  kind: external/' -e '/^  vip:/d' -e '/name: lb[12]$/,/roles:/d' "$CLUSTERCTL_INVENTORY" >"$external"
 expect "an endpoint of the operator that leads to the API is accepted" 0 ctl -i "$external" plan

@@ -21,7 +21,7 @@ expect "nothing is left to do" 0 ctl plan
 write_begin
 lab kill e1
 check "the API accepts writes without e1" until_true 20 stored without-e1
-# An API server may detect the missing member only at its next request.
+# An API server may detect that the member of e1 is gone only when a request to it fails, so the reads are repeated until they all succeed.
 check "twenty reads in a row succeed without e1" until_true 20 reads without-e1
 lab destroy e1
 check "a dead member is removed" ctl remove e1 --dead --yes
@@ -35,8 +35,9 @@ check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out
 check "every API server knows the members" on m2 grep -q -- "--etcd-servers=https://$SUBNET.41:2379,https://$SUBNET.42:2379,https://$SUBNET.43:2379" /etc/kubernetes/manifests/kube-apiserver.yaml
 expect "nothing is left to do after the replacement" 0 ctl plan
 
-# Another etcd is rolled out, one member after the other; and one that does not start: the host puts the previous one back by itself.
-# process HOST: prints the start time of the etcd process and what it was started from
+# Another etcd image is rolled out, one member after another. Then an etcd that does not start is rolled out, and the host puts the previous one back
+# by itself.
+# process HOST: prints the start time of the etcd process, the path of its executable, the image from which the executable came, and /etc/etcd.env
 process() { on "$1" sh -c 'pid=$(pgrep -xo etcd) && stat -c %Y /proc/$pid && readlink /proc/$pid/exe && sed -n 2p /var/lib/clusterctl/binaries/etcd && cat /etc/etcd.env'; }
 same() { process "$1" | cmp -s - "$WORK/etcd-$1"; }
 keep() { for e in e1 e2 e3; do process $e >"$WORK/etcd-$e"; done; }

@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 web_cluster
 
-# Obstacles are found before the upgrade.
+# Obstacles to the upgrade are reported before anything is changed.
 test_allowed() { [ "$(kubectl get pdb web -o jsonpath='{.status.disruptionsAllowed}')" = "$1" ]; }
 check "upgrade plan names the version on offer" says "$NEXT ($OFFER)" ctl upgrade plan
 expect "nothing blocks the upgrade" 0 ctl upgrade plan --version $NEXT
@@ -23,7 +23,7 @@ set_version "$VERSION"
 set_etcd_tag "$ETCD_NEXT"
 check "no node has changed" at_version "$VERSION" 5
 
-# The upgrade begins.
+# The upgrade runs while the probes send requests.
 probes_begin "$url"
 check "images and programs are prepared first" ctl upgrade --version $NEXT --pause-after artifacts
 check "a further run has nothing to prepare" says_not 'bring \|place ' ctl upgrade --version $NEXT --pause-after artifacts --dry-run

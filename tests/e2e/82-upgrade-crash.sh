@@ -13,8 +13,8 @@ web_manifest | kubectl apply -f - >/dev/null
 set_etcd_tag "$ETCD_NEXT"
 write_begin
 
-# killed_after N: runs the upgrade and kills it right after N steps or when the phase of the workers begins; prints the step, or nothing if the run
-# ended by itself
+# killed_after N: runs the upgrade and kills it right after N completed steps or when the phase of the workers begins. Prints the last step, `workers`
+# if that phase has begun, `locked` if an earlier run still holds a lock, or nothing if the run exited by itself.
 killed_after() {
     local line at='' pid n=0
     rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
@@ -25,7 +25,7 @@ killed_after() {
         case $line in
             'workers ('*) kill -KILL "$pid" 2>/dev/null; at=workers; break ;;
             *': '*' ... still running'*) ;;
-            # Steps that every run repeats are not counted.
+            # Steps that every run repeats are not counted, so that each run makes progress before it is killed.
             *'check the flags of '*|*'save a snapshot'*|*'has its quorum'*) ;;
             *': '*' ... '*) n=$((n + 1)); [ $n -lt "$1" ] || { kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break; } ;;
             *'is locked'*) at=locked; break ;;
@@ -46,7 +46,8 @@ done
 check "killed at 15 steps or more, the upgrade reaches the workers ($kills kills)" test "$kills" -ge 15 -a "$at" = workers
 check "the control plane is upgraded" test -z "$(kubectl get nodes --no-headers | awk '$1 ~ /^m/ && $5 != "'$NEXT'"')"
 
-# A worker dies during its change. Both workers are drained at the same time, and one never returns, so no budget could be kept.
+# The worker w2 dies during its change. Both workers are drained at the same time, and w2 does not return, so no PodDisruptionBudget could be kept and
+# that of web.yaml is deleted.
 kubectl delete poddisruptionbudget web >/dev/null
 rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
 until_true 60 sh -c "! ctl upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
@@ -54,11 +55,12 @@ ctl upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
 pid=$!
 while read -r line; do
     echo "$line" >>"$WORK/upgrade-crash.log"
-    # The worker is killed after its pods have left, because pods of a dead machine would delay the drain until its deadline.
+    # w2 is killed after its pods have left it, because the drain would wait for pods of a dead machine until its deadline.
     case $line in *'still running'*) ;; *'w2: drain node w2 ... '*) lab kill w2 ;; esac
 done <"$WORK/fifo"
 wait $pid; status=$?
-# Depending on the step at that moment, its connection breaks or its return is not seen.
+# Depending on the step that w2 is at when it dies, its connection breaks or clusterctl waits in vain for the node to be Ready. Both end with exit
+# status 1.
 check "a worker dies during its change: exit 1" test $status = 1
 check "the worker is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^error: w2'"
 check "the other worker is upgraded" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT

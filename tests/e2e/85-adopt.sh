@@ -8,8 +8,9 @@ start=$(millis)
 check "kubeadm makes a cluster" bash -c "cd '$ROOT/tests/lab' && ./kubeadm.sh all"
 say "kubeadm's 3+2: $(($(millis) - start)) ms"
 
-# running HOST: prints every process whose restart would interrupt a service, with its container, PID and start time. For a moment, a program that
-# is about to start another one is seen twice; haproxy always has two processes.
+# running HOST: prints every process whose restart would interrupt a service, with its PID, start time and container, and all tasks of containerd.
+# Only the oldest process of each name is printed, because a program that is about to start another one is seen twice for a moment. haproxy always has
+# two processes, and both are printed.
 running() {
     on "$1" sh -c 'for c in etcd kube-apiserver kube-controller kube-scheduler kube-proxy kubelet containerd haproxy; do
         oldest=o
@@ -26,7 +27,8 @@ check "kubeadm's DaemonSet runs everywhere" until_true 90 settled
 all_running >"$WORK/running.before"
 check "the processes of four static pods are seen on each master" test "$(grep -cE '^(etcd|kube-apiserver|kube-controller|kube-scheduler) [0-9]+ [0-9]+ [0-9a-f]{64}$' "$WORK/running.before")" = 12
 
-# A cluster cannot report how its hosts are reached and where its software is downloaded from, so this file has both.
+# `clusterctl adopt` cannot learn from a cluster how its hosts are reached over SSH and where software is downloaded from, so this file for `--with`
+# has both.
 known=known_hosts
 [ "$NET" = clusterctl-lab ] || known=known_hosts-$NET
 cat >"$WORK/with.yaml" <<END
@@ -68,7 +70,7 @@ check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
 check "kubeadm still finds its certificates" on m1 kubeadm certs check-expiration
 check "and its configuration" sh -c "on m1 kubeadm token create --print-join-command --kubeconfig /etc/kubernetes/admin.conf | grep -q 'kubeadm join'"
 
-# The operator manages the CNI, and so must configure it on a new host.
+# In this cluster, the operator manages the CNI plugin. So its configuration is written to the new hosts here, as an operator must do it.
 lab add w3 "$SUBNET.23" >/dev/null; lab add m4 "$SUBNET.14" >/dev/null
 for h in w3:23 m4:14; do
     on "${h%:*}" mkdir -p /etc/cni/net.d
@@ -98,7 +100,8 @@ check "three members vote" test "$(members m1)" = "m1 m2 m3"
 expect "plan is empty after the removal" 0 ctl plan
 check "the very same processes run at the end" same_as_before
 
-# From now on it is a cluster like any other: changes of the inventory are applied, and with them the kubelet's unit becomes clusterctl's.
+# An adopted cluster is maintained like any other: a changed kubelet configuration is applied, and the systemd unit of the kubelet on that host is
+# then replaced by that of clusterctl.
 sed -i 's|^    imageGCHighThresholdPercent|    maxPods: 100\n&|' "$CLUSTERCTL_INVENTORY"
 check "a changed kubelet configuration is applied" ctl apply --limit w1
 check "w1 has the kubelet unit of clusterctl" on w1 grep -q 'Kubernetes Node Agent' /etc/systemd/system/kubelet.service
@@ -107,7 +110,7 @@ has_room() { [ "$(kubectl get node w1 -o 'jsonpath={.status.capacity.pods}')" = 
 check "the node of w1 has the new value" until_true 60 has_room
 check "reset removes an adopted cluster" ctl reset --yes --keep-software
 check "no file of the cluster is left on m1" on m1 test ! -e /etc/kubernetes -a ! -e /var/lib/etcd/member -a ! -e /var/lib/clusterctl/adopted
-# Only the lab's preparation for kubeadm makes these files.
+# `clusterctl reset` does not remove these files, because the lab made them when it prepared the hosts for kubeadm.
 for h in "${NODES[@]}"; do on "$h" sh -c '[ ! -L /opt/cni/bin ] || rm /opt/cni/bin; rm -f /etc/cni/net.d/10-bridge.conflist'; done
 lab destroy w3; lab destroy m4
 finish

@@ -2,9 +2,9 @@
 # A join is killed at every step and continues; a dead master is replaced by a new machine; hosts that must not join are refused.
 # Needs: what 90-members.sh leaves. Leaves: the cluster of m1, m2, m3, w1 and w2 behind lb1.
 . "$(dirname "$0")/lib.sh"
-# The scenario begins with the cluster of m1, w1 and lb1 that 90-members.sh left, and bare hosts.
-# killed_at_step LAST: runs the join and kills it right after the first step of m2 in this run that is not LAST; prints that step, or nothing if the
-# run ended by itself
+# At the beginning, the cluster has the hosts m1, w1 and lb1, and m2, m3, w2 and w3 have been removed from it.
+# killed_at_step LAST: runs `ctl join m2` and kills it right after the first step of m2 that is not LAST, the step after which the previous run was
+# killed. Prints that step, `locked` if the previous run still holds a lock, or nothing if the run exited by itself.
 killed_at_step() {
     local line at='' pid last=$1
     rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
@@ -14,7 +14,7 @@ killed_at_step() {
         echo "$line" >>"$WORK/replace.log"
         case $line in
             "${last:-none} ... "*) ;;
-            # Steps that every run repeats are not counted.
+            # No run is killed after these steps, because every run repeats them and would make no progress.
             *'check the flags of '*|*'has its quorum'*) ;;
             'm2: '*' ... '*) kill -KILL "$pid" 2>/dev/null; at=${line% ... *}; break ;;
             *'holds the lock'*|*'is locked'*) at=locked; break ;;
@@ -60,7 +60,7 @@ check "a clone is refused" refused 'same machine-id as m1'
 echo "$id" | on w2 sh -c 'cat >/etc/machine-id'
 check "no node was made for the clone" sh -c "! kubectl get node w2"
 
-# One of several hosts does not answer: the others join, and this one is named.
+# Of the hosts that are to join, w3 does not answer: w2 joins, and the message names w3.
 inventory_of m1 m2 m3 w1 w2 w3 lb1
 lab kill w3
 out=$(ctl join 2>&1); status=$?
@@ -70,7 +70,7 @@ check "the other host has joined" nodes_ready 5
 lab start w3
 inventory_of m1 m2 m3 w1 w2 lb1
 
-# The first master has died for good.
+# The control-plane host m1 has failed for good: it is removed, and a new machine of the same name joins.
 lab destroy m1
 expect "a dead master is not removed without --dead" 4 ctl remove m1 --yes
 check "a dead master is removed with --dead" ctl remove m1 --dead --yes
@@ -84,7 +84,7 @@ check "three voting members" test "$(members m2)" = "m1 m2 m3"
 check "five nodes are Ready" nodes_ready 5
 expect "nothing is left to do" 0 ctl plan
 
-# Another host replaces a running one.
+# The new host w3 replaces the running worker w2.
 inventory_of m1 m2 m3 w1 w2 w3 lb1
 expect "a dry run of replace changes nothing" 0 ctl replace w2 w3 --dry-run
 check "no node was made for w3" sh -c "! kubectl get node w3"
@@ -92,14 +92,14 @@ check "replace of a running worker" ctl replace w2 w3 --yes
 inventory_of m1 m2 m3 w1 w3 lb1
 expect "nothing is left to do after the replacement" 0 ctl plan
 check "w3 has replaced w2" sh -c "kubectl get node w3 && ! kubectl get node w2"
-# A worker has died for good, and the host that was just removed replaces it.
+# The worker w3 has failed for good, and w2, which was removed above, replaces it.
 inventory_of m1 m2 m3 w1 w2 w3 lb1
 lab destroy w3
 check "replace of a dead worker" ctl replace w3 w2 --dead --yes
 inventory_of m1 m2 m3 w1 w2 lb1
 expect "nothing is left to do after the replacement of a dead worker" 0 ctl plan
 check "w2 has replaced w3" sh -c "kubectl get node w2 && ! kubectl get node w3"
-# A change that would break the quorum is refused.
+# While m1 and m2 are down, a removal of m3 would break the quorum of etcd, so it is refused.
 lab kill m1
 lab kill m2
 out=$(ctl remove m3 --yes 2>&1); status=$?

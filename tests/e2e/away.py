@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """away.py CERTIFICATES FOLDER URL...: sends a request to each of the etcd members at these client URLs ten times a second, until SIGTERM. A member
-is away while nothing answers at its URL; whether it has a leader does not matter. CERTIFICATES is as for leader.py. In FOLDER, away.log gets a line
-`SECONDS-SINCE-1970 URL...` for each moment in which two or more members were away, with their URLs; at the end, away.out gets a line
-`moments N requests N away N`."""
+is away while nothing answers at its URL; whether it has a leader does not matter. CERTIFICATES is a folder with ca.crt, client.crt and client.key. In
+FOLDER, away.log gets a line `SECONDS-SINCE-1970 URL...` each time that a member becomes away while another member is away, with the URLs of all
+members that are away then. At the end, away.out gets a line `moments N requests N away N`: the number of lines of away.log, of requests, and of
+requests that had no answer."""
 
 import http.client
 import os
@@ -18,7 +19,8 @@ LIMIT = 2  # seconds a request may take
 
 
 def answers(url, context):
-    """Returns whether anything answers at the URL. Each request has a new connection, because an old one may belong to an earlier process."""
+    """Returns whether anything answers at the URL. Each request has a new connection, because a connection that was kept may lead to an etcd process
+    that was replaced."""
     at = urllib.parse.urlsplit(url)
     connection = http.client.HTTPSConnection(at.hostname, at.port, timeout=LIMIT, context=context)
     try:

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """count.py [--leader-moves N] [--probes api,writer,service] FOLDER...: reports whether requests of the probes failed, from their logs NAME.log and
-the last lines of NAME.out in FOLDER. Each of several folders is judged, and the sum is printed at the end. Exits with 1 if a request failed.
+the last lines of NAME.out in FOLDER. Each of several folders is judged, and the sum is printed at the end. Exits with 1 if a request failed or if the
+logs of a folder cannot be judged.
 
 Every failed request counts, with two exceptions, which are printed:
 set-aside     a time-out, and no other failure, during which the machine itself stood still. The control probe (probe.py) sends requests to a web
               server that is not part of the cluster. If an answer is late, the machine stood still from the moment at which the request was due
               until the answer. If the control probe has no answers, nothing is set aside and the count fails.
-leader-moved  an answer with which etcd reports that it lost a request, while leader.py saw the leadership move: at most N (default: 0) of all
-              probes together. If leader.py has no answers, every such answer counts as a failure."""
+leader-moved  an answer with which etcd reports that it lost a request, while leader.py saw the leadership move. At most N (default: 0) such
+              answers of all probes together are allowed. If leader.py has no answers, every such answer counts as a failure."""
 
 import argparse
 import collections
@@ -21,19 +22,19 @@ import failures
 # it gets meanwhile. For its own proposals it answers at once; for proposals that another member forwarded it does not answer, and that member waits
 # 7 seconds.
 LEADER_MOVED = ("etcdserver: leader changed", "etcdserver: request timed out", "raft proposal dropped")
-LEARNED = 1.0  # seconds until all members know of a move that one of them knows of
-TOLD = 0.2  # share of a run, from 0 to 1, above which a note reports that the machine stood still
-USELESS = 0.5  # share of a run above which the run proves nothing, whatever the answers were
+LEARNED = 1.0  # seconds until all etcd members know of a move of the leadership that one of them has reported
+TOLD = 0.2  # if the machine stood still for more than this share of a run, from 0 to 1, a note is printed
+USELESS = 0.5  # if the machine stood still for more than this share, the run proves nothing, so the count fails
 SHOWN = 5  # number of failures of a probe that are shown one by one
 AROUND = 2.0  # seconds before and after a failure for which the reports of the etcd members are shown
 
 
 class Bad(Exception):
-    """Logs that cannot be counted."""
+    """The logs of a run cannot be judged; the message is the reason."""
 
 
 def summary(folder, name):
-    """Returns the numbers of the last line of a probe, by their names."""
+    """Returns the numbers in the last line of NAME.out, by the word before each of them."""
     path = os.path.join(folder, name + ".out")
     try:
         last = pathlib.Path(path).read_text().strip().splitlines()[-1].split()
@@ -43,7 +44,8 @@ def summary(folder, name):
 
 
 def logged(folder, name, numbers, lines):
-    """Returns the failures in the log of a probe. Their number must match the last line of the probe, and all other requests must have an answer."""
+    """Returns the failures in NAME.log, which has a line for each request that `numbers`, the last line of NAME.out, counts under one of the words in
+    `lines`. Raises Bad if the number of lines differs, or if answered and failed requests are not all requests."""
     try:
         found = failures.read(os.path.join(folder, name + ".log"))
     except (OSError, ValueError) as e:
@@ -58,7 +60,8 @@ def logged(folder, name, numbers, lines):
 
 
 def still(log):
-    """Returns the intervals in which the machine stood still, in order and without overlaps."""
+    """Returns the intervals in which the machine stood still, in order and without overlaps: from the beginning to the end of each control request
+    that was slow or timed out."""
     out = []
     for f in sorted(f for f in log if f.kind in ("slow", "timeout")):
         if out and f.begun <= out[-1][1]:
@@ -69,12 +72,13 @@ def still(log):
 
 
 def within(moments, f):
-    """Returns for how many seconds of a failed request the machine stood still."""
+    """Returns for how many seconds of the failed request `f` the machine stood still; `moments` are the intervals that `still` returns."""
     return sum(max(0.0, min(f.ended, end) - max(f.begun, begin)) for begin, end in moments)
 
 
 def judgement(f, moments, moves):
-    """Returns `set-aside`, `leader-moved`, or the kind of a failure that counts."""
+    """Returns `set-aside` or `leader-moved` for a failure that does not count, and the kind of the failure if it counts. `moments` are the intervals
+    that `still` returns, and `moves` are those that `moved` returns."""
     if f.kind == "timeout" and within(moments, f) > 0:
         return "set-aside"
     if f.kind.startswith("status-5") and any(words in f.words for words in LEADER_MOVED):
@@ -84,7 +88,7 @@ def judgement(f, moments, moves):
 
 
 def told(name, requests, kinds):
-    """Returns the line that is printed for a probe."""
+    """Returns the summary line of a probe; `kinds` has the number of failures by the result of `judgement`."""
     counted = {kind: n for kind, n in sorted(kinds.items()) if kind not in ("set-aside", "leader-moved")}
     by_kind = f" ({', '.join(f'{kind} {n}' for kind, n in counted.items())})" if counted else ""
     return (
@@ -94,7 +98,8 @@ def told(name, requests, kinds):
 
 
 class Count:
-    """The result of one run or of several: requests and judgements by probe, and the reasons why it fails."""
+    """The result of one run or of several. By the name of the probe, `requests` has the number of requests, and `kinds` the number of failures by the
+    result of `judgement`. `bad` has the reasons, other than failed requests, why the count fails."""
 
     def __init__(self):
         self.requests, self.kinds, self.bad = collections.Counter(), collections.defaultdict(collections.Counter), []
@@ -116,7 +121,8 @@ class Count:
 
 
 def control(folder, count, say):
-    """Returns the intervals in which the machine stood still, from the log of the control probe."""
+    """Returns the intervals in which the machine stood still, from the log of the control probe. Prints a summary, and adds a reason to `count.bad`
+    if these intervals are too much of the run."""
     numbers = summary(folder, "control")
     log = logged(folder, "control", numbers, ("failed", "slow"))
     if numbers["answered"] < 1:
@@ -164,7 +170,8 @@ def views(folder, f):
 
 
 def counted(folder, probes, leader_moves, say):
-    """Counts one run."""
+    """Judges the logs of one run, prints the result and the first failures of each probe, and returns a Count. At most `leader_moves` failures may be
+    `leader-moved`."""
     count = Count()
     try:
         moves = moved(folder, say)
@@ -174,7 +181,7 @@ def counted(folder, probes, leader_moves, say):
     try:
         moments = control(folder, count, say)
     except (Bad, KeyError) as e:
-        # The other probes are judged nevertheless.
+        # Without the control probe, nothing is set aside. The other probes are judged nevertheless.
         count.bad.append(f"{e}")
         moments = []
     for name in probes:

@@ -23,7 +23,8 @@ SUSPECTED = "rpc error: etcdserver: request timed out, possibly due to previous 
 
 
 class Run(unittest.TestCase):
-    """One run of 100 seconds that begins at 1000. Unless a test changes this, every probe has a hundred answers and no failure."""
+    """Tests the judgement of one run of 100 seconds that begins at second 1000. Unless a test changes this, every probe has a hundred answers and no
+    failure."""
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -38,7 +39,8 @@ class Run(unittest.TestCase):
             out.write(text)
 
     def probe(self, name, *lines, answered=100):
-        """Writes the log of a probe with these failures, each of which is BEGUN, ENDED, KIND and optionally words."""
+        """Writes NAME.log and NAME.out of a probe with these failures. Each is (BEGUN, ENDED, KIND), optionally with the words as a fourth
+        element."""
         self.file(name + ".log", "".join(failures.line(*f[:3], "GET 1", f[3] if len(f) > 3 else "words") for f in lines))
         slow = sum(f[2] == "slow" for f in lines)
         failed = len(lines) - slow
@@ -46,7 +48,8 @@ class Run(unittest.TestCase):
         self.file(name + ".out", f"requests {answered + failed} {word} {answered} failed {failed} slow {slow} p50-ms 3 seconds 100.0\n")
 
     def leader(self, *moves, answered=100):
-        """Writes the log of leader.py with moves, each of which has the last moment of the previous leader and the first of the new one."""
+        """Writes leader.log and leader.out with these moves of the leadership. Each is a pair: when the previous leader was last seen, and when the
+        new leader was first seen."""
         self.file("leader.log", "".join(f"{begin:.3f} {end:.3f} 7 abc\n" for begin, end in moves))
         self.file("leader.out", f"requests {answered} answered {answered} failed 0 moves {len(moves)}\n")
 
@@ -208,10 +211,11 @@ class Run(unittest.TestCase):
 
 
 class Leadership(unittest.TestCase):
-    """The moves of the leadership that follow from the answers of the members."""
+    """Tests which moves of the leadership are found from what the etcd members report."""
 
     def moves(self, *told):
-        """Returns `BEGUN ENDED` of each move. The answers are MEMBER TERM LEADER each, one per second from 0."""
+        """Returns (BEGUN, ENDED) of each move that is found. Each of `told` is (MEMBER, TERM, LEADER), the report of one member; one report comes per
+        second, from second 0 on."""
         leadership, found = leader.Leadership(), []
         for now, (member, term, lead) in enumerate(told):
             begun = leadership.told_by(member, term, lead, now)
@@ -240,7 +244,7 @@ class Leadership(unittest.TestCase):
 
 
 class Kinds(unittest.TestCase):
-    """The kind that a probe logs for a failure."""
+    """Tests the kind and the words that probes log for a failure."""
 
     def test_errors(self):
         for error, kind in (

@@ -1,15 +1,16 @@
 """failures.py: the kinds of failures of a request, and the line that a probe logs for one. Imported, never run.
 
 A line is `BEGUN ENDED KIND TIME WHAT: WORDS`. BEGUN and ENDED are seconds since 1970, which all hosts of a lab share because they are containers
-of one machine. TIME is the time of day of the beginning, for people. WORDS are the error or the beginning of the answer. The kinds:
+of one machine. TIME is the time of day of BEGUN, for people who read the log. WHAT is the request and how long it took. WORDS are the error or the
+beginning of the answer. The kinds:
 
 timeout      the limit that the probe itself sets was reached
 refused      no process listens
-unreachable  there is no route to the address, or the system gave up
+unreachable  there is no route to the address, or the operating system gave up the connection (ETIMEDOUT)
 reset        the connection was reset
 torn         the answer, or the TLS handshake, ended early or never began
 status-NNN   a complete answer with another status than expected
-slow         only of a control request: an answer, but a late one
+slow         an answer that came late; only control requests of probe.py have this kind
 other        any other failure
 """
 
@@ -29,12 +30,13 @@ Failure = collections.namedtuple("Failure", "begun ended kind words")
 
 
 def kind_of(error):
-    """Returns the kind of an error. A time-out of the system has an errno, and a time-out of the probe has none."""
+    """Returns the kind of an error. A time-out of the operating system has an errno, so it is found before a time-out of the probe itself, which has
+    none."""
     if isinstance(error, OSError) and error.errno in NO_WAY:
         return "unreachable"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "timeout"
-    # RemoteDisconnected is a subclass of ConnectionResetError, although the server closed the connection in an orderly way.
+    # RemoteDisconnected is tested before its base class ConnectionResetError, because the server closed the connection and did not reset it.
     if isinstance(error, (http.client.HTTPException, ssl.SSLEOFError, ssl.SSLZeroReturnError, asyncio.IncompleteReadError)):
         return "torn"
     if isinstance(error, ConnectionRefusedError):

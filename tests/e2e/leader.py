@@ -19,7 +19,7 @@ LIMIT = 1  # seconds a request may take
 
 
 class Member:
-    """One member, which is asked over one connection as long as the connection lasts."""
+    """One etcd member. All requests to it use one connection, which is opened again after a failure."""
 
     def __init__(self, url, context):
         at = urllib.parse.urlsplit(url)
@@ -48,7 +48,7 @@ class Leadership:
     def __init__(self):
         self.leader, self.term, self.seen = None, 0, 0.0  # the leader's ID; the highest reported term; when the leader was last reported
         self.told = {}  # the leader that each member reported last
-        self.awaited = False  # whether the term of the present leader has not been reported yet
+        self.awaited = False  # whether the leader was reported with the previous term, so that its own, higher term is still to be reported
 
     def told_by(self, member, term, leader, now):
         """Records that a member reported this raft term and leader at this moment. Returns when the previous leader was last seen if the leadership
@@ -60,7 +60,8 @@ class Leadership:
         elif leader != self.leader and (leader != before or term > self.term):
             begun, self.leader, self.awaited = self.seen, leader, term <= self.term
         elif leader == self.leader and term > self.term:
-            # A higher term with the same leader means that the same member has won another election.
+            # A higher term with the same leader means that the same member has won another election, unless it is the awaited term of a move that was
+            # found before.
             begun, self.awaited = (None if self.awaited else self.seen), False
         self.term = max(self.term, term)
         if leader == self.leader:

@@ -32,7 +32,7 @@ OBJECTS = 100  # number of ConfigMaps that are changed in turn
 
 
 class Tally:
-    """The requests of one probe: their results and the log."""
+    """The results of the requests of one probe, and NAME.log and NAME.out in the folder."""
 
     def __init__(self, folder, name):
         self.path = os.path.join(folder, name)
@@ -67,18 +67,19 @@ async def ask(url, context=None, method="GET", path="/", body=None):
         more = f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n" if body else ""
         writer.write(f"{method} {path} HTTP/1.0\r\nHost: {url.hostname}\r\n{more}\r\n".encode() + content)
         await writer.drain()
-        # An answer must be complete, and not only its first line. (HTTP/1.0 has no chunks.)
+        # Reads until the server closes the connection: the whole answer must arrive and not only its first line. HTTP/1.0 has no chunked encoding.
         head, _, rest = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
         return (head.decode().split(" ")[1], rest) if b" " in head else None
     finally:
-        # After an answer this does nothing. After a failure it closes the socket at once, because there may be thousands of sockets.
+        # After a failure, this closes the socket at once, because there may be thousands of sockets. After an answer, the socket is closed already.
         writer.transport.abort()
 
 
 async def measured(tally, what, due, request, whole, slow=None):
-    """Makes one request and records its result. `due` is the monotonic time at which the request should begin: if the event loop stood still and
-    the request begins late, the delay counts. An answer with status 200 must be complete."""
+    """Makes one request and records its result. `due` is the monotonic time at which the request should begin: if the event loop stood still and the
+    request begins late, the delay counts. `whole` returns whether the body of an answer with status 200 is complete. An answer after more than `slow`
+    seconds is logged as slow; None means that no answer is."""
     tally.begun += 1
     try:
         answer = await asyncio.wait_for(request, LIMIT)
@@ -105,7 +106,8 @@ async def measured(tally, what, due, request, whole, slow=None):
 
 
 def before_others():
-    """Raises priority and the limit of files: a probe that waits for a processor or has no free socket would measure itself."""
+    """Raises the priority of this process and its limit of open files: if the probe waited for a processor or a free socket, it would measure
+    itself."""
     try:
         os.setpriority(os.PRIO_PROCESS, 0, -10)
     except PermissionError:
@@ -121,7 +123,7 @@ async def main():
     rate = float(sys.argv[4]) if len(sys.argv) > 4 else 100.0
     context, stop = context_of(config), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    # A ConfigMap that an earlier run left is used as well.
+    # A ConfigMap that an earlier run left is used: the answer that it exists already is ignored.
     for at in range(OBJECTS):
         await asyncio.wait_for(ask(server, context, "POST", OWN, {"metadata": {"name": f"probe-{at}"}}), LIMIT)
     api_tally, control_tally, tasks = Tally(folder, "api"), Tally(folder, "control"), set()
@@ -145,7 +147,8 @@ async def main():
         number += 1
         run(measured(control_tally, f"GET {control.path} {number}", due, ask(control, path=control.path), bool, SLOW))
         run(api(number))
-        # The next request is due by the clock and not by the last request, so late requests are made up for.
+        # The time at which a request is due is computed from the start and not from the previous request, so requests that begin late are made up
+        # for.
         ahead = begun + number / rate - time.monotonic()
         await asyncio.sleep(max(0.0, ahead))
     sending = time.monotonic() - begun

@@ -1,16 +1,18 @@
 # probes.sh: sends requests to a cluster while it is changed, and checks whether any of them failed. Sourced by lib.sh. probe.py sends requests to
-# the API and, to detect when the machine itself stood still, to the lab's own web server; writer.py writes; service-probe.sh sends requests to a
-# Service from a node; leader.py reads which etcd member leads. Each writes NAME.log and NAME.out in $WORK, and count.py judges all of them.
+# the API and, to detect when the machine itself stood still, to the lab's own web server; writer.py creates ConfigMaps; service-probe.sh sends
+# requests to a Service from a node; leader.py records which etcd member leads. Their results are NAME.log and NAME.out in $WORK, where NAME is api,
+# control, writer, service or leader. count.py judges all of them.
 # shellcheck shell=bash
 
-# A small file on the lab's web server, which runs on this machine and is not part of the cluster.
+# The URL of a small file on the lab's web server, which runs on this machine and is not part of the cluster. The control probe of probe.py requests
+# it.
 CONTROL=http://$SUBNET.2/release/stable-${NEXT#v}
 CONTROL=${CONTROL%.*}.txt
 
-# write_begin: starts a writer through the endpoint, which runs until it is ended; see writer.py
+# write_begin: starts writer.py, which creates ConfigMaps through the cluster's endpoint until the process $WRITER is terminated
 write_begin() { python3 "$E2E/writer.py" "$KUBECONFIG" "$WORK/writer.log" >"$WORK/writer.out" & WRITER=$!; }
 
-# etcd_client: prints the path of a folder with the certificates and the key that a client of etcd needs
+# etcd_client: copies etcd's CA certificate and a client certificate with its key from m1 into a folder, and prints the path of the folder
 etcd_client() {
     local name folder=$WORK/etcd-client
     mkdir -p -m 0700 "$folder"
@@ -19,15 +21,15 @@ etcd_client() {
     done
     echo "$folder"
 }
-# member_urls: prints the client URLs of the members on the masters
+# member_urls: prints the client URLs of the etcd members on the control-plane hosts
 member_urls() { lab list | awk '/^m[0-9]/ { print "https://" $2 ":2379" }'; }
-# leader_begin: starts leader.py, which records which of the members on the masters leads
+# leader_begin: starts leader.py, which records which of the etcd members on the control-plane hosts leads
 leader_begin() {
     local urls; mapfile -t urls < <(member_urls)
     python3 "$E2E/leader.py" "$(etcd_client)" "$WORK" "${urls[@]}" & LEADER=$!
 }
-# rate: prints the requests per second that this machine can send while it runs all hosts: 100, or 50 if even at rest one request in a hundred takes
-# long
+# rate: prints how many requests per second probe.py is to send on this machine, which also runs all lab hosts: 100, or 50 if one request in a hundred
+# takes more than 150 ms although the cluster is at rest
 rate() {
     local p99
     mkdir -p "$WORK/rest"
@@ -37,11 +39,11 @@ rate() {
     if [ "${p99:-999}" -gt 150 ]; then echo 50; else echo 100; fi
     say "at rest, of 100 requests a second one in a hundred takes ${p99:-?} ms or more" >&2
 }
-# probes_begin [URL]: starts probes through the endpoint and of the Service at this URL, which run until probes_end
+# probes_begin [URL]: starts the probes of the API and, if a URL is given, the probe of the Service at this URL. They run until probes_end.
 probes_begin() {
     local rate
     rate=$(rate)
-    # Files of an earlier run must not be taken for the results of a probe that has died.
+    # Files of an earlier run are removed: if a probe died, they would be taken for its results.
     rm -f "$WORK"/{api,control,writer,service,leader}.{log,out} "$WORK/views.log"
     write_begin
     leader_begin
@@ -53,7 +55,8 @@ probes_begin() {
 }
 probes_end() {
     kill "$PROBE" "$WRITER" "$LEADER"
-    # Only the oldest process is ended: for a moment, a request that it has just begun is a process with the same name.
+    # Only the oldest process, which is the probe itself, is terminated: a child in which the probe starts curl has the same command line for a
+    # moment.
     [ -z "$SERVICE" ] || on m1 pkill -TERM -o -f service-probe.sh
     wait "$PROBE" "$WRITER" "$LEADER" ${SERVICE:+"$SERVICE"}
     say "API probe: $(tail -n 1 "$WORK/api.out")"
@@ -62,12 +65,13 @@ probes_end() {
     [ -z "$SERVICE" ] || say "Service probe: $(tail -n 1 "$WORK/service.out")"
 }
 # unnoticed WHAT [LEADER_MOVES]: checks that no request of the probes failed and no acknowledged write is missing. If LEADER_MOVES is given, every
-# member was replaced, so the leadership of etcd must have moved, and at most that many requests may be lost to that; see count.py.
+# etcd member was replaced meanwhile, so the leadership of etcd must have moved, and at most LEADER_MOVES requests may have failed because of that;
+# see count.py.
 unnoticed() {
     local out
     if out=$(python3 "$E2E/count.py" --leader-moves "${2:-0}" --probes "api,writer${SERVICE:+,service}" "$WORK" 2>&1); then
         pass "$1: no failed request"
-        # Requests that were set aside are printed as well.
+        # The output of count.py is printed on success as well, because it lists the requests that were set aside and not counted.
         sed 's/^/    | /' <<<"$out"
     else
         fail "$1: no failed request"

@@ -2,10 +2,10 @@
 # service-probe.sh URL: sends about twenty requests a second to a Service from a node, each over a new connection and without retries, until
 # SIGTERM. Runs on the node. Prints a line per failed request on standard error, see failures.py, and at the end `requests N answered N failed N` on
 # standard output.
-export LC_ALL=C     # numbers have a decimal point
+export LC_ALL=C     # $EPOCHREALTIME has a decimal point, not a comma
 url=$1 all=0 failed=0 stop=
 trap 'stop=1' TERM INT
-# kind CURL-STATUS HTTP-STATUS: prints the kind of failure, as failures.py names it, for an exit status of curl
+# kind CURL-STATUS HTTP-STATUS: prints the kind of failure, as failures.py names it, for an exit status of curl and the status of the answer
 kind() {
     case $1 in
         28) echo timeout ;;

@@ -1,8 +1,8 @@
 #!/bin/bash
 # Virtual machines with their own kernel and all defaults of clusterctl: control groups of version 2, the systemd driver, kernel modules, evictions.
-# One control plane and one worker lose their power during an init, which is then completed, reboot, lose their power while an API server is
-# replaced, are upgraded and reset. Software emulation is slow: an hour is normal. POWER_CUTS (1): how often the power fails while an API server is
-# replaced.
+# The control-plane host loses its power during an init, while its API server and its etcd are replaced, and during an upgrade; each time, the same
+# command then completes the work. The worker is rebooted, and at the end both machines are reset. Software emulation is slow: the scenario takes
+# about an hour. POWER_CUTS (default: 1) is the number of power cuts while the API server is replaced.
 # Needs: nothing; makes its own machines. Leaves: no machines.
 . "$(dirname "$0")/lib.sh"
 # on HOST COMMAND...: runs a command as root on a virtual machine, over SSH and without clusterctl
@@ -14,8 +14,8 @@ END
 vms() { lab vm "$@" </dev/null; }
 # new_machines: starts m1 and w1 at the same time
 new_machines() { local a b; vms up m1 "$SUBNET.11" & a=$!; vms up w1 "$SUBNET.21" & b=$!; wait $a && wait $b; }
-# power_cut HOST STEP COMMAND...: runs clusterctl, cuts the power of this machine as soon as clusterctl has begun a step there whose title begins
-# with STEP, and starts the machine again. The run must fail and name the machine.
+# power_cut HOST STEP ARGUMENT...: runs clusterctl with these arguments, cuts the power of HOST as soon as a step whose title contains STEP has begun
+# on it, and starts HOST again. Checks that the run fails and that its error names HOST.
 power_cut() {
     local host=$1 step=$2 run status; shift 2
     rm -f "$WORK/cut.log"
@@ -33,7 +33,7 @@ power_cut() {
     check "$host is named" grep -q "^error: .*$host" "$WORK/cut.out"
     check "$host comes up again" vms start "$host"
 }
-# whole HOST: succeeds if no manifest of this host is empty, and its kubelet and kubectl run
+# whole HOST: succeeds if no static pod manifest of this host is empty, and its kubelet and kubectl, if it has them, can be executed
 whole() {
     on "$1" sh -c 'for f in /etc/kubernetes/manifests/*.yaml; do [ ! -e "$f" ] || tail -n 1 "$f" | grep -q . || { echo "$f is empty"; exit 1; }; done
         for f in kubelet kubectl; do [ ! -e /usr/local/bin/$f ] || /usr/local/bin/$f --version >/dev/null 2>&1 || /usr/local/bin/$f version --client >/dev/null || exit 1; done'
@@ -60,10 +60,10 @@ if [ -n "$COREDNS_TAG" ]; then
 else
     printf 'addons: { coreDns: { enabled: false } }\n'
 fi >>"$CLUSTERCTL_INVENTORY"
-# Software emulation is slow, so every wait has a longer limit.
+# Software emulation is slow, so every wait of clusterctl has a limit of 20 minutes.
 printf '#!/bin/sh\nexec "%s" --wait-timeout 20m "$@"\n' "${CLUSTERCTL:-$ROOT/target/debug/clusterctl}" | program ctl
 
-# An init during which the power fails three times.
+# The power of m1 fails at three steps of an init, which is started again after each power cut.
 for step in "pull" "start or restart kubelet" "wait for the API server at"; do
     power_cut m1 "$step" init
     check "the files of m1 are complete" whole m1
@@ -78,7 +78,7 @@ check "the kubelet uses the systemd driver" on m1 grep -q 'cgroupDriver: systemd
 check "containerd uses the systemd driver" on m1 grep -q 'SystemdCgroup = true' /etc/containerd/config.toml
 check "the modules are loaded" on m1 sh -c 'grep -q ^br_netfilter /proc/modules && grep -q ^overlay /proc/modules'
 
-# The drift is corrected, and the ConfigMap must survive everything below.
+# Changes that were made by hand are corrected. The ConfigMap `kept` is created here and must still exist after all power cuts and the upgrade below.
 kubectl create configmap kept --from-literal=a=b >/dev/null
 on w1 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'
 on m1 sysctl -qw net.ipv4.ip_forward=0
@@ -86,7 +86,7 @@ expect "plan shows what was changed by hand" 6 ctl plan
 check "apply corrects it" ctl apply
 expect "nothing is left to do after the correction" 0 ctl plan
 
-# The machines really reboot.
+# A virtual machine really reboots, which a container cannot do: its boot ID must change.
 boot() { on "$1" cat /proc/sys/kernel/random/boot_id; }
 before=$(boot w1)
 start=$(millis)
@@ -96,7 +96,7 @@ check "the worker has rebooted" test "$(boot w1)" != "$before"
 check "two nodes are Ready" until_true 120 nodes_ready 2
 expect "nothing differs afterwards" 0 ctl plan
 
-# The power fails while an API server, and then an etcd, is replaced.
+# The power of m1 fails while its API server is replaced, and later while its etcd is replaced.
 set_flag() { printf '%s\n' "controlPlane: { apiServer: { extraArgs: { event-ttl: \"$1\" } } }" >>"$CLUSTERCTL_INVENTORY"; }
 for cut in $(seq "${POWER_CUTS:-1}"); do
     ttl=${cut}h30m0s

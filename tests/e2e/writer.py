@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """writer.py KUBECONFIG LOG: creates numbered ConfigMaps through the endpoint, each over a new connection and without retries, until SIGTERM. Then it
 reads all of them. LOG gets one line per failed request, see failures.py; the last line that is printed is
-`requests N acknowledged N failed N missing N longest-silence-ms N`."""
+`requests N acknowledged N failed N missing N longest-silence-ms N`, where the silence is the time between two acknowledged requests."""
 
 import base64
 import http.client

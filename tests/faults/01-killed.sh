@@ -2,7 +2,7 @@
 # An apply that replaces every API server is killed (SIGKILL), each time after one more step; the hosts themselves complete what was begun.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# killed_after N: runs the apply and kills it after N completed steps; prints the last step, or nothing if the apply ended by itself
+# killed_after N: runs the apply and kills it after N completed steps; prints the last completed step, or nothing if the apply exited by itself
 killed_after() {
     local line at='' pid n=0
     rm -f "$NOTES/fifo"; mkfifo "$NOTES/fifo"

@@ -2,7 +2,8 @@
 # SSH is cut after 10, 50, 90 and 99 % of the data that a run sends to a host, and an answer is lost after its command took effect.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# through_pipe HOST: writes an ssh_config with which connections to this host use cut.py; `piped` and a PATH with $NOTES/bin apply it
+# through_pipe HOST: makes an `ssh` in $NOTES/bin whose connections to this host pass through cut.py; clusterctl uses it if $NOTES/bin is first in
+# PATH
 through_pipe() {
     mkdir -p "$NOTES/bin" "$NOTES/pipe"
     printf 'Host %s\n  ProxyCommand python3 %s %s %%h %%p\n' "$(ip_of "$1")" "$FAULTS/cut.py" "$NOTES/pipe" >"$NOTES/ssh_config"
@@ -21,7 +22,8 @@ fault 2 "SSH is cut after 10, 50, 90 and 99 % of what is sent"
 through_pipe w2
 differs
 expect "a run through the pipe, without a fault" 0 piped apply
-# The second run is measured: the first one may have taken longer because it did some work for the first time, and a run that waits sends more.
+# The number of bytes is taken from the second run: the first run may have waited longer, because it did some work for the first time, and a run that
+# waits longer sends more.
 differs
 rm "$NOTES/pipe/sent"
 expect "another run through the pipe" 0 piped apply
@@ -32,7 +34,8 @@ for percent in 10 50 90 99; do
     echo $((whole * percent / 100)) >"$NOTES/pipe/cut-after"
     piped apply; status=$?
     check "at $percent % the connection was cut" test ! -e "$NOTES/pipe/cut-after"
-    # After a cut between two commands, clusterctl connects again; a cut during a command is an error.
+    # If the cut falls between two commands, clusterctl connects again and the run may succeed. If it falls within a command, the run fails with an
+    # error that names the unknown effect or the connection.
     case $status in
         0) pass "at $percent % the run continued over a new connection" ;;
         1|5) check "I9: at $percent % the message names w2, the step, the cause and what to do (exit $status)" \

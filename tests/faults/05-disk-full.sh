@@ -11,7 +11,8 @@ full() {
 freed() { on "$1" sh -c 'umount "$1" && rmdir /run/full' - "$2"; }
 digest() { on m1 sha256sum /etc/kubernetes/manifests/kube-apiserver.yaml; }
 
-# with_full FOLDER CAUSE: checks that nothing is changed and that the cause is named if m1 cannot write to the folder
+# with_full FOLDER CAUSE: checks that, while FOLDER on m1 is full, an apply changes nothing and prints a message that matches CAUSE; then frees space
+# and checks that the apply succeeds
 with_full() {
     local was
     was=$(digest)

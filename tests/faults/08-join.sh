@@ -10,7 +10,7 @@ with_m4() {
     lab destroy m4 >/dev/null 2>&1
     lab add m4 "$SUBNET.14" debian12-prepared >/dev/null 2>&1
 }
-# without_m4: removes the machine and its entry in the inventory
+# without_m4: removes the host m4, and its entry in the inventory
 without_m4() { cat "$NOTES/inventory" >"$CLUSTERCTL_INVENTORY"; lab destroy m4 >/dev/null 2>&1; }
 clean_m4() { on m4 sh -c '[ ! -e /etc/kubernetes/manifests/etcd.yaml ] && [ ! -e /var/lib/etcd/member ]'; }
 learner() { etcdctl_on m1 member list | grep -q 'true$'; }

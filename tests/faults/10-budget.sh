@@ -28,13 +28,15 @@ allows() { [ "$(kubectl get pdb web -o jsonpath='{.status.disruptionsAllowed}')"
 check "the budget allows one eviction again" until_true 30 allows
 expect "I5: the same command completes the work" 0 tried drain "$node"
 check "the pods have left" test "$(on_node "$node")" = 0
-# A drain reads the list of pods each time, as kubectl drain does, so it never reports that there is nothing to do.
+# A drain reads the list of pods each time, as kubectl drain does, and never reports that there is nothing to do. So the node and the list of pods are
+# compared before and after the drain.
 state() { kubectl get node "$node" -o jsonpath='{.spec}{.metadata.annotations}'; kubectl get pods -A -o name | sort; }
 was=$(state)
 expect "I5: the next run succeeds" 0 tried drain "$node"
 check "I5: the next run changes nothing" test "$was" = "$(state)"
 expect "uncordon" 0 ctl uncordon "$node"
-# Pods that a budget protects would block the drains of other faults, in which one worker is cordoned.
+# The Deployment and its PodDisruptionBudget are deleted: the faults after this one cordon one worker, so the PodDisruptionBudget would block a drain
+# of the other worker.
 web_manifest | kubectl delete -f - >/dev/null
 check "no pod of the Deployment is left" until_true 120 web_pods 0
 holds

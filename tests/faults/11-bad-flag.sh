@@ -10,7 +10,8 @@ tried apply; status=$?
 check "exit 1 or 4 (exit $status)" test $status = 1 -o $status = 4
 check "I9: the message names a master, the step, the flag and what to do" explains 'm[123]' 'etcd-count-metric-poll-period'
 check "no manifest was changed" unchanged m1 m2 m3
-# The flag accepts this value, but the API server ends when it starts: only the rollback detects that.
+# The flags are valid, but the file is no audit policy, so the API server exits soon after it starts. clusterctl detects that only when it has
+# replaced the manifest, and rolls back.
 audit='audit-policy-file: "/etc/kubernetes/pki/ca.crt", audit-log-path: "-"'
 sed -i "s|etcd-count-metric-poll-period: \"no duration\"|$audit|" "$CLUSTERCTL_INVENTORY"
 start=$SECONDS

@@ -2,7 +2,7 @@
 # Another process holds a port that a component needs: the run is refused before it changes anything, and names the process.
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
-# hold HOST PORT: starts a process that listens there; prints its process ID
+# hold HOST PORT: starts a socat that listens on this port; prints its process ID
 hold() { on "$1" sh -c 'socat TCP-LISTEN:'"$2"',fork,reuseaddr /dev/null >/dev/null 2>&1 & echo $!'; }
 listens() { on "$1" sh -c "ss -Hltn 'sport = :$2' | grep -q ."; }
 gone() { ! listens "$@"; }

@@ -7,7 +7,7 @@ folder=/etc/kubernetes/manifests
 on m1 truncate -s 100 $folder/kube-scheduler.yaml
 on m2 sh -c "printf '{ this: is [no yaml\n' >$folder/kube-controller-manager.yaml"
 on m3 truncate -s 0 $folder/kube-apiserver.yaml
-# The kubelet reads every file in the folder whose name does not begin with a dot as a manifest.
+# The kubelet reads every file in the folder whose name does not begin with a dot as a static pod manifest, so it also reads this backup.
 printf 'nobody can run this: an old copy\n' | on m3 sh -c "cat >$folder/etcd.yaml.bak"
 expect "plan shows the differences" 6 tried plan
 check "plan shows the truncated manifest on m1" says 'm1: run static pod kube-scheduler'

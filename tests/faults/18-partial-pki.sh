@@ -3,7 +3,7 @@
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 pki=/etc/kubernetes/pki
-# another_ca HOST: makes a certificate and a key of another CA with the same name, in /run
+# another_ca HOST: makes another CA with the same subject: /run/ca.crt and /run/ca.key
 another_ca() { on "$1" openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=kubernetes -keyout /run/ca.key -out /run/ca.crt 2>/dev/null; }
 keep() { on "$1" sh -c "cp -a $pki/ca.crt /run/kept.crt; cp -a $pki/ca.key /run/kept.key"; }
 put_back() { on "$1" sh -c "mv /run/kept.crt $pki/ca.crt; mv /run/kept.key $pki/ca.key; rm -f /run/ca.crt /run/ca.key"; }

@@ -3,7 +3,7 @@
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 fault 24 "names with capitals, underscores, 64 characters, and like an address"
-# named NAME: writes an inventory with this name in place of w2
+# named NAME: writes $NOTES/inventory.yaml, which is the inventory with NAME in place of w2
 named() { sed "s/^  - name: w2\$/  - name: $1/" "$CLUSTERCTL_INVENTORY" >"$NOTES/inventory.yaml"; }
 for name in W2 w_2 "$(printf 'w%.0s' $(seq 64))"; do
     named "$name"
@@ -12,7 +12,8 @@ for name in W2 w_2 "$(printf 'w%.0s' $(seq 64))"; do
     check "I9: the message has a hint" grep -q '^hint: ' "$WORK/tried.log"
     check "no host was touched" says 'no host was touched'
 done
-# `plan` is used, because an apply would remove the node and join it again under the other name.
+# refused NAME STATUS: succeeds if plan with this name in place of w2 exits with STATUS. apply is not used: if it were not refused, it would remove
+# the node and join it again under the other name.
 refused() { named "$1"; ctl plan -i "$NOTES/inventory.yaml" >"$WORK/tried.log" 2>&1; [ $? = "$2" ]; }
 for name in "$SUBNET.22" w9; do
     check "another name for a host of the cluster is refused: $name" refused "$name" 4

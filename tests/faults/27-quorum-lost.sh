@@ -3,7 +3,7 @@
 # Needs: the 3+2 cluster, which is made on prepared hosts if it does not exist. Leaves: that cluster.
 . "$(dirname "$0")/lib.sh"
 fault 27 "etcd has lost its quorum"
-# The fault itself stops two members, so the count of unavailable members is ended before.
+# This fault itself makes two etcd members unavailable, so away.py, which counts that as a violation of I3, is terminated before.
 check "the members are watched" until_true 20 test -e "$NOTES/away.log"
 kill "$AWAY"; wait "$AWAY"; AWAY=''
 change

@@ -16,7 +16,7 @@ expect "the reset is refused without an API as well" 4 tried reset --limit m2 --
 check "I9: without an API, the refusal names m2, its member and what to do" refuses m2 etcd-member
 check "the member's data is unchanged" test "$was" = "$(member_data)"
 check "the member of m2 is healthy" etcdctl_on m2 endpoint health
-# The manifests that were set aside are not needed: clusterctl restores them from what the hosts report.
+# The manifests in /run are not put back: clusterctl makes them again from the inventory and from what the hosts report.
 for m in "${MASTERS[@]}"; do on "$m" rm /run/kube-apiserver.yaml; done
 recovers
 holds

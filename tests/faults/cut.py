@@ -39,7 +39,7 @@ def main():
                 continue
             if not data:
                 end()
-            # Data that arrived while this thread waited is held back as well.
+            # `deaf` may have been created while this thread waited for data, so it is checked again before data is passed on.
             if not deaf and not os.path.exists(at["deaf"]):
                 os.write(1, data)
 
@@ -58,7 +58,7 @@ def main():
             try:
                 os.remove(at["cut-after"])
             except FileNotFoundError:
-                limit = None  # another connection has been cut
+                limit = None  # another connection was cut for this number, so this connection is not
         else:
             limit = None
         piece = data if limit is None else data[: max(0, limit - sent)]
@@ -67,7 +67,7 @@ def main():
         there.settimeout(PERIOD)
         sent += len(piece)
         if limit is not None:
-            # The kernel still sends the data that it has, as if a cable broke further away.
+            # The wait lets the kernel send the data that it has buffered, as if the network failed between the two hosts.
             time.sleep(PERIOD)
             end()
 

@@ -1,8 +1,8 @@
 # invariants.sh: the invariants I1 to I9, which must hold after every fault, so that nothing is lost. Sourced by lib.sh.
 # shellcheck shell=bash
 
-# recovers [ARGUMENT...]: I5 and I8: the lock is released, the same command completes the work without manual steps, and a second run changes
-# nothing
+# recovers [ARGUMENT...]: checks I5 and I8: all locks are released, clusterctl with these arguments (default: `apply`) completes the work without
+# manual steps, and the next run has nothing to do
 recovers() {
     [ $# -gt 0 ] || set -- apply
     check "I8: no host is locked" until_true 45 unlocked
@@ -10,7 +10,8 @@ recovers() {
     check "I5: the next run has nothing to do" says 'nothing to do' ctl "$@"
 }
 
-# holds: checks every invariant except I5 and I9, which the scenario checks itself; then writes the fault's row of the table
+# holds: checks every invariant except I5 and I9, which the scenario checks itself; then adds the line of this fault to $ROWS, from which
+# tests/faults/all prints its table
 holds() {
     kill "$LEDGER" ${AWAY:+"$AWAY"} 2>/dev/null
     wait "$LEDGER" ${AWAY:+"$AWAY"}
@@ -36,7 +37,8 @@ holds() {
         $((KNOWN - BEFORE[2])) "$NAME" >>"$ROWS"
 }
 
-# I1: acknowledged_on HOST: succeeds if etcd has each entry of the ledger as a key with exactly the revision that the API server acknowledged
+# I1: acknowledged_on HOST: succeeds if the etcd member of this host has a key for each ConfigMap in the ledger, with exactly the revision that the
+# API server acknowledged
 acknowledged_on() {
     etcdctl_on "$1" get --prefix /registry/configmaps/default/ledger- --keys-only -w json |
         python3 "$FAULTS/ledger.py" compare "$NOTES/ledger"
@@ -75,7 +77,8 @@ others_clear() {
     kubectl annotate node m2 somebody- >/dev/null
     [ -z "$CORDONED" ] || kubectl uncordon "$CORDONED" >/dev/null
 }
-# I7: no_partial HOST: succeeds if there is no temporary file and no copy of a transaction, and no manifest, certificate or key is empty
+# I7: no_partial HOST: succeeds if this host has no temporary file, no copy of a static pod manifest that is kept for a rollback, no snapshot of etcd,
+# and no empty file below /etc/kubernetes
 no_partial() {
     on "$1" sh -c '! {
         find /etc /usr/local /var/lib/kubelet/pki /var/lib/clusterctl \( -name "*.clusterctl-new" -o -name "*.part" -o -name "*.part.of" \
@@ -86,7 +89,8 @@ no_partial() {
     } 2>/dev/null | grep .'
 }
 # files: prints a line `HOST DIGEST PATH` for each file that clusterctl writes, except the bootstrap kubeconfig, which exists only during a join;
-# note_files: records these lines in the middle of a fault
+# note_files: adds these lines to files.middle, in the middle of a fault. whole_files: succeeds if each line of files.middle was also printed before
+# or after the fault.
 files() {
     local h
     for h in "${HOSTS[@]}"; do
@@ -100,7 +104,7 @@ whole_files() {
     [ -e "$NOTES/files.middle" ] || return 0
     ! sort -u "$NOTES/files.middle" | grep -vxFf "$NOTES/files.before" | grep -vxFf "$NOTES/files.after"
 }
-# I8: a lock is held as long as a process has its file open
+# I8: unlocked: succeeds if no host is locked; a host is locked as long as a process has a lock (flock) on lock.flock
 unlocked() {
     local h
     for h in "${HOSTS[@]}"; do
@@ -115,14 +119,15 @@ no_rules() {
 }
 no_tokens() { [ -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)" ]; }
 
-# I9: explains HOST CAUSE: succeeds if the output of the command that was tried names this host with a step, this cause, and what to do next
+# I9: explains HOST CAUSE: succeeds if the output of the last `tried` has an error line that names this host, matches the regular expression CAUSE,
+# and has a hint
 explains() {
     if grep -qE "^error: ([a-z0-9]+, )*$1(, [a-z0-9]+)*: ." "$WORK/tried.log" && grep -qE -- "$2" "$WORK/tried.log" &&
         grep -qE '^hint: .' "$WORK/tried.log"; then return; fi
     tail -n 20 "$WORK/tried.log"
     return 1
 }
-# refuses HOST CHECK: succeeds if a refusal names this host (`-` if it is about the cluster), the name of the check, and what to do next
+# refuses HOST CHECK: succeeds if the output of the last `tried` has a refusal of this check for this host (`-`: for the whole cluster), and a hint
 refuses() {
     local host="$1: "
     [ "$1" != - ] || host=

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """ledger.py write KUBECONFIG LEDGER: creates numbered ConfigMaps through the API until SIGTERM. For each one that an API server acknowledges, a
 line `NAME REVISION` is written to LEDGER at once.
-ledger.py compare LEDGER: reads `etcdctl get --keys-only -w json` from its input and fails if an entry of LEDGER is not among the keys with exactly
-that revision."""
+ledger.py compare LEDGER: reads the output of `etcdctl get --keys-only -w json` from standard input. Exits with 1 if LEDGER is empty, or if etcd does
+not have the key of an entry of LEDGER with exactly the entry's revision."""
 
 import base64
 import json
@@ -31,7 +31,7 @@ def write(kubeconfig, path):
             if status == 201:
                 acknowledged += 1
                 ledger.write(f"{name} {json.loads(said)['metadata']['resourceVersion']}\n")
-        except Exception:  # after any exception, nothing was acknowledged
+        except Exception:  # a request that ends with any exception was not acknowledged, so it is not written to LEDGER
             pass
         time.sleep(PERIOD)
     print(f"requests {number} acknowledged {acknowledged}", flush=True)

@@ -4,21 +4,21 @@
 # shellcheck shell=bash
 FAULTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$FAULTS/../e2e/lib.sh"
-NOTES=$WORK/fault           # records of one fault
-ROWS=$WORK/fault-rows       # a line for each fault: number, seconds, passed, failed, known, name
+NOTES=$WORK/fault           # the folder with the records of the fault that is being injected
+ROWS=$WORK/fault-rows       # a file with a line for each fault: number, seconds, passed, failed, known, name
 KNOWN=0 LEDGER='' AWAY='' RUN=''
-# The node that was cordoned by somebody else while the fault is injected; empty if a fault needs both workers.
+# `fault` cordons this node as if somebody else had done so; clusterctl must keep it cordoned. Empty if a fault needs both workers.
 CORDONED=w1
 trap 'kill $LEDGER $AWAY $RUN 2>/dev/null' EXIT
 
-# fault NUMBER NAME: begins a fault on a cluster that needs no change: records what must not change, and starts the ledger
+# fault NUMBER NAME: begins a fault on a cluster that needs no change: records what must not change, and starts ledger.py and away.py
 fault() {
     NUMBER=$1 NAME=$2 BEGUN=$SECONDS BEFORE=($PASSED $FAILED $KNOWN)
     say "== fault $1: $2"
     rm -rf "$NOTES"
     mkdir -p -m 0700 "$NOTES"
     needs_cluster
-    # clusterctl changes the etcd leader last, so the order of every change is m1, m2, m3.
+    # clusterctl changes the host of the etcd leader last. So m3 is made the leader, and every change has the order m1, m2, m3.
     check "m3 leads etcd" until_true 30 lead m3
     others_mark
     identities >"$NOTES/identities"
@@ -29,7 +29,8 @@ fault() {
     check "the ledger has entries" until_true 20 test -s "$NOTES/ledger"
 }
 
-# known WHY WHAT COMMAND...: runs a check that fails today, for this reason. If the check passes, the run fails, so that the mark is removed.
+# known WHY WHAT COMMAND...: runs a check that is known to fail, for the reason WHY. Its failure is listed and not counted. If the check passes, that
+# counts as a failure, so that `known` is replaced by `check`.
 known() {
     local why=$1 what=$2; shift 2
     if "$@" >/dev/null 2>&1; then

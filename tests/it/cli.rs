@@ -1,4 +1,4 @@
-//! The program as an operator uses it: each test runs a command line and checks its text and its exit code.
+//! clusterctl as an operator uses it: each test runs a command line and checks its output and its exit code.
 
 mod documents;
 mod hosts;
@@ -10,7 +10,7 @@ mod terminal;
 use std::path::Path;
 use std::process::Output;
 
-/// A folder of its own for a command, which gets nothing of the machine's environment but PATH.
+/// A temporary folder in which a test runs clusterctl. Of the environment variables of the test, clusterctl gets only PATH.
 struct Place(tempfile::TempDir);
 
 /// The exit code, the standard output and the standard error of a command that has ended.

@@ -1,4 +1,4 @@
-//! The scenarios rely on a count of failed requests. This test runs the count's own test, which is in the same folder as the count.
+//! Runs `tests/e2e/count_test.py`, the test of `count.py`, with which the scenarios count failed requests.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! What tests of documents share: the documents of a folder, and parts of documents that are written from the program.
+//! Functions that the tests of documents share: one lists the documents of a folder, and one compares the part of a document that is written from the
+//! program.
 
 use std::path::PathBuf;
 
@@ -18,7 +19,8 @@ pub fn below(folder: &str) -> Vec<PathBuf> {
     out
 }
 
-/// Compares the part of a document below the mark with the text that was written from the program. If `UPDATE_GOLDENS` is set, replaces that part.
+/// Fails unless the part of a document below `mark` is equal to `written`, the text that was made from the program. If `UPDATE_GOLDENS` is set,
+/// replaces that part instead.
 pub fn compare(document: &str, mark: &str, written: &str) {
     let present = std::fs::read_to_string(document).expect("the document is readable");
     let (head, _) = present.split_once(mark).expect("the document has the mark");

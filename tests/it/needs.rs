@@ -1,4 +1,5 @@
-//! The needs of tests that not every machine meets, and how a test with an unmet need is skipped so that the skip is seen and counted.
+//! What tests need that not every machine has, such as root or sshd. A test with a need that is not met is skipped, and the skip is printed and
+//! counted.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -53,7 +54,8 @@ fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program).args(args).stdin(quiet()).stdout(quiet()).stderr(quiet()).status().is_ok_and(|s| s.success())
 }
 
-/// Whether the calling test must end here because a need is not met. `inside` is the path of an item inside the test's function.
+/// Returns whether the calling test must return at once because one of `needs` is not met, and appends the skip to the file that [`LIST`] names.
+/// `inside` is the path of an item inside the test's function, which contains the name of the test.
 pub fn skip(needs: &[Need], inside: &str) -> bool {
     let Some(lacking) = needs.iter().find(|n| !n.is_met()) else { return false };
     let Some(list) = std::env::var_os(LIST) else {
@@ -61,7 +63,7 @@ pub fn skip(needs: &[Need], inside: &str) -> bool {
     };
     let test = inside.trim_end_matches("::here").trim_end_matches("::{{closure}}").trim_start_matches("it::");
     let line = format!("skipped: needs {}: {test}\n", lacking.name());
-    // One write of a short line is not mixed with that of another process.
+    // A short line that is appended by a single write is not mixed with the line of another process.
     std::fs::OpenOptions::new().append(true).open(list).unwrap().write_all(line.as_bytes()).unwrap();
     true
 }

@@ -1,4 +1,4 @@
-//! The PKI: minted files are like kubeadm's, good files are kept, and faulty files are named.
+//! Tests of the PKI: the files that clusterctl makes are like kubeadm's, good files are kept, and bad files are replaced with a reason.
 
 mod authorities;
 mod fixture;
@@ -37,8 +37,9 @@ fn certificates_read_as_kubeadms() {
     }
 }
 
-/// The lines that are compared. For 1.20, the dates of the two runs are left out, and so are the basic constraints, which leaves of 1.20 lacked,
-/// and the alternative names, which its authorities lacked. clusterctl always writes both, as newer kubeadm does, and older Kubernetes accepts them.
+/// The lines of openssl's output that are compared. For 1.20, three things are left out: the dates, because kubeadm's files were made at another
+/// time; the basic constraints, which kubeadm 1.20 did not write to leaf certificates; and the alternative names, which it did not write to
+/// authorities. clusterctl always writes the constraints and the names, as newer kubeadm does, and older Kubernetes accepts them.
 fn comparable(text: &str, version: &str) -> Vec<String> {
     let mut lines: Vec<String> = text.lines().map(|l| l.trim().replace("n1", "m1").replace("172.30.0.11", "172.30.0.21")).collect();
     lines.retain(|l| !l.is_empty());
@@ -47,7 +48,7 @@ fn comparable(text: &str, version: &str) -> Vec<String> {
         lines.retain(|l| l != "CA:FALSE" && l != "X509v3 Basic Constraints: critical" && l != "X509v3 Subject Alternative Name:");
         lines.retain(|l| !["DNS:kubernetes", "DNS:etcd-ca", "DNS:front-proxy-ca"].contains(&l.as_str()));
     }
-    // Extensions may be in any order.
+    // The order of the extensions has no meaning, so the lines are sorted.
     lines.sort();
     lines
 }
@@ -80,7 +81,8 @@ fn openssl_verifies_every_chain_and_key() {
     }
 }
 
-/// It takes seconds in a debug build to make one of the longer RSA keys, so only the three keys of an etcd member have such a length.
+/// In a debug build, it takes seconds to make one of these RSA keys. Therefore only the three keys of an etcd member are made with them, and the
+/// authorities have elliptic keys.
 #[test]
 fn long_keys_work_under_an_authority_of_another_algorithm() {
     needs!(Openssl);
@@ -244,15 +246,16 @@ fn a_masters_kubelet_speaks_to_its_own_api_server_since_1_33() {
     let [old, new] = ["v1.32.13", "v1.33.1"].map(inventory);
     assert_eq!(server(&old, &Observed::new()), (endpoint, false));
     assert_eq!(server(&new, &Observed::new()), (local.clone(), false));
-    // An upgrade to 1.33 changes the server to the local API server. If kubeadm has chosen the local one on an older version, it is kept.
+    // An upgrade to 1.33 changes the server in kubelet.conf to the API server of the same host. If kubelet.conf names that API server on an older
+    // version, as kubeadm may have written it, clusterctl keeps it.
     let before = placed(&mint_at(&old, &pki, &Observed::new(), "lb.example.com:443").unwrap());
     assert_eq!(server(&new, &before), (local.clone(), false));
     let before = placed(&mint_at(&new, &pki, &Observed::new(), "lb.example.com:443").unwrap());
     assert_eq!(server(&old, &before), (local, true));
 }
 
-/// All hosts share four keys (three authorities, service accounts). One key is for super-admin.conf, and each control-plane host has eleven
-/// keys. `Keys::ahead_for_new_cluster` starts to make this number of keys.
+/// The number of distinct keys is four that all hosts share (three authorities and the service accounts), one for super-admin.conf, and eleven for
+/// each control-plane host. `Keys::ahead_for_new_cluster` starts to make this number of keys.
 #[test]
 fn a_fleet_shares_its_authorities_and_no_other_key() {
     let inv = inventory("v1.36.2");

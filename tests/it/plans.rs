@@ -1,4 +1,4 @@
-//! Plans that are made from facts: golden texts of what is shown, and the laws that every plan must obey. No host is needed.
+//! Tests of plans, which are made from an inventory and facts without any host: golden texts of the plans, and laws that every plan must obey.
 
 mod adopted;
 mod balancers;

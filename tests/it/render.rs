@@ -1,4 +1,4 @@
-//! Files on hosts, compared with the files that kubeadm wrote at both ends of the supported range of versions.
+//! Tests of the files that clusterctl renders for hosts: they are compared with the files that kubeadm 1.20.2 and 1.36.2 wrote.
 
 mod balancers;
 mod fixture;
@@ -34,7 +34,7 @@ fn manifests_are_kubeadms_byte_by_byte() {
         let inv = case.inventory();
         for name in PODS {
             let ours = case.with(&inv, |ctx, node| pod(ctx, node, name));
-            // kubeadm 1.20 wrote a field without a meaning.
+            // kubeadm 1.20 wrote a `creationTimestamp` without a meaning, which is removed before the comparison.
             let golden = case.golden(&format!("manifests/{name}.yaml")).replace("  creationTimestamp: null\n", "");
             // clusterctl's default etcd is newer than that of this kubeadm, because etcd requires 3.6.11 before an upgrade to 3.7.
             let golden = golden.replace("etcd:3.6.8-0", "etcd:3.6.11-0");
@@ -195,7 +195,7 @@ fn kubeconfigs_are_kubeadms() {
             for data in ["Q0E=", "Q0VSVA==", "S0VZ"] {
                 text = text.replace(data, "<base64>");
             }
-            // An older kubeadm wrote an empty `preferences`.
+            // kubeadm 1.20 wrote an empty `preferences`, which is removed before the comparison.
             assert_eq!(text, case.golden(file).replace("preferences: {}\n", ""));
         }
         let node = format!("system:node:{}", case.name);

@@ -1,4 +1,4 @@
-//! The house rules: which module may use which, what is absent where, and how files look.
+//! Tests of the house rules for the source code: which module may use which, what must be absent from a module, and the form of files.
 
 mod absent;
 mod layers;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use source::{Source, parse};
 
-/// Longest file, in lines.
+/// The largest number of lines that a source file may have.
 const LONGEST: usize = 400;
 
 fn sources(dir: &str) -> Vec<PathBuf> {
@@ -76,7 +76,7 @@ fn links_of_documents_lead_to_documents() {
     assert!(fs::read_to_string("README.md").expect("it is readable").lines().count() <= 200, "the README is for a first reading");
 }
 
-/// A page of promises names files and words that stand in them: `path` "words".
+/// Each promise in `docs/explain/safety.md` names a test as `path` "words". The file must exist and contain the words.
 #[test]
 fn promises_name_tests_that_exist() {
     let page = fs::read_to_string("docs/explain/safety.md").expect("the page is readable");
@@ -90,7 +90,7 @@ fn promises_name_tests_that_exist() {
     assert!(named > 30, "{named}");
 }
 
-/// The file and the words at the end of a row.
+/// The path and the words at the end of a row of the table; `None` if the row does not end with `path` "words".
 fn shown_by(row: &str) -> Option<(&str, &str)> {
     let (_, shown) = row.trim_end().strip_suffix(" |")?.rsplit_once(" | ")?;
     let (path, words) = shown.strip_prefix('`')?.split_once("` ")?;
@@ -103,7 +103,7 @@ fn what_must_be_absent_is_absent() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Each of these is forbidden in its file and must be found behind test modules, in a nested module and inside a macro's arguments.
+/// Each piece of code is forbidden in its file, and must be found after a test module, in a nested module, and in the arguments of a macro.
 #[test]
 fn what_is_forbidden_is_found() {
     for (path, code, fault) in [
@@ -140,7 +140,7 @@ fn what_is_forbidden_is_found() {
     }
 }
 
-/// The same in what is compiled for tests alone is allowed.
+/// Code that is compiled for tests alone may do what is forbidden elsewhere.
 #[test]
 fn tests_may_do_what_they_like() {
     for code in [

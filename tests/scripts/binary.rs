@@ -1,4 +1,5 @@
-//! `binary.sh`: a program at its path is whole, is the program that its source offers, and is placed only by the run that holds the lock.
+//! Tests of `binary.sh`, which places an executable from a URL or an image at its path: the executable is whole and is the one that its source
+//! offers, and only the run that holds the host's lock places it.
 
 use clusterctl::step::Binary;
 use clusterctl::step::binary::Source;
@@ -12,7 +13,7 @@ const PATH: &str = "/usr/local/bin/kubelet";
 const OLD: &str = "the kubelet before\n";
 const NEW: &str = "the new kubelet, which is a longer program than the one before\n";
 
-/// The stub of curl for a mirror: it serves the program and its checksum, and continues a download that broke off.
+/// A script for the stub of curl, which acts as a mirror: it returns the executable or its checksum, and with `-C` it continues a partial download.
 const MIRROR: &str = r#"
 out='' from=0
 while [ $# -gt 0 ]; do case $1 in -o) out=$2; shift ;; -C) resumes=yes; shift ;; --*) shift ;; esac; shift; done
@@ -44,7 +45,8 @@ fn from_image(host: &Sandbox) -> Binary {
     Binary { path: host.at(PATH), source, staged: false }
 }
 
-/// The program is at its path, is executable and is recorded with its source, and no partial file is left beside it.
+/// Checks that the new executable is at its path with mode 0755, that `source` is recorded as its source, and that no partial file (`.part`) is left
+/// in its folder.
 fn placed(host: &Sandbox, source: &str) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(host.path(PATH)).map(|m| m.permissions().mode() & 0o777).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! `cluster.sh`: lists are read in pages, and a request that fails counts as a failure of that request alone. The stub of curl answers with the
-//! pages of the case.
+//! Tests of `cluster.sh`, which asks the API: lists are read in pages, and a request that fails does not make the other requests fail. The stub of
+//! curl answers with the pages that a row gives.
 
 use std::net::IpAddr;
 
@@ -15,9 +15,9 @@ const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
 const KUBECONFIG: &str = "certificate-authority-data: Y2E=\nclient-certificate-data: Y2VydA==\nclient-key-data: a2V5\n";
 
-/// The stub of curl answers the paths of its `-K` file. The case's function `answer` prints the name of the page for a path. The stub prints
-/// that page, or nothing if there is no such page, with the status 200. If the page's name begins with a number, such as 000, that number is the
-/// status.
+/// A script for the stub of curl. For each URL in curl's `-K` file, it calls the shell function `answer`, which the row defines, and gets the name of
+/// a page. It prints the content of this page, or nothing if no page has this name, and then the HTTP status: the number at the beginning of the
+/// page's name, such as 504, or 200 if the name begins with no number.
 const CURL: &str = r#"
 case "$*" in *readyz*) return 0 ;; esac
 while read -r _ _ url; do
@@ -34,7 +34,8 @@ END
 exit 0
 "#;
 
-/// A control-plane host whose API server has these pages and answers by these branches of a `case` of the shell.
+/// A control-plane host whose API server answers with `pages`, each given by its name and its content. `answer` is the branches of a shell `case`
+/// that choose the page for a path.
 fn host(answer: &str, pages: &[(&str, &str)]) -> Sandbox {
     let host = Sandbox::new();
     host.write("/etc/kubernetes/admin.conf", KUBECONFIG);
@@ -49,7 +50,7 @@ fn host(answer: &str, pages: &[(&str, &str)]) -> Sandbox {
     host
 }
 
-/// A page of a list as the API writes it, with the token of the next page. An empty token means that this page is the last one.
+/// A page of a list of pods as the API writes it. `next` is the `continue` token of the next page, and is empty if this page is the last one.
 fn page(next: &str, names: &[&str]) -> String {
     let items =
         names.iter().map(|n| json!({"metadata": {"name": n, "namespace": "shop", "managedFields": []}, "spec": {"nodeName": "w1"}}));
@@ -64,7 +65,7 @@ fn asked(host: &Sandbox, objects: &[serde_json::Value]) -> (Output, Answered) {
     (out, answered)
 }
 
-/// The names of the pods, or the requests that failed.
+/// The names of the pods that were read, separated by spaces, or the messages of the requests that failed.
 fn pods(answered: &Answered) -> String {
     let names = |list: &serde_json::Value| {
         let items = list["items"].as_array().cloned().unwrap_or_default();
@@ -82,7 +83,7 @@ fn times(host: &Sandbox, path: &str) -> usize {
     host.log().lines().filter(|l| *l == format!("asked https://10.0.0.1:6443{path}")).count()
 }
 
-/// How often curl was run, without the request for `readyz`.
+/// How often curl was run, not counting the request for `/readyz` that precedes all others.
 fn curls(host: &Sandbox) -> usize {
     host.log().lines().filter(|l| l.starts_with("- curl") && !l.contains("readyz")).count()
 }
@@ -121,10 +122,11 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// A state of the list of pods, the shell branches that choose the page for a path, the pages, and what is read.
+/// A row: the state of the list of pods, the branches of the shell `case` that choose the page for a path, the pages, and the pods or the error that
+/// must be read.
 type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str);
 
-/// Lists of pods in each state, and what is read.
+/// Adds rows for lists of pods that are complete, paged, cut short, expired or hostile; each row checks which pods or which error is read.
 fn lists(t: &mut Table) {
     let both = "*continue=two*) echo two ;; *pods*) echo one ;;";
     let again = r#"*continue=two*) n=$(/bin/cat "$STUB/gone" 2>/dev/null); echo "x$n" >"$STUB/gone"; [ "$n" ] && echo two || echo 410-old ;; *pods*) echo one ;;"#;
@@ -214,7 +216,8 @@ fn lists(t: &mut Table) {
     });
 }
 
-/// Single objects, of known kinds and of others.
+/// Adds rows for single objects: a ConfigMap, whose API path is known, so that curl asks for it, and an object of an unknown kind, for which kubectl
+/// asks.
 fn objects(t: &mut Table) {
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "kube-system"}});
     let other = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "b"}});

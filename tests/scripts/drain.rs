@@ -1,5 +1,5 @@
-//! `drain.sh` and `cordon.sh`: a node that was drained is out of service, a node that could not be drained is as before, and any other result is
-//! named.
+//! Tests of `drain.sh` and `cordon.sh`: after a drain, the node has no pods and is cordoned. After a drain that failed, the node takes pods again,
+//! unless somebody else had cordoned it, the lock was lost, or the API server does not answer.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::runs::{anything, killed, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// The stub of kubectl for the Node that the scripts read. The file `node` has two lines: whether the node is cordoned, and the word in
-/// clusterctl's annotation. The file `node-pods` has one line per pod.
+/// A script for the stub of kubectl, for a cluster with the node `w1`. The file `node` has two lines: `true` if the node is cordoned, and the value
+/// of the annotation `clusterctl/cordoned`. Either line may be empty. The file `node-pods` has one line per pod on the node.
 const NODE: &str = r#"
 { read -r cordoned; read -r word; } <"$STUB/node"
 case " $* " in
@@ -65,13 +65,13 @@ fn cordon() -> Cordon {
     Cordon { via: "m1".into(), address: [10, 0, 0, 1].into(), node: "w1".into() }
 }
 
-/// The node is cordoned or not, with this word in clusterctl's annotation, and nothing was done to it in a wrong order.
+/// Checks that the file `node` has these two values (see [`NODE`]), and that no pod was evicted before the node was cordoned.
 fn node(host: &Sandbox, cordoned: &str, word: &str) -> Result<(), String> {
     same(host.read("/stub/node").unwrap_or_default(), format!("{cordoned}\n{word}\n"), "the node")?;
     same(host.read("/stub/wrong"), None, "what went wrong")
 }
 
-/// The node is as it was, and was not cordoned then.
+/// Checks that the node is neither cordoned nor annotated, as in [`host`] with two empty values.
 fn as_before(host: &Sandbox) -> Result<(), String> {
     node(host, "", "")
 }
@@ -197,7 +197,8 @@ fn troubles(t: &mut Table) {
     );
     for stays in [false, true] {
         t.sweep(format!("drain: killed at a call, it stays: {stays} -> the next run ends the work"), 1, |n| {
-            // No run would uncordon a node that is cordoned without clusterctl's word.
+            // A node that is cordoned without the annotation would stay cordoned, because the next run would take it for one that somebody else has
+            // cordoned.
             let can_be_given_back = |host: &Sandbox| {
                 let now = host.read("/stub/node").unwrap_or_default();
                 same(["\n\n", "true\ndrain\n"].contains(&now.as_str()), true, &format!("{now:?} can be given back"))

@@ -1,4 +1,5 @@
-//! `etcd_service.sh`: etcd's service serves with its new files and keeps them, or the previous program and files are back in their places, whole.
+//! Tests of `etcd_service.sh`, which restarts etcd's systemd service with new files: the new etcd answers requests and its files stay, or the
+//! previous executable and files are put back whole, unless the previous etcd would refuse to start.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ fn program(version: &str, mark: &str) -> String {
     format!("#!/bin/sh\n# {mark}\necho 'etcd Version: {version}'\n")
 }
 
-/// A host whose etcd 3.5.1 was kept as a copy and then replaced. The new etcd serves if its file says so.
+/// A host with a copy of etcd 3.5.1 for a rollback, on which the executable of etcd has already been replaced by `version`. After a restart, the new
+/// etcd answers requests if `mark` is `serves`.
 fn host(version: &str, mark: &str) -> Sandbox {
     let host = Sandbox::new();
     let kept = [

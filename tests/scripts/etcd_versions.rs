@@ -1,4 +1,5 @@
-//! An etcd that crossed a minor version: its previous manifest is put back only as long as the previous program would start.
+//! Tests of swaps of etcd's static pod to another version: if the new etcd fails, the previous static pod manifest is put back only if the previous
+//! etcd would still start with the data.
 
 use clusterctl::step::Wait;
 
@@ -8,7 +9,7 @@ use super::table::Table;
 
 const ETCD: &str = "etcd";
 
-/// A host whose etcd runs at this tag and has two members in its list.
+/// A host whose etcd runs as a static pod with this image tag, in an etcd cluster of two members.
 fn at(tag: &str) -> Sandbox {
     let host = standing(&[ETCD]);
     host.write("/etc/kubernetes/manifests/etcd.yaml", &manifest(ETCD, tag, ""));
@@ -32,7 +33,7 @@ pub fn table(t: &mut Table) {
         t.row(format!("from {from} to {to}, which {new}; the members answer {answer:?} -> {stays} is in place"), || {
             let host = at(from);
             if !answer.is_empty() {
-                // Another member answers, whatever this host's own member does.
+                // The other member answers the request for its version even if this host's own member does not serve.
                 host.stub("serves-etcd-version", "200\n");
                 host.stub("answer-version", answer);
             }

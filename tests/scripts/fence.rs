@@ -1,4 +1,5 @@
-//! The fence: a run that has lost a host's lock changes nothing on that host any more.
+//! Tests of `fence.sh`, the check at the beginning of every script that changes a host: a run that does not hold the host's lock changes nothing on
+//! that host.
 
 use clusterctl::host::Cmd;
 use clusterctl::step::{Absent, File, Stopped};

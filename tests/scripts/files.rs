@@ -1,4 +1,4 @@
-//! `files.sh`: every file is whole or untouched.
+//! Tests of `files.sh`, which writes files: whatever fails, each file has its whole new content or is untouched.
 
 use clusterctl::step::File;
 
@@ -9,14 +9,14 @@ use super::table::Table;
 const OLD: &str = "the old content\n";
 const NEW: &str = "the new content, which is longer\n";
 
-/// A host that has the first of two files already.
+/// A host on which `/etc/first`, one of the two files that the step writes, exists with its old content.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.write("/etc/first", OLD);
     host
 }
 
-/// Two files, a link and a folder.
+/// What the step writes: two files, a link and a folder.
 fn files(host: &Sandbox) -> Vec<File> {
     vec![
         File::text(host.at("/etc/first"), NEW),
@@ -36,14 +36,14 @@ fn untouched(host: &Sandbox) -> bool {
     host.read("/etc/first").as_deref() == Some(OLD) && host.list("/etc/new").is_empty() && !host.path("/etc/link").exists()
 }
 
-/// Each file has its old or its new content or does not exist, and has no other content.
+/// Whether no file is written in part: `/etc/first` has its old or its new content, and `/etc/new/second` has its new content or does not exist.
 fn each_whole(host: &Sandbox) -> bool {
     let first = host.read("/etc/first");
     let second = host.read("/etc/new/second");
     matches!(first.as_deref(), Some(OLD | NEW)) && matches!(second.as_deref(), None | Some(NEW))
 }
 
-/// The temporary files that have content. An empty one in memory may be left where a script was killed.
+/// The paths of clusterctl's temporary files that are not empty. An empty one in `/run` is allowed, because a script that is killed may leave it.
 fn leftovers(host: &Sandbox) -> Vec<String> {
     let all = ["/etc", "/etc/new", "/run"].iter().flat_map(|f| host.list(f).into_iter().map(move |n| format!("{f}/{n}")));
     all.filter(|p| p.contains("clusterctl") && host.read(p).is_none_or(|text| !text.is_empty())).collect()
@@ -68,7 +68,7 @@ pub fn table(t: &mut Table) {
         says(end == End::Done && all_new(&whole) && leftovers(&whole).is_empty(), "not all files are new", &whole, &end)
     });
 
-    // The input ends at every byte of the first header and of the end, and at some bytes in between.
+    // The input ends at each of its first and last bytes, at every 13th byte, and where its SHA-256 begins, which is its last 64 bytes.
     let length = whole.input_length();
     for n in (0..length).filter(|n| *n < 4 || *n + 4 > length || n % 13 == 0 || [length - 65, length - 64].contains(n)) {
         t.row(format!("the input ends after {n} bytes -> nothing is changed, and the step fails"), || {

@@ -1,4 +1,4 @@
-//! `hand_over.sh`: a member of etcd hands over its leadership before it ends, whichever script ends it.
+//! Tests of `hand_over.sh`: an etcd member that is the leader hands its leadership over before a script stops or removes it.
 
 use clusterctl::step::{Member, MemberState};
 
@@ -6,7 +6,7 @@ use super::pods::{all, ended, manifest, pod, same, standing};
 use super::sandbox::Sandbox;
 use super::table::Table;
 
-/// A host whose member of etcd leads a cluster of two members.
+/// A host whose etcd member is the leader of a cluster of two members.
 fn leader() -> Sandbox {
     let host = standing(&["etcd"]);
     host.stub("etcdctl.endpoint-status", r#"[{"Endpoint":"x","Status":{"header":{"cluster_id":5,"member_id":10501334649042878790,"raft_term":2},"leader":10501334649042878790}}]"#);

@@ -1,4 +1,5 @@
-//! To whom a process belongs: a tenant's control plane on the same host is never ended, and never taken for the host's own.
+//! Tests of `process.sh`, which finds the processes of the host's own static pods: a process of a tenant's control plane on the same host, which has
+//! the same name, is never ended and never taken for the host's own.
 
 use std::process::{Child, Command};
 
@@ -10,7 +11,8 @@ use super::table::Table;
 
 const API: &str = "kube-apiserver";
 
-/// Starts an older process of the same name, in a pod that was created through the API. In the worst case, that pod has its logs in kube-system.
+/// Starts a process that has the name of the component and is older than the host's own process. It is in a tenant's pod, which was created through
+/// the API. `pod` is `NAMESPACE_NAME` of that pod; in the worst case its namespace is kube-system, as for static pods.
 fn tenant(host: &Sandbox, component: &str, pod: &str) -> Child {
     let child = Command::new("/bin/sleep").arg("300").spawn().expect("a process can be started");
     let pid = child.id().to_string();

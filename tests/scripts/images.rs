@@ -1,4 +1,5 @@
-//! `images.sh` and `check_flags.sh`: an image that is reported as present was pulled and is on the disk, and a program is judged by its own output.
+//! Tests of `images.sh`, which pulls images, and of `check_flags.sh`, which runs programs of images with their flags and `--help`: an image that is
+//! reported as present was pulled and is on the disk, and a program that rejects its flags fails the step with the program's own message.
 
 use clusterctl::facts::PodFact;
 use clusterctl::step::{CheckFlags, Image};
@@ -8,11 +9,11 @@ use super::runs::{anything, killed, twice, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// The stub of ctr for a runtime that lists the images that it has pulled.
+/// A script for the stub of ctr: it appends each image that is pulled to the file `images`, and empties this file when an image is removed.
 const RUNTIME: &str =
     "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;; esac\n";
 
-/// The words before what the program says about its flags.
+/// The beginning of the message of a step whose kube-apiserver rejects its flags; the output of kube-apiserver follows.
 const NOT_TAKEN: &str = "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\n";
 
 fn host() -> Sandbox {
@@ -72,7 +73,8 @@ fn pulls(t: &mut Table) {
         });
         t.row(format!("pull: the pull of image {n} is killed, without a word -> the step fails"), || {
             let host = host();
-            // The parent of `within` is the part of the script that pulls the image. The kernel may kill that part when memory is short.
+            // This kills the subshell of `images.sh` that pulls the image, as the kernel may do when memory is short. The subshell is the parent of
+            // `within`, which runs ctr.
             host.stub(
                 "ctr.script",
                 &format!("case \"$*\" in *image:{n}) kill -KILL $(/bin/ps -o ppid= -p $PPID); exit 1 ;; esac\n{RUNTIME}"),

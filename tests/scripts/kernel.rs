@@ -1,4 +1,5 @@
-//! `kernel.sh`, `command.sh`, `reboot.sh` and `start.sh`: what a step demands of the host itself holds afterwards, or the failure is named.
+//! Tests of `kernel.sh`, `command.sh`, `reboot.sh` and `start.sh`, which load kernel modules and set sysctls, run a command of the operator, reboot
+//! the host, and start a command as root: the change is made, or the error names what failed.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,7 +18,7 @@ fn kernel() -> Kernel {
     Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }
 }
 
-/// A host whose kernel modules provide their features once they are loaded.
+/// A host on which the overlay file system and br_netfilter are missing until their kernel modules are loaded.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.write("/proc/filesystems", "nodev\tproc\n");
@@ -39,7 +40,7 @@ fn command(argv: &[&str]) -> Command {
     Command { label: String::new(), argv, timeout: Duration::from_secs(60), place: Place::Host, when: When::Always }
 }
 
-/// A host that reboots when it is told to.
+/// A host on which `systemctl reboot` changes the boot ID at once, as if the host had booted again.
 fn boots() -> Sandbox {
     let host = Sandbox::new();
     host.write("/proc/sys/kernel/random/boot_id", "one\n");

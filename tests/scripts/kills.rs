@@ -1,4 +1,5 @@
-//! `swap.sh` is killed, or loses power, at every effect: the whole old or the whole new manifest is in place, and the next run ends the work.
+//! Tests in which `swap.sh`, which swaps static pods, is killed or loses power at an effect (a call of a tool that changes something): the whole old
+//! or the whole new static pod manifest is in place afterwards, and the next run completes the swap.
 
 use super::pods::{all, both, clean, ended, in_place, manifest, path, pod, standing};
 use super::runs::ENDS;
@@ -9,7 +10,8 @@ const API: &str = "kube-apiserver";
 
 pub fn table(t: &mut Table) {
     for (how, fault) in ENDS {
-        // A pair has more than a hundred effects, so only a run with CLUSTERCTL_SWEEP=every tries every one of them.
+        // A swap of etcd together with its API server has more than a hundred effects, so only every 7th or 11th of them is tried, unless
+        // CLUSTERCTL_SWEEP=every is set.
         t.sweep(format!("a good pair, {how} an effect"), 7, |n| pair(fault(n), ""));
         t.sweep(format!("a pair whose API server crashes, {how} an effect"), 11, |n| pair(fault(n), "# crashes\n"));
     }
@@ -36,7 +38,8 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// Swaps etcd together with its API server; `mark` is a line of the API server's manifest. `None` if the fault was not reached.
+/// Swaps etcd together with its API server under the fault, and checks the static pod manifests before and after the next run, which swaps them
+/// again. `mark` is a line of the API server's manifest. Returns `None` if the fault was not reached.
 fn pair(fault: Fault, mark: &str) -> Option<Result<(), String>> {
     let host = standing(&["etcd", API]);
     let (etcd, api) = (manifest("etcd", "new", ""), manifest(API, "new", mark));
@@ -52,7 +55,7 @@ fn pair(fault: Fault, mark: &str) -> Option<Result<(), String>> {
         let whole =
             [in_place(&host, "etcd", &[&manifest("etcd", "old", ""), &etcd]), in_place(&host, API, &[&manifest(API, "old", ""), &api])];
         all(&host, whole)?;
-        // The first answer of the next run may be a report of what the host has put back.
+        // The first attempt of the next run may fail with the report that the host has put a manifest back, so the step is then applied once more.
         let (etcd, api) = (manifest("etcd", "next", ""), manifest(API, "next", ""));
         let mut next = host.apply(both(&etcd, &api));
         if next != End::Done {

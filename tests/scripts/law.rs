@@ -1,4 +1,4 @@
-//! The law of the tables: every script that changes something on a host is named by a table, and that table runs the script.
+//! The law of the tables: every script that changes something on a host is named by a table, and a row of that table runs the script.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 
 use super::table::Table;
 
-/// Scripts that only read and have no table, because they change no state of a host. A new script belongs in a table or in this list.
+/// Scripts that need no table, because they only read and change no state of a host. A new script must be named by a table or by this list.
 const ONLY_LOOK: [&str; 6] = ["become.sh", "boot.sh", "deprecated.sh", "evictions.sh", "releases.sh", "status.sh"];
 
-/// The name and the text of every script.
+/// The name and the text of every script in `src/host/remote`.
 fn scripts() -> &'static [(String, String)] {
     static ALL: OnceLock<Vec<(String, String)>> = OnceLock::new();
     ALL.get_or_init(|| {
@@ -24,11 +24,11 @@ fn scripts() -> &'static [(String, String)] {
 }
 
 thread_local! {
-    /// The scripts that the table of this thread has run.
+    /// The names of the scripts that this thread has run since the last call of [`not_run`]. Each table runs in a single thread.
     static RAN: RefCell<BTreeSet<&'static str>> = const { RefCell::new(BTreeSet::new()) };
 }
 
-/// Notes which scripts a command runs.
+/// Records in `RAN` the scripts whose text is contained in the arguments of a command.
 pub fn note(argv: &[String]) {
     let texts = argv.iter().filter(|a| a.starts_with('#'));
     RAN.with_borrow_mut(|ran| {

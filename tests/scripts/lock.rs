@@ -1,5 +1,5 @@
-//! `lock.sh` and `unlock.sh`: only one run holds a host's lock, what a run is told about the lock is true, and the lock of a run that is gone is
-//! freed.
+//! Tests of `lock.sh` and `unlock.sh`: only one run at a time holds a host's lock, the scripts report the state of the lock correctly, and the lock
+//! of a run that has died is freed.
 
 use clusterctl::host::{Cmd, Output};
 
@@ -10,7 +10,7 @@ use super::turns::AtWork;
 
 const LOCK: &str = "/var/lib/clusterctl/lock";
 
-/// Lets a run ask for the lock, send one sign of life and end.
+/// Runs `lock.sh` for `run`, sends one tick, and ends the input, so that the script exits. `again` is the third argument of the script.
 fn take(host: &Sandbox, run: &str, again: &str) -> Output {
     host.output(Cmd::script(include_str!("../../src/host/remote/lock.sh"), [run, "somebody", again]).stdin("\n"))
 }
@@ -20,7 +20,7 @@ fn said(out: &Output, status: i32, words: &str) -> Result<(), String> {
     same((out.status, text.starts_with(words)), (status, true), &format!("{text:?}"))
 }
 
-/// Checks which run holds the lock.
+/// Checks that the lock file names `run` as the holder.
 fn holder(host: &Sandbox, run: &str) -> Result<(), String> {
     same(host.read(LOCK).unwrap_or_default().split_whitespace().next().unwrap_or_default().to_string(), run.to_string(), "the holder")
 }
@@ -118,7 +118,7 @@ pub fn table(t: &mut Table) {
     });
 }
 
-/// A process that holds the host's lock and gives no sign of life.
+/// Starts a process that holds the host's lock and, as if its run were dead, never changes the time of the lock file.
 fn hold(host: &Sandbox) -> AtWork {
     host.write("/var/lib/clusterctl/lock.flock", "");
     let held = AtWork::on(&host.path("/var/lib/clusterctl/lock.flock"));

@@ -1,5 +1,5 @@
-//! `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, with their head `kubectl.sh`: a change that the API was not told of
-//! does not count as done.
+//! Tests of `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, which change the API with kubectl by the functions of
+//! `kubectl.sh`: a step is done only if the API server has accepted every change.
 
 use clusterctl::step::token::Purpose;
 use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, Step, Token, TokensGone};

@@ -1,4 +1,4 @@
-//! `observe.sh`: what an observation of a host returns, and what stays on the host.
+//! Tests of `observe.sh`, which collects the facts of a host: what it returns, and which secrets never leave the host.
 
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, UNIX_EPOCH};
@@ -14,7 +14,7 @@ const PKI: &str = "/var/lib/kubelet/pki";
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nTUlJ\nQg==\n-----END CERTIFICATE-----\n";
 const KEY: &str = "-----BEGIN EC PRIVATE KEY-----\nc2VjcmV0\n-----END EC PRIVATE KEY-----\n";
 
-/// A host whose kubelet has renewed its certificate once and now has this file.
+/// A host whose kubelet has renewed its client certificate once. `pem` is the content of the certificate file that is in use.
 fn host(pem: &str) -> Sandbox {
     let host = Sandbox::new();
     host.write(&format!("{PKI}/kubelet-client-2026.pem"), pem);
@@ -25,14 +25,14 @@ fn host(pem: &str) -> Sandbox {
     host
 }
 
-/// What an observation returns, as text and as facts.
+/// Runs `observe.sh`, and returns its output as text and as parsed facts.
 fn look(host: &Sandbox, control_plane: bool) -> Result<(String, HostFacts), String> {
     let out = host.output(request([10, 0, 0, 1].into(), control_plane, None));
     let facts = parse(&out.stdout, 7.0)?;
     Ok((String::from_utf8_lossy(&out.stdout).into_owned(), facts))
 }
 
-/// The content of the file to which the link to the kubelet's client certificate leads.
+/// The content of the kubelet's client certificate file, to which the link `kubelet-client-current.pem` leads; `None` if the facts do not have it.
 fn certificate(host: &Sandbox, facts: &HostFacts) -> Option<String> {
     let bytes = facts.resolved(&host.at(&format!("{PKI}/kubelet-client-current.pem")))?;
     Some(String::from_utf8_lossy(bytes).into_owned())
@@ -79,7 +79,7 @@ pub fn table(t: &mut Table) {
     policies(t);
 }
 
-/// The policy that a resource manager of the kubelet has stored.
+/// Adds a row for the policy that the kubelet's CPU manager has stored in its state file.
 fn policies(t: &mut Table) {
     t.row("a kubelet that pins containers to processors -> its stored policy is seen, and none for memory", || {
         let host = Sandbox::new();
@@ -90,7 +90,8 @@ fn policies(t: &mut Table) {
     });
 }
 
-/// The values in the files that systemd reads at boot after clusterctl's file.
+/// Adds rows for sysctls that systemd reads at boot from files after clusterctl's own file: the facts have the value that is set last, with the path
+/// of its file.
 fn read_at_boot(t: &mut Table) {
     let forward = |path: &str, value: &str| (path.to_string(), format!("# a comment\n net/ipv4/ip_forward = {value} \nvm.swappiness=1\n"));
     for (what, files, seen) in [
@@ -123,8 +124,8 @@ fn read_at_boot(t: &mut Table) {
     }
 }
 
-/// A control-plane host that runs this component in a container. The container was started at second `started`, and the component's kubeconfig
-/// was written at second `written`.
+/// A control-plane host that runs this component in a container, with the listening socket of containerd. `started` and `written` are the times, in
+/// seconds since 1970, at which the container was started and the component's kubeconfig was written.
 fn running(component: &str, started: u64, written: u64) -> (Sandbox, UnixListener) {
     let host = Sandbox::new();
     let id = "0123456789abcdef".repeat(4);
@@ -144,7 +145,7 @@ fn running(component: &str, started: u64, written: u64) -> (Sandbox, UnixListene
 }
 
 fn outdated(t: &mut Table) {
-    // The clock of a case shows second 1000000.
+    // The clock of a sandbox starts at second 1000000, so second 1000060 is in the future.
     for (what, component, started, written, wanted) in [
         ("before its container", "kube-scheduler", 500, 400, None),
         ("after its container", "kube-scheduler", 500, 600, Some("kube-scheduler")),

@@ -1,4 +1,5 @@
-//! Static pods of a sandbox: manifests whose pods serve or do not serve, hosts that run them, and checks of what must hold afterwards.
+//! Static pods of a sandbox: makes static pod manifests whose pods are healthy or fail, makes hosts that run them, and checks the state of a host
+//! after a step.
 
 use clusterctl::step::static_pod::SwapPolicy;
 use clusterctl::step::{ApiWithEtcd, StaticPod};
@@ -6,17 +7,18 @@ use std::time::Duration;
 
 use super::sandbox::{End, Sandbox};
 
-/// The status that the host's own member of etcd reports about itself.
+/// The output of `etcdctl endpoint status` for the host's own etcd member, which is not the leader.
 const STATUS: &str = r#"[{"Endpoint":"https://127.0.0.1:2379","Status":{"header":{"cluster_id":1,"member_id":1,"raft_term":2},"version":"3.5.1","leader":2}}]"#;
 
-/// A manifest with this tag of the image. `marks` are lines that the stub of the kubelet reads.
+/// A static pod manifest of the component with this image tag. `marks` are comment lines such as `# crashes`, by which the stubs decide how the pod
+/// behaves.
 pub fn manifest(component: &str, tag: &str, marks: &str) -> String {
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {component}\nspec:\n  containers:\n  - name: {component}\n    image: site/{component}:{tag}\n    command: [{component}]\n{marks}"
     )
 }
 
-/// The step that runs this manifest, watched for `watch` seconds.
+/// The step that swaps the component's static pod manifest for this one, and watches the new pod for `watch` seconds.
 pub fn pod(component: &'static str, manifest: String, watch: u64) -> StaticPod {
     let port = match component {
         "etcd" => "http://127.0.0.1:2381/health",
@@ -28,12 +30,12 @@ pub fn pod(component: &'static str, manifest: String, watch: u64) -> StaticPod {
     StaticPod::new(component, manifest, port.into(), care).expect("the manifest is YAML")
 }
 
-/// etcd and its API server as one step.
+/// The step that swaps the static pod manifests of etcd and of the API server on the same host together.
 pub fn both(etcd: &str, api: &str) -> ApiWithEtcd {
     ApiWithEtcd { etcd: Some(pod("etcd", etcd.into(), 0)), api: Some(pod("kube-apiserver", api.into(), 0)) }
 }
 
-/// A host whose kubelet runs these components at the tag `old`.
+/// A host whose kubelet runs these components as static pods with the image tag `old`. The images of all tags that the tests use are on the host.
 pub fn standing(components: &[&str]) -> Sandbox {
     let host = Sandbox::new();
     let images = |c: &&str| ["3.4.1", "3.5.1", "3.5.2", "3.6.1", "old", "new", "next"].map(|tag| format!("site/{c}:{tag}\n")).concat();
@@ -48,7 +50,8 @@ pub fn standing(components: &[&str]) -> Sandbox {
     host
 }
 
-/// Makes the host's etcd a member that the others can do without, because it is the only member.
+/// Sets up the host's etcd as the only member of a cluster that is established, so that the check of the quorum (`quorum.sh`) allows every script to
+/// stop it.
 pub fn member(host: &Sandbox) {
     host.write("/var/lib/clusterctl/established", "ha\n");
     for file in ["healthcheck-client.key", "healthcheck-client.crt", "peer.key", "peer.crt"] {
@@ -59,23 +62,24 @@ pub fn member(host: &Sandbox) {
     host.stub("etcdctl.endpoint-health", r#"[{"endpoint":"https://10.0.0.2:2379","health":true}]"#);
 }
 
-/// The path of a component's manifest.
+/// The path of a component's static pod manifest on a host.
 pub fn path(component: &str) -> String {
     format!("/etc/kubernetes/manifests/{component}.yaml")
 }
 
-/// The ID of the process that runs a component.
+/// The ID of the process that runs a component; `None` if the stub of the kubelet runs none.
 pub fn process(host: &Sandbox, component: &str) -> Option<String> {
     host.read(&format!("/stub/pods/{component}/pid"))
 }
 
-/// The manifest that is in place is one of these.
+/// Checks that the component's static pod manifest on the host is one of `one_of`.
 pub fn in_place(host: &Sandbox, component: &str, one_of: &[&str]) -> Result<(), String> {
     let now = host.read(&path(component)).unwrap_or_default();
     if one_of.contains(&now.as_str()) { Ok(()) } else { Err(format!("the manifest of {component} is {now:?}")) }
 }
 
-/// Nothing is left of a transaction except what `Wait::Settled` removes.
+/// Checks that a swap has left no manifest that was to be placed, no drop-in of the kubelet's unit and no packet filter rule. Files that
+/// `Wait::Settled` removes later are allowed.
 pub fn clean(host: &Sandbox) -> Result<(), String> {
     let manifests = host.list("/etc/kubernetes/manifests").into_iter().filter(|n| n.starts_with('.'));
     let state = host
@@ -88,7 +92,8 @@ pub fn clean(host: &Sandbox) -> Result<(), String> {
     if left.is_empty() && rules.is_empty() { Ok(()) } else { Err(format!("left behind: {left:?}; rules {rules:?}")) }
 }
 
-/// The step ended as `wanted` says: `done`, `fenced`, `killed`, or any other words for a refusal that contains them.
+/// Checks how a step ended. `wanted` is `done`, `fenced` or `killed`; any other text means that the step was refused with an output that contains the
+/// text.
 pub fn ended(end: &End, wanted: &str) -> Result<(), String> {
     let is = match end {
         End::Done => wanted == "done",
@@ -99,7 +104,7 @@ pub fn ended(end: &End, wanted: &str) -> Result<(), String> {
     if is { Ok(()) } else { Err(format!("it ended {end:?}, not {wanted:?}")) }
 }
 
-/// The first check that failed, with the calls of the tools.
+/// Fails with the error of the first check that failed, followed by the log of the calls of the tools.
 pub fn all(host: &Sandbox, answers: impl IntoIterator<Item = Result<(), String>>) -> Result<(), String> {
     match answers.into_iter().find_map(Result::err) {
         None => Ok(()),
@@ -107,12 +112,12 @@ pub fn all(host: &Sandbox, answers: impl IntoIterator<Item = Result<(), String>>
     }
 }
 
-/// The two values are equal.
+/// Checks that the two values are equal; `what` names them in the error.
 pub fn same<T: PartialEq + std::fmt::Debug>(a: T, b: T, what: &str) -> Result<(), String> {
     if a == b { Ok(()) } else { Err(format!("{what}: {a:?}, then {b:?}")) }
 }
 
-/// The position of the last call that contains all of these words, among the calls of the tools.
+/// The index of the last line of the log that contains all of these words; `None` if no line does. Each line is a call of a tool.
 pub fn last_call(log: &str, words: &[&str]) -> Option<usize> {
     log.split_inclusive('\n').enumerate().filter(|(_, line)| words.iter().all(|w| line.contains(w))).last().map(|(n, _)| n)
 }

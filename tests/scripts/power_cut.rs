@@ -1,5 +1,5 @@
-//! A real power cut: an ext4 file system on a loop device is shut down without a flush of its log while the manifest of a static pod is set
-//! aside. The table needs root and loop devices, and is skipped with a report where it has none.
+//! A real power cut: an ext4 file system on a loop device is shut down without a flush of its journal while `manifest.sh` sets a static pod manifest
+//! aside. Where the machine has no root rights or loop devices, these rows are skipped, and the skip is reported.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -8,10 +8,11 @@ use std::process::Command;
 use super::pods::manifest;
 use super::table::Table;
 
-/// Shuts a file system down as a power cut does (EXT4_IOC_SHUTDOWN, no log flush).
+/// A Python program that shuts down the ext4 file system at its argument as a power cut would (EXT4_IOC_SHUTDOWN without a flush of the journal).
 const SHUT_DOWN: &str = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
-/// The functions of the transaction. The table moves their paths below the folder of the file system.
+/// The shell functions with which a swap keeps, stages, sets aside and restores a static pod manifest. The tests rewrite the paths in them to a
+/// folder of their own.
 const MANIFEST: &str = include_str!("../../src/host/remote/manifest.sh");
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
@@ -23,7 +24,8 @@ fn mounted(image: &str, folder: &str) -> Result<(), String> {
     run("mount", &["-o", "loop", image, folder])
 }
 
-/// A copy that a power cut has cut short exists under its name, but does not match its digest.
+/// Checks that a copy of the old static pod manifest that was cut short is not put back, because it does not match its digest, and that the script
+/// reports this.
 fn torn_copy(folder: &Path) -> Result<(), String> {
     let at = |path: &str| format!("{}{path}", folder.display());
     for dir in ["/etc/kubernetes/manifests", "/etc/systemd/system", "/var/lib/clusterctl/static-pods"] {

@@ -1,5 +1,5 @@
-//! `quorum.sh`: the guard opens if the other members are enough without this host's member, or if that member does not run. Every script that
-//! takes the member away asks the guard directly before.
+//! Tests of `quorum.sh`, the guard that every script runs directly before it stops this host's etcd member: the guard opens if the other members have
+//! the quorum without this one, or if this one does not run. While the guard is closed, the script changes nothing.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::table::Table;
 
 const OTHERS: &str = r#"  *"https://10.0.0.2:2379,https://10.0.0.3:2379"*) printf '[{"endpoint":"https://10.0.0.2:2379","health":%s},{"endpoint":"https://10.0.0.3:2379","health":%s}]' "$second" "$third" ;;"#;
 
-/// A host whose member of etcd is one of three. The arguments state whether the other two members are healthy.
+/// A host whose etcd member is one of three. `second` and `third` state whether the other two members are healthy.
 fn three(second: bool, third: bool) -> Sandbox {
     let host = standing(&["etcd", "kube-apiserver"]);
     let member = |n: u8| format!("{n}, started, m{n}, https://10.0.0.{n}:2380, https://10.0.0.{n}:2379, false\n");
@@ -23,7 +23,7 @@ fn three(second: bool, third: bool) -> Sandbox {
     host
 }
 
-/// The same host, whose kubelet does not run its member.
+/// The host of [`three`], on which the kubelet does not run the etcd member.
 fn no_static_pod(second: bool, third: bool) -> Sandbox {
     let host = three(second, third);
     host.remove("/etc/kubernetes/manifests/etcd.yaml");
@@ -136,7 +136,7 @@ pub fn table(t: &mut Table) {
     }
 }
 
-/// The steps that take this host's member of etcd away.
+/// The steps that stop this host's etcd member, or may stop it.
 fn acts() -> [(&'static str, Step); 5] {
     let touches = Command {
         label: String::new(),

@@ -1,4 +1,5 @@
-//! The rules that reject connections during a swap: no rule is left behind without a report.
+//! Tests of `refuse.sh`, which inserts packet filter rules that reject connections during a swap: every rule is removed, or stays recorded so that a
+//! later step removes it.
 
 use clusterctl::step::Wait;
 
@@ -45,7 +46,8 @@ pub fn table(t: &mut Table) {
             host.stub("on-sleep", "[ ! -e \"$STUB/units/clusterctl-watch-kube-apiserver\" ] || echo 000 >\"$STUB/serves-kube-apiserver\"");
             host.inject(Fault::KilledAt(n));
             host.apply(pod(API, manifest(API, "new", ""), 30));
-            // Kills before the rules for the way back to the old manifest are in place belong to another table.
+            // The swap inserts the first rule, and the rollback to the old static pod manifest inserts the second. Kills before the second rule are
+            // tested by another table, so the loop goes on to a later kill.
             let rules = host.log().matches(" -I INPUT").count();
             if !host.was_killed() {
                 return Err("the watch is never killed with rules in place".into());

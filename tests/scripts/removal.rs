@@ -1,4 +1,5 @@
-//! `clean.sh` and `absent.sh`: a removal deletes what belongs to Kubernetes and no longer runs, and nothing else.
+//! Tests of `clean.sh` and `absent.sh`, which remove Kubernetes from a host: they delete only what belongs to Kubernetes and no longer runs, and
+//! delete nothing through a mount or a link.
 
 use clusterctl::step::{Absent, Clean};
 
@@ -7,13 +8,14 @@ use super::table::Table;
 
 const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
 
-/// A file with data of etcd.
+/// A file with data of etcd, which exists as long as nothing was deleted.
 const DATA: &str = "/var/lib/etcd/member/wal";
 
 /// The folder of a pod's volume.
 const VOLUME: &str = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
 
-/// A host that was a node. It has data of etcd, the folder of a volume, and a network link of its own beside the links of the pod network.
+/// A host that was a node. It has data of etcd, a configuration of the kubelet, a log of a pod, the network links `cni0` and `veth1` of the pod
+/// network, and the network link `veth-vpn`, which does not belong to the pod network.
 fn node() -> Sandbox {
     let host = Sandbox::new();
     host.write_all(&[
@@ -29,7 +31,7 @@ fn node() -> Sandbox {
     host
 }
 
-/// The same host, with something mounted at a path and an entry in the kernel's list of mounts.
+/// The host of [`node`], on which a share with the file `precious` is mounted at a path, according to the kernel's list of mounts.
 fn node_with_mount(path: &str) -> Sandbox {
     let host = node();
     host.write(&format!("{path}/precious"), "precious");
@@ -37,7 +39,7 @@ fn node_with_mount(path: &str) -> Sandbox {
     host
 }
 
-/// Lets the shim process beside a container of this containerd namespace run.
+/// Adds the containerd-shim process of a container in this containerd namespace to the host.
 fn container_runs(host: &Sandbox, namespace: &str) {
     host.write("/proc/77/comm", "containerd-shim\n");
     host.write("/proc/77/stat", "77 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0\n");
@@ -48,13 +50,13 @@ fn clean() -> Clean {
     Clean { images: false, found: vec!["data in /var/lib/etcd".into()] }
 }
 
-/// The step is refused with these words, and the path still exists.
+/// Checks that the step was refused with an output that contains `words`, and that the path `kept` still exists.
 fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), String> {
     let is = matches!(end, End::Refused(_)) && end.said().contains(words) && host.path(kept).exists();
     if is { Ok(()) } else { Err(format!("{end:?}, {kept} is there: {}\n{}", host.path(kept).exists(), host.log())) }
 }
 
-/// A removal is refused with these words, and the data of etcd still exists.
+/// Checks that a removal is refused with an output that contains `words`, and that the data of etcd still exists.
 fn keeps_its_data(host: &Sandbox, words: &str) -> Result<(), String> {
     refused(host, &host.apply(clean()), words, DATA)
 }

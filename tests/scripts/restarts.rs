@@ -1,4 +1,5 @@
-//! `static_pod.sh` and `swap.sh`: processes that start anew although the kubelet sees no change of their manifest.
+//! Tests of `static_pod.sh` and `swap.sh` where the kubelet sees no change of a static pod manifest and therefore would not restart the pod: the
+//! scripts end the process, so that the kubelet starts a new one.
 
 use clusterctl::step::StaticPod;
 
@@ -10,7 +11,8 @@ const SCHEDULER: &str = "kube-scheduler";
 const API: &str = "kube-apiserver";
 
 pub fn table(t: &mut Table) {
-    // What a kubelet has not read before the manifest is put right: it takes the manifest for the one that runs, and ends no process.
+    // `broken` replaces the static pod manifest, but the kubelet does not read it. When the step then places the right manifest, the kubelet takes it
+    // for the one that already runs and ends no process, so the script has to end the process.
     for (component, broken) in [(SCHEDULER, "apiVers"), (SCHEDULER, ""), (API, "apiVers"), (API, ""), ("etcd", "apiVers")] {
         for kubelet in ["v1.20.2", "v1.37.0"] {
             t.row(
@@ -33,7 +35,7 @@ pub fn table(t: &mut Table) {
     changed_kubeconfig(t);
 }
 
-/// Restarts of a static pod whose manifest stays the same, because its process has to read its kubeconfig again.
+/// Adds rows for restarts of a static pod whose manifest stays the same, because a new process has to read the changed kubeconfig.
 fn changed_kubeconfig(t: &mut Table) {
     let again =
         |host: &Sandbox, mark: &str| host.apply(StaticPod { restart: true, ..pod(SCHEDULER, manifest(SCHEDULER, "old", mark), 30) });

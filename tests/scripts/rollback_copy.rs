@@ -1,4 +1,5 @@
-//! `rollback_copy.sh`: the program and the files with which etcd's service runs are kept whole, or the copy that was kept before stays.
+//! Tests of `rollback_copy.sh`, which copies the executable and the files of etcd's running service before they are replaced: the new copy is whole,
+//! or the copy that an earlier run made stays.
 
 use clusterctl::step::RollbackCopy;
 
@@ -11,7 +12,7 @@ const SPARE: &str = "/var/lib/clusterctl/spare";
 const PROGRAM: &str = "#!/bin/sh\necho 'etcd Version: 3.5.1'\n";
 const KEPT: [&str; 6] = ["digests", "etcd", "etcd.env", "etcd.service", "origin", "stamp"];
 
-/// A host whose etcd serves, with the program that is at its path.
+/// A host whose etcd service runs the executable at `/usr/local/bin/etcd` and answers requests.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.program("/usr/local/bin/etcd", PROGRAM);
@@ -28,14 +29,14 @@ fn host() -> Sandbox {
     host
 }
 
-/// The same host with a copy that was kept before.
+/// The host of [`host`] with a copy that an earlier run made.
 fn kept_before() -> Sandbox {
     let host = host();
     host.write(&format!("{SPARE}/etcd"), "kept before");
     host
 }
 
-/// The same host, on which a change of etcd's service that an earlier run began goes on.
+/// The host of [`kept_before`], on which a change of etcd's service that an earlier run began is still under way.
 fn at_work() -> Sandbox {
     let host = kept_before();
     host.stub("units/clusterctl-unit-etcd", "active\n");
@@ -54,7 +55,7 @@ fn is_whole(host: &Sandbox) -> Result<(), String> {
         let line = format!("{}  {name}", clusterctl::step::digest(text.as_bytes()));
         same(digests.lines().any(|l| l == line), true, &format!("the digest of {name} is kept"))?;
     }
-    // Every file is synced, then the folder, then its name.
+    // The last new file must be synced before the copy of the earlier run is removed.
     let log = host.log();
     let synced = last_call(&log, &[" sync ", "spare.new/etcd.env"]);
     let removed = last_call(&log, &[" rm -rf ", "/spare\n"]);

@@ -1,35 +1,36 @@
-//! Runs of a step under a fault, and the next run, which ends the work.
+//! Applies a step under a fault, and then again without the fault, as the next run of clusterctl does, which must complete the work.
 
 use clusterctl::step::Step;
 
 use super::pods::{all, ended};
 use super::sandbox::{End, Fault, Sandbox};
 
-/// What a check says: nothing, or what is wrong.
+/// The result of a check; the error states what is wrong.
 pub type Answer = Result<(), String>;
 
-/// Makes the fault that happens at the N-th effect or call.
+/// Makes the fault that happens at the N-th effect, or at the N-th call of a tool; the argument is N.
 pub type At = fn(usize) -> Fault;
 
-/// The ways in which a script is killed at an effect.
+/// The faults that kill a script at an effect (a call of a tool that changes something) or inside it, each with the words for the name of a row.
 pub const KILLS: [(&str, At); 2] = [("killed at", Fault::KilledAt), ("killed inside", Fault::KilledInside)];
 
-/// The ways in which a script ends at an effect.
+/// The faults that end a script at an effect: those of [`KILLS`] and a power cut.
 pub const ENDS: [(&str, At); 3] = [KILLS[0], KILLS[1], ("without power from", Fault::PowerCutAt)];
 
-/// Nothing more is asked of the host.
+/// A check that accepts every state of the host.
 pub fn anything(_: &Sandbox) -> Answer {
     Ok(())
 }
 
-/// The step ends under the fault as `wanted` says, and then `holds` has no complaint about the host.
+/// Applies the step under the fault, and checks that it ends as `wanted` says (see [`ended`]) and that `holds` accepts the state of the host
+/// afterwards.
 pub fn under(fault: Fault, host: &Sandbox, step: impl Into<Step>, wanted: &str, holds: impl Fn(&Sandbox) -> Answer) -> Answer {
     host.inject(fault);
     let end = host.apply(step);
     all(host, [ended(&end, wanted), holds(host)])
 }
 
-/// How the step ends under the fault, and how the next run ends without it.
+/// Applies the step under the fault, and then again without it. Returns how the step ended each time.
 pub fn twice(fault: Fault, host: &Sandbox, step: impl Into<Step>) -> [End; 2] {
     let step = step.into();
     host.inject(fault);
@@ -38,8 +39,8 @@ pub fn twice(fault: Fault, host: &Sandbox, step: impl Into<Step>) -> [End; 2] {
     [end, host.apply(step)]
 }
 
-/// The fault kills the step, which leaves the host as `left` says, and the next run ends the work, as `whole` says. `None` if the fault was not
-/// reached.
+/// Applies the step under a fault that kills it, and checks with `left` what it leaves behind. Then applies the step again without the fault, which
+/// must succeed, and checks the result with `whole`. Returns `None` if the fault was not reached.
 pub fn killed(
     fault: Fault,
     host: &Sandbox,

@@ -1,4 +1,5 @@
-//! A host below a temporary folder. The commands of the program's steps run there, with stubs for the tools that would act outside of it.
+//! A host that consists of a temporary folder. The commands of clusterctl's steps run with their paths moved into this folder, and with stubs in
+//! place of the tools that would act outside of it.
 
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -17,42 +18,43 @@ use super::law::note;
 use super::rewrite::rewrite;
 use super::stubs;
 
-/// The run that holds the lock of a sandbox.
+/// The ID of the run that holds the lock of a new sandbox.
 pub const RUN: &str = "run1";
 
-/// The limit in real time for a script of a case. No script needs longer, because the stub of `sleep` moves the case's clock.
+/// The limit in real time for a script. No script needs longer, because the stub of `sleep` does not wait and only moves the clock of the sandbox.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The limit in real time where a tool hangs: a script that has not ended by then never will.
+/// The limit in real time for a script under [`Fault::Hangs`]: a script that has not ended by then never will.
 const HUNG: Duration = Duration::from_secs(10);
 
-/// The folder of a sandbox that has its links to stubs.
+/// The folder of a sandbox with links to the stubs, each under the name of the tool that the stub replaces.
 const TOOLS: &str = "/stub/tools";
 
-/// The fault that a case injects.
+/// The fault that a row injects. An effect is a call of a tool that changes something, such as `cp`, `mv` or `rm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// The input ends after this many bytes.
+    /// The input of the script ends after this many bytes.
     InputEnds(usize),
-    /// Another run takes the host's lock after this many bytes of the input; then the rest arrives.
+    /// Another run takes the host's lock after this many bytes of the script's input. Then the rest of the input arrives.
     LockLostInInput(usize),
-    /// The script is killed at its N-th effect, and systemd ends transient units as usual: only the unit with the effect is killed.
+    /// The process group that causes the N-th effect is killed: the script, or a transient unit that it has started. systemd then ends the unit as
+    /// usual.
     KilledAt(usize),
-    /// As `KilledAt`, but in the middle of the N-th copy.
+    /// As `KilledAt`, but at the N-th call of a tool that copies (`cp`, `cat`, `head`), after half of the content.
     KilledInside(usize),
-    /// The power fails at the N-th effect: everything on the host ends.
+    /// The power fails at the N-th effect: every process on the host ends.
     PowerCutAt(usize),
-    /// The tool fails if its last argument matches the pattern.
+    /// The tool (first value) changes nothing and fails if its last argument matches the shell pattern (second value).
     ToolFails(&'static str, &'static str),
     /// As `ToolFails`, but after the tool has written half of the content.
     DiskFull(&'static str, &'static str),
     /// A file whose path matches the pattern cannot be read.
     ReadFails(&'static str),
-    /// A tool that makes requests fails if the arguments of its call match the pattern; see `stubs/trouble`.
+    /// A tool that depends on another process or host fails if the arguments of its call match the pattern; see `stubs/trouble`.
     CallFails(&'static str, &'static str),
-    /// As `CallFails`, but the call gets no answer: it ends by its own limit, or when `timeout` ends it.
+    /// As `CallFails`, but the call gets no answer: the tool exits after its own time limit, or when `timeout` ends it.
     Hangs(&'static str, &'static str),
-    /// The script is killed at the N-th call of a tool that makes requests.
+    /// The script is killed at the N-th call of a tool that depends on another process or host.
     KilledAtCall(usize),
 }
 
@@ -67,7 +69,7 @@ pub enum End {
 }
 
 impl End {
-    /// The output of a step that was refused or fenced; empty for every other end.
+    /// The message of a step that was refused or fenced; empty if the step was done or killed.
     pub fn said(&self) -> &str {
         match self {
             End::Refused(said) | End::Fenced(said) => said,
@@ -76,14 +78,14 @@ impl End {
     }
 }
 
-/// One host of a case.
+/// A host of a row. The folder `/stub` contains the files that the stubs read and write.
 pub struct Sandbox {
     name: HostName,
     root: PathBuf,
     fault: Mutex<Fault>,
     /// The length of the last command's input, in bytes.
     input: AtomicUsize,
-    /// The factor by which everything may take longer than usual.
+    /// The factor by which waits and time limits are longer than usual, as `--wait-timeout` sets it for slow hosts.
     pub patience: AtomicU32,
 }
 
@@ -123,12 +125,12 @@ impl Sandbox {
         sandbox
     }
 
-    /// The real path of a path of the host.
+    /// The path on the machine of the tests for a path on the host.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    /// The real path of a path of the host as text, for steps whose paths are data.
+    /// As `path`, but as text, for steps that contain the path: the sandbox does not move such a path into its folder.
     pub fn at(&self, path: &str) -> String {
         self.path(path).display().to_string()
     }
@@ -151,7 +153,7 @@ impl Sandbox {
         let _ = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
     }
 
-    /// Makes a link and the folder that it is in.
+    /// Makes a symbolic link at `path`, and the folder that contains it.
     pub fn link_at(&self, path: &str, target: impl AsRef<Path>) {
         let at = self.path(path);
         std::fs::create_dir_all(at.parent().expect("a path of a host has a folder")).expect("the sandbox is writable");
@@ -163,7 +165,7 @@ impl Sandbox {
         std::fs::read_to_string(self.path(path)).ok()
     }
 
-    /// The names of everything in a folder, hidden files included, in order.
+    /// The sorted names of everything in a folder, hidden files included; empty if the folder does not exist.
     pub fn list(&self, folder: &str) -> Vec<String> {
         let entries = std::fs::read_dir(self.path(folder)).into_iter().flatten();
         let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
@@ -171,12 +173,12 @@ impl Sandbox {
         names
     }
 
-    /// Writes a file that a stub reads; see `stubs/`.
+    /// Writes a file in `/stub`, which a stub reads; the comments in `stubs/` name these files.
     pub fn stub(&self, file: &str, text: &str) {
         self.write(&format!("/stub/{file}"), text);
     }
 
-    /// The calls of the tools, one line per call.
+    /// The log of the stubs, one line per call of a tool.
     pub fn log(&self) -> String {
         self.read("/stub/log").unwrap_or_default()
     }
@@ -198,7 +200,7 @@ impl Sandbox {
         std::fs::set_permissions(self.path(path), std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
     }
 
-    /// Sets the fault that applies from now on.
+    /// Sets the fault that applies from now on, and resets the counters of effects and calls.
     pub fn inject(&self, fault: Fault) {
         *self.fault.lock().expect("no case panics") = fault;
         for file in std::fs::read_dir(self.path("/stub")).into_iter().flatten().flatten() {
@@ -236,14 +238,14 @@ impl Sandbox {
         self.path("/stub/killed").exists()
     }
 
-    /// Carries a step out as the program does, and waits until every unit that it left behind has ended.
+    /// Applies a step as clusterctl does, and waits until every transient unit that the step left behind has ended.
     pub fn apply(&self, step: impl Into<Step>) -> End {
         let end = self.apply_alone(step);
         self.settle();
         end
     }
 
-    /// As `apply`, but beside units of the case that do not end.
+    /// As `apply`, but does not wait for transient units, for rows with a unit that never ends.
     pub fn apply_alone(&self, step: impl Into<Step>) -> End {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made");
         match runtime.block_on(step.into().apply(self, RUN)) {
@@ -255,12 +257,12 @@ impl Sandbox {
         }
     }
 
-    /// Runs one command to its end.
+    /// Runs one command to its end and returns its status and its output.
     pub fn output(&self, cmd: Cmd) -> Output {
         self.carry_out(cmd).expect("the command can be run")
     }
 
-    /// Waits until no unit except the kubelet's runs.
+    /// Waits until no transient unit of clusterctl runs, or until [`LIMIT`] has passed.
     pub fn settle(&self) {
         let begun = Instant::now();
         let busy = || self.list("/stub/units").iter().any(|u| u.starts_with("clusterctl-"));
@@ -273,12 +275,14 @@ impl Sandbox {
         matches!(*self.fault.lock().expect("no case panics"), Fault::PowerCutAt(_))
     }
 
-    /// Lets the stub of the kubelet look at the manifests, as the real kubelet does after a while.
+    /// Runs the stub of the kubelet once, which starts and ends processes as the static pod manifests require. The real kubelet does so after a
+    /// while.
     pub fn tick(&self) {
         self.tool("kubelet");
     }
 
-    /// Boots the host again: no process runs, memory is empty, and systemd starts the kubelet with the commands of its drop-ins.
+    /// Boots the host again: all processes end, folders in memory such as `/run` are emptied, and the ExecStartPre commands in the drop-ins of the
+    /// kubelet's unit run before the kubelet starts.
     pub fn boot(&self) {
         self.inject(Fault::None);
         self.end_processes();
@@ -337,14 +341,15 @@ impl Sandbox {
         let mut child = command.spawn()?;
         writeln!(std::fs::OpenOptions::new().append(true).open(self.path("/stub/groups"))?, "{}", child.id())?;
         let mut stdin = child.stdin.take().expect("standard input is a pipe");
-        // It is no error of the case if a script ends before it has read all of its input.
+        // A script may exit before it has read all of its input, so errors of these writes are ignored.
         match fault {
             Fault::InputEnds(n) => drop(stdin.write_all(&input[..n.min(input.len())])),
             Fault::LockLostInInput(n) => {
                 let n = n.min(input.len());
                 let _ = stdin.write_all(&input[..n]);
                 let _ = stdin.flush();
-                // A script calls its first tool after its head; then it waits for the rest of its input.
+                // The first effect shows that the script has checked the lock in its head and now reads its input, so the other run takes the lock
+                // only after it.
                 let begun = Instant::now();
                 while self.read("/stub/effects").is_none_or(|n| n == "0\n") && begun.elapsed() < LIMIT && child.try_wait()?.is_none() {
                     std::thread::sleep(Duration::from_millis(2));

@@ -1,4 +1,5 @@
-//! `wait_settled.sh` and `report_rollbacks.sh`: what the host has put back by itself is reported once and not less often, and no wait is endless.
+//! Tests of `wait_settled.sh` and `report_rollbacks.sh`: a static pod manifest that the host has put back by itself is reported once, even if the
+//! first attempt to report it fails, and every wait has a limit.
 
 use clusterctl::step::Wait;
 
@@ -9,7 +10,7 @@ use super::table::Table;
 const STATE: &str = "/var/lib/clusterctl/static-pods";
 const WATCH: &str = "units/clusterctl-watch-etcd";
 
-/// A host that has put etcd's previous manifest back in the run `run`.
+/// A host that has put the previous static pod manifest of etcd back during the run `run`, and has not reported it yet.
 fn host(run: &str) -> Sandbox {
     let host = Sandbox::new();
     host.write(&format!("{STATE}/etcd.failed.{run}"), "etcd was put back\n");

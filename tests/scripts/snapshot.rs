@@ -1,4 +1,5 @@
-//! `snapshot.sh`: a whole snapshot is handed over with its digest, and no snapshot stays on the host, whatever fails.
+//! Tests of `snapshot.sh`, which prints a snapshot of etcd and its SHA-256: the snapshot is whole or nothing is printed, and no snapshot stays on the
+//! host, whatever fails.
 
 use clusterctl::host::{Cmd, Output};
 use clusterctl::step::digest;
@@ -7,7 +8,7 @@ use super::pods::same;
 use super::sandbox::Sandbox;
 use super::table::Table;
 
-/// The stub of etcdctl: it reports the size that the case gives, and writes the database that the case has.
+/// A script for the stub of etcdctl: `endpoint status` prints the file `size`, and `snapshot save` writes the content of the file `db`.
 const ETCDCTL: &str = r#"
 case "$*" in
   *'endpoint status'*) /bin/cat "$STUB/size"; exit 0 ;;
@@ -15,7 +16,8 @@ case "$*" in
 esac
 "#;
 
-/// A database with the digest that etcd writes at the end of its stream. A torn one lacks its first byte.
+/// A snapshot as etcd writes it: `body` and, as the last 32 bytes, its SHA-256. If `torn`, the first byte is missing, so that the SHA-256 does not
+/// match.
 fn database(body: &[u8], torn: bool) -> Vec<u8> {
     let sum = digest(body);
     let bytes = (0..sum.len()).step_by(2).map(|at| u8::from_str_radix(&sum[at..at + 2], 16).unwrap_or_default());

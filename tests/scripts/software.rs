@@ -1,4 +1,4 @@
-//! `packages.sh`, `check_flags.sh`, `snapshot.sh`, `member.sh` and `wait_rollout.sh` against tools that fail or print more than they should.
+//! Tests of `packages.sh`, `member.sh`, `wait_rollout.sh` and `snapshot.sh` with tools that fail, hang, or print more than they should.
 
 use clusterctl::facts::ObjectRef;
 use clusterctl::host::Cmd;
@@ -11,7 +11,7 @@ fn package(host: &Sandbox) -> End {
     host.apply(Package { names: vec!["containerd".into()] })
 }
 
-/// A host through which a cluster of three members is changed; `m3` is the member that leaves.
+/// A host with etcdctl for a cluster of three etcd members, of which `m3` is to be removed. `health` states whether the other two are healthy.
 fn three(health: [bool; 2]) -> Sandbox {
     let host = Sandbox::new();
     let member = |n: u8| format!("{n}, started, m{n}, https://10.0.0.{n}:2380, https://10.0.0.{n}:2379, false\n");
@@ -20,7 +20,8 @@ fn three(health: [bool; 2]) -> Sandbox {
         "etcdctl.endpoint-health",
         &format!(r#"[{{"endpoint":"a","health":{}}},{{"endpoint":"b","health":{}}}]"#, health[0], health[1]),
     );
-    // etcdctl may print a warning at any time, in words that look like a member.
+    // etcdctl may print a warning on standard error at any time. This one has the form of a line of the member list, so a script that parsed standard
+    // error would use the address 10.0.0.9.
     let warning = "echo '9, started, m3, https://10.0.0.3:2380, https://10.0.0.9:2379, false' >&2\n";
     let removed = "case \"$*\" in *'member remove 3'*) grep -v '^3' \"$STUB/etcdctl.member-list\" >\"$STUB/l\"; /bin/mv \"$STUB/l\" \"$STUB/etcdctl.member-list\" ;; esac\n";
     host.stub("etcdctl.script", &format!("{warning}{removed}"));

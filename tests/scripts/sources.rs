@@ -1,4 +1,5 @@
-//! `sources.sh`: it only reads. A source that a host cannot get is named, and a server that does not answer holds nothing up.
+//! Tests of `sources.sh`, which checks whether a host can download programs and images, and changes nothing: it names each source that the host
+//! cannot get, and a server that does not answer delays it only up to a limit.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,8 @@ use super::pods::{all, same};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// The sources that are missing, in order, each with the reason.
+/// Runs `sources.sh` for the program `kubelet` and for an image that has a mirror. Returns the sources that are missing, sorted, each with the
+/// reason.
 fn missing(host: &Sandbox) -> Vec<String> {
     let mirrors = BTreeMap::from([("registry.k8s.io".to_string(), vec!["http://mirror:5000".to_string()])]);
     let out = host.output(request(&["http://files/kubelet"], &["registry.k8s.io/pause:3.9"], &mirrors));

@@ -1,4 +1,5 @@
-//! `static_pod.sh` and `swap.sh`: whatever fails, the whole old or the whole new manifest of a static pod is in place.
+//! Tests of `static_pod.sh` and `swap.sh`, which swap a static pod: whatever fails, the whole old or the whole new static pod manifest is in place
+//! afterwards.
 
 use clusterctl::step::{StaticPodsGone, Wait};
 
@@ -17,7 +18,8 @@ pub fn table(t: &mut Table) {
     ];
     for (what, mark, wanted, stays) in marks {
         for component in [SCHEDULER, API, "etcd"] {
-            // A kubelet older than 1.22 takes the new manifest directly in place of the old one.
+            // For a kubelet older than 1.22, the script replaces the manifest directly; for a newer one, it first waits until the old pod has ended.
+            // The API server is tested with both, the other components only with one version of the kubelet.
             for kubelet in ["v1.20.2", "v1.30.4", "v1.37.0"].into_iter().filter(|k| component == API || *k == "v1.30.4") {
                 t.row(format!("{component} on a kubelet {kubelet}, the new one {what} -> the {stays} one is in place"), || {
                     let host = standing(&[SCHEDULER, API, "etcd"]);

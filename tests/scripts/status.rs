@@ -1,4 +1,5 @@
-//! `status.sh`: a component has three seconds to give a good answer before its answer is reported.
+//! Tests of `status.sh`, which reports the health of components: if a component does not answer 200, the script repeats the request for three seconds
+//! before it reports the HTTP status.
 
 use clusterctl::host::Cmd;
 

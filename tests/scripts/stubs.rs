@@ -1,12 +1,12 @@
-//! The folder of stubs that is first on a sandbox's PATH: the files of `stubs/`, some of them under several names.
+//! The stubs that are first on a sandbox's PATH: the files of `stubs/`, and links to some of them under the names of other tools.
 //!
-//! The names are links that each sandbox makes for itself. Links in the repository would depend on how it was checked out: where links cannot be
-//! made, git writes their targets as text.
+//! Each sandbox makes these links itself. Links in the repository would depend on how it was checked out: where links cannot be made, git writes
+//! their targets as text.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-/// The stubs that stand for several tools, each with the names of those tools.
+/// The stubs to which links are made, each with the names of the links.
 const NAMES: [(&str, &[&str]); 4] = [
     ("effect", &["cat", "chmod", "chown", "cp", "head", "ln", "mkdir", "mktemp", "mv", "rm", "rmdir", "sync", "tee", "touch", "truncate"]),
     (
@@ -31,12 +31,12 @@ const NAMES: [(&str, &[&str]); 4] = [
     ("silent", &["journalctl"]),
 ];
 
-/// The folder with the stubs themselves.
+/// The folder of the repository that contains the stubs.
 pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/stubs")
 }
 
-/// Makes the links in the folder `at`.
+/// Makes the folder `at` and, in it, the links of [`NAMES`].
 pub fn link_into(at: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(at)?;
     for (stub, tools) in NAMES {

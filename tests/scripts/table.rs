@@ -1,4 +1,5 @@
-//! Runs tables of rows and prints how many rows there were. It supports as much of libtest's protocol as `cargo test` and `cargo nextest` use.
+//! Runs the rows of tables and prints how many ran and failed. It accepts the command-line arguments of libtest that `cargo test` and `cargo nextest`
+//! use.
 
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -6,13 +7,13 @@ use std::sync::Mutex;
 use super::known_failures::KNOWN_FAILURES;
 use super::law;
 
-/// The function of a table, which adds and runs the table's rows.
+/// The function of a table, which runs the rows by calls of [`Table::row`] and [`Table::sweep`].
 pub type TableFn = fn(&mut Table);
 
-/// The name of a table, the function with its rows, and the scripts that it tests: the table must run each of them.
+/// A table: its name, its function, and the names of the scripts that it tests. The run fails if no row runs one of these scripts.
 pub type Entry = (&'static str, TableFn, &'static [&'static str]);
 
-/// One table while its rows are run.
+/// The results of one table while its rows are run.
 pub struct Table {
     name: &'static str,
     rows: usize,
@@ -21,7 +22,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Runs one row. `check` returns an error that states what is wrong.
+    /// Runs one row, which fails if `check` returns an error. The error states what is wrong.
     pub fn row(&mut self, name: impl AsRef<str>, check: impl FnOnce() -> Result<(), String>) {
         let name = format!("{}: {}", self.name, name.as_ref());
         if wanted(&name) {
@@ -29,8 +30,8 @@ impl Table {
         }
     }
 
-    /// Runs a row for 1, 1 + `stride` and so on, until `check` returns `None` because nothing is left at which to fail. With
-    /// CLUSTERCTL_SWEEP=every, the stride is 1.
+    /// Runs `check` with 1, 1 + `stride` and so on, each as a row, until it returns `None` because the script ended before the fault was reached.
+    /// With CLUSTERCTL_SWEEP=every, the stride is 1.
     pub fn sweep(&mut self, name: impl AsRef<str>, stride: usize, check: impl Fn(usize) -> Option<Result<(), String>>) {
         let name = format!("{}: {}", self.name, name.as_ref());
         if !wanted(&name) {
@@ -46,7 +47,8 @@ impl Table {
         }
     }
 
-    /// Skips the whole table because the machine lacks something. `tests/quick` counts the skip; where nobody counts skips, the run fails.
+    /// Skips the rest of the table because the machine lacks what `needs` names. The skip is written to the file that CLUSTERCTL_TEST_SKIPS names, in
+    /// which `tests/quick` counts it. Without this variable, the run fails, because a skip that nobody counts would look like a pass.
     pub fn skip(&mut self, needs: &str) {
         use std::io::Write;
         let line = format!("skipped: needs {needs}: scripts::{}\n", self.name);
@@ -68,7 +70,7 @@ impl Table {
     }
 }
 
-/// Whether the row is to be run.
+/// Whether a row of this name is to be run: its name contains the text in CLUSTERCTL_ROWS, or this variable is not set.
 fn wanted(name: &str) -> bool {
     std::env::var("CLUSTERCTL_ROWS").map_or(true, |part| name.contains(&part))
 }

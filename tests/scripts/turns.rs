@@ -1,5 +1,5 @@
-//! `within.sh`: the script of a run that was killed may still be at work. The next script waits a while for its end, and then reports what it
-//! waited for.
+//! Tests of `within.sh`: the script of a run that was killed may still be running. The next script for the same object waits for the end of that
+//! script, and if the wait reaches its limit, it fails and names what it waited for.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -11,14 +11,14 @@ use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// Shell text with which another run takes the host's lock.
+/// Shell text that makes another run the holder of the host's lock.
 const LOST: &str = "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"";
 
-/// A process that holds a lock of a host and is ended when this value is dropped.
+/// A process that holds a lock file of a host, as a script that is still running does. The process is killed when this value is dropped.
 pub struct AtWork(Child);
 
 impl AtWork {
-    /// Holds the lock on this file.
+    /// Starts a process that locks this file, and waits until the lock is held.
     pub fn on(file: &Path) -> Self {
         let mut child = Command::new("/usr/bin/flock").arg("-F").arg(file).args(["/bin/sleep", "60"]).spawn().expect("flock runs");
         let free = || Command::new("/usr/bin/flock").arg("-n").arg(file).arg("/bin/true").status().is_ok_and(|s| s.success());
@@ -32,7 +32,7 @@ impl AtWork {
         self.0.id()
     }
 
-    /// Checks that nobody has ended the process.
+    /// Checks that the process still runs.
     pub fn lives(mut self) -> Result<(), String> {
         match self.0.try_wait() {
             Ok(None) => Ok(()),

@@ -1,4 +1,5 @@
-//! `unit.sh` and `unit_stop.sh`: a unit that is reported as running is enabled and active and listens itself, and what hinders it is named.
+//! Tests of `unit.sh` and `unit_stop.sh`, which start and stop systemd units: a unit that is reported as running is enabled and active, and its own
+//! process listens on its port; otherwise, the error names the cause.
 
 use clusterctl::step::{Stopped, Unit};
 
@@ -7,7 +8,7 @@ use super::runs::{At, anything, killed, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// A host whose haproxy comes up and listens when it is started or restarted.
+/// A host whose haproxy is disabled and inactive, and becomes active and listens on port 6443 when it is started, restarted or reloaded.
 fn host() -> Sandbox {
     let host = Sandbox::new();
     host.stub("units/haproxy", "inactive\n");
@@ -22,7 +23,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// Puts a process into the cgroup of a unit.
+/// Adds a haproxy process in the cgroup of this unit to the host.
 fn process(host: &Sandbox, pid: u32, unit: &str) {
     host.write(&format!("/proc/{pid}/cgroup"), &format!("0::/system.slice/{unit}\n"));
     host.write(&format!("/proc/{pid}/comm"), "haproxy\n");
@@ -42,7 +43,8 @@ fn runs(host: &Sandbox) -> Result<(), String> {
     same(stamp(host), Some("digest\n".into()), "its stamp")
 }
 
-/// A later plan sees that the unit was not started with its files.
+/// Checks that no stamp is stored for the unit, so that the next plan starts the unit again. The stamp is the digest of the files with which it was
+/// started.
 fn no_stamp(host: &Sandbox) -> Result<(), String> {
     same(stamp(host), None, "its stamp")
 }

@@ -1,4 +1,5 @@
-//! `upload.sh` and `upload_check.sh`: a file is whole at its path or does not exist, and an upload continues after the bytes that have arrived.
+//! Tests of `upload.sh` and `upload_check.sh`, which receive a file: the path has the old file or the whole new one, and an upload that was
+//! interrupted continues after the bytes that have arrived.
 
 use clusterctl::host::Cmd;
 use clusterctl::host::upload::{UploadError, Uploaded, upload};
@@ -11,7 +12,7 @@ use super::table::Table;
 const TO: &str = "/var/lib/clusterctl/images/all.tar";
 const OLD: &str = "the image before";
 
-/// The content that is sent: some hundred lines.
+/// The content of the file that is uploaded.
 fn content() -> String {
     (0..300).map(|n| format!("line {n}\n")).collect()
 }
@@ -31,7 +32,7 @@ fn host() -> Sandbox {
     host
 }
 
-/// Sends the content as the program does.
+/// Uploads the content to the host as clusterctl does.
 fn send(host: &Sandbox) -> Result<Uploaded, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
     let sent = runtime.block_on(upload(host, &host.path("/stub/local"), &host.at(TO), &sum(), 0o640, RUN));

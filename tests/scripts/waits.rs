@@ -1,5 +1,5 @@
-//! `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each script ends by itself and
-//! reports what it still waits for, whichever program does not answer.
+//! Tests of `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each script ends within its
+//! own limit and reports what it still waits for, whichever tool does not answer.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use super::table::Table;
 
 const SERVER: &str = "https://10.0.0.1:6443";
 
-/// A host whose API server serves 1.30.4, and whose kubelet started 100 s ago and has reported since then that its node is Ready.
+/// A host whose API server answers with version 1.30.4, and whose kubelet started 100 s ago and has reported since then that its node is Ready.
 fn host() -> Sandbox {
     let host = Sandbox::new();
-    // With this pace, a wait of four minutes is over after a few checks.
+    // Each `sleep` of a script moves the clock by at least 50 s, so a wait of four minutes is over after a few checks.
     host.stub("pace", "50000\n");
     host.stub("serves-kube-apiserver", "200\n");
     host.stub("answer-version", "{\n  \"gitVersion\": \"v1.30.4\",\n}\n");
@@ -26,7 +26,8 @@ fn host() -> Sandbox {
     host
 }
 
-/// Sets what the API returns about the node. The clock of a case begins at 1970-01-12T13:46:40Z.
+/// Sets the Node that the API returns: the status of its condition Ready, the time of the last heartbeat, and the version of its kubelet. The clock
+/// of a sandbox starts at 1970-01-12T13:46:40Z.
 fn node(host: &Sandbox, ready: &str, heard: &str, version: &str) {
     let text = format!(
         r#"{{"kind":"Node","status":{{"conditions":[{{"type":"Ready","status":"{ready}","lastHeartbeatTime":"{heard}"}}],"nodeInfo":{{"kubeletVersion":"{version}"}}}}}}"#
@@ -56,7 +57,7 @@ fn rollout(first: bool) -> Step {
     Wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
 }
 
-/// How much time has passed, in seconds.
+/// How many seconds have passed by the clock of the sandbox.
 fn took(host: &Sandbox) -> u64 {
     let now = host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default();
     now.saturating_sub(1_000_000_000) / 1000
@@ -68,7 +69,7 @@ fn checks(host: &Sandbox, end: &End, words: &[&str]) -> Result<(), String> {
 
 type Make = fn() -> Step;
 type Change = fn(&Sandbox);
-/// What is wrong with a host, what brings that about, and the words with which the step ends.
+/// A row: what is wrong with a host, the function that makes it so, and the words that the step's message must contain.
 type Row<'a> = (&'a str, Change, &'a [&'a str]);
 
 pub fn table(t: &mut Table) {
@@ -175,7 +176,7 @@ pub fn table(t: &mut Table) {
                 let host = host();
                 change(&host);
                 let end = host.apply(step());
-                // A rollout has a longer limit.
+                // The limit of a rollout is longer than the one that `checks` compares with, so only the words are checked.
                 if name == "rollout" { all(&host, words.iter().map(|w| ended(&end, w))) } else { checks(&host, &end, words) }
             });
         }
@@ -183,13 +184,14 @@ pub fn table(t: &mut Table) {
     backends(t);
 }
 
-/// An answer on haproxy's socket with this state of `m1`.
+/// The answer of haproxy's admin socket to `show stat`, with this state of the server `m1`.
 fn answer(state: &str) -> String {
     let fields = |name: &str, state: &str| format!("api,{name}{}{state},1\n", ",0".repeat(15) + ",");
     format!("# pxname,svname\n{}{}", fields("m0", "DOWN"), fields("m1", state))
 }
 
-/// A stub of haproxy's socket. It answers with these words in order, and then with the last one again and again. Without words, it never answers.
+/// A stub of haproxy's admin socket. It answers each connection with the next of `words`, and with the last one again when all are used. If `words`
+/// is empty, it never answers.
 fn balancer(host: &Sandbox, words: &[&str]) -> std::thread::JoinHandle<()> {
     std::fs::create_dir_all(host.path("/run/haproxy")).expect("a folder can be made");
     let listener = std::os::unix::net::UnixListener::bind(host.path("/run/haproxy/admin.sock")).expect("a socket can be made");

@@ -1,4 +1,4 @@
-//! Converts what was found into the fields of an inventory; fields with their default value are left out.
+//! Converts what was found in a cluster of kubeadm into the fields of an inventory; fields with their default value are left out.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -12,10 +12,11 @@ use crate::layout;
 
 type Fields = Map<String, Value>;
 
-/// The value that kubeadm itself wrote into its configuration before v1beta4.
+/// A flag of the API server, and the value that kubeadm itself wrote into its configuration before v1beta4. The inventory does not contain the flag
+/// with this value, because the operator did not set it.
 const AUTHORIZATION: (&str, &str) = ("authorization-mode", "Node,RBAC");
 
-/// The inventory, without the fields that result from a comparison with what clusterctl itself would write.
+/// The fields of the inventory, without those that the module `refine` adds.
 pub(super) fn inventory(found: &Found, login: &Login, balancer: Option<&(String, String)>) -> Fields {
     let c = &found.config;
     let mut cluster = json!({ "name": c.cluster_name, "version": found.version.to_string() });
@@ -167,7 +168,7 @@ fn pki(found: &Found) -> Fields {
     out
 }
 
-/// The control-plane nodes, oldest first: whatever kubeadm made only once is on the first node.
+/// The control-plane nodes, oldest first, so that the node on which `kubeadm init` ran becomes the first control-plane host of the inventory.
 fn masters(found: &Found) -> Vec<(&String, &Value)> {
     let mut all: Vec<(&String, &Value)> = found.nodes.iter().filter(|(_, n)| is_master(n)).collect();
     all.sort_by_key(|(name, n)| (n["metadata"]["creationTimestamp"].as_str().unwrap_or_default().to_string(), (*name).clone()));
@@ -225,7 +226,7 @@ fn host(found: &Found, login: &Login, name: &str, node: &Value, master: bool) ->
     out
 }
 
-/// Whether the operator set a label, and not Kubernetes or a role.
+/// Whether a label is the operator's own: not a label of Kubernetes, and not the role label of a control-plane node.
 fn is_own(label: &str) -> bool {
     let Some((prefix, name)) = label.split_once('/') else { return true };
     let upstream = ["kubernetes.io", "k8s.io"].iter().any(|d| prefix == *d || prefix.ends_with(&format!(".{d}")));
@@ -241,7 +242,8 @@ fn tag(image: &str) -> Option<&str> {
     image.rsplit_once(':').map(|(_, tag)| tag).filter(|t| !t.contains('/'))
 }
 
-/// Parses a duration in Go's format, such as `8760h0m0s`: a sequence of numbers with units of the inventory.
+/// Parses a duration in Go's format, such as `8760h0m0s`: a sequence of durations as in the inventory. `None` for an empty text, a fraction, or an
+/// unknown unit.
 fn go_duration(text: &str) -> Option<Duration> {
     let (mut total, mut rest) = (Duration::ZERO, text);
     while !rest.is_empty() {

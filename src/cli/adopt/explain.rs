@@ -19,7 +19,7 @@ pub(super) struct Reason {
     pub restarts: bool,
 }
 
-/// The reasons of a plan, in the order of its steps.
+/// The reasons for the steps of a plan, in the order of the steps. Each reason occurs once, with all its hosts.
 pub(super) fn reasons(plan: &Plan) -> Vec<Reason> {
     let mut out: Vec<Reason> = Vec::new();
     for (_, host, planned) in plan.steps() {
@@ -94,7 +94,7 @@ fn of_file(file: &File, diff: &str) -> &'static str {
     }
 }
 
-/// The marks, the plan and the reasons as text for people.
+/// The text for the operator: the marks that `adopt` writes, the plan of the next `apply` (`rest`), and the reasons for that plan.
 pub(super) fn shown(marks: &Plan, rest: &Plan, reasons: &[Reason]) -> String {
     let mut out = format!("{}\n", heading("what `adopt` does now: marks that nothing reads but clusterctl"));
     for (_, host, planned) in marks.steps() {

@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub version: KubeVersion,
     pub v: &'static versions::Minor,
     pub nodes: BTreeMap<String, Value>,
-    /// The address under which the API server of the first host is known.
+    /// The address that the API server on the host of [`Login`] advertises.
     pub address: String,
     /// The configuration that all kubelets share.
     pub kubelet: Value,
@@ -34,12 +34,12 @@ pub(super) struct Found {
     pub proxy: Option<Value>,
     /// The image of CoreDNS; `None` if CoreDNS does not run.
     pub core_dns: Option<String>,
-    /// The image with which etcd runs.
+    /// The image of the etcd on the host of [`Login`]; `None` if no etcd runs on this host.
     pub etcd: Option<String>,
 }
 
 impl Login {
-    /// Splits the option; user and port are written into the fields that the inventory has for them.
+    /// Splits the argument `[USER@]HOST[:PORT]`, and writes the user and the port into the `ssh` fields of `given`.
     pub fn of(text: &str, given: &mut Map<String, Value>) -> Login {
         let (user, rest) = text.rsplit_once('@').map_or((None, text), |(user, rest)| (Some(user), rest));
         let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
@@ -57,7 +57,7 @@ impl Login {
     }
 }
 
-/// Reads the cluster. The error tells why the cluster cannot be read.
+/// Reads the cluster through the host of `login`. Fails with the reason if the cluster cannot be read, or if an inventory cannot express it.
 pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Found, Stop> {
     let refused = |message: String, hint: &str| Stop::with(Exit::Refused).error(message, hint);
     let failed = |what: &str, hint: &str| Stop::with(Exit::Failed).error(format!("{}: {what}", login.host), hint);
@@ -110,7 +110,7 @@ pub(super) async fn cluster(call: &Call, login: &Login, given: &Map<String, Valu
     Ok(Found { config, version, v, address: address.to_string(), kubelet, proxy, core_dns, etcd, nodes: cluster.nodes })
 }
 
-/// What to do with a cluster whose version cannot be adopted.
+/// The hint for a cluster whose version clusterctl does not support.
 pub(super) fn unsupported(why: &Unsupported) -> &'static str {
     match why {
         Unsupported::TooOld(_) => "upgrade the cluster with kubeadm first",
@@ -118,7 +118,7 @@ pub(super) fn unsupported(why: &Unsupported) -> &'static str {
     }
 }
 
-/// Fails with the settings that would be lost because an inventory cannot express them.
+/// Fails if the cluster has settings that an inventory cannot express, because the next `apply` would remove them. The error lists these settings.
 fn beyond(config: &ClusterConfiguration, manifest: &str) -> Result<(), String> {
     let mut what: Vec<String> = config.beyond.iter().map(|(path, value)| format!("{path}: {value}")).collect();
     if config.pod_subnet.is_empty() {
@@ -134,7 +134,7 @@ fn beyond(config: &ClusterConfiguration, manifest: &str) -> Result<(), String> {
 }
 
 async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Result<Session, Stop> {
-    // Only the settings of the connection matter at this point.
+    // This inventory is used only to connect to the host, so its name and version are placeholders.
     let inventory = json!({
         "cluster": { "name": "unknown", "version": "v1.20.2" },
         "ssh": given.get("ssh").cloned().unwrap_or_else(|| json!({})),
@@ -150,7 +150,7 @@ async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Re
 
 async fn observed(host: &dyn Host) -> Result<HostFacts, String> {
     let out = host.run(facts::host::request([127, 0, 0, 1].into(), true, None)).await.map_err(|e| crate::error::chain(&e))?;
-    // The clock of the host does not matter here.
+    // The offset of the host's clock is not used here, so the time of the request is given as 0.
     facts::host::parse(&out.stdout, 0.0)
 }
 
@@ -172,7 +172,7 @@ async fn asked(host: &dyn Host, address: std::net::IpAddr, v: &versions::Minor) 
     }
 }
 
-/// The value of a flag in a manifest that kubeadm wrote.
+/// The value of a flag in a static pod manifest that kubeadm wrote; `None` if the manifest does not have the flag.
 fn flag(manifest: &str, name: &str) -> Option<String> {
     let start = format!("- --{name}=");
     manifest.lines().find_map(|l| l.trim().strip_prefix(&start).map(|v| v.trim_matches('"').to_string()))

@@ -1,4 +1,5 @@
-//! Finds what an inventory must contain so that clusterctl would write the configuration that exists, by comparing both.
+//! Finds what an inventory must contain in addition so that clusterctl would write the configuration that the cluster has already: compares this
+//! configuration with the one that clusterctl would write without the additions.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -14,20 +15,21 @@ use crate::step::kept::is_zero;
 use crate::step::{Object, Step};
 use crate::{layout, versions};
 
-/// Fields of the kubelet's configuration that have their own place in the inventory, or differ from node to node.
+/// Fields of the kubelet's configuration that are not copied into `kubelet.config` of the inventory, because they have their own place in the
+/// inventory or differ from node to node.
 const ELSEWHERE: [&str; 3] = ["cgroupDriver", "clusterDomain", "containerRuntimeEndpoint"];
 
-/// Why a section of the inventory has its content: section and remark.
+/// The name of a section of the inventory, and a remark that explains the section's content.
 pub(super) type Remark = (&'static str, String);
 
-/// The objects that clusterctl would write.
+/// The Kubernetes objects that clusterctl would write for the inventory.
 pub(super) fn objects(inv: &Inventory, v: &'static versions::Minor) -> Vec<Value> {
     cluster::all_objects(inv, v, "", &[])
 }
 
-/// Adds the settings of the kubelets and of kube-proxy that go beyond clusterctl's own.
+/// Adds the settings of the kubelets and of kube-proxy that the cluster has and that clusterctl would not write by itself.
 pub(super) fn with_components(mut fields: Map<String, Value>, found: &Found) -> Map<String, Value> {
-    // Fields that are not a valid inventory are reported where they are parsed as one.
+    // Fields that are not a valid inventory are returned unchanged. The caller parses them again and reports the faults.
     let Ok(inv) = serde_json::from_value::<Inventory>(Value::Object(fields.clone())) else { return fields };
     let all = objects(&inv, found.v);
     let ours = |name: &str, key: &str| {
@@ -48,8 +50,8 @@ pub(super) fn with_components(mut fields: Map<String, Value>, found: &Found) -> 
     fields
 }
 
-/// The fields that, merged over `ours`, give `theirs`, without values that mean an unset field. Fields that only `ours` has are left out; the
-/// plan shows them.
+/// The fields that, merged over `ours`, give `theirs`, without values that mean an unset field. Fields that only `ours` has are left out; the plan of
+/// `apply` shows them as changes.
 fn patch(ours: &Value, theirs: &Value, path: &str, unset: &dyn Fn(&str, &Value) -> bool) -> Map<String, Value> {
     let mut out = Map::new();
     let (none, Value::Object(theirs)) = (Map::new(), theirs) else { return out };
@@ -71,8 +73,8 @@ fn patch(ours: &Value, theirs: &Value, path: &str, unset: &dyn Fn(&str, &Value) 
     out
 }
 
-/// Whether a value of the kubelet's configuration means an unset field. Numbers and booleans are written only if they were set; `logging` is the
-/// exception.
+/// Whether a value of the kubelet's configuration means an unset field. A number or a boolean is in this configuration only if it was set, so zero is
+/// a set value. Only below `logging`, zero means an unset field.
 fn unset_in_kubelet(path: &str, value: &Value) -> bool {
     match value {
         Value::Bool(_) | Value::Number(_) => path.starts_with("logging.") && is_zero(value),
@@ -80,8 +82,8 @@ fn unset_in_kubelet(path: &str, value: &Value) -> bool {
     }
 }
 
-/// Whether a value of kube-proxy's configuration means an unset field. Fields are always written there: unset fields are zero, except where zero
-/// has a meaning of its own; there they are `null`.
+/// Whether a value of kube-proxy's configuration means an unset field. Kubernetes writes all fields of this configuration. An unset field is zero or,
+/// if zero has a meaning of its own, `null`.
 fn unset_in_proxy(path: &str, value: &Value) -> bool {
     let zero_means = path == "iptables.localhostNodePorts"
         || path == "iptables.masqueradeBit"
@@ -89,7 +91,8 @@ fn unset_in_proxy(path: &str, value: &Value) -> bool {
     if zero_means { value.is_null() } else { is_zero(value) }
 }
 
-/// Adds what only the hosts reveal: whether packages may be installed, the flags of single kubelets, and whether CoreDNS is left to its owner.
+/// Adds what is known only after all hosts were observed: whether packages may be installed, the flags of single kubelets, and whether clusterctl
+/// leaves a changed CoreDNS alone. Returns the remarks that explain these fields.
 pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'static versions::Minor, facts: &Facts) -> Vec<Remark> {
     let mut remarks = Vec::new();
     let reached = |h: &&str| facts.hosts.contains_key(*h);
@@ -118,7 +121,7 @@ pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'
     remarks
 }
 
-/// The flags that the host's kubelet was given, without those that make no difference.
+/// The kubelet's flags in the host's `kubeadm-flags.env`, without those that make no difference.
 fn own_flags(facts: &Facts, host: &str) -> BTreeMap<String, String> {
     let env = facts.host(host).text(layout::KUBELET_FLAGS_ENV).unwrap_or_default();
     kubelet_flags(env).into_iter().filter(|(flag, _)| tells(flag)).collect()

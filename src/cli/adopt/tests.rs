@@ -1,4 +1,5 @@
-//! What kubeadm wrote in the oldest and in the newest recorded version becomes an inventory by which clusterctl would write the same.
+//! Tests that the configuration of a kubeadm cluster becomes an inventory for which clusterctl would write the same configuration. The oldest and the
+//! newest recorded versions are tested.
 
 use serde_json::{Map, Value, json};
 
@@ -20,7 +21,7 @@ fn data(version: &str, map: &str, key: &str) -> String {
     recorded(version, &format!("cm-{map}.yaml"))[0]["data"][key].as_str().expect("it is text").to_string()
 }
 
-/// The recorded cluster with one control-plane node.
+/// What was recorded of a kubeadm cluster of this version with one control-plane node.
 fn found(version: &str) -> Found {
     let v = versions::of(&version.parse().expect("a version")).expect("it is supported");
     let mut node = recorded(version, "node.json")[0].clone();

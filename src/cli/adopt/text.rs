@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::refine::Remark;
 use crate::inventory;
 
-/// The comments that are written before the sections.
+/// The name of a section of the inventory, and the comment that is written before it if [`fits`] allows the comment.
 const COMMENTS: [(&str, &str); 9] = [
     ("cluster", "Name, version and endpoint are in certificates and kubeconfigs, as kubeadm made them."),
     ("network", "`external`: the CNI that is there stays its owner's; a node that joins is expected to become Ready by it."),
@@ -21,11 +21,11 @@ const COMMENTS: [(&str, &str); 9] = [
     ("hosts", "In the order in which they came; a new host is written here, then `clusterctl join NAME`."),
 ];
 
-/// The sections in the order of inventories.
+/// The sections in the order in which they are written. Other sections follow them.
 const ORDER: [&str; 12] =
     ["cluster", "network", "loadBalancer", "controlPlane", "etcd", "kubelet", "addons", "containerd", "artifacts", "pki", "ssh", "hosts"];
 
-/// The text. `host` is the host through which the cluster was read.
+/// The inventory with these fields as text. `host` is the host through which the cluster was read.
 pub(super) fn of(fields: &Map<String, Value>, host: &str, remarks: &[Remark]) -> String {
     let mut out = format!(
         "# A cluster that kubeadm made, as clusterctl found it through {host}. What is not here has its default:\n\
@@ -42,7 +42,7 @@ pub(super) fn of(fields: &Map<String, Value>, host: &str, remarks: &[Remark]) ->
     out
 }
 
-/// Whether a comment applies to a section: a comment about one kind is left out if the section has another kind.
+/// Whether a comment applies to a section. A comment that begins with a kind in backticks is left out if the section has another kind.
 fn fits(text: &str, value: &Value) -> bool {
     let kind = value["kind"].as_str().or(value["cni"]["kind"].as_str());
     !text.starts_with('`') || kind.is_some_and(|k| text.starts_with(&format!("`{k}`")))

@@ -1,4 +1,5 @@
-//! Checks whether every drain of an upgrade can succeed: asks the API, and computes the result before any pod is moved.
+//! Checks whether every drain of an upgrade can succeed, before any pod is moved: asks the API for dry runs of the evictions, and computes what the
+//! PodDisruptionBudgets allow.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,8 @@ use crate::plan::budgets::{Finding, Inputs, What, evicted, findings};
 use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::Running;
 
-/// The reasons that keep pods on nodes: blockers if a drain can never succeed, and warnings, with their nodes, if a drain may only have to wait.
+/// Returns what keeps pods on the nodes that the upgrade `u` drains: blockers for drains that can never succeed, and warnings, each with its nodes,
+/// for drains that may only have to wait. Both are empty if no node is drained, or if the API did not return the pods.
 pub(super) async fn judged(
     session: &Session,
     observed: &Observed,

@@ -1,4 +1,5 @@
-//! An observation of all hosts that waits for changes that end by themselves: the swap of an interrupted run, and the start of a control plane.
+//! Observes all hosts, and waits for two changes that hosts finish by themselves: the replacement of a static pod that an interrupted run began, and
+//! the start of a control plane.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -14,15 +15,16 @@ use crate::plan::cluster::{self, established};
 use crate::plan::goal::Goal;
 use crate::versions;
 
-/// The time beyond `--wait-timeout` for which an observation waits for hosts that end the swap of a static pod, or start their control plane, by
-/// themselves.
+/// The time beyond `--wait-timeout` for which an observation waits for hosts that are replacing a static pod or starting their control plane.
 const MARGIN: Duration = Duration::from_secs(60);
 
-/// Observes all hosts and the API for this goal; `lists` are API paths of further lists. The observation is repeated while a host is in a state
-/// that ends by itself, at most for a minute longer than `--wait-timeout`.
+/// Observes all hosts, and through the API every object that clusterctl manages in the Kubernetes versions of `goal`. `lists` are API paths of lists
+/// to request in addition. The observation is repeated while a host is replacing a static pod or starting its control plane, at most for a minute
+/// longer than `--wait-timeout`.
 pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists: &[String]) -> Observed {
     let inv = &session.inventory;
-    // An upgrade can pass through several versions, and the names of some objects contain a version.
+    // An upgrade can pass through several minor versions, and the names of some objects contain a version, so the objects of all these versions are
+    // requested.
     let minors: Vec<&'static versions::Minor> = match goal.upgrade() {
         Some(u) => versions::up_to(u.to.minor()).collect(),
         None => versions::of(&inv.cluster.version).into_iter().collect(),
@@ -39,7 +41,7 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
         let observed = session.observe(&objects, lists).await;
         let swapping: Vec<&str> = observed.facts.hosts.iter().filter(|(_, f)| f.swapping).map(|(name, _)| name.as_str()).collect();
         let starting = starting(inv, &observed.facts, session.wait_timeout);
-        // The state in which these hosts will be is not known yet, so a plan that is made now would be outdated.
+        // These hosts are still changing, so a plan that is made from this observation would be outdated. They are observed again.
         let why = match (swapping.is_empty(), starting.is_empty()) {
             (false, _) => format!("{} still ends what an interrupted run began there; looking again", swapping.join(", ")),
             (_, false) => format!("no API server answers yet, and the kubelet of {} has just started; looking again", starting.join(", ")),
@@ -56,8 +58,8 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
     }
 }
 
-/// The control-plane hosts whose kubelets have only just started, if no API server of the cluster answers. A kubelet that has run for longer
-/// than `wait_timeout` has started its static pods, or cannot start them. Empty while an API server answers.
+/// The control-plane hosts whose kubelet started less than `wait_timeout` ago and may still start the API server. A kubelet that has run for longer
+/// has started its static pods, or cannot start them. Empty if an API server of the cluster answers, or if the cluster does not exist yet.
 fn starting<'a>(inv: &'a Inventory, facts: &Facts, wait_timeout: Duration) -> Vec<&'a str> {
     let serves = inv.control_planes().any(|h| facts.host(&h.name).api_version.is_some());
     if facts.cluster.is_some() || serves || !established(facts) {

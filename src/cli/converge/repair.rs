@@ -1,4 +1,4 @@
-//! Restores control planes whose API servers do not serve, before a verb continues with the work that needs an API.
+//! Restores control planes whose API servers are not ready, before a verb continues with the work that needs the API.
 
 use super::{Observed, Session, defect, planning};
 use crate::cli::Call;
@@ -9,12 +9,14 @@ use crate::facts::Facts;
 use crate::plan::goal::Goal;
 use crate::plan::{RunInputs, WholeRun, repair_run};
 
-/// The plan that restores control planes, or its refusals. `None` if the verb needs no repair, or if no change on the hosts would help.
+/// Plans the steps that restore control planes whose API servers are not ready. The result has refusals if the repair must not begin. `None` if the
+/// verb needs no repair, or if no change on the hosts would help.
 pub(super) fn planned(session: &Session, inputs: &RunInputs, facts: &Facts, goal: &Goal) -> Result<Option<WholeRun>, Stop> {
     repair_run(goal, facts, &planning(session, inputs)).map_err(|e| defect(&e))
 }
 
-/// Restores control planes whose API servers do not serve. An error ends the run: the repair was only shown, was refused, or failed.
+/// Runs the plan in `repair`, which restores control planes. An error ends the verb: the repair was refused, was only shown (in a dry run or by
+/// `clusterctl plan`), or failed.
 pub(super) async fn carried_out(
     session: &Session,
     call: &Call,

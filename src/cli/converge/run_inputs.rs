@@ -1,4 +1,4 @@
-//! The inputs of a run besides the facts: its bootstrap token, and the operator's files.
+//! The inputs of a run in addition to the facts: the run's bootstrap token, its private keys, and the operator's files.
 
 use jiff::Timestamp;
 

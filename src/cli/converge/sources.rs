@@ -8,8 +8,8 @@ use crate::plan::blockers::{self, Blocker};
 use crate::step::binary::Source;
 use crate::step::{Binary, Image, Step};
 
-/// The programs and images that hosts cannot download, by host. A host that cannot be asked is skipped, and only the run itself shows its
-/// failures.
+/// Returns a blocker for each program or image that a host cannot download although `plan` requires it. A host that cannot be asked is skipped, so
+/// downloads that fail on this host are reported only by the run itself.
 pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
     let asks: Vec<(HostName, Cmd)> = plan.hosts().into_iter().filter_map(|h| ask(session, plan, &h).map(|cmd| (h, cmd))).collect();
     if asks.is_empty() {

@@ -1,4 +1,5 @@
-//! The facts that an upgrade needs besides the ordinary facts, and the checks before an upgrade begins.
+//! The facts that only an upgrade needs (the versions that the artifact source offers, and the deprecated APIs that are still in use), and the checks
+//! before an upgrade begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,8 @@ use crate::plan::cluster::established;
 use crate::plan::goal::Upgrade;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
 
-/// The upgrade that the operator asked for, with a patch version for each minor version in between that the operator did not name: the newest
-/// one that the artifact source offers.
+/// The upgrade that the operator asked for, completed with a patch version for each minor version between the running version and the target that the
+/// operator did not name: the newest one that the artifact source offers.
 pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> Upgrade {
     let running = Running::of(&session.inventory, facts);
     let missing: Vec<u64> = between(&running, &asked.to).into_iter().filter(|m| !asked.through.contains_key(m)).collect();
@@ -25,7 +26,8 @@ pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> U
     upgrade
 }
 
-/// The newest patch versions of these minor versions that the artifact source offers, as a control-plane host reports them.
+/// The newest patch version of each of these minor versions that the artifact source offers. The first connected control-plane host asks the artifact
+/// source; the result is empty if that fails.
 pub async fn offered(session: &Session, minors: &[u64]) -> BTreeMap<u64, KubeVersion> {
     let source = &session.inventory.artifacts.binaries;
     let ask: Vec<(HostName, Cmd)> = session.masters().take(1).map(|m| (m.name.clone(), asked::releases(source, minors))).collect();
@@ -42,12 +44,12 @@ pub struct Findings {
     pub warnings: Vec<(HostName, String)>,
 }
 
-/// Checks an upgrade. `blockers` are all reasons not to begin, except those that the operator disabled with `--allow`; `warnings` are other
-/// remarks for the operator.
+/// Checks an upgrade. `blockers` are all reasons not to begin, except those that the operator disabled with `--allow`; `warnings` are findings that
+/// do not prevent the upgrade.
 pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Findings {
     let (inv, facts) = (&session.inventory, &observed.facts);
     let running = Running::of(inv, facts);
-    // `whole_run` refuses an upgrade that has no way.
+    // If the running versions cannot be upgraded to the target, there are no stages, and nothing is checked here: `whole_run` refuses the upgrade.
     let stages = upgrade::way(&running, &u.to, &u.through).unwrap_or_default();
     if !established(facts) || stages.is_empty() {
         return Findings { running, stages, blockers: vec![], warnings: vec![] };

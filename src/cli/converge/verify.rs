@@ -1,4 +1,4 @@
-//! The observation after a run: the goal is reached if the next plan is empty.
+//! The check after a run: the hosts are observed again, and the goal is reached if a plan from the new facts is empty.
 
 use serde_json::json;
 
@@ -16,8 +16,8 @@ use crate::step::Step;
 /// Observes the hosts again, and reports whether the goal is reached.
 pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Ended {
     let (mut facts, mut failures, mut left) = remains(session, aim).await?;
-    // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost its
-    // lease. The run waits for such consequences and does not report them as differences.
+    // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost its lease.
+    // If all remaining steps can be such consequences, they are carried out, which waits for the consequences, and are not reported as differences.
     let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::CheckFlags(_)) || !s.static_pods().is_empty();
     if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
         failures = carry_out(session, call, &left, &facts).await?;
@@ -70,7 +70,8 @@ async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, P
         let stop = Stop::with(Exit::Failed).note("what is left cannot be told, because the next run would be refused:");
         return Err(stop.blockers(refusals));
     }
-    // The check of flags is part of the plan again after a pause, so a plan of such checks alone counts as empty.
+    // After a pause of an upgrade, the plan contains the checks of the new binaries' flags again. They change nothing, so a plan of such checks alone
+    // counts as empty.
     let asks = left.steps().all(|(_, _, s)| matches!(s.step, Step::CheckFlags(_)));
     Ok((facts, failures, if asks { Plan::default() } else { left }))
 }

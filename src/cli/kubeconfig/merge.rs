@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::host::Secret;
 
-/// The lists whose entries have names.
+/// The lists of a kubeconfig whose entries are matched by their names in a merge.
 const LISTS: [&str; 3] = ["clusters", "users", "contexts"];
 
 /// Reads a kubeconfig; an empty file gives an empty kubeconfig.

@@ -91,8 +91,8 @@ async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Stop> {
     Err(Stop::with(Exit::Failed).failures(failures).ending("no control-plane host gave a kubeconfig", next))
 }
 
-/// Refuses a host that has the mark of another cluster, because its kubeconfig would get the name of this one. A host without a mark is accepted,
-/// because a cluster that kubeadm made has none.
+/// Refuses a host that has the mark of another cluster, because its kubeconfig would get the name of the inventory's cluster. A host without a mark
+/// is accepted, because a cluster that kubeadm made has none.
 async fn belongs(session: &Session, master: &HostEntry, host: &dyn Host) -> Result<(), Stop> {
     let Ok(out) = host.run(Cmd::root(["cat", layout::OWNERSHIP])).await else { return Ok(()) };
     let mark = String::from_utf8_lossy(&out.stdout);

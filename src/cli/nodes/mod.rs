@@ -136,16 +136,16 @@ pub async fn drain(call: &Call, args: &DrainArgs) -> Ended {
     operation::run(&verb, call, Reach::Masters).await
 }
 
-/// How a verb drains.
+/// How a verb drains nodes. `returns` is whether each node takes pods again before the next node is drained.
 struct Drains {
     how: DrainOptions,
     returns: bool,
-    /// Whether a label selector limits the drain to some pods; no findings about budgets are then reported before the drain.
+    /// Whether a label selector limits the drain to some pods. Then what could keep pods on the nodes is not computed before the drain.
     labels: bool,
 }
 
-/// Up to this number of nodes, the pods of each node are requested separately; for more nodes, all pods are requested at once. The API server
-/// reads all pods for each request.
+/// Up to this number of nodes, the pods of each node are requested separately; for more nodes, all pods are requested at once. The API server reads
+/// all pods of the cluster for each request, so many separate requests cost more than one request for all pods.
 const FEW_NODES: usize = 4;
 
 /// The common part of the verbs that put nodes out of service or back into service.
@@ -202,7 +202,8 @@ impl Operation for Verb<'_> {
 }
 
 impl Verb<'_> {
-    /// The API paths of the lists that are requested for the drains of these hosts.
+    /// The API paths of the lists of pods and PodDisruptionBudgets that are requested before these hosts are drained. Empty if the verb drains no
+    /// nodes.
     fn lists(&self, hosts: &[HostName]) -> Vec<String> {
         match &self.drains {
             None => vec![],
@@ -211,7 +212,7 @@ impl Verb<'_> {
         }
     }
 
-    /// The named hosts that `--limit` includes.
+    /// The named hosts that `--limit` includes. Fails if there is none, or if one of them is not a node, which only `maintenance` accepts.
     fn hosts(&self, session: &Session) -> Result<Vec<HostName>, Stop> {
         let usage = |message: &str, hint: &str| Stop::with(Exit::Usage).error(message, hint);
         let hosts = limit::select(&session.inventory, self.named)?;
@@ -226,7 +227,8 @@ impl Verb<'_> {
         }
     }
 
-    /// Checks that the hosts can be worked on, that the cluster has these nodes, and that the cluster is the one of the inventory.
+    /// Checks that the hosts of `maintenance` are connected, that no control-plane host has the mark of another cluster, and that the cluster has a
+    /// Node for each host that should be one.
     fn usable(&self, session: &Session, observed: &Observed, hosts: &[HostName]) -> Result<(), Stop> {
         let worked_on = |f: &&Failure| self.name == maintenance::NAME && hosts.contains(&f.host);
         let away: Vec<Failure> = session.unreachable().into_iter().filter(|f| worked_on(&f)).collect();

@@ -11,7 +11,8 @@ use crate::error::Exit;
 use crate::host::Secret;
 
 impl Report {
-    /// Asks whether to go ahead. `--yes` counts as consent. If nobody can be asked, the missing `--yes` is an error in the command line.
+    /// Asks the operator whether to go ahead; `--yes` counts as consent. If nobody can be asked, because the output is JSON or standard input is no
+    /// terminal, fails with [`Exit::Usage`].
     pub fn confirm(&self, question: &str) -> Result<bool, Stop> {
         self.answer(question, "[y/N]", |a| matches!(a.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
@@ -36,7 +37,8 @@ impl Report {
         Ok(answer.is_some_and(|a| agrees(a.trim())))
     }
 
-    /// A secret that is typed without echo; `None` if nobody can be asked or nothing was typed. The function blocks.
+    /// Asks the operator for a secret, which is typed without echo; `None` if nobody can be asked or nothing was typed. The function blocks the
+    /// thread.
     pub fn ask_secret(&self, prompt: &str) -> Option<Secret> {
         if self.json() || !std::io::stdin().is_terminal() {
             return None;
@@ -55,7 +57,8 @@ impl Report {
         })
     }
 
-    /// Restores the terminal before the program ends in the middle of a question or while bars are shown.
+    /// Turns on the echo of the terminal again if a question has turned it off, and removes the progress bars. Also called before clusterctl ends in
+    /// the middle of a question.
     pub fn restore_terminal(&self) {
         if let Some(before) = lock(&self.0.terminal).take() {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
@@ -63,7 +66,7 @@ impl Report {
         let _ = self.0.bars.clear();
     }
 
-    /// Draws no bars while the question is open.
+    /// Calls `question`, and draws no progress bars until it returns.
     fn undisturbed<T>(&self, question: impl FnOnce() -> T) -> T {
         let _ = self.0.bars.clear();
         self.0.bars.set_draw_target(ProgressDrawTarget::hidden());
@@ -75,7 +78,7 @@ impl Report {
     }
 }
 
-/// A line of standard input without its end; `None` at the end of input.
+/// Reads a line of standard input and removes its line end; `None` at the end of input.
 fn read_line() -> Option<String> {
     let mut line = String::new();
     match std::io::stdin().lock().read_line(&mut line) {

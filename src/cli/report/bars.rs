@@ -36,7 +36,7 @@ impl Bars {
         Bars { all, phase: None, hosts: BTreeMap::new() }
     }
 
-    /// Updates the bars. Returns the line that stays on the screen, if the event leaves one.
+    /// Updates the bars. Returns the line to print above the bars if the event is a failed step or the end of a phase.
     pub fn show(&mut self, event: &Event) -> Option<String> {
         match event {
             Event::PhaseStarted { phase, hosts, steps } => {
@@ -77,7 +77,7 @@ impl Bars {
         }
     }
 
-    /// Removes the lines of hosts that have nothing to do.
+    /// Removes the lines of hosts on which no step is running.
     pub fn settle(&mut self) {
         let all = &self.all;
         self.hosts.retain(|_, line| {

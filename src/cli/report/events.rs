@@ -24,7 +24,8 @@ enum View {
 }
 
 impl Report {
-    /// A channel for a run's events. The task ends when the last sender is dropped and everything is shown.
+    /// Starts a task that shows the events of a run, and returns the channel for these events. The task ends when the last sender is dropped and all
+    /// events are shown.
     pub fn events(&self) -> (UnboundedSender<Event>, JoinHandle<()>) {
         let (sender, receiver) = unbounded_channel();
         let view = match (self.json(), self.0.live) {
@@ -46,7 +47,8 @@ impl Report {
                     }
                 }
             }
-            // A host's next step starts right after its last one, so the events of both are drawn together.
+            // The next step of a host starts right after the previous one. All events that have arrived are shown before idle hosts are removed from
+            // the bars, so that the line of such a host does not vanish between its steps.
             while let Ok(event) = receiver.try_recv() {
                 self.show(&mut view, &event);
             }

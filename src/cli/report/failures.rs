@@ -92,7 +92,7 @@ fn host_of(blocker: &Blocker) -> Option<&str> {
     Some(blocker.host.as_str()).filter(|host| !host.is_empty())
 }
 
-/// The cause on one line, with its evidence on the lines below.
+/// Formats a cause: `before` and the first line of `text` on one line, and the other lines of `text`, which are the evidence, indented below.
 fn cause(text: &str, before: &str) -> String {
     let (first, evidence) = head_and_rest(text);
     let mut out = format!("  {before}{first}\n");

@@ -21,7 +21,7 @@ pub fn event(event: &Event) -> Value {
     }
 }
 
-/// Seconds to the millisecond.
+/// The time in seconds, rounded to milliseconds.
 pub fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -18,7 +18,7 @@ use super::Report;
 use crate::cli::Global;
 use crate::run::Event;
 
-/// The target of messages that are on the screen anyway; only the log file records them.
+/// The tracing target of messages that clusterctl also prints. They are written to the log file, and `-v` does not print them a second time.
 pub const SHOWN: &str = "clusterctl::shown";
 
 impl Report {
@@ -36,7 +36,7 @@ impl Report {
             Some(path) => Some(fmt::layer().with_writer(Mutex::new(open(path)?)).with_ansi(false).with_filter(ours())),
             None => None,
         };
-        // A second start, as in tests, has no effect.
+        // If logging was started before, as in tests, this call has no effect.
         let _ = tracing_subscriber::registry().with((global.verbose > 0).then_some(screen)).with(file).try_init();
         Ok(())
     }

@@ -41,14 +41,14 @@ struct Inner {
     format: Format,
     /// `--yes`.
     yes: bool,
-    /// The outputs, which remove colours where they are not wanted.
+    /// `out` is standard output, and `err` is standard error. Both remove colours if the output is no terminal or the environment turns colours off.
     out: Mutex<Sink>,
     err: Mutex<Sink>,
     /// The bars, which are drawn on standard error while a person watches, and hidden otherwise.
     bars: MultiProgress,
     live: bool,
     clock: fn() -> Timestamp,
-    /// The terminal's settings before a question that hides its answer.
+    /// While a question hides its answer, the terminal's settings from before the question.
     terminal: Mutex<Option<rustix::termios::Termios>>,
 }
 
@@ -139,7 +139,7 @@ impl Report {
         (self.0.clock)()
     }
 
-    /// Prints an event as JSON, or its text on standard error.
+    /// With JSON output, adds the time to `event` and prints it on standard output. Otherwise prints `text` on standard error.
     fn tell(&self, mut event: Value, text: &str) {
         if !self.json() {
             return self.print_err(text);
@@ -169,7 +169,7 @@ fn hint_line(hint: Option<&str>) -> String {
     hint.map(|h| format!("{HINT}hint:{HINT:#} {h}\n")).unwrap_or_default()
 }
 
-/// A heading above the lines that belong to it.
+/// The text in bold, as a heading.
 pub fn heading(text: &str) -> String {
     let bold = Style::new().bold();
     format!("{bold}{text}{bold:#}")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// `1.2s`, or `2m 03s` from a minute on.
+/// A duration as text, such as `1.2s`, or `2m 03s` from a minute on.
 pub fn took(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 60 { format!("{:.1}s", time.as_secs_f64()) } else { format!("{}m {:02}s", seconds / 60, seconds % 60) }
@@ -18,10 +18,11 @@ pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// The number of characters of a step's title that are shown where many steps are listed.
+/// The length in bytes to which [`short`] shortens the title of a step.
 const TITLE: usize = 120;
 
-/// Shortens a title that lists what it counts (`write 40 files: ...`) to as many items as fit on a line. The plan and the log contain all items.
+/// Shortens a title that lists what it counts (`write 40 files: ...`) to as many items as fit into [`TITLE`] bytes. Other titles stay whole. The plan
+/// and the log contain all items.
 pub fn short(title: &str) -> String {
     let counts = |head: &str| head.split(' ').nth(1).is_some_and(|n| n.parse::<usize>().is_ok());
     let Some((head, list)) = title.split_once(": ").filter(|(head, _)| title.len() > TITLE && counts(head)) else {
@@ -38,7 +39,7 @@ pub fn short(title: &str) -> String {
     if count < items.len() { format!("{shown} and {} more", items.len() - count) } else { shown }
 }
 
-/// The first line, and the others.
+/// Splits a text into its first line and its other lines.
 pub fn head_and_rest(text: &str) -> (&str, Vec<&str>) {
     let mut lines = text.lines();
     (lines.next().unwrap_or_default(), lines.collect())

@@ -1,4 +1,4 @@
-//! The checks that each host runs: one URL per component.
+//! The checks that each host runs for `clusterctl status`: one URL per component.
 
 use crate::host::HostName;
 use crate::inventory::{Inventory, LoadBalancerKind, Role};
@@ -11,13 +11,13 @@ pub const ETCD: &str = "etcd";
 pub const KUBELET: &str = "kubelet";
 pub const ENDPOINT: &str = "endpoint";
 
-/// The name of the check by which a control-plane host reaches the API through this balancer; with `local`, each balancer's host checks its own
-/// balancer.
+/// The name of the check whether the API can be reached through the load balancer on this host. Control-plane hosts run the check; with the load
+/// balancer `local`, the host itself runs it.
 pub fn through(balancer: &str) -> String {
     format!("through/{balancer}")
 }
 
-/// The name of the check by which a balancer's host reaches this control-plane host.
+/// The name of the check whether the host of a load balancer reaches the API server of this control-plane host.
 pub fn backend(master: &str) -> String {
     format!("backend/{master}")
 }

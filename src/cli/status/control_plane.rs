@@ -22,12 +22,13 @@ pub struct Master {
     pub version: Option<String>,
     pub controller_manager: State,
     pub scheduler: State,
-    /// Absent if the host has no etcd member.
+    /// Absent if the host has no etcd member according to the inventory.
     pub etcd: Option<State>,
     pub kubelet: State,
 }
 
-/// The leaders. A leader is absent if there is none or if nobody could be asked.
+/// The leaders of the scheduler, the controller manager and etcd. A leader is absent if there is none, or if no API server or no etcd member
+/// answered.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leaders {
@@ -44,9 +45,9 @@ pub struct Etcd {
     pub members: Vec<Member>,
     pub voters: usize,
     pub healthy_voters: usize,
-    /// More than half of the voters.
+    /// The smallest number that is more than half of the voters.
     pub quorum: usize,
-    /// How many healthy voters may fail before writes stop; negative if writes have stopped already.
+    /// How many of the healthy voters may fail without stopping writes; negative if writes have stopped already.
     pub can_lose: i64,
 }
 
@@ -60,7 +61,8 @@ pub struct Member {
     pub state: State,
 }
 
-/// Whether some host has a control plane; `None` while no control-plane host could be observed.
+/// Whether the cluster was founded: an API server answers, or a control-plane host has an admin.conf. `None` if no control-plane host could be
+/// observed.
 pub fn founded(inv: &Inventory, seen: &Seen) -> Option<bool> {
     let facts = &seen.observed.facts;
     let carries: Vec<bool> =
@@ -68,7 +70,7 @@ pub fn founded(inv: &Inventory, seen: &Seen) -> Option<bool> {
     if facts.cluster.is_some() { Some(true) } else { (!carries.is_empty()).then(|| carries.contains(&true)) }
 }
 
-/// Every control-plane host.
+/// The states of the components on every control-plane host.
 pub fn masters(inv: &Inventory, seen: &Seen) -> Vec<Master> {
     let etcd = inv.etcd_hosts();
     let master = |h: &crate::inventory::HostEntry| Master {
@@ -87,7 +89,8 @@ pub fn masters(inv: &Inventory, seen: &Seen) -> Vec<Master> {
 pub fn leaders(inv: &Inventory, seen: &Seen, now: Timestamp) -> Leaders {
     let facts = &seen.observed.facts;
     let leases = seen.observed.lists.get(LEASES).map(|l| l["items"].as_array().cloned().unwrap_or_default()).unwrap_or_default();
-    // The times in Leases are those of the control-plane hosts' clocks.
+    // The times in Leases are those of the control-plane hosts' clocks, so the present time is converted to such a clock: that of the host whose API
+    // server answered.
     let offset = facts.cluster.as_ref().map_or(0.0, |c| facts.host(&c.via).clock_offset);
     let there = now.as_millisecond() as f64 / 1000.0 + offset;
     let holder = |name: &str| leases.iter().find(|l| l["metadata"]["name"] == name).and_then(|l| holder(&l["spec"], there));
@@ -103,7 +106,7 @@ pub fn leaders(inv: &Inventory, seen: &Seen, now: Timestamp) -> Leaders {
     }
 }
 
-/// The hostname in the holder identity `hostname_uuid`; `None` if the Lease has expired.
+/// The hostname of the Lease's holder, whose identity is `hostname_uuid`. `None` if the Lease has no holder or has expired at `now`, in Unix seconds.
 fn holder(spec: &Value, now: f64) -> Option<String> {
     let renewed: Timestamp = spec["renewTime"].as_str()?.parse().ok()?;
     let until = renewed.as_millisecond() as f64 / 1000.0 + spec["leaseDurationSeconds"].as_f64()?;
@@ -111,7 +114,7 @@ fn holder(spec: &Value, now: f64) -> Option<String> {
     (until >= now).then(|| identity.rsplit_once('_').map_or(identity, |(host, _)| host).to_string())
 }
 
-/// The member list of a host that knows the leader, or else the list of any host.
+/// The etcd members as a host lists them that knows the leader, or else as any host lists them. `None` if no host has a list.
 fn members(seen: &Seen) -> Option<&Vec<MemberFact>> {
     let lists: Vec<_> = seen.observed.facts.hosts.values().filter_map(|f| f.members.as_ref()).collect();
     lists.iter().find(|l| l.iter().any(|m| m.leader)).or(lists.first()).copied()

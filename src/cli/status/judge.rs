@@ -62,7 +62,7 @@ pub fn findings(inv: &Inventory, seen: &Seen, status: &Status) -> (Vec<Finding>,
     }
     differences(seen, status, &mut warnings);
     let soon = i64::try_from(inv.pki.renew_before.as_secs() / 86_400).unwrap_or(i64::MAX);
-    // The kubelet renews its own certificate in time.
+    // The kubelet renews its own client certificate in time, so it causes no warning, and neither do CA certificates.
     let ours = status.certificates.iter().filter(|c| c.path != layout::KUBELET_CLIENT_CURRENT && !c.authority);
     warnings.extend(ours.filter(|c| (0..soon).contains(&c.days)).map(expiring));
     (problems, warnings)

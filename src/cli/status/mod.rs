@@ -52,7 +52,7 @@ async fn look(session: &Session) -> Seen {
     let commands = checks::of(&session.inventory).into_iter().map(|(host, checks)| (host, status::request(checks))).collect();
     let lists = [model::LEASES, add_ons::DEPLOYMENTS, add_ons::DAEMON_SETS].map(String::from);
     let (observed, answers) = join(session.observe(&[], &lists), session.each(commands)).await;
-    // A host that fails here fails in the observation as well, which reports the reason.
+    // A host whose checks could not be run is skipped: its observation fails as well and reports the reason.
     let checks = answers.into_iter().filter_map(|(host, answer)| Some((host, status::parse(&answer.ok()?.stdout)))).collect();
     Seen { observed, checks, unreachable: session.unreachable() }
 }

@@ -23,7 +23,8 @@ pub struct Status {
     pub cluster: String,
     /// The version in the inventory.
     pub version: String,
-    /// Whether some host has a control plane; `null` while no control-plane host could be observed.
+    /// Whether the cluster was founded: an API server answers, or a control-plane host has an admin.conf. `null` if no control-plane host could be
+    /// observed.
     pub founded: Option<bool>,
     pub healthy: bool,
     pub endpoint: Endpoint,
@@ -33,7 +34,8 @@ pub struct Status {
     pub leaders: control_plane::Leaders,
     pub etcd: Option<control_plane::Etcd>,
     pub load_balancers: Vec<Balancer>,
-    /// For each host its certificate that expires first, and of the certificate authorities of all hosts the one that expires first.
+    /// For each host, the certificate that expires first, CA certificates excluded. Then, of the CA certificates of all hosts, the one that expires
+    /// first.
     pub certificates: Vec<Certificate>,
     /// The runs that hold the lock of a host now, by host.
     pub runs: BTreeMap<HostName, LockFact>,
@@ -47,7 +49,7 @@ pub struct Status {
 pub enum State {
     Ok,
     Down,
-    /// No host could be asked.
+    /// No host reported a result of the check.
     Unknown,
 }
 
@@ -134,7 +136,7 @@ impl Status {
 }
 
 impl Seen {
-    /// The result of a check on a host; `Unknown` if the host did not answer.
+    /// The result of a check on a host; `Unknown` if the host reported no result.
     pub fn check(&self, host: &str, name: &str) -> State {
         match self.checks.get(host).and_then(|s| s.checks.get(name)) {
             Some(200) => State::Ok,
@@ -143,7 +145,7 @@ impl Seen {
         }
     }
 
-    /// The best result of a check on several hosts.
+    /// The best result of a check on several hosts: `Ok` before `Down` before `Unknown`.
     pub fn anywhere<'a>(&self, hosts: impl Iterator<Item = &'a HostEntry>, name: &str) -> State {
         let answers: Vec<State> = hosts.map(|h| self.check(&h.name, name)).collect();
         [State::Ok, State::Down].into_iter().find(|s| answers.contains(s)).unwrap_or(State::Unknown)
@@ -155,7 +157,7 @@ fn balancer(inv: &Inventory, seen: &Seen, b: &HostEntry) -> Balancer {
     Balancer { host: b.name.clone(), state: seen.anywhere(inv.hosts.iter(), &checks::through(&b.name)), backends }
 }
 
-/// The hosts that should be Nodes in the inventory's order, then Nodes that the inventory does not know.
+/// First the hosts of the inventory that should be Nodes, in the inventory's order, then the Nodes that are not in the inventory.
 fn nodes(inv: &Inventory, found: &BTreeMap<String, Value>) -> Vec<Node> {
     let missing = |name: &str| Node {
         name: name.into(),

@@ -37,7 +37,7 @@ fn node(name: &str, role: Option<&str>, ready: &str) -> (String, Value) {
     (name.to_string(), node)
 }
 
-/// A healthy cluster.
+/// The observations of a healthy cluster.
 fn seen() -> Seen {
     let inv = inventory();
     let mut facts = Facts::default();

@@ -7,7 +7,7 @@ use super::judge::Finding;
 use super::model::{Certificate, Node, NodeState, State, Status};
 use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 
-/// Everything an operator wants to see at a glance, the verdict last.
+/// The status as text for the operator. The warnings, the problems and the verdict are at the end.
 pub fn text(s: &Status) -> String {
     let mut parts = vec![format!("cluster {} {}, endpoint {}: {}", s.cluster, s.version, s.endpoint.address, state(s.endpoint.state))];
     if s.founded == Some(true) {

@@ -1,4 +1,4 @@
-//! Versions that the artifact source offers: versions to which the cluster can be upgraded, and versions that this program does not support.
+//! Versions that the artifact source offers: versions to which the cluster can be upgraded, and versions that clusterctl does not support.
 
 use serde::Serialize;
 
@@ -20,13 +20,13 @@ pub(super) struct Offer {
 #[derive(Default)]
 pub(super) struct Offers {
     pub supported: Vec<Offer>,
-    /// Newer versions that this program does not support. They are shown, because otherwise an operator would believe that there is nothing
-    /// newer.
+    /// Newer versions that clusterctl does not support. They are shown, because otherwise an operator would believe that there is nothing newer.
     pub unsupported: Vec<KubeVersion>,
 }
 
 impl Offers {
-    /// The versions that are newer than `now`, grouped by whether this program supports them. `default_etcd`: the inventory names no etcd image.
+    /// The versions that are newer than `now`, grouped by whether clusterctl supports them. `default_etcd` is whether the inventory names no etcd
+    /// image; only then does an upgrade change the version of etcd, and the offer mentions that change.
     pub fn of(now: &KubeVersion, offered: impl IntoIterator<Item = KubeVersion>, default_etcd: bool) -> Offers {
         let mut offers = Offers::default();
         for version in offered.into_iter().filter(|v| v > now) {
@@ -57,7 +57,7 @@ fn offer(now: &KubeVersion, version: KubeVersion, v: &'static versions::Minor, d
     Offer { version, what, etcd: images.etcd, core_dns: images.core_dns, pause: images.pause, note: notes.join(", ") }
 }
 
-/// The line about an offered version that this program does not support.
+/// The line about an offered version that clusterctl does not support.
 pub(super) fn unsupported(version: &KubeVersion) -> String {
     match versions::lookup(version) {
         Err(Unsupported::TooNew(_)) => format!("{version} is offered; this clusterctl knows up to v1.{}", versions::newest()),
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(supported.len(), 1);
         assert_eq!(unsupported, ["v1.38.0 is offered; this clusterctl knows up to v1.37"]);
         assert_eq!(said("v1.21.14", &["v1.22.17"]).1, ["v1.22.17 is offered; this clusterctl does not support v1.22"]);
-        // The cluster itself is newer than this program.
+        // The running version of the cluster is newer than the versions that clusterctl supports.
         assert_eq!(said("v1.38.0", &["v1.38.1"]).1, ["v1.38.1 is offered; this clusterctl knows up to v1.37"]);
     }
 }

@@ -25,7 +25,7 @@ struct Shown {
     cluster: String,
     hosts: Vec<Row>,
     offers: Vec<Offer>,
-    /// Newer versions that the artifact source offers and that this program does not support.
+    /// Newer versions that the artifact source offers and that clusterctl does not support.
     unsupported_offers: Vec<KubeVersion>,
     to: KubeVersion,
     way: Vec<String>,
@@ -83,7 +83,8 @@ pub async fn run(call: &Call, options: &Options) -> Ended {
     Ok(if shown.blockers.is_empty() { Exit::of(&failures) } else { Exit::Refused })
 }
 
-/// The newest versions of the running minor version and of the next one that the artifact source offers.
+/// The newest patch versions that the artifact source offers of the running minor version and of the next minor version. Empty if no API server
+/// reported its version.
 async fn on_offer(session: &Session, running: &Running) -> Offers {
     let Some(now) = running.oldest() else { return Offers::default() };
     let newest = offered(session, &[now.minor(), now.minor() + 1]).await;

@@ -1,3 +1,4 @@
-# Removes the paths given as arguments, with everything below them; see mounts.sh. A symbolic link is removed, and its target is not.
+# Removes the paths given as arguments, with everything below them; see mounts.sh. A symbolic link is removed, and its target is not. If something is
+# mounted below one of the paths, nothing is removed.
 refuse_mounts "$@"
 rm -rf --one-file-system -- "$@"

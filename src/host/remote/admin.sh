@@ -1,14 +1,14 @@
 # Head of scripts that ask this host's API server with curl, as the cluster's admin.
-# $1: the address of the API server. Sets $address, $conf (the path of a kubeconfig) and $dir, a folder that holds the files ca, cert and key.
-# Status 3: this host has no admin's kubeconfig. Status 4: the folder cannot be made.
+# Argument: $1 is the address of the API server. Sets $address, $conf (the path of the admin's kubeconfig) and $dir, a folder with the files ca, cert
+# and key from that kubeconfig. Exit status 3 means that this host has no such kubeconfig, and 4 that the folder cannot be made.
 export LC_ALL=C
 umask 077
 address=$1
-# From Kubernetes 1.29 on, admin.conf has no rights until its group is bound to a role.
+# From Kubernetes 1.29 on, admin.conf has no rights until its group is bound to a role, so super-admin.conf is used if it exists.
 conf=/etc/kubernetes/super-admin.conf
 [ -r $conf ] || conf=/etc/kubernetes/admin.conf
 [ -r $conf ] || exit 3
-# The folder is in memory, only root can read it, and it is removed when the script ends.
+# The folder $dir is in memory, only root can read it, and it is removed when the script exits.
 dir=$(mktemp -d /dev/shm/clusterctl.XXXXXX) || exit 4
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM

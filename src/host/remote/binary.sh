@@ -1,6 +1,6 @@
 # Places a binary that is downloaded with its published sha256, or copied out of an image.
-# $1: the path of the binary. $2: `url` or `image`. $3: the URL or the image. $4: the path in the image. $5: the path of a copy that an earlier step
-# may already have brought, or nothing.
+# Arguments: $1 is the path of the binary, $2 is `url` or `image`, $3 is the URL or the image, $4 is the path of the binary in the image, and $5 is
+# the path of a copy that an earlier step may have brought to this host, or empty. A copy that came from $3 is used instead of a download.
 path=$1 kind=$2 source=$3 inner=${4:-} staged=${5:-}
 part=$path.part
 part_of=$part.of
@@ -16,9 +16,10 @@ mkdir -p "${path%/*}" /var/lib/clusterctl/binaries
 exec 8>"/run/clusterctl-$name.lock"
 take_turn 8 60 "$path"
 still_ours
-# get WORD...: runs curl, and ends it if no data arrives for 30 s. The part that has arrived stays, and the next call can resume it.
+# get WORD...: runs curl, which gives up if less than 1 KiB/s arrives for 30 s. The part of a file that has arrived stays, and the next call can
+# resume it.
 get() { within 400 curl -fsSL --retry 3 --connect-timeout 10 --speed-limit 1024 --speed-time 30 "$@"; }
-# cannot_get STATUS: prints why curl failed, and ends the script. Status 23 means that the source was reached, and its data could not be written on
+# cannot_get STATUS: prints why curl failed, and exits. Status 23 of curl means that the URL was reached, and that its data could not be written on
 # this host.
 cannot_get() {
   if [ "$1" = 23 ]; then
@@ -39,7 +40,7 @@ url)
   sum=$(printf %.64s "$sum")
   case $sum in *[!0-9a-f]*) sum= ;; esac
   [ ${#sum} = 64 ] || { echo "$source.sha256 does not begin with a sha256" >&2; exit 1; }
-  # A download is resumed only if it was begun from the same URL with the same sha256.
+  # A partial download is resumed only if it was begun from the same URL with the same sha256; otherwise it is removed.
   [ "$(cat "$part_of" 2>/dev/null)" = "$source $sum" ] || rm -f "$part"
   printf '%s' "$source $sum" >"$part_of"
   get -C - -o "$part" "$source" || get -o "$part" "$source" || cannot_get "$?"
@@ -58,7 +59,7 @@ rm -f "$part_of"
 chmod 755 "$part"
 chown 0:0 "$part"
 sync "$part"
-# This run may have lost the lock during the download.
+# This run may have lost the lock of the host during the download, and must then not replace the binary.
 still_ours
 mv -f "$part" "$path"
 sync "${path%/*}"

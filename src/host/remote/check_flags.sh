@@ -5,7 +5,8 @@ take_input
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail"' EXIT
 c() { within 60 ctr -n k8s.io "$@"; }
-# asks IMAGE PROGRAM FLAG...: leaves the program's answer in $said. Fails with the program's status, or with 1 if the image cannot be mounted.
+# asks IMAGE PROGRAM FLAG...: runs the program of the image with the flags and --help, and sets $said to its output. Fails with the exit status of the
+# program, or with 1 if the image cannot be mounted.
 asks() {
   image=$1
   shift
@@ -21,7 +22,8 @@ asks() {
   rmdir "$mount" 2>/dev/null || :
   return $status
 }
-# A program that cannot be executed or dies by a signal is damaged on the disk, for example by a power failure soon after its image was pulled.
+# damaged STATUS: succeeds if the exit status means that the program could not be executed or died by a signal. Such a program is taken to be damaged
+# on the disk, for example by a power failure soon after its image was pulled.
 damaged() { case $1 in 126|127|132|134|135|139) true ;; *) false ;; esac; }
 reads() {
   status=0

@@ -1,21 +1,22 @@
 # Removes what Kubernetes leaves in the running system and in its own folders. This includes containers, mounts, network links, iptables chains,
-# routes and data; see mounts.sh. Data is deleted only after every container has been listed and ended. If the runtime cannot list the containers,
-# the script fails.
-# $1: `images` removes the images as well, `keep` keeps them.
+# routes and data. The functions that find mounts are in mounts.sh. Data is deleted only after every container has been listed and ended. If
+# containerd cannot list the containers, the script fails.
+# Argument: $1 is `images` to remove the images as well, or `keep` to keep them.
 images=$1
 folders='/var/lib/kubelet /var/lib/etcd /var/lib/cni /etc/kubernetes /run/clusterctl-kubectl /var/log/pods /var/log/containers'
 tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 have() { command -v "$1" >/dev/null; }
 fail() { echo "$*" >&2; exit 1; }
 c() { timeout 60 ctr -n k8s.io "$@"; }
-# Prints the process of containerd's shim for each running container. These processes run even if containerd does not.
+# Prints the PIDs of the containerd shims, which are the parents of the running containers. A shim runs even if containerd does not.
 shims() {
   for pid in $(pgrep -x containerd-shim); do
     if tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- '-namespace k8s\.io '; then echo "$pid"; fi
   done
 }
 runs() { [ -n "$(ls -A $tasks 2>/dev/null)" ] || [ -n "$(shims)" ]; }
-# The volumes of pods are unmounted. Everything else that is mounted below these folders belongs to the operator.
+# Prints the mounted volumes of pods, which this script unmounts. Any other mount below $folders belongs to the operator, and the script fails because
+# of it before it changes anything.
 volumes() { mounts_below /var/lib/kubelet | grep -E '^/var/lib/kubelet/(pods/[^/]+|plugins)/' || :; }
 
 for d in $folders; do
@@ -43,14 +44,14 @@ if have ctr; then
     while :; do
       containers=$(c containers ls -q) || fail "containerd does not list its containers; nothing was deleted"
       [ -n "$containers" ] || break
-      # SIGKILL, because the grace period of the pods has no meaning any more.
+      # The containers are ended with SIGKILL: the host leaves its cluster, so nothing needs the grace period of the pods any more.
       for t in $(c tasks ls -q); do c tasks kill -s KILL "$t" >/dev/null 2>&1 || :; done
       for t in $(c tasks ls -q); do c tasks delete "$t" >/dev/null 2>&1 || :; done
       for i in $containers; do c containers delete "$i" >/dev/null 2>&1 || :; done
       tries=$((tries + 1))
       [ $tries -lt 50 ] || fail "these containers cannot be removed: $(printf '%s' "$containers" | tr '\n' ' ')"
     done
-    # The CRI plugin of containerd still has these containers in its memory.
+    # The CRI plugin of containerd still has the deleted containers in its memory, so containerd is restarted.
     [ $tries = 0 ] || systemctl restart containerd
     [ "$images" = keep ] || { i=$(c images ls -q) && [ -z "$i" ] || c images rm --sync $i >/dev/null; }
   fi
@@ -64,24 +65,24 @@ while [ -n "$(shims)" ]; do
   sleep 0.2
 done
 
-# The deepest mount is unmounted first. A lazy unmount also succeeds on a volume whose server cannot be reached.
+# The deepest mount is unmounted first. A lazy unmount also succeeds on a network volume whose server cannot be reached.
 volumes | sort -r | while read -r m; do umount -l "$(printf '%b' "$m")" || :; done
 still=$(volumes | tr '\n' ' ')
 [ -z "$still" ] || fail "these volumes cannot be unmounted, and nothing is deleted below a mount: $still"
-# The network namespace of a sandbox that no longer exists has no process in it.
+# A network namespace of the CNI without a process is left over from a pod sandbox that no longer exists, so it is removed.
 for n in /run/netns/cni-*; do
   [ -e "$n" ] || continue
   [ -z "$(ip netns pids "${n##*/}" 2>/dev/null)" ] || continue
   umount -l "$n" 2>/dev/null || :
   rm -f "$n"
 done
-# The network links of pods are the ports of the CNI's bridge.
+# The network links of the pods on this host are the ports of the bridge cni0.
 ports=$(ls /sys/class/net/cni0/brif 2>/dev/null) || :
 ipvs=
 [ ! -e /sys/class/net/kube-ipvs0 ] || ipvs=yes
 for l in cni0 flannel.1 kube-ipvs0 kube-bridge $ports; do [ ! -e /sys/class/net/$l ] || ip link delete $l || [ ! -e /sys/class/net/$l ] || fail "link $l cannot be deleted"; done
 ip route show proto 86 2>/dev/null | while read -r r; do ip route del $r proto 86; done
-# Rules are deleted one by one, so that a rule that another program adds at the same time is kept.
+# The iptables rules are deleted one by one, so that a rule that another program adds at the same time is kept.
 for family in iptables ip6tables; do
   have $family-save || continue
   rules=$($family-save 2>/dev/null) || continue
@@ -97,7 +98,7 @@ for family in iptables ip6tables; do
     }')
   [ -z "$gone" ] || printf '%s\n' "$gone" | $family-restore -w 10 --noflush || fail "the chains of Kubernetes cannot be removed with $family-restore"
 done
-# The IPVS virtual servers belong to kube-proxy if kube-proxy's link existed.
+# The IPVS virtual servers belong to kube-proxy, and are deleted, only if kube-proxy's link kube-ipvs0 existed.
 if [ -n "$ipvs" ] && have ipvsadm; then ipvsadm --clear; fi
 refuse_mounts $folders
 for d in $folders; do

@@ -1,9 +1,9 @@
 # Asks the API of this control-plane host; changes nothing.
-# $1: the address of the API server.
+# Argument: $1 is the address of the API server. Exit status 3 means that this API server is not ready.
 # Input: API paths, one per line; then `---`; then, optionally, a List of objects of kinds whose API paths are not known.
-# Output, compressed with gzip: for each path the body of the answer and a line `@end STATUS URL`; a list has both for each of its pages. STATUS is
-# 000 if there was no answer. If there was a List, `@kubectl` and a List with the answers follow, and `@failed` with kubectl's message if kubectl
-# failed. The last line is `@done`.
+# Output, compressed with gzip: for each path the body of the response and a line `@end STATUS URL`; a list has both for each of its pages. STATUS is
+# the HTTP status, or 000 if there was no response. If the input has a List, the line `@kubectl` and a List of the objects that exist follow, and, if
+# kubectl failed, the line `@failed` and kubectl's message. The last line is `@done`.
 patience=${CLUSTERCTL_PATIENCE:-1}
 [ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:6443/readyz")" = 200 ] || exit 3
 while IFS= read -r path; do
@@ -12,13 +12,13 @@ while IFS= read -r path; do
 done >"$dir/urls"
 cat >"$dir/ask"
 : >"$dir/again"
-# Runs one round: one curl asks for all paths that are left in `urls`, over one connection, and one awk passes the answers on and writes the next
-# questions to `urls`, which are the next pages of lists. A list whose next page has expired in the API (410) is read from its beginning again,
-# once. kubectl is not used, because it would discover the whole API before its first answer, which takes ten times as long, and because it keeps
-# all pages in memory. A page has a limit of 30 seconds and a round a limit of 120, so that an API server that has stopped answering is not waited
-# for once per question. The API server indents its answers for a client that is named curl, which makes them twice as long. A body without
-# indentation is a single line, and `metadata` precedes `items` in a list, so the token of the next page is searched for only before `items`, and no
-# name of an object can be taken for it. A page that was cut short has no next page.
+# Runs one round. One curl requests all URLs in the file `urls` over one connection. One awk prints the responses, and replaces the content of `urls`
+# by the URLs of the next pages of lists. A list whose next page has expired in the API (410) is requested from its first page again, once. kubectl is
+# not used, because it would discover the whole API before its first response, which takes ten times as long, and because it keeps all pages in
+# memory. A page has a limit of 30 seconds and a round a limit of 120, so that the script does not wait 30 seconds per URL for an API server that has
+# stopped answering. The client is not named curl (-A), because the API server indents its responses for curl, which makes them twice as long. A body
+# without indentation is a single line, and `metadata` precedes `items` in a list, so the token of the next page is searched for only before `items`,
+# where no name of an object can be taken for it. No page is requested after a page that was cut short.
 round() {
   timeout -k 5 $((120 * patience)) curl -sSg -m $((30 * patience)) -A clusterctl --cacert "$dir/ca" --cert "$dir/cert" --key "$dir/key" \
     -w '\n@end %{http_code} %{url_effective}\n' -K "$dir/urls" |

@@ -1,6 +1,5 @@
-# Cordons or uncordons a node; see kubectl.sh, which removes the address from the arguments.
-# After that, $1: the node. $2: `cordon` or `uncordon`, which the operator asked for, or `ours`, which uncordons a node only if clusterctl cordoned
-# it.
+# Cordons or uncordons a node; see kubectl.sh, which removes the address of the API server from the arguments. Arguments after that: $1 is the node.
+# $2 is `cordon` or `uncordon`, which the operator asked for, or `ours`, which uncordons the node only if clusterctl cordoned it.
 node=$1
 spec=null
 case $2 in

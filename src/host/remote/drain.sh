@@ -1,8 +1,8 @@
-# Cordons a node and evicts its pods by kubectl's rules. Pods of DaemonSets stay, and disruption budgets are respected.
-# kubectl.sh removes the address of the API server from the arguments.
-# After that, $1: the node. $2: the limit in seconds; 0 means no limit. $3: `returns`, or `stays` for a node that stays out of service. The other
-# arguments are flags of kubectl drain. An annotation on the node records that clusterctl has cordoned it, so that a later run knows that it may
-# uncordon the node. With `stays`, the annotation is removed at the end.
+# Cordons a node and evicts its pods by kubectl's rules. Pods of DaemonSets stay, and PodDisruptionBudgets are respected.
+# Arguments, after kubectl.sh has removed the address of the API server: $1 is the node. $2 is the limit in seconds; 0 means no limit. $3 is
+# `returns`, or `stays` for a node that stays out of service. The other arguments are flags of kubectl drain. An annotation on the node records that
+# clusterctl has cordoned it, so that a later run may uncordon it. With `stays`, the annotation is removed after the drain, so no later run does. If
+# the drain fails, a node with the annotation is uncordoned.
 node=$1 limit=$2 then=$3
 shift 3
 selector=
@@ -18,15 +18,16 @@ esac
 end=$(($(date +%s) + limit)) left=$limit silent=0
 while :; do
   still_ours
-  # The drain is done in rounds, so that it ends if the machine dies: without a kubelet, no pod of the node ever terminates.
+  # kubectl drain runs in rounds of at most 30 s. After each round, the script checks that the node's kubelet still reports, and otherwise gives up:
+  # without a kubelet, no pod of the node ever terminates.
   round=30
   [ "$limit" = 0 ] || [ $left -gt $round ] || round=$left
   if said=$(longest=$((round + 30)); once drain "$node" --ignore-daemonsets --timeout "${round}s" "$@" 2>&1); then
     [ "$then" = returns ] || mark null
     exit 0
   fi
-  # A pod that the flags do not allow to evict stays. Every other cause may be temporary, such as a disruption budget or an API server that is being
-  # replaced.
+  # If the flags do not allow the eviction of a pod, the script gives up. Every other cause may be temporary, such as a PodDisruptionBudget or an API
+  # server that is being replaced, so the next round follows.
   case $said in *'cannot delete '*) break ;; esac
   if [ "$limit" -gt 0 ]; then
     left=$((end - $(date +%s)))
@@ -54,14 +55,15 @@ pods=$(k get pods --all-namespaces --field-selector "spec.nodeName=$node" -l "$s
   'jsonpath={range .items[*]}{.metadata.ownerReferences[0].kind}{" "}{.metadata.namespace}{"/"}{.metadata.name}{"\n"}{end}' 2>/dev/null |
   sed -n '/^DaemonSet \|^Node /!s/^[^ ]* //p') || :
 [ -z "$pods" ] || echo "still there: $(printf '%s\n' "$pods" | head -n 20 | tr '\n' ' ')" >&2
-# A disruption budget is named only if its selector matches a pod that is still on the node.
+# Prints the PodDisruptionBudgets that allow no eviction and whose selector matches a pod that is still on the node. If a pod has more than one
+# PodDisruptionBudget, they are printed whatever they allow.
 tab=$(printf '\t')
 { k get poddisruptionbudgets --all-namespaces -o 'go-template={{range .items}}{{.metadata.namespace}}{{"\t"}}{{.metadata.name}}{{"\t"}}{{with .status.disruptionsAllowed}}{{.}}{{else}}0{{end}}{{"\t"}}{{with .status.currentHealthy}}{{.}}{{else}}0{{end}}{{"\t"}}{{with .status.expectedPods}}{{.}}{{else}}0{{end}}{{"\t"}}{{with .status.desiredHealthy}}{{.}}{{else}}0{{end}}{{"\t"}}{{with .spec.selector}}{{range $k, $v := .matchLabels}}{{$k}}={{$v}},{{end}}{{range .matchExpressions}}{{if eq .operator "Exists"}}{{.key}}{{else if eq .operator "DoesNotExist"}}!{{.key}}{{else}}{{.key}} {{if eq .operator "In"}}in{{else}}notin{{end}} ({{range $i, $v := .values}}{{if $i}},{{end}}{{$v}}{{end}}){{end}},{{end}}{{end}}{{"\n"}}{{end}}' 2>/dev/null || :; } |
   while IFS="$tab" read -r namespace name allowed healthy expected needed covers; do
     case $said in *'more than one'*) ;; *) [ "$allowed" = 0 ] || continue ;; esac
     printf '%s\n' "$pods" | grep -q "^$namespace/" || continue
     [ -n "$covers" ] || continue
-    # These are the pods on the node that the budget covers.
+    # The pods on the node that the PodDisruptionBudget selects.
     names=$(k get pods -n "$namespace" --field-selector "spec.nodeName=$node" -l "${covers%,}" -o 'jsonpath={range .items[*]}{.metadata.namespace}/{.metadata.name}{"\n"}{end}' 2>/dev/null |
       while read -r pod; do printf '%s\n' "$pods" | grep -qxF "$pod" && printf '%s ' "$pod"; done) || :
     [ -z "$names" ] || echo "disruption budget $namespace/$name allows $allowed: of $expected pods $healthy are healthy, $needed must be; it covers $names" >&2

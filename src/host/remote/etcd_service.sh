@@ -1,7 +1,8 @@
-# Restarts the service of etcd with new files, watches it, and puts the previous files back if it fails. The host runs this script in a unit of its
-# own; see unit.sh.
-# $1: the digest of the files. $2: seconds within which etcd must serve. $3: seconds for which etcd must then stay up. Requests to this host's own
-# etcd must not be sent to a proxy, which systemd's DefaultEnvironment may name.
+# Restarts the service of etcd with new files, watches it, and puts the previous files back if it fails. unit.sh starts this script in a transient
+# systemd unit.
+# Arguments: $1 is the digest of the files, $2 is the limit in seconds within which etcd must answer, and $3 is the time in seconds for which etcd
+# must then stay up.
+# systemd's DefaultEnvironment may name a proxy, which must not receive requests to this host's own etcd, so the proxy variables are removed.
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 set -u
 digest=$1 limit=$2 watch=$3
@@ -9,10 +10,10 @@ spare=/var/lib/clusterctl/spare
 stamp=/var/lib/clusterctl/units/etcd
 served=
 serves() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ] && served=yes; }
-# Prints how often systemd has restarted etcd by itself. A restart by command does not always reset this count.
+# Prints how often systemd has restarted etcd by itself. A restart by command does not always reset this count, so only its changes are used.
 restarts() { count=$(systemctl show -p NRestarts --value etcd); echo "${count:-0}"; }
 now() { date +%s; }
-# Waits until etcd has served three times in a row. Gives up when etcd has ended twice.
+# wait_serving SECONDS: waits until etcd has answered three checks in a row. Fails after SECONDS, or when systemd has restarted etcd twice.
 wait_serving() {
   end=$(($(now) + $1)) good=0 before=$(restarts)
   until [ $good -ge 3 ]; do
@@ -21,7 +22,7 @@ wait_serving() {
     sleep 0.3
   done
 }
-# write FROM TO: copies a file; the copy is whole at its path, or the path is unchanged.
+# write FROM TO: copies the file FROM to TO. If that fails, TO is unchanged.
 write() {
   part=${2%/*}/.${2##*/}.back
   cp -p "$1" "$part" && cmp -s "$1" "$part" && sync "$part" && mv -f "$part" "$2" && sync "${2%/*}"
@@ -32,13 +33,15 @@ has_no_way_back() {
   was=$(version_of $spare/etcd) is=$(version_of /usr/local/bin/etcd)
   { [ -n "$was" ] && [ -n "$is" ] && is_older "$was" "$is"; } || return 1
   cluster=$(cluster_minor https://127.0.0.1:2379 $members)
-  # If no member answers and the new etcd has served, the cluster version counts as raised: a single member raises it within seconds.
+  # If no member reports the cluster version and the new etcd has answered once, the cluster version is assumed to be raised, because a cluster of one
+  # member raises it within seconds.
   [ -n "$cluster" ] || [ -z "$served" ] || cluster=$is
   [ -n "$cluster" ] && is_older "$was" "$cluster" || return 1
   echo "etcd went from $was to $is and the cluster version is $cluster: etcd $was would refuse to start (invalid downgrade), so the new program stays"
   echo "the way back is the snapshot of etcd that was saved on the operator's machine before the upgrade: restore it with etcdutl snapshot restore"
 }
-# Puts the previous program and files back and waits until etcd serves with them.
+# back REASON: prints the reason, puts the previous etcd executable and its files back, waits until etcd answers with them, and exits with 1. They are
+# not put back if the previous etcd would refuse to start, or if their copy is damaged.
 back() {
   echo "$1"
   said=$(journalctl -u etcd --since "@$began" --no-pager -o cat 2>/dev/null | tail -n 12 | cut -c1-400)
@@ -48,7 +51,7 @@ back() {
     echo "the copy of the previous etcd in $spare is not whole; the new one stays"
     exit 1
   fi
-  # The program is replaced last: with a mixture of old and new files the new program may still start.
+  # The executable is replaced last: if a copy fails before that, the new executable may still start with a mixture of old and new files.
   if ! { write $spare/etcd.env /etc/etcd.env && write $spare/etcd.service /etc/systemd/system/etcd.service && write $spare/etcd /usr/local/bin/etcd; }; then
     echo "the previous etcd could not be put back (no space on the disk?); a copy of it is in $spare"
     exit 1

@@ -1,5 +1,5 @@
-# Finds the etcd versions before and after a change. As soon as every member runs a new minor version, etcd raises its cluster version, and a
-# program of the previous minor version refuses to start ("invalid downgrade").
+# Finds the etcd versions before and after a change. As soon as every member runs a new minor version, etcd raises its cluster version, and an etcd
+# executable of the previous minor version then refuses to start ("invalid downgrade").
 # minor_of TEXT: prints the first `MAJOR.MINOR` in the text.
 minor_of() { printf '%s\n' "$1" | grep -oE '[0-9]+\.[0-9]+' | sed -n 1p; }
 # client_urls: prints the client URLs of all members, as this host's own member lists them.
@@ -8,7 +8,8 @@ client_urls() {
   ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
     /usr/local/bin/etcdctl --endpoints $own --command-timeout 2s --dial-timeout 1s member list 2>/dev/null | cut -d, -f5 | tr -d ' '
 }
-# cluster_minor URL...: prints the cluster version that the first member with an answer reports, and nothing if no member answers.
+# cluster_minor URL...: prints the cluster version (MAJOR.MINOR) that the first answering member at these client URLs reports, or nothing if no member
+# answers.
 cluster_minor() {
   e=/etc/kubernetes/pki/etcd
   for member; do

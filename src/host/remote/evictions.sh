@@ -1,9 +1,10 @@
 # Asks the API of this control-plane host whether pods could be evicted now. The requests are dry runs on the server, which change nothing.
-# $1: the address of the API server.
-# Input: two lines per pod, which are the path of its eviction, and the JSON text of an Eviction after its API version.
-# Output: per pod the body of the answer and a line `@end STATUS URL`.
+# Argument: $1 is the address of the API server.
+# Input: two lines per pod. The first is the API path of the pod's eviction subresource. The second is the JSON text of an Eviction without its
+# beginning, the opening brace and `apiVersion`, which this script adds.
+# Output: per pod the body of the API's response and a line `@end STATUS URL` with the HTTP status.
 ask() { curl -sSg -m 60 --cacert "$dir/ca" --cert "$dir/cert" --key "$dir/key" "$@"; }
-# The API version of the eviction subresource may be older than that of disruption budgets.
+# The API version of the eviction subresource may be older than that of PodDisruptionBudgets, so the script asks the API for it.
 version=policy/v1beta1
 case $(ask "https://$address:6443/api/v1" | tr -d ' \n' | grep -o '"name":"pods/eviction"[^}]*') in
   '') exit 3 ;;

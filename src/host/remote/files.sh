@@ -1,9 +1,9 @@
 # Writes files so that each is either whole or unchanged. A file is written beside its path, checked, synced, and then renamed.
-# Input, per file: a line `KIND MODE SIZE UNIT CHECK PATH` (`-` means none), then SIZE bytes. KIND: `f` is a file, `l` a symbolic link (the bytes
-# are its target), `d` a folder. UNIT: the service that must be restarted for the file. CHECK: the program that checks the file (haproxy, nginx or
-# keepalived).
+# Input, per file: a line `KIND MODE SIZE UNIT CHECK PATH` (`-` means none), then SIZE bytes. KIND: `f` is a file, `l` a symbolic link (the bytes are
+# its target), `d` a folder. UNIT: the service that must be restarted after the file has changed. CHECK: the program that checks the new file
+# (haproxy, nginx or keepalived).
 take_input
-# The script of a run that was killed may still be at work. Only one such script runs at a time.
+# Only one files.sh runs at a time: the files.sh of an earlier run that was killed may still be at work.
 exec 8>/run/clusterctl-files.lock
 take_turn 8 60 files
 still_ours
@@ -33,13 +33,14 @@ while read -r kind mode size unit check path; do
   [ "$check" = - ] || case $check in
   haproxy) out=$(haproxy -c -f "$tmp" 2>&1) || fail "haproxy refuses the new $path: $out" ;;
   nginx) out=$(nginx -t -c "$tmp" 2>&1) || fail "nginx refuses the new $path: $out" ;;
-  # keepalived runs as process 1 of a PID namespace: while keepalived 2.2 checks scripts that root does not own, it assumes that its parent has
-  # died, and ends.
+  # keepalived runs as process 1 of a PID namespace. Elsewhere keepalived 2.2, while it checks scripts that root does not own, assumes that its parent
+  # has died, and exits.
   keepalived) out=$(unshare --pid --fork keepalived -t -f "$tmp" 2>&1) || fail "keepalived refuses the new $path: $out" ;;
   esac
 done
 [ -z "$files" ] || sync $files || fail "cannot write to the disk"
-# A service without a stamp is restarted by the next run, at worst once more than needed.
+# The stamps of the services are removed before the files are renamed: a service without a stamp is restarted by the next run, at worst once more than
+# needed.
 [ -z "$units" ] || rm -f $units
 for tmp in $files $links; do
   name=${tmp##*/.}

@@ -1,11 +1,11 @@
 # Moves the leadership of etcd to another member before this member stops. Without this, an election would prevent writes to the cluster for about a
 # second. A failure is ignored.
-# $1: the client URL of the member that stops; the default is the member of this host.
+# hand_over [URL]: URL is the client URL of the member that stops; the default is the member of this host.
 hand_over() {
   goes=${1:-https://127.0.0.1:2379}
   e=/etc/kubernetes/pki/etcd
-  # The variables are set for this command only: etcdctl refuses a flag whose variable is also set, and the calling script may have set the
-  # variable.
+  # The certificates are passed in variables and not as flags, because the calling script may have exported these variables, and etcdctl refuses a
+  # flag whose variable is also set. For the same reason they are set for this command only.
   goer() {
     ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
       /usr/local/bin/etcdctl --endpoints "$goes" --command-timeout 5s --dial-timeout 2s "$@" 2>/dev/null

@@ -2,7 +2,7 @@
 # files of an image that containerd still lists, and then the programs of the image crash at every start.
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail" "$fail".*' EXIT
-# ctr has no time limit of its own: it waits forever for a registry that has stopped answering.
+# ctr has no time limit of its own and waits forever for a registry that has stopped answering, so all pulls together have a limit.
 end=$(($(date +%s) + 1700 * ${CLUSTERCTL_PATIENCE:-1}))
 pull() {
   within_exactly $((end - $(date +%s))) ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" >"$fail.$2" 2>&1 && return
@@ -10,7 +10,8 @@ pull() {
   return 1
 }
 n=0 pulls='' pulled=yes
-# The status of each pull counts, because a pull that was killed leaves no message.
+# Waits for the pulls in $pulls, and empties $pulled if one failed. The exit status of each pull counts, because a pull that was killed leaves no
+# message.
 wait_for() { for pull in $pulls; do wait "$pull" || pulled=; done; pulls=; }
 for image; do
   n=$((n + 1))

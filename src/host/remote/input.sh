@@ -1,10 +1,10 @@
 # Part of the head of every script that changes a host. A script that has input calls `take_input` before its first effect. `take_input` reads the
-# whole input into memory and compares it with the digest at its end. The end of the input alone does not mean that the input is complete: sshd also
-# ends the input of a script whose sender has died. Afterwards the standard input is the content without the digest.
+# whole input into memory, compares it with the digest at its end, and exits with 1 if they differ. The end of the input alone does not mean that the
+# input is complete: sshd also ends the input of a script whose sender has died. Afterwards the standard input is the content without the digest.
 # The last line of the input has 64 hexadecimal digits: the SHA-256 of everything before that line.
 take_input() {
   received=$(mktemp /run/clusterctl.XXXXXX)
-  # The content may be secret, so the file has mode 0600, is in memory, and has no name from before the first byte arrives.
+  # The content may be secret, so the file has mode 0600 and is in memory, and its name is removed before the first byte arrives.
   exec 3>"$received" 4<"$received"
   rm -f "$received"
   cat >&3 || { echo "the input of this step cannot be kept in /run; nothing was changed" >&2; exit 1; }

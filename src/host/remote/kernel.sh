@@ -1,9 +1,10 @@
-# Loads kernel modules and sets sysctls now; files make the settings permanent. Arguments: names of modules, or `key=value`.
+# Loads kernel modules and sets sysctls now; files make the settings permanent. Arguments: names of modules to load, and sysctls to set as
+# `key=value`.
 tried=
 for a; do
   case $a in
   *=*) ;;
-  # A feature that is built into the kernel has no module, so the check looks for the feature and not at the status of modprobe.
+  # A feature that is built into the kernel has no module, so a failure of modprobe is only noted, and the loop after this one checks for the feature.
   *) said=$(within 10 modprobe "$a" 2>&1) || tried="$tried; $said" ;;
   esac
 done

@@ -1,8 +1,9 @@
 # Holds the lock of this host as long as the run sends a line (a tick) on its input every few seconds.
-# $1: the ID of the run. $2: the user and machine that run it. $3: `again` for a run whose connection broke or whose host was rebooted: such a run
-# gets the lock only if no other run has held the lock since. Prints `locked PREVIOUS_RUN`, or `held HOLDER...` if another run has the lock, or
-# `gone` if $3 is `again` and this run has removed all files of clusterctl from the host, with the lock. The process ends if no tick arrives for 30
-# s. The first tick is sent at once. If it does not arrive, the sender has died, and nothing is changed.
+# Arguments: $1 is the ID of the run. $2 is the user and machine that run it. $3 is `again` for a run whose connection broke or whose host was
+# rebooted: such a run gets the lock only if no other run has held the lock since.
+# Output: `locked PREVIOUS_RUN`; or `held HOLDER...` if another run has the lock; or `gone` if $3 is `again` and this run has removed all files of
+# clusterctl, and the lock with them, from the host. The script exits if no tick arrives for 30 s. The first tick is sent at once. If it does not
+# arrive, the sender has died, and nothing is changed.
 set -eu
 export LC_ALL=C
 run=$1 who=$2 again=${3:-}
@@ -18,13 +19,14 @@ tries=0
 holder() { holder=; [ -r $dir/lock ] && read -r holder _ <$dir/lock || :; }
 until flock -n 9; do
   holder
-  # The process that holds the lock for the broken connection ends after 30 s without a tick.
+  # The process that holds the lock for the broken connection exits after 30 s without a tick, so the script retries for 40 s.
   if [ "$again" = again ] && [ "$holder" = "$run" ] && [ $tries -lt 160 ]; then
     tries=$((tries + 1))
     sleep 0.25
     continue
   fi
-  # A process that gets no ticks ends within 5 s after its deadline. A process that lives longer still gets ticks.
+  # A process that gets no ticks exits at most 35 s after its last one. So if the last tick is older than 30 s, the script retries for 10 s before it
+  # reports `held`.
   age=$(($(date +%s) - $(stat -c %Y $dir/lock 2>/dev/null || echo 0)))
   if [ $age -lt 30 ] || [ $tries -gt 40 ]; then
     echo "held $(cat $dir/lock 2>/dev/null) age ${age}s"
@@ -56,5 +58,5 @@ main=$$
 ) >/dev/null 2>&1 &
 watch=$!
 trap 'kill $watch 2>/dev/null' EXIT
-# `reset` removes the lock at its end, and a late tick must not create the lock again.
+# `clusterctl reset` removes the lock file at its end, and a tick that arrives later must not create the file again (-c).
 while read -r _; do touch -c $dir/lock; done

@@ -2,12 +2,12 @@
 # removed.
 dir=/etc/kubernetes/manifests
 state=/var/lib/clusterctl/static-pods
-# stage FILE COMPONENT: writes a copy beside the final path. Its name begins with a dot, so the kubelet ignores it. Afterwards only a rename is
-# needed, which succeeds even on a full disk.
+# stage FILE COMPONENT: copies FILE into the kubelet's manifest folder. The name of the copy begins with a dot, so the kubelet ignores it. After that,
+# `place` only has to rename the copy, which succeeds even on a full disk.
 stage() { cp "$1" "$dir/.$2.swap" && cmp -s "$1" "$dir/.$2.swap" && [ -s "$dir/.$2.swap" ] && sync "$dir/.$2.swap"; }
-# place COMPONENT: renames the staged file to the final path.
+# place COMPONENT: renames the copy that `stage` made to the path of the component's manifest.
 place() { mv -f "$dir/.$1.swap" "$dir/$1.yaml" && sync $dir; }
-# keep_old COMPONENT: copies the present manifest and writes its digest beside the copy. Fails unless both files are whole and on the disk.
+# keep_old COMPONENT: copies the present manifest to $state and writes its digest beside the copy. Fails unless both files are whole and on the disk.
 keep_old() {
   [ -s "$dir/$1.yaml" ] || { forget_old "$1"; return 0; }
   sum=$(sha256sum <"$dir/$1.yaml") &&
@@ -21,8 +21,8 @@ keep_old() {
 old_is_whole() { [ -s "$state/$1.old" ] && [ "$(sha256sum <"$state/$1.old")" = "$(cat "$state/$1.old.sha256" 2>/dev/null)" ]; }
 forget_old() { rm -f "$state/$1.old" "$state/$1.old.sha256"; }
 boot_of() { echo "/etc/systemd/system/kubelet.service.d/90-clusterctl-$1.conf"; }
-# set_aside COMPONENT: removes the manifest from its path for a while. If the power fails meanwhile, the kubelet's unit restores the manifest when
-# it starts.
+# set_aside COMPONENT: renames the manifest for a while, so that the kubelet ends the pod. If the power fails meanwhile, a drop-in of the kubelet's
+# unit restores the manifest before the kubelet starts.
 set_aside() {
   boot=$(boot_of "$1")
   mkdir -p "${boot%/*}" &&
@@ -30,13 +30,14 @@ set_aside() {
     sync "${boot%/*}/.90-clusterctl-$1" && mv -f "${boot%/*}/.90-clusterctl-$1" "$boot" && sync "${boot%/*}" "${boot%/*/*}" &&
     mv -f "$dir/$1.yaml" "$dir/.$1.aside" && sync $dir
 }
-# back_in_place COMPONENT: removes the files that set_aside prepared for a power failure.
+# back_in_place COMPONENT: removes the drop-in and the renamed manifest that `set_aside` left for a power failure.
 back_in_place() {
   boot=$(boot_of "$1")
   rm -f "$dir/.$1.aside" "$dir/.$1.swap" "${boot%/*}/.90-clusterctl-$1" "$boot"
   rmdir "${boot%/*}" 2>/dev/null || :
 }
-# restore COMPONENT: puts back a manifest that was set aside. A damaged copy is never placed.
+# restore COMPONENT: if the component has no manifest, places the copy of its previous manifest, or the manifest that was set aside if that copy is
+# damaged. Fails if there is neither.
 restore() {
   if [ ! -e "$dir/$1.yaml" ]; then
     if old_is_whole "$1" && stage "$state/$1.old" "$1" && place "$1"; then

@@ -1,8 +1,8 @@
 # Changes the membership of one etcd member and waits until the change is done; see hand_over.sh. The script can run on any control-plane host, and
-# asks members that stay in the cluster. Only the standard output of etcdctl is parsed: its standard error may contain warnings, and is shown to the
-# operator.
-# $1: `learn` (add as a learner), `vote` (promote), `remove`, or `check`, which changes nothing and fails if `remove` would be refused. $2: the name
-# of the member. $3: its peer URL. $4: the client URLs of other members, separated by commas. $5: the limit in seconds.
+# asks members that stay in the cluster. Only the standard output of etcdctl is parsed, because its standard error may contain warnings; standard
+# error is used in error messages only.
+# Arguments: $1 is `learn` (add the member as a learner), `vote` (promote it), `remove`, or `check`, which changes nothing and fails if `remove` would
+# be refused. $2 is the name of the member, $3 its peer URL, $4 the client URLs of other members, separated by commas, and $5 the limit in seconds.
 what=$1 name=$2 peer=$3 endpoints=$4 limit=$5
 e=/etc/kubernetes/pki/etcd
 # ETCDCTL_API is not set: API version 3 is the default since etcd 3.4, and etcdctl 3.6 prints a warning if the variable is set.
@@ -14,7 +14,8 @@ etcd() { /usr/local/bin/etcdctl --command-timeout 5s --dial-timeout 2s "$@" 2>"$
 change() { etcd --endpoints "$endpoints" member "$@" >/dev/null || { said=$(tail -n 3 "$errors"); return 1; }; }
 end=$(($(date +%s) + limit))
 said=
-# Waits before the next attempt, and fails after the deadline. For some seconds after a change, etcd refuses the next one.
+# Waits before the next attempt, or exits with 1 after the limit. Attempts are repeated because etcd refuses a change for some seconds after the
+# previous one.
 again() {
   if [ "$(date +%s)" -ge "$end" ]; then
     echo "etcd member $name ($peer): $what did not succeed within $limit s: $said" >&2
@@ -27,19 +28,19 @@ again() {
   sleep 0.3
   still_ours
 }
-# Prints a line `ID STATUS LEARNER CLIENT_URL` for the member with this peer URL or, if it is to be removed, with this name.
+# Prints a line `ID STATUS LEARNER CLIENT_URL` for the member with the peer URL $peer or, for `remove` and `check`, with the name $name.
 find_member() {
   printf '%s\n' "$list" | while IFS=, read -r id status n p client learner; do
     n=${n# } p=${p# }
     if [ "$p" = "$peer" ] || { case $what in remove|check) true ;; *) false ;; esac && [ "$n" = "$name" ]; }; then echo "$id ${status# } ${learner# } ${client# }"; fi
   done | head -n 1
 }
-# Succeeds if enough of the remaining members are healthy at this moment.
+# Checks that enough of the other members are healthy for a quorum without this member, and exits with 1 otherwise.
 spare() {
   voters=$(printf '%s\n' "$list" | grep -c 'false$') || :
   left=$((voters - 1))
   need=$((left / 2 + 1))
-  # All members except this one are asked, including those that are removed next.
+  # All members except this one are asked for their health, including members that the run removes next.
   others=$(printf '%s\n' "$list" | grep -v "^$id," | cut -d, -f5 | tr -d ' ' | grep . | paste -sd, -)
   healthy=$(etcd --endpoints "$others" endpoint health -w json | grep -o '"health":true' | grep -c .) || :
   [ "$healthy" -ge "$need" ] && return 0
@@ -68,7 +69,8 @@ FOUND
       elif [ "$status" = unstarted ] || [ -d /var/lib/etcd/member ]; then
         exit 0
       else
-        # The member has run before, and its data was lost with its machine. It must not rejoin without the entries that it acknowledged.
+        # The member has run before, and its data was lost with its machine. It must not rejoin without the entries that it acknowledged, so it is
+        # removed and then added as a new member.
         remove && continue
       fi
       ;;

@@ -1,5 +1,5 @@
-# Finds mounts strictly below folders, so that nothing is removed on another mount. Bind mounts of the same file system are found as well, into
-# which `find -xdev` and `rm --one-file-system` would descend.
+# Finds mounts strictly below folders, so that nothing is removed on another mount. Bind mounts of the same file system are found as well, because
+# `find -xdev` and `rm --one-file-system` would descend into them.
 mounts_below() {
   for folder; do
     while read -r _ _ _ _ at _; do
@@ -7,7 +7,7 @@ mounts_below() {
     done </proc/self/mountinfo
   done
 }
-# refuse_mounts FOLDER...: ends the script if anything is mounted below one of the folders.
+# refuse_mounts FOLDER...: exits with an error if anything is mounted below one of the folders.
 refuse_mounts() {
   inside=$(mounts_below "$@")
   [ -z "$inside" ] || {

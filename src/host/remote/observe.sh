@@ -1,6 +1,7 @@
 # Prints everything that a plan needs to know about this host; changes nothing.
 # Output: `key value` lines, then `@tar`, then a tar archive of every managed path.
-# $1: the address at which the API server serves. $2: "1" if this host may run a control plane. $3: the endpoint to try from this host, or nothing.
+# Arguments: $1 is the address of the API server of this host, $2 is 1 if this host may run a control plane, or else 0, and $3 is the cluster's
+# endpoint (host:port) that is tried from this host, or empty.
 export LC_ALL=C
 address=$1 control_plane=$2 endpoint=$3 patience=${CLUSTERCTL_PATIENCE:-1}
 say() { printf '%s\n' "$*"; }
@@ -20,11 +21,11 @@ say cgroup_fs "$(stat -fc %T /sys/fs/cgroup)"
 grep -qw overlay /proc/filesystems && say feature overlay
 [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] && say feature br_netfilter
 for s in net/ipv4/ip_forward net/bridge/bridge-nf-call-iptables net/bridge/bridge-nf-call-ip6tables net/ipv6/conf/all/forwarding; do
-  # The shell's `read` cannot be used: it reads byte by byte, and these files answer only the first read.
+  # `cat` is used and not the shell's `read`, which reads byte by byte: these files answer only the first read.
   [ -r "/proc/sys/$s" ] && say sysctl "$s" "$(cat "/proc/sys/$s")"
 done
-# Reports settings in files that systemd reads after 90-clusterctl.conf at boot. systemd reads files in the order of their names; of two files with
-# the same name it reads only the one in the first folder.
+# Reports sysctls in files that systemd reads after 90-clusterctl.conf at boot, because they override that file. systemd reads files in the order of
+# their names; of two files with the same name it reads only the one in the folder that comes first in the list below.
 {
   echo "90-clusterctl.conf ours"
   for f in /etc/sysctl.d/*.conf /run/sysctl.d/*.conf /usr/local/lib/sysctl.d/*.conf /usr/lib/sysctl.d/*.conf; do
@@ -66,8 +67,8 @@ for u in $units; do
   [ -r "/var/lib/clusterctl/units/$u" ] && read -r stamp <"/var/lib/clusterctl/units/$u"
   [ -n "$stamp" ] && say stamp "$u" "$stamp"
 done
-# A unit that is starting, stopping or reloading reaches another state within seconds, and that state is reported. A unit that systemd restarts again
-# and again (auto-restart) is reported as it is.
+# A unit that is starting, stopping or reloading reaches another state within seconds, so the script waits up to 10 s and reports that state. A unit
+# that systemd restarts again and again (auto-restart) is reported as it is.
 tries=0
 while :; do
   shown=$(systemctl show -p Id,ActiveState,SubState,UnitFileState $units 2>/dev/null)
@@ -91,7 +92,7 @@ for f in /var/lib/clusterctl/binaries/*; do
 done
 if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
   timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
-  # One image may have two names; its digest identifies it.
+  # One image may have two names, so the digest of each name is reported, too.
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.
   tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
@@ -104,15 +105,16 @@ if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
     id=$(sed -n 's,.*\([0-9a-f]\{64\}\)[^/]*$,\1,p;q' "/proc/$pid/cgroup" 2>/dev/null)
     [ -n "$id" ] || continue
     about=$(grep -oE '"io.kubernetes.cri.(image-name|sandbox-namespace)":"[^"]*"' "$tasks/$id/config.json" 2>/dev/null | tr '\n' ' ')
-    # A pod of a tenant may run its own control plane (vcluster, Kamaji). The static pods of this host are in kube-system.
+    # A pod of a tenant may run its own control plane (vcluster, Kamaji). The static pods of this host are in kube-system, so processes in other
+    # namespaces are skipped.
     case $about in *'sandbox-namespace":"kube-system"'*) ;; *'sandbox-namespace":'*) continue ;; esac
     image=${about##*image-name\":\"}
     image=${image%%\"*}
     say container "$id" "$image"
     args=$(tr '\0' '\037' <"/proc/$pid/cmdline" 2>/dev/null)
     say process "$id" "$args"
-    # The controller manager and the scheduler read their kubeconfig, with the certificate inside, once at their start. A modification time
-    # in the future is ignored.
+    # The controller manager and the scheduler read their kubeconfig, with the certificate inside, once at their start. So a component that was
+    # started before its kubeconfig changed is reported as outdated. A modification time in the future is ignored.
     case $args in
     kube-controller-manager*) component=kube-controller-manager ;;
     kube-scheduler*) component=kube-scheduler ;;
@@ -162,14 +164,14 @@ chains=$(iptables-save 2>/dev/null | grep -cE '^:(KUBE-|CNI-|CLUSTERCTL-)')
 for d in /var/lib/kubelet /var/lib/etcd /var/lib/cni; do
   [ -d $d ] && [ -n "$(ls -A $d)" ] && say leftover data in $d
 done
-# Only the certificate is taken from this file. The file also holds the key, which a plan needs from control-plane hosts only.
+# Only the certificate is taken from the file $client. The file also holds the key, which a plan needs from control-plane hosts only.
 client=/var/lib/kubelet/pki/kubelet-client-current.pem
 if [ "$control_plane" != 1 ] && [ -e $client ]; then
   say certificate $client "$(awk '/-BEGIN /{on=0} /-BEGIN CERTIFICATE-/{on=1} on; /-END /{on=0}' $client 2>/dev/null | tr '\n' '\037')"
 fi
 say @tar
 set --
-# From /etc/kubernetes only the files of a cluster are taken: an operator may keep backups there.
+# From /etc/kubernetes only the files of a cluster are taken, because an operator may keep backups in that folder.
 for p in /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes/*.conf /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml /var/lib/kubelet/kubeadm-flags.env \
   /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/systemd/system/etcd.service /etc/etcd.env \
   /etc/containerd/config.toml /etc/containerd/certs.d /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived \
@@ -177,8 +179,8 @@ for p in /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes/*.conf /v
   /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
-# Adds the client certificate of the kubelet with its key: the target of the link, and the first certificate. Certificates in between are not
-# needed.
+# Adds the client certificates of the kubelet with their keys: the present one, to which $client links, and the first one. Certificates that were
+# rotated in between are not needed.
 if [ "$control_plane" = 1 ]; then
   first=/var/lib/kubelet/pki/kubelet-client-initial.pem
   target=$(readlink $client)
@@ -191,7 +193,7 @@ fi
 for p in /opt/cni/bin/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / -cf - --numeric-owner "$@" 2>/dev/null
 set --
-# These folders may be links to folders on another disk.
+# These folders may be links to folders on another disk, so tar follows links here (-h).
 for p in /etc/kubernetes /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/spare /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done

@@ -1,7 +1,7 @@
 # Finds the processes of this host that belong to its own static pods. The name of a process is not enough: a tenant's control plane (vcluster,
 # Kamaji) has processes with the same names on the same host.
-# own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens; the UID
-# of a pod that was created through the API has hyphens.
+# own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens. The UID
+# of a pod that was created through the API has hyphens, so its folder is skipped.
 own_logs() (
   for folder in /var/log/pods/kube-system_"$1"-*_*/"$1"; do
     pod=${folder%/*}
@@ -17,13 +17,13 @@ folder_of() (
     case $group in *"pod${pod##*_}"*) echo "$folder"; exit 0 ;; esac
   done
 )
-# own_processes COMPONENT: prints the processes of that name in the cgroup of such a pod, the oldest first. A swap calls this several times a
-# second, so pgrep is the only program that is started for one process.
+# own_processes COMPONENT: prints the PIDs of the component's processes that are in the cgroup of one of these static pods, the oldest first. swap.sh
+# calls this several times a second, so pgrep is the only program that is started if there is one process.
 own_processes() (
   found=
   for pid in $(pgrep -x "$(printf %.15s "$1")"); do
     [ -n "$(folder_of "$1" "$pid")" ] || continue
-    # These are the fields after the name in parentheses; the 20th of them is the start time.
+    # The fields in /proc/PID/stat after the process name in parentheses; the 20th of them is the start time.
     stat=
     read -r stat 2>/dev/null <"/proc/$pid/stat" || :
     began=$(set -- ${stat##*) }; [ $# -lt 20 ] || shift 19; echo "${1:-0}")
@@ -37,13 +37,13 @@ own_processes() (
     *) found=${found#* } && printf %s "$found" ;;
   esac
 )
-# own_process COMPONENT: prints the oldest of these processes.
+# own_process COMPONENT: prints the PID of the oldest process that own_processes finds.
 own_process() (
   all=$(own_processes "$1")
   echo "${all%%
 *}"
 )
-# is_own COMPONENT PID: succeeds if the process belongs to a static pod of the component.
+# is_own COMPONENT PID: succeeds if the process belongs to one of this host's static pods of the component.
 is_own() (
   case "
 $(own_processes "$1")

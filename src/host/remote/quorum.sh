@@ -1,7 +1,7 @@
 # wait_quorum SECONDS: waits until the other etcd members have the quorum without this host's member; prints why and fails if they do not have it in
-# time. A script that stops the member calls this function directly before, so that the answer is not older than necessary. If the process of this
-# member does not run, its stop has no effect on the quorum, and the function succeeds. The process itself is checked, because a failed read can
-# also mean that a leader died a moment ago, that the disk is slow, or that a certificate has expired.
+# time. A script that stops the member calls this function directly before, so that the result is not older than necessary. If the process of this
+# member does not run, its stop has no effect on the quorum, and the function succeeds. The function looks for the process and does not rely on a
+# request to the member, which can also fail because a leader died a moment ago, the disk is slow, or a certificate has expired.
 wait_quorum() (
   limit=$1
   pki=/etc/kubernetes/pki
@@ -11,7 +11,7 @@ wait_quorum() (
     pid=$(systemctl show -p MainPID --value etcd 2>/dev/null) || return 0
     [ "${pid:-0}" -gt 0 ]
   }
-  # A host without this file has not joined its cluster yet, so the quorum does not depend on its member.
+  # A host without /var/lib/clusterctl/established has not joined its cluster yet, so the quorum does not depend on its member.
   { [ -e /var/lib/clusterctl/established ] && runs; } || exit 0
   # If the client certificate for health checks is lost, another certificate of the same CA is used.
   pair=
@@ -35,16 +35,17 @@ wait_quorum() (
     self=$(etcd $own endpoint status -w json | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')
     [ -n "$self" ] || { said="the etcd member of this host runs and does not answer"; return 1; }
     self=$(printf %x "$self")
-    # The output has one line per member: ID, status, name, peer URL, client URL, and whether it is a learner.
+    # The output of `member list` has one line per member: ID, status, name, peer URL, client URL, and whether it is a learner.
     voters=$(etcd $own member list | grep 'false$') || voters=
     [ -n "$voters" ] || { said="the list of etcd members cannot be read (no leader?)"; return 1; }
     members=$(printf '%s\n' "$voters" | grep -c .)
     others=$(printf '%s\n' "$voters" | grep -v "^$self," | cut -d, -f5 | tr -d ' ' | grep .) || others=
-    # Every member is asked for its own health, all at the same time. A healthy member knows a leader.
+    # Every other voting member is asked for its own health, all at the same time. A healthy member knows a leader.
     healthy=0
     [ -z "$others" ] || healthy=$(etcd "$(printf '%s\n' $others | paste -sd, -)" endpoint health -w json | grep -o '"health":true' | grep -c .) || :
     quorum=$((members / 2 + 1))
-    # A cluster of two members has no quorum if one of them stops. If the other member is healthy, writes have to wait and no data is lost.
+    # A cluster of two members has no quorum if one of them stops. It is enough here that the other one is healthy: writes have to wait, and no data
+    # is lost.
     need=$quorum
     [ $need -lt "$members" ] || need=$((members - 1))
     said="of $members etcd members $healthy would be left healthy without this one, and $need are needed (quorum $quorum)"
@@ -54,7 +55,7 @@ wait_quorum() (
   until spared; do
     [ "$(date +%s)" -lt $end ] || { echo "$said; see the etcd members with 'clusterctl status' and bring them back first" >&2; exit 1; }
     sleep 0.5
-    # The process of this host's member may have ended in the meantime.
+    # The process of this host's member may have ended in the meantime, and then there is nothing to wait for.
     runs || exit 0
   done
 )

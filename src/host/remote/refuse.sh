@@ -1,14 +1,14 @@
-# Inserts rules that reject connections for a while. Each rule is recorded on the host before it is inserted, and stays recorded until it is removed.
-# A client whose connection is rejected tries another API server at once. Without the rule, the connection would wait in the kernel's queue and be
-# reset when the program ends.
+# Inserts rules that reject connections for a while. They are iptables rules. Each rule is recorded on the host before it is inserted, and stays
+# recorded until it is removed. A client whose connection is rejected tries another API server at once. Without the rule, the connection would wait in
+# the kernel's queue and be reset when the API server exits.
 mark='-m comment --comment clusterctl-swap -j REJECT --reject-with tcp-reset'
-# refuse TOOL CHAIN_AND_MATCHES: inserts a rule. Succeeds even if the rule cannot be inserted on this host.
+# refuse TOOL CHAIN_AND_MATCHES: records and inserts a rule; TOOL is iptables or ip6tables. Succeeds even if the rule cannot be inserted on this host.
 refuse() {
   echo "$1 $2" >>"$state/$component.rules" || return 0
   "$1" -w 2 -I $2 $mark 2>/dev/null || :
 }
-# removed TOOL CHAIN_AND_MATCHES: deletes a rule. Status 4 of iptables means that another program holds the xtables lock; any other failure means
-# that there is no such rule.
+# removed TOOL CHAIN_AND_MATCHES: deletes a rule. Status 4 of iptables means that another program holds the xtables lock, so the deletion is retried,
+# and fails after eight attempts. Any other failure means that there is no such rule.
 removed() {
   attempts=0
   while :; do
@@ -18,7 +18,7 @@ removed() {
     sleep 0.3
   done
 }
-# accept_again: removes the recorded rules of this component.
+# accept_again: removes the recorded rules of $component. Rules that cannot be removed stay recorded.
 accept_again() {
   [ -e "$state/$component.rules" ] || return 0
   left=
@@ -32,8 +32,8 @@ accept_again() {
   # If the new record cannot be written whole, the old record stays. It may name rules that are already removed, which does no harm.
   printf %s "$left" >"$state/.$component.rules" && mv -f "$state/.$component.rules" "$state/$component.rules" || :
 }
-# Before an API server or its etcd stops, new connections from load balancers are rejected. Connections from this host and existing connections are
-# not.
+# refuse_balancers: rejects new connections to port 6443 from the addresses in $balancers, or from everywhere if it is `all`, before an API server or
+# its etcd stops. Connections from this host and existing connections are not rejected.
 refuse_balancers() {
   for from in $(echo "$balancers" | tr , ' '); do
     tools=iptables
@@ -43,10 +43,10 @@ refuse_balancers() {
     done
   done
 }
-# Before the kubelet starts a static pod, it asks the API about that pod. It waits 30 s or longer if it is connected to the API server of this host
-# while that API server has no etcd. So the kubelet's existing connections are reset at their next request, and a new connection can reach another
-# API server. If the kubelet knows only the API server of this host and has version 1.22 or later, its new connections are rejected: such a kubelet
-# then starts the pod without an answer.
+# refuse_kubelet: rejects the kubelet's connections to the API server. Before the kubelet starts a static pod, it asks the API about that pod. It
+# waits 30 s or longer if it is connected to the API server of this host while that API server has no etcd. So the kubelet's existing connections are
+# reset at their next request, and a new connection can reach another API server. If the kubelet knows only the API server of this host and has
+# version 1.22 or later, its new connections are rejected as well: such a kubelet then starts the pod without an answer.
 refuse_kubelet() {
   at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
   to=${at##*:}

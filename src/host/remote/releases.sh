@@ -1,5 +1,5 @@
 # Prints which patch versions the download site for binaries offers; changes nothing.
-# $1: the root URL of the site. The other arguments are minor versions.
+# Arguments: $1 is the root URL of the site, and the others are minor versions, of which only the part after `1.` is given.
 # Output: a line `release MINOR VERSION` for each minor version that the site has.
 export LC_ALL=C
 root=$1

@@ -1,5 +1,5 @@
 # Prints once which manifests this host has put back by itself, and fails if there are any. swap.sh has written the messages.
-# $1: the ID of the run in which that happened; `*` for any run.
+# report_rollbacks RUN: RUN is the ID of the run whose manifests were replaced by the previous ones; `*` means any run.
 report_rollbacks() {
   back=0
   for f in /var/lib/clusterctl/static-pods/*.failed.$1; do

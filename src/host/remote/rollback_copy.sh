@@ -1,9 +1,9 @@
-# Copies the program and the files of the running etcd service before they are replaced. etcd_service.sh puts them back if the new ones do not
-# serve.
-# $1: seconds for which the script waits for a change that an earlier run began.
+# Copies the program and the files of the running etcd service before they are replaced. etcd_service.sh puts them back if etcd does not answer with
+# the new ones.
+# Argument: $1 is the time in seconds for which the script waits for a change of the etcd service that an earlier run began.
 spare=/var/lib/clusterctl/spare
 stamp=/var/lib/clusterctl/units/etcd
-# The host itself finishes a change that an interrupted run began.
+# Succeeds if no change of the etcd service is under way. The host itself finishes a change that an interrupted run began.
 settled() { ! busy clusterctl-unit-etcd.service; }
 comes "$1" settled || {
   echo "the change of etcd's service that an earlier run began is still under way after $1 s; nothing was changed; see \`systemctl status clusterctl-unit-etcd\`" >&2
@@ -11,8 +11,8 @@ comes "$1" settled || {
 }
 still_ours
 pid=$(systemctl show -p MainPID --value etcd)
-# If the files are not those with which etcd was started, an interrupted run has already copied the previous ones. If a file was deleted or etcd
-# does not serve, there is nothing worth a copy.
+# No copy is made in these cases. If etcd runs from another file than /usr/local/bin/etcd, an interrupted run has already replaced the files and
+# copied the previous ones. If a file is missing or etcd does not answer, the present state is not worth a copy.
 [ "${pid:-0}" -gt 0 ] && [ "/proc/$pid/exe" -ef /usr/local/bin/etcd ] || exit 0
 for f in $stamp /etc/etcd.env /etc/systemd/system/etcd.service /var/lib/clusterctl/binaries/etcd; do [ -e $f ] || exit 0; done
 [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ] || exit 0

@@ -4,12 +4,12 @@ export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_K
 own() { /usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 "$@"; }
 umask 077
 state=/var/lib/clusterctl
-# A script that was killed left its snapshot behind, which contains every Secret of the cluster.
+# A snapshot that a killed script left behind contains every Secret of the cluster, so it is removed.
 rm -rf $state/snapshot.*
 dir=$(mktemp -d $state/snapshot.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
-# The whole database is written to the disk that etcd may use as well, so the same amount of space must stay free for etcd.
+# The whole database is written to a disk that etcd may use as well, so the same amount of space and 256 MiB must stay free for etcd.
 size=$(own endpoint status -w json 2>"$dir/said" | sed -n 's/.*"dbSize":\([0-9]*\).*/\1/p')
 [ -n "$size" ] || { echo "the etcd member of this host does not tell the size of its database: $(tail -n 3 "$dir/said")" >&2; exit 1; }
 need=$((size / 1024 * 2 + 262144))

@@ -1,5 +1,6 @@
 # Checks whether this host can download what it needs; changes nothing. Only headers are requested.
-# Arguments, in groups: `binary URL URL` or `image REFERENCE MANIFEST_URL...`; each group ends with `,`.
+# Arguments, in groups that each end with `,`: `binary NAME URL...`, which is available if all URLs are, or `image NAME MANIFEST_URL...`, which is
+# available if one URL is.
 # Output: a line `missing KIND NAME CODE` per group that is not available, with the HTTP status of the last attempt, or 000 if there was no answer.
 export LC_ALL=C
 command -v curl >/dev/null || exit 0
@@ -17,7 +18,7 @@ ask() {
     case $kind-$last in
       # A registry that first asks for a token is counted as having the image: more cannot be found out without a token.
       image-200|image-401|image-403) return ;;
-      # Both the program and its checksum must exist.
+      # All URLs of a binary must exist: the binary itself and its checksum.
       binary-200) continue ;;
       binary-*) printf 'missing %s %s %s\n' "$kind" "$what" "$last"; return ;;
     esac

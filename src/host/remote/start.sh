@@ -1,5 +1,5 @@
 # Starts a command as root; sudo runs this script. A marker on both outputs shows where the output of the command begins.
-# $1: `direct` or `proxies`, as for become.sh. The other arguments are the command.
+# Arguments: $1 is `proxies` to keep the proxy variables of the environment, or `direct` to remove them. The other arguments are the command.
 [ "$(id -u)" = 0 ] || { echo 'clusterctl: not root' >&2; exit 126; }
 [ "$1" = proxies ] || unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 shift

@@ -1,19 +1,21 @@
-# Swaps the manifest of a static pod in one transaction, or removes a static pod. A swap waits until the new process serves, and puts the previous
-# manifest back if the new process does not serve or does not stay up.
-# $1: `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2: the component. $3: the URL that answers
-# 200 if the component serves. $4: seconds within which it must serve. $5: the age in seconds up to which the new process is watched afterwards. $6:
-# the addresses of load balancers, separated by commas; `all` if they are not known; or nothing. $7: the text of swap.sh. $8: the size of the
-# manifest in bytes. If etcd is swapped together with its API server, $9: the URL of etcd, $10: the age in seconds up to which etcd is watched, $11:
-# the size of etcd's manifest in bytes. Input of swap and restart: the manifest of etcd if there is one, then the manifest of the component.
+# Swaps the manifest of a static pod in one transaction, or removes a static pod. A swap waits until the new process answers, and puts the previous
+# manifest back if the new process does not answer or does not stay up.
+# Arguments: $1 is `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2 is the component. $3 is the
+# URL that answers 200 if the component works, and $4 the limit in seconds for that. $5 is the age in seconds up to which the new process is watched
+# afterwards. $6 is the addresses of load balancers, separated by commas; `all` if they are not known; or empty. $7 is the text of swap.sh. $8 is the
+# size of the manifest in bytes. If etcd is swapped together with its API server, $9 is the URL of etcd, $10 the age in seconds up to which etcd is
+# watched, and $11 the size of etcd's manifest in bytes.
+# Input of swap and restart: the manifest of etcd if etcd is swapped, too, then the manifest of the component.
 what=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 swap=$7 bytes=$8 etcd_url=${9:-} etcd_watch=${10:-} etcd_bytes=${11:-}
 all="${etcd_url:+etcd }$component"
 umask 077
 [ "$what" = remove ] || take_input
-# A script whose run was killed may still be changing this component: only one script at a time may do so.
+# The script of a run that was killed may still be changing this component, and only one script at a time may do so.
 exec 8>/run/clusterctl-static-pod-$component.lock
 take_turn 8 60 $component
 [ -z "$etcd_url" ] || { exec 9>/run/clusterctl-static-pod-etcd.lock; take_turn 9 60 etcd; }
-# The host itself finishes a transaction that an interrupted run began. A transaction of etcd may be part of a transaction of the API server.
+# The host itself finishes a transaction that an interrupted run began, and this script waits for its end. A swap of etcd may be part of a transaction
+# of the API server, so for each of the two the transactions of both are waited for.
 case $component in
   etcd|kube-apiserver) units='clusterctl-static-pod-etcd.service clusterctl-static-pod-kube-apiserver.service' ;;
   *) units=clusterctl-static-pod-$component.service ;;
@@ -37,10 +39,11 @@ still_ours
 mkdir -p -m 0700 $state
 fail() { for c in $all; do rm -f "$state/.$c.new" "$state/$c.new"; done; echo "$*" >&2; exit 1; }
 install_script() { printf '%s' "$swap" >"$state/.swap-$1" && sync "$state/.swap-$1" && mv -f "$state/.swap-$1" "$state/swap-$1.sh" && sync $state; }
-# Puts right what an interrupted transaction left: packet filter rules, a manifest that was set aside, and a manifest that was to be placed.
+# put_right COMPONENT: undoes what an interrupted transaction of the component left. Removes its iptables rules, puts back a manifest that was set
+# aside, and deletes a new manifest that was not placed. Does nothing while a transaction of the component is under way.
 put_right() {
   [ -e "$state/$1.rules" ] || [ -e "$state/$1.new" ] || [ -e "$(boot_of "$1")" ] || return 0
-  # A transaction of etcd may be part of a transaction of the API server.
+  # A swap of etcd may be part of a transaction of the API server, so etcd is left alone while one is under way.
   [ "$1" != etcd ] || ! busy clusterctl-static-pod-kube-apiserver.service || return 0
   ! busy "clusterctl-static-pod-$1.service" "clusterctl-watch-$1.service" || return 0
   install_script "$1" && /bin/sh "$state/swap-$1.sh" ended "$1" >&2
@@ -48,11 +51,11 @@ put_right() {
 for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   case " $all " in
     *" $c "*) put_right $c || : ;;
-    # A script that holds the lock of another component is about to place the manifest of that component.
+    # If another script holds the lock of this component, it is about to place a manifest of the component, so the component is skipped.
     *) (exec 7>/run/clusterctl-static-pod-$c.lock; ! flock -n 7 || put_right $c) || : ;;
   esac
 done
-# receive BYTES COMPONENT: reads the next manifest from the input.
+# receive BYTES COMPONENT: reads BYTES bytes of the input as the new manifest of the component.
 receive() {
   [ "$1" -gt 0 ] || fail "the new manifest of $2 is empty; nothing was changed"
   head -c "$1" >"$state/.$2.new" && [ "$(stat -c %s "$state/.$2.new")" = "$1" ] && mv -f "$state/.$2.new" "$state/$2.new" ||
@@ -63,11 +66,11 @@ if [ "$what" != remove ]; then
   receive "$bytes" "$component"
 fi
 rm -f $state/$component.failed.*
-# If this run has already put a manifest back on this host, it places no new manifest beside the old one.
+# If an earlier swap of this run on this host was rolled back, no new manifest is placed beside the previous one.
 report_rollbacks "$run" || { rm -f $state/*.failed.*; fail "the manifest of $component stays as it is beside it"; }
 case $kubelet in active|reloading|refreshing) ;; *)
-  # The kubelet does not run, and reads the new manifest when it starts. The previous manifest is kept: the next run puts it back if the new one
-  # does not serve.
+  # The kubelet does not run, and reads the new manifest when it starts. A copy of the previous manifest is kept: the next run puts it back if the
+  # component does not answer with the new one.
   if [ "$what" = remove ]; then
     forget_old "$component"
     rm -f $dir/$component.yaml
@@ -84,7 +87,7 @@ case $kubelet in active|reloading|refreshing) ;; *)
   exit 0 ;;
 esac
 for c in $all; do install_script $c || fail "the script of the transaction cannot be written to $state (no space?); nothing was changed"; done
-# The transaction runs in a unit of its own, so that it finishes even if the run has ended. Whatever its result, the manifest of each component is
+# The transaction runs in a transient systemd unit, so that it finishes even if the run has ended. Whatever its result, each component has a manifest
 # in place afterwards.
 # begin COMPONENT URL WATCH [ETCD_URL ETCD_WATCH]: runs one transaction and waits for its end.
 begin() {

@@ -1,7 +1,7 @@
 # Checks which components answer on this host and which run holds its lock; changes nothing.
 # Arguments: pairs of NAME and URL.
-# Output: a line `check NAME CODE` per pair, with the HTTP status, or 000 without an answer; and a line `lock AGE_SECONDS RUN HOLDER...` if a run
-# holds the lock.
+# Output: a line `check NAME CODE` per pair, with the HTTP status of the URL, or 000 if nothing answers; and a line `lock AGE_SECONDS RUN HOLDER...`
+# if a run holds the lock, with the time since its last tick.
 export LC_ALL=C
 # answer URL: prints the HTTP status. If it is not 200, the request is repeated for three seconds: an etcd member whose disk is slow for a moment
 # answers 503 once, and the kubelet also counts several failures in a row before it calls a component unhealthy.

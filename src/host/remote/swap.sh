@@ -1,11 +1,12 @@
-# Swaps a static pod, watches the new pod, and puts the previous manifest back. The host runs this script in a unit of its own, which static_pod.sh
-# starts. These files are read before this one: hand_over.sh, lock_held.sh, process.sh, quorum.sh, manifest.sh, refuse.sh, etcd_version.sh.
-# $1: what to do. `swap` replaces the static pod. `remove` removes the static pod. `restart` is a swap that ends the process even if the manifest
-# stays the same. `watch` watches a new static pod. `restore` is what the kubelet's unit runs before the kubelet starts. `unfence` and `ended` are
-# what systemd runs after a watch and after a transaction, however it ended. $2: component.
-# For swap, restart, remove and watch: $3 to $6: URL, seconds, age and balancers as for static_pod.sh. $7: the ID of the run. $8 and $9, for an
-# API server whose etcd is swapped with it: the URL of etcd, and the age in seconds up to which etcd is watched.
-# systemd's DefaultEnvironment may name a proxy, which must not get questions to this host's own etcd and API server.
+# Swaps a static pod, watches the new pod, and puts the previous manifest back. static_pod.sh starts this script in a transient systemd unit. These
+# files precede it: hand_over.sh, lock_held.sh, process.sh, quorum.sh, manifest.sh, refuse.sh, etcd_version.sh.
+# Arguments: $1 is the action. `swap` replaces the static pod. `remove` removes it. `restart` is a swap that ends the process even if the manifest
+# stays the same. `watch` watches a new static pod. The kubelet's unit runs `restore` before the kubelet starts. systemd runs `unfence` after a watch,
+# and `ended` after a transaction, however it ended. $2 is the component.
+# For swap, restart, remove and watch, $3 is the URL that answers 200 if the component works, $4 the limit in seconds, $5 the age in seconds up to
+# which the new process is watched, $6 the addresses of load balancers (see static_pod.sh), and $7 the ID of the run. For an API server whose etcd is
+# swapped with it, $8 is the URL of etcd, and $9 the age in seconds up to which etcd is watched.
+# systemd's DefaultEnvironment may name a proxy, which must not receive requests to this host's own etcd and API server.
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 export LC_ALL=C
 patience=${CLUSTERCTL_PATIENCE:-1}
@@ -15,9 +16,10 @@ kubelet_minor() { "/proc/$(systemctl show -p MainPID --value kubelet)/exe" --ver
 image_of() { sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$1" | head -n 1; }
 pod_cgroups() { for uid in $uids; do find /sys/fs/cgroup -maxdepth 6 -type d -name "*pod$uid*" 2>/dev/null; done; }
 pod_logs() { for uid in $uids; do ls /var/log/pods/kube-system_"$component"-*_"$uid"/"$component"/*.log 2>/dev/null; done; }
-# exchange FILE PID: replaces the present manifest, whose process is PID if it runs, and waits until an API server has answered its last requests.
-# A kubelet of 1.22 or later that finds the previous static pod of this name still ending looks again only 10 to 15 s later. On such a host, the
-# previous pod has ended before the new manifest is placed. Status 3: nothing was changed, because the disk does not take the files.
+# exchange FILE PID: replaces the present manifest of the component by FILE. PID is the process of the component, or empty. If that is an API server,
+# the function waits until it has answered its last requests. A kubelet of 1.22 or later that finds the previous static pod of this name still ending
+# looks again only 10 to 15 s later. On such a host, the new manifest is placed after the previous pod has ended. Status 3: nothing was changed,
+# because the files cannot be written. Status 2: etcd did not come up.
 exchange() {
   stage "$1" "$component" || return 3
   away=
@@ -35,19 +37,19 @@ exchange() {
     tries=$((tries + 1))
     sleep 0.1
   done
-  # The kubelet's last act for a pod is usually to remove the container with its log, within a second; sometimes the kubelet does that later.
+  # Usually the kubelet removes the container with its log last, within a second, so the script waits that long; sometimes it does that later.
   tries=0
   while [ -n "$(pod_logs)" ] && [ $tries -lt 10 ]; do
     tries=$((tries + 1))
     sleep 0.1
   done
-  # The etcd on this host is started before the API server: a new API server without etcd would accept the kubelet's requests and not answer
+  # The new etcd on this host is started before the new API server: an API server without etcd would accept the kubelet's requests and not answer
   # them, and the kubelet would start etcd late.
   etcd_along || return $?
   place "$component" || return 1
   back_in_place "$component"
 }
-# Swaps etcd while the API server on this host gets no requests, so that clients lose this host once and not twice.
+# If etcd is swapped with its API server, swaps etcd while that API server gets no requests, so that clients lose this host once and not twice.
 etcd_along() {
   [ -n "$etcd_url" ] || return 0
   at=$etcd_url
@@ -55,35 +57,36 @@ etcd_along() {
   api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$at" "$limit" "$etcd_watch" "$balancers" "$run" || return 2
 }
 logs() { for folder in $(own_logs "$component"); do ls -d "$folder"/*.log 2>/dev/null; done; }
-# $known holds the logs of containers that were started before the present manifest was placed; new_logs prints the logs since. Each start of a
-# container has a log of its own, and the kubelet keeps few logs.
+# $known lists the log files of containers that were started before the present manifest was placed; new_logs prints the later ones. Each start of a
+# container has its own log file. The kubelet deletes old ones, so $seen collects the names.
 known='' seen='' starts=0 served=
 new_logs() { logs | grep -vxF "$known" || :; }
-# Counts in $starts how often a container was started since $known was noted.
+# Sets $starts to the number of containers that were started since $known was set.
 count_starts() {
   seen=$(printf '%s\n' "$seen" "$(new_logs)" | sort -u | grep .) || :
   starts=$(printf '%s\n' "$seen" | grep -c .) || :
 }
-# Succeeds if the new container has ended three times. The log of a container that is being created is empty, so a container that has written to
-# its log and has no process has ended. A container that ends without writing anything has ended three times when it is started the fourth time.
+# Succeeds if the container of the new manifest has ended three times. The log of a container that is being created is empty, so a container that has
+# written to its log and has no process has ended. A container that ends without writing anything has ended three times when it is started the fourth
+# time.
 ended_thrice() {
   [ "$starts" -ge 3 ] || return 1
   [ "$starts" -ge 4 ] || for log in $(new_logs); do [ -s "$log" ] || return 1; done
   [ -z "$(own_process "$component")" ]
 }
-# The kubelet ends the process of a changed manifest within 20 s, the interval at which it reads all manifests. If it has not, it takes the manifest
-# for the one that runs: it never read what stood in the file meanwhile, for example a truncated manifest. A running process does not prove that
-# its manifest is the new one, so the process is ended, and the kubelet starts another one. $1: PID. $2: time in seconds at which the manifest was
-# placed. A manifest that is set aside first has no such doubt.
+# end_if_kept PID TIME: ends the process PID if it still runs 30 s after TIME (in seconds), when the manifest was placed. The kubelet ends the process
+# of a changed manifest within 20 s, the interval at which it reads all manifests. If it has not, it takes the manifest for the one that runs, because
+# it never read what was in the file meanwhile, for example a truncated manifest. The process may nevertheless run another manifest, so it is ended,
+# and the kubelet starts a new one. After a manifest was set aside, this cannot happen.
 end_if_kept() {
   [ -z "$away" ] && [ "$(date +%s)" -ge $(($2 + 30 * patience)) ] && [ "$1" != "$told_to_end" ] || return 0
   told_to_end=$1
   kill -TERM "$1" 2>/dev/null || :
 }
 away='' told_to_end=
-# Waits until another process than $1 runs and has answered twice with 200: a server in a crash loop can answer once. Gives up when the new
-# container has ended three times and one of its starts was after the end of the previous process: until then the previous process holds the
-# port, and the kubelet waits 10 s or longer before it starts the new container again.
+# wait_new PID SECONDS: waits until another process than PID runs and has answered twice with 200: a server in a crash loop can answer once. Fails
+# after SECONDS, or when the new container has ended three times and one of its starts was after the end of PID: until then PID holds the port, and
+# the kubelet waits 10 s or longer before it starts the new container again.
 wait_new() {
   begun=$(date +%s)
   end=$((begun + $2))
@@ -106,16 +109,16 @@ wait_new() {
   done
   return 1
 }
-# Succeeds if the API server with PID $1 has a request to read or an answer to send: on one of its connections, bytes were waiting at this look
-# and at the one before. The events of a watch are sent at once and do not count.
+# busy PID: succeeds if the API server with this PID has a request to read or a response to send: on one of its connections, bytes were waiting at
+# this call and at the previous call. The events of a watch are sent at once and do not count.
 busy() {
   earlier=$waiting
   waiting=$(ss -Htnp state established '( sport = :6443 )' | grep "pid=$1," | awk '$1 + $2 > 0 {print $4}')
   [ -n "$earlier" ] && [ -n "$waiting" ] && echo "$waiting" | grep -qxF "$earlier"
 }
-# Ends an API server that has answered its last requests. After SIGTERM an API server stops listening, finishes its requests, and keeps its watches
-# until the end of its grace period, although clients can begin a watch again elsewhere. So the API server is killed once no client has waited
-# for it for 3 s. Fails if the kubelet does not send SIGTERM in time.
+# end_drained PID: ends the API server with this PID when it has answered its last requests. After SIGTERM an API server stops listening, finishes its
+# requests, and keeps its watches until the end of its grace period, although clients can begin a watch again elsewhere. So the API server is killed
+# once no client has waited for a response for 3 s. Fails after $limit seconds, for example if the kubelet does not send SIGTERM.
 end_drained() {
   since='' waiting='' begun=$(date +%s)
   deadline=$(($(date +%s%3N) + limit * 1000))
@@ -145,7 +148,8 @@ end_process() {
     sleep 0.2
   done
 }
-# Before etcd ends, clients are sent to other API servers, and the API server on this host finishes its requests: without etcd it answers none.
+# Before etcd ends, clients are sent to other API servers, and the script waits up to 5 s until the API server on this host has finished its requests,
+# because without etcd it answers none.
 relieve() {
   [ -z "$api_is_out" ] || return 0
   api=$(own_process kube-apiserver)
@@ -159,7 +163,7 @@ relieve() {
     sleep 0.2
   done
 }
-# Waits until the API server on this host is ready with the new etcd, before clients may come back.
+# Waits up to 20 s until the API server on this host is ready with the new etcd; only then are the rules that reject clients removed.
 rejoined() {
   [ -n "$api" ] || return 0
   tries=0
@@ -195,7 +199,7 @@ evidence() {
   [ -z "$why" ] || echo "the kubelet says: $why"
   [ -z "$log" ] || { echo "last lines of its log:"; tail -n 12 "$log" | cut -c1-400; }
 }
-# note_etcd: before etcd is swapped for another image, writes down its minor version and the URLs of the members that know the cluster version.
+# note_etcd: before etcd is swapped for another image, writes its minor version and the client URLs of all members to a file for has_no_way_back.
 note_etcd() {
   rm -f $state/etcd.before
   [ "$component" = etcd ] && [ "$(image_of $dir/etcd.yaml)" != "$(image_of $state/etcd.new)" ] || return 0
@@ -210,13 +214,15 @@ has_no_way_back() {
   now=$(minor_of "$(image_of $dir/etcd.yaml | sed 's/.*://')")
   { [ -n "$was" ] && [ -n "$now" ] && is_older "$was" "$now"; } || return 1
   cluster=$(cluster_minor https://127.0.0.1:2379 $(sed 1d $state/etcd.before))
-  # If no member answers and the new etcd has served, the cluster version counts as raised: a single member raises it within seconds.
+  # If no member reports the cluster version and the new etcd has answered once, the cluster version is assumed to be raised, because a cluster of one
+  # member raises it within seconds.
   [ -n "$cluster" ] || [ -z "$served" ] || cluster=$now
   [ -n "$cluster" ] && is_older "$was" "$cluster" || return 1
   echo "etcd went from $was to $now and the cluster version is $cluster: etcd $was would refuse to start (invalid downgrade), so the new manifest of etcd stays in place"
   echo "the way back is the snapshot of etcd that was saved on the operator's machine before the upgrade: restore it with etcdutl snapshot restore"
 }
-# Puts the previous manifest back and waits until it serves. $1: not empty if the cause has been printed already.
+# revert [TOLD]: puts the previous manifest back, waits until the component answers, and prints the result. Also prints why the new container ended,
+# unless TOLD is set.
 revert() {
   if [ -z "${1:-}" ]; then evidence; fi >$state/$component.why
   known='' etcd_url=
@@ -244,10 +250,10 @@ revert() {
   echo "the previous manifest of $component $said"
   forget_old "$component"
   rm -f $state/$component.new $state/$component.why $state/etcd.before
-  # The scheduler and the controller manager use this API server alone, and must not be newer than it.
+  # The scheduler and the controller manager use this API server alone and must not be newer than it, so their previous manifests are put back, too.
   [ "$component" = kube-apiserver ] || return 0
   for other in kube-scheduler kube-controller-manager; do
-    # A transaction of that component ends within four minutes, or never.
+    # A transaction of the other component is waited for; it ends within four minutes, or never.
     tries=0
     while systemctl is-active -q "clusterctl-static-pod-$other" && [ $tries -lt 800 ]; do
       tries=$((tries + 1))
@@ -263,7 +269,7 @@ revert() {
     fi
   done
 }
-# When etcd and the API server are swapped in one transaction, the part of the API server removes the rules for both.
+# Removes the rules that reject clients. If etcd is swapped with its API server, etcd's part of the transaction leaves that to the API server's part.
 unfence() { [ -n "$api_is_out" ] || accept_again; }
 api_is_out=${api_is_out:-}
 api=
@@ -276,10 +282,11 @@ case $do in
     exit 0 ;;
 esac
 if [ "$do" = watch ]; then
-  # The new process serves. If it ends before it is $watch seconds old, the previous manifest comes back and the run stops before the next host.
+  # The new process has answered. If it ends or stops answering before it is $watch s old, the previous manifest comes back and the run stops before
+  # the next host.
   served=yes
   pid=$(own_process "$component")
-  # The logs of the replaced pod may still be there.
+  # The log files of the replaced pod may still exist, and are not counted.
   known=$(logs | grep -vF "$(folder_of "$component" "$pid")/" || :)
   least=$(($(date +%s) + 2))
   bad=0
@@ -298,10 +305,11 @@ fi
 case $do in swap|restart|remove) ;; *) echo "swap.sh cannot do '$do'" >&2; exit 2 ;; esac
 trap unfence EXIT
 old=$(own_process "$component")
-# A run that has lost its lock must stop before its first effect. An etcd that is swapped together with an API server is not the first effect.
+# A run that has lost its lock must stop before its first effect. A swap of etcd together with an API server is not the first effect of its
+# transaction.
 [ -n "$api_is_out" ] || still_ours
 if [ "$do" = remove ]; then
-  # Whatever could put the manifest back is removed before the manifest.
+  # The copy of the manifest and the drop-in that would restore it are removed before the manifest.
   forget_old "$component"
   back_in_place "$component"
   rm -f $dir/$component.yaml
@@ -325,9 +333,9 @@ if cmp -s $state/$component.new $dir/$component.yaml; then
     if [ -e $state/$component.old ]; then revert >&2; else evidence >&2; fi
     exit 1
   fi
-  # The manifest is in place already, because an earlier run was interrupted: only wait until it serves.
+  # The new manifest is in place already, because an earlier run was interrupted, so the script only waits until the component answers.
   rm -f $state/$component.new
-  # A kubelet that has refused a static pod looks at it again only after a restart, which running pods do not notice.
+  # A kubelet that has refused a static pod looks at it again only after a restart. Running pods do not notice the restart.
   wait_new none 15 || { systemctl restart kubelet; wait_new none "$limit"; } && exit 0
   echo "$component does not serve at $url" >&2
   [ ! -e $state/$component.old ] || revert >&2
@@ -340,23 +348,24 @@ for c in ${etcd_url:+etcd} $component; do
     exit 1
   fi
 done
-# The quorum is checked here again, because minutes may have passed since the run checked it. A swap of an API server together with etcd takes the
-# member away, too.
+# The quorum is checked here again, because minutes may have passed since the run checked it. A swap of an API server together with etcd stops the
+# member, too.
 case $component$etcd_url in
   kube-apiserver) ;;
   etcd|kube-apiserver?*)
     wait_quorum 60 || { echo "nothing was changed" >&2; exit 1; }
     [ -n "$api_is_out" ] || still_ours ;;
 esac
-# If an interrupted run has kept a copy of the previous manifest, and the manifest that it placed does not serve, that copy stays the way back.
+# The present manifest is copied for a rollback. If an interrupted run has copied the manifest before it, and the present one does not work, that copy
+# stays the way back.
 if ! old_is_whole "$component" || serves; then
   keep_old "$component" || { echo "the manifest of $component cannot be kept in $state (no space?); nothing was changed" >&2; exit 1; }
 fi
 note_etcd
 case $component in
   etcd) relieve; [ -n "$api_is_out" ] || hand_over ;;
-  # The leadership of etcd is handed over while this API server gets no new requests: a request that is under way can be lost in that moment, and
-  # a starting program would make the moment longer.
+  # The leadership of etcd is handed over while this API server gets no new requests, because a request that is under way at that moment can be lost.
+  # While a new process starts, the hand-over would take longer.
   kube-apiserver) refuse_balancers; [ -z "$etcd_url" ] || hand_over ;;
 esac
 known=$(logs) served=
@@ -367,7 +376,7 @@ if [ $went = 3 ]; then
   exit 1
 fi
 if [ $went != 0 ]; then
-  # If etcd did not come up, its own part of the transaction has printed the cause.
+  # If etcd did not come up, its own part of the transaction has printed the cause, so `revert` does not.
   told=quietly
   [ $went = 2 ] || { echo "the kubelet did not end $component within $limit s" >&2; told=; }
   rm -f ${etcd_url:+$state/etcd.new}

@@ -1,7 +1,8 @@
 # Frees the lock of this host if the run that holds it has died.
-# $1: `look` changes nothing. Prints `free`; `busy HOLDER...` if the run that holds the lock is at work; or, if that run sends no ticks, `silent
-# HOLDER...` (with `look`) or `freed HOLDER...`. A run that is at work sends a tick every 5 s (see lock.sh). Ticks are compared with each other and
-# not with the clock: the clock may have been set back, and then the lock of a dead run seems to be in use.
+# Argument: $1 is `look`, which changes nothing, or `free`.
+# Output: `free` if no run holds the lock; `busy HOLDER...` if the run that holds it is at work; or, if that run sends no tick for 15 s, `silent
+# HOLDER...` (with `look`) or `freed HOLDER...`. A run that is at work sends a tick every 5 s (see lock.sh). The times of two ticks are compared with
+# each other and not with the clock: the clock may have been set back, and then the lock of a dead run seems to be in use.
 set -eu
 export LC_ALL=C
 dir=/var/lib/clusterctl
@@ -35,7 +36,7 @@ if [ "$1" = look ]; then
   echo "silent $(holder)"
   exit
 fi
-# Prints the processes that have the lock file open: the lock is held as long as one of them lives.
+# Prints the PIDs of the processes that have the lock file open. The lock is held as long as one of them lives, so they are killed.
 holders() {
   for link in /proc/[0-9]*/fd/9; do
     [ "$(readlink "$link" 2>/dev/null)" = $dir/lock.flock ] || continue

@@ -1,6 +1,6 @@
 # Receives the rest of a file, checks the whole file, and puts it into place.
-# $1 to $4: as for upload_check.sh. $5: the size of the whole file in bytes. $6: the number of bytes that have arrived already. After an
-# interruption the part that has arrived stays, so that the next run can resume the upload.
+# Arguments: $1 is the path of the file, $2 its sha256, $3 its mode, $4 the path of the partial file, $5 the size of the whole file in bytes, and $6
+# the number of bytes that have arrived already. After an interruption the partial file stays, so that the next run can resume the upload.
 path=$1 sum=$2 mode=$3 part=$4 size=$5 offset=$6
 umask 077
 [ "$offset" != 0 ] || : >"$part"
@@ -15,7 +15,7 @@ if [ "$(sha256sum <"$part")" != "$sum  -" ]; then
 fi
 chmod "$mode" "$part"
 sync "$part"
-# This run may have lost the lock during the transfer.
+# This run may have lost the lock of the host during the transfer, and must then not replace the file.
 still_ours
 mv -f "$part" "$path"
 sync "${path%/*}"

@@ -1,6 +1,6 @@
 # Prints how much of an upload has arrived.
-# Output: `done`, or a size in bytes.
-# $1: the path. $2: the sha256. $3: the mode. $4: the path of the partial file. Partial files of other contents are removed.
+# Arguments: $1 is the path of the file, $2 its sha256, $3 its mode, and $4 the path of the partial file. Partial files of other contents are removed.
+# Output: `done` if the whole file is in place, or else the size of the partial file in bytes.
 path=$1 sum=$2 mode=$3 part=$4
 for other in "$path".*.part; do
   [ "$other" = "$part" ] || rm -f "$other"

@@ -1,9 +1,9 @@
-# Waits for this host's API server. $1: the address. $2: the version that it must have. $3: the limit in seconds.
+# Waits for this host's API server. Arguments: $1 is the address, $2 is the version that it must have, and $3 is the limit in seconds.
 address=$1 version=$2 limit=$3
 end=$(($(date +%s) + limit))
 said=
 while [ "$(date +%s)" -lt $end ]; do
-  # If the host has put the previous manifest back, the API server never reaches that version.
+  # If the host has put the previous manifest back, the API server never reaches the version $version, so the script fails at once.
   report_rollbacks "$run" || exit 1
   code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
   if [ "$code" = 200 ]; then

@@ -1,6 +1,7 @@
 # Waits until a host is back in service after work on it.
-# $1: the limit in seconds. $2: its node, or nothing. $3: the URL of an API server that is asked for the node. $4: `ready`, or `registered` if there
-# is no CNI that makes nodes Ready. $5: the host:port at which this host serves the API, or nothing. $6: `etcd` if the host has an etcd member.
+# Arguments: $1 is the limit in seconds. $2 is the node of this host, or empty. $3 is the URL of an API server that is asked for the node. $4 is
+# `ready`, or `registered` if there is no CNI that makes nodes Ready. $5 is the host:port at which this host serves the API, or empty. $6 is `etcd` if
+# the host has an etcd member.
 limit=$1 node=$2 server=$3 want=$4 api=$5 etcd=$6
 cert=/var/lib/kubelet/pki/kubelet-client-current.pem
 e=/etc/kubernetes/pki/etcd

@@ -1,6 +1,7 @@
 # Waits until this balancer sends requests to a server again.
-# $1: the server's name in the balancer's configuration. $2: the limit in seconds. Only haproxy reports the state of its servers. Its socket is read
-# with perl, which every Debian and Ubuntu has; other clients for the socket may be missing.
+# Arguments: $1 is the server's name in the balancer's configuration, and $2 is the limit in seconds. Only haproxy reports the state of its servers,
+# so on a host without its socket the script succeeds at once. The socket is read with perl, which every Debian and Ubuntu has; other clients for the
+# socket may be missing.
 server=$1 limit=$2
 socket=/run/haproxy/admin.sock
 end=$(($(date +%s) + limit))

@@ -1,4 +1,5 @@
-# Waits for the API at an endpoint whose load balancer clusterctl does not manage. $1: host:port. $2: the limit in seconds.
+# Waits for the API at an endpoint whose load balancer clusterctl does not manage. Arguments: $1 is the endpoint (host:port), and $2 is the limit in
+# seconds.
 endpoint=$1 limit=$2
 end=$(($(date +%s) + limit))
 code=

@@ -1,5 +1,6 @@
 # Waits for this host's Node, which is read with the kubelet's own certificate.
-# $1: the URL of an API server. $2: the node. $3: the version of the kubelet. $4: `ready` or `registered`. $5: the limit in seconds.
+# Arguments: $1 is the URL of an API server, $2 is the node, $3 is the version that its kubelet must have, $4 is `ready` or `registered`, and $5 is
+# the limit in seconds.
 server=$1 node=$2 version=$3 want=$4 limit=$5
 cert=/var/lib/kubelet/pki/kubelet-client-current.pem
 end=$(($(date +%s) + limit))

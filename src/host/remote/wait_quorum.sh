@@ -1,2 +1,2 @@
-# Waits until the other etcd members have the quorum without this host's member; see quorum.sh. $1: the limit in seconds.
+# Waits until the other etcd members have the quorum without this host's member; see quorum.sh. Argument: $1 is the limit in seconds.
 wait_quorum "$1"

@@ -1,11 +1,11 @@
-# Waits until a workload is rolled out. kubectl.sh, which is read before this file, removes the address of the API server from the arguments.
-# After that, $1: kind/name. $2: the namespace. $3: seconds without progress after which the script fails. $4: seconds after which it fails in any
-# case. $5: `whole`, or `first` for the first new pod of a DaemonSet. A rollout over many nodes takes long, so a rollout is given up for lack of
-# progress and not for its duration.
+# Waits until a workload is rolled out.
+# Arguments, after kubectl.sh has removed the address of the API server: $1 is kind/name. $2 is the namespace. $3 is the time in seconds without
+# progress after which the script fails, and $4 the time in seconds after which it fails in any case. $5 is `whole`, or `first` to wait only for the
+# first new pod of a DaemonSet. A rollout over many nodes takes long, so a rollout is given up for lack of progress and not for its duration.
 what=$1 namespace=$2 patience=$3 limit=$4 part=$5
 k() { once -n "$namespace" "$@"; }
-# A DaemonSet replaces one pod after another. The first new pod is available if a second pod was replaced, or if all pods of the DaemonSet are
-# available.
+# Succeeds if the first new pod of a DaemonSet is available. A DaemonSet replaces one pod after another, so that is true if a second pod was replaced,
+# or if one pod was replaced and all pods are available.
 begun() {
   k get "$what" -o 'jsonpath={.metadata.generation}|{.status.observedGeneration}|{.status.desiredNumberScheduled}|{.status.updatedNumberScheduled}|{.status.numberAvailable}|' 2>/dev/null | {
     IFS='|' read -r generation seen all new available || [ -n "$generation" ] || return 1
@@ -13,7 +13,7 @@ begun() {
     [ "${new:-0}" -gt 1 ] || { [ "${new:-0}" = 1 ] && [ "${available:-0}" = "$all" ]; }
   }
 }
-# kubectl watches for up to 5 s and returns as soon as the rollout is complete; --request-timeout would end the watch early.
+# kubectl watches for up to 5 s and returns as soon as the rollout is complete. `ask` sets no --request-timeout, which would end the watch early.
 complete() { ask -n "$namespace" rollout status "$what" --timeout 5s >/dev/null 2>&1; }
 arrived() { if [ "$part" = first ]; then begun; else complete; fi; }
 # Prints the progress of the rollout; prints nothing if the API server does not answer.

@@ -1,4 +1,4 @@
-//! Logging in by public key: files, their certificates, and the agent's keys.
+//! Logs in by public key: with key files, with their certificates, and with the keys of an ssh-agent.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,7 +62,8 @@ pub async fn log_in(handle: &mut Handle<Client>, endpoint: &Endpoint, keys: &Key
                     continue;
                 }
                 Ok(Some(hash)) => hash,
-                // A host that does not report the hashes that it supports is older than this report, or hides them.
+                // The host does not report which hashes it supports (`server-sig-algs`), because it is too old or configured not to. SHA-512 is tried
+                // then.
                 Ok(None) | Err(_) => Some(HashAlg::Sha512),
             },
         };
@@ -131,7 +132,7 @@ async fn candidates(
             None if identity.source == IdentitySource::Config => continue,
             None => return Err(HostError::Local { what: format!("there is no key `{label}`"), source: None }.into()),
         };
-        // The agent may hold the same key, already unlocked.
+        // The agent may hold the same key, already unlocked. Then the agent signs, and no passphrase is needed.
         let in_agent = held.iter().any(|h| h.public_key().key_data() == public.key_data());
         let prover = if in_agent && matches!(own, Prover::Nobody(_)) { Prover::Agent } else { own };
         for (file, certificate) in certificates(endpoint, path, &public).await {
@@ -158,7 +159,8 @@ async fn candidates(
     Ok(first)
 }
 
-/// The certificates for a key: `<key>-cert.pub` beside the key, and the certificates of ssh_config.
+/// The certificates for a key, among `<key>-cert.pub` next to the key file and the certificate files that ssh_config names. A file that cannot be
+/// read or is for another key is skipped.
 async fn certificates(endpoint: &Endpoint, path: &Path, public: &PublicKey) -> Vec<(PathBuf, Certificate)> {
     let mut beside = path.as_os_str().to_os_string();
     beside.push("-cert.pub");

@@ -10,14 +10,14 @@ use russh::{Channel, ChannelId};
 use super::host_key::Expectation;
 use crate::host::HostError;
 
-/// Handles the messages that the host sends on its own.
+/// Handles the messages of the host that concern the whole connection: its host key, its disconnect, and channels that it wants to open.
 pub struct Client {
     expectation: Expectation,
     accepted: Option<PublicKey>,
     ended: Ended,
 }
 
-/// Why a connection ended, once it has.
+/// The reason why a connection ended. It is `None` as long as no reason is known. Clones share the reason.
 #[derive(Clone, Default)]
 pub struct Ended(Arc<Mutex<Option<String>>>);
 
@@ -52,8 +52,8 @@ impl Client {
     }
 }
 
-/// Handlers of channels that the host opens, each with the types of what the host tells about the channel. The library accepts such channels;
-/// dropping the reply refuses them.
+/// Defines the handlers of channels that the host wants to open. The types in parentheses are those of the arguments that russh passes about such a
+/// channel. By default, russh accepts the channel; these handlers drop the reply, which refuses the channel.
 macro_rules! refuse {
     ($($opened:ident($($told:ty),*);)+) => {$(
         async fn $opened(&mut self, _: Channel<Msg>, $(_: $told,)* _: ChannelOpenHandle, _: &mut Session) -> Result<(), Fault> {
@@ -62,7 +62,7 @@ macro_rules! refuse {
     )+};
 }
 
-/// Nothing is ever forwarded to this client.
+/// Nothing is ever forwarded to this client, so every channel that the host wants to open is refused.
 impl Handler for Client {
     type Error = Fault;
 

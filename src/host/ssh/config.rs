@@ -1,7 +1,7 @@
 //! Resolves a target into all settings of a connection: the options of the inventory first, then the operator's ssh_config, then OpenSSH's
 //! defaults.
 //!
-//! ssh_config is read with `ssh -G`, which knows Include, Match and tokens. Without an ssh client, only the options and the defaults count.
+//! ssh_config is read with `ssh -G`, which knows Include, Match and tokens. If the operator's machine has no ssh client, ssh_config is ignored.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use crate::host::HostError;
 
 /// The default limit for TCP connect, key exchange and authentication together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A chain of jump hosts longer than this is a loop in ssh_config.
+/// The largest number of jump hosts in a chain. A longer chain is taken for a loop in ssh_config and refused.
 const MAX_JUMPS: usize = 8;
 
 /// One SSH server, with the settings to reach it and to log in.
@@ -35,7 +35,7 @@ pub struct Endpoint {
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserKeys {
     pub identities: Vec<Identity>,
-    /// Certificates for user keys, in addition to the certificates beside the keys.
+    /// Files with certificates for user keys, in addition to `<key>-cert.pub` next to each key file.
     pub certificates: Vec<PathBuf>,
     /// The socket of the agent whose keys are tried.
     pub agent: Option<PathBuf>,
@@ -62,7 +62,7 @@ pub enum IdentitySource {
 pub enum Via {
     Direct,
     Jump(Box<Endpoint>),
-    /// A ProxyCommand of ssh_config whose tokens are not replaced yet.
+    /// A ProxyCommand of ssh_config whose tokens, such as `%h`, are not replaced yet.
     Command(String),
 }
 
@@ -242,7 +242,7 @@ fn parse(text: &str) -> Config {
     config
 }
 
-/// A jump host, `[user@]host[:port]`: an IPv6 address with a port has brackets, and `ssh://` before it is allowed.
+/// A jump host, written as `[user@]host[:port]`. An IPv6 address with a port must have brackets. `ssh://` before the whole text is allowed.
 #[derive(Debug, PartialEq)]
 struct Hop {
     user: Option<String>,
@@ -294,7 +294,8 @@ fn expand(text: &str, tokens: &[(char, &str)]) -> PathBuf {
     }
 }
 
-/// A ProxyCommand with its tokens replaced. The command is the operator's own shell text; the inserted values must have no meaning to a shell.
+/// A ProxyCommand with its tokens replaced. The command is the operator's own shell text. Fails if an inserted value has characters that may have a
+/// meaning to a shell, or if a token is not supported.
 pub fn expand_command(command: &str, endpoint: &Endpoint) -> Result<String, HostError> {
     let fault = |what: String| local(format!("ProxyCommand of `{}`: {what}", endpoint.address));
     let plain = |value: &str| match value.chars().all(|c| c.is_ascii_alphanumeric() || "._-:@+".contains(c)) {

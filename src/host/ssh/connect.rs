@@ -20,15 +20,19 @@ use super::keyring::KeyRing;
 use super::known_hosts::KnownHosts;
 use crate::host::HostError;
 
-/// The number of commands at once on a connection. OpenSSH allows 10 (MaxSessions) and counts a session until its process has ended.
+/// The largest number of commands that run on one connection at the same time. OpenSSH allows 10 (MaxSessions), but it counts a session until its
+/// process has exited.
 const SESSIONS: usize = 4;
-/// The number of log-ins at once through one jump host, below the 10 unauthenticated connections at which sshd starts to drop some (MaxStartups).
+/// The largest number of log-ins through one jump host at the same time. It is below the 10 unauthenticated connections at which sshd starts to drop
+/// some (MaxStartups).
 const HANDSHAKES: usize = 5;
 /// How long a host may be silent before the client asks it for a sign of life. After three requests without an answer, the connection is given up.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How long a session is requested again from a host that refuses it while no other session of the connection is open.
+/// How long the request for a session is repeated if the host refuses it although no other session of the connection is open. After that, the command
+/// fails.
 const REFUSED_SESSION_LIMIT: Duration = Duration::from_secs(10);
-/// How long a session is requested again while other sessions of the connection are open; after that, the connection counts as full.
+/// How long the request for a session is repeated if the host refuses it while other sessions of the connection are open. After that, the connection
+/// counts as full.
 const FULL_LIMIT: Duration = Duration::from_secs(2);
 
 /// A logged-in connection.
@@ -44,9 +48,10 @@ pub struct Connection {
 /// A session channel, which is closed if it is dropped before its end.
 pub struct SessionChannel {
     pub write: Arc<ChannelWriteHalf<Msg>>,
-    /// Taken by the task that reads the channel to its end.
+    /// The reading half of the channel, and the permit that counts the session. `None` after they were moved to the task that reads the channel to
+    /// its end.
     pub incoming: Option<(ChannelReadHalf, OwnedSemaphorePermit)>,
-    /// The task that reads the channel; it cannot find out by itself that the channel was closed on this side.
+    /// The task that reads the channel. It cannot notice that the channel was closed on this side, so `drop` aborts it.
     pub reader: Option<AbortHandle>,
 }
 
@@ -105,13 +110,13 @@ impl Connection {
         !self.handle.is_closed()
     }
 
-    /// Why the connection ended.
+    /// Why the connection ended. `None` if no reason is known, in particular while the connection is open.
     pub fn end(&self) -> Option<String> {
         self.ended.reason()
     }
 
-    /// Opens a session as soon as fewer than `SESSIONS` sessions are open. If the host allows fewer sessions, the function waits until one of
-    /// them has ended, or, unless `patient`, for `FULL_LIMIT`.
+    /// Opens a session as soon as fewer than `SESSIONS` sessions are open. If the host allows fewer sessions, the function waits until one of them
+    /// has ended. Unless `patient` is set, it gives up after `FULL_LIMIT`.
     pub async fn session(self: &Arc<Self>, patient: bool) -> Result<SessionChannel, SessionFault> {
         let connection = Arc::clone(self);
         // The opening runs in a task of its own, because a channel whose opening is cancelled half-way could never be closed.
@@ -176,7 +181,7 @@ async fn shake_hands(
 
 async fn dial(endpoint: &Endpoint) -> Result<TcpStream, HostError> {
     let stream = TcpStream::connect((endpoint.hostname.as_str(), endpoint.port)).await.map_err(|e| unreachable(endpoint, e))?;
-    // Without this option, a series of short commands takes 18 times as long.
+    // Without TCP_NODELAY, a series of short commands takes 18 times as long.
     stream.set_nodelay(true).map_err(|e| unreachable(endpoint, e))?;
     Ok(stream)
 }
@@ -188,7 +193,8 @@ async fn through(jump: &Connection, endpoint: &Endpoint) -> Result<impl AsyncRea
     }
 }
 
-/// Starts the operator's ProxyCommand, which ends with the connection.
+/// Starts the operator's ProxyCommand, and returns its output and input as a stream. When the stream is dropped, the command gets an end of input, at
+/// which it should exit.
 fn run_proxy(command: &str, endpoint: &Endpoint) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static, HostError> {
     let fault = |e| HostError::local(format!("cannot run the ProxyCommand of `{}`", endpoint.address), e);
     let line = format!("exec {}", expand_command(command, endpoint)?);

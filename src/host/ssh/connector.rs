@@ -19,7 +19,7 @@ use crate::host::{HostError, HostName};
 /// The settings of a connector, given once per run.
 #[derive(Clone)]
 pub struct Setup {
-    /// Answers the questions that no file answers.
+    /// Asks the operator for a passphrase or a password if the file for it is not set.
     pub ask: Ask,
     /// A file that is read in place of the operator's and the system's ssh_config.
     pub ssh_config: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Settings with the files that the environment variables name.
+    /// Settings with the files that `CLUSTERCTL_SSH_CONFIG`, `CLUSTERCTL_SSH_PASSPHRASE_FILE` and `CLUSTERCTL_SUDO_PASSWORD_FILE` name.
     pub fn from_env(ask: Ask) -> Self {
         let file = |variable| std::env::var_os(variable).map(PathBuf::from);
         Setup {
@@ -42,7 +42,7 @@ impl Setup {
     }
 }
 
-/// Makes connections. Cloning is cheap; clones share everything.
+/// Makes connections. Cloning is cheap: clones share the unlocked keys, the password for sudo, and the connections to jump hosts.
 #[derive(Clone)]
 pub struct Connector(Arc<Shared>);
 
@@ -57,7 +57,7 @@ struct Shared {
 type Slot = Arc<Mutex<Option<Arc<Connection>>>>;
 
 impl Connector {
-    /// A connector with the settings from the environment; `ask` answers the questions that no file answers.
+    /// A connector with the settings of [`Setup::from_env`]. `ask` asks the operator for a passphrase or a password if the file for it is not set.
     pub fn new(ask: Ask) -> Self {
         Self::with(Setup::from_env(ask))
     }
@@ -85,8 +85,8 @@ impl Connector {
         connected.into_iter().map(|(_, name, host)| (name, host)).collect()
     }
 
-    /// Makes a new connection. If the host requires a locked key, this function asks for the passphrase and connects again: no limit runs while
-    /// the operator types.
+    /// Makes a new connection. If the host requires a locked key, this function asks for the passphrase and connects again, so that no time limit
+    /// includes the time that the operator needs to type.
     pub(super) async fn open(&self, endpoint: &Endpoint) -> Result<Arc<Connection>, HostError> {
         loop {
             let via = match &endpoint.via {
@@ -101,7 +101,7 @@ impl Connector {
         }
     }
 
-    /// The run's one connection to a jump host.
+    /// The connection to a jump host, which all hosts behind it share. It is made when it is first needed, and made again if it broke.
     async fn jump(&self, hop: &Endpoint) -> Result<Arc<Connection>, HostError> {
         let slot = Arc::clone(self.0.jumps.lock().await.entry(hop.id()).or_default());
         let mut slot = slot.lock().await;

@@ -17,12 +17,13 @@ use crate::host::{HostError, Stdin};
 
 /// Input is sent in chunks of this size; larger chunks are not faster.
 const CHUNK: usize = 256 * 1024;
-/// The number of bytes that a tap may fall behind before the whole connection has to wait for the tap.
+/// The largest number of bytes that are held for the receiver of `Cmd::tap`. If the receiver falls further behind, the whole connection waits for it.
 const TAP_BACKLOG: usize = 64 * 1024 * 1024;
-/// Output before the mark is kept for messages, up to this number of bytes.
+/// The largest number of bytes of the output before `MARK` that are kept for error messages.
 const NOISE: usize = 64 * 1024;
 
-/// A server that does not forward signals (OpenSSH before 7.9) gets an end of input instead, after this time.
+/// The time between the kill signal to sudo, which is sent when sudo asks for the password again, and the end of its input. The end of input is for
+/// servers that do not forward signals (OpenSSH before 7.9).
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
 type Writer = ChannelWriteHalf<Msg>;
@@ -33,7 +34,7 @@ pub struct Ended {
     pub status: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
-    /// Standard output and error before the mark.
+    /// Standard error and standard output before the mark. Empty if the mark was received.
     pub noise: Vec<u8>,
     /// Whether the mark was received, which means that the command ran with the rights that it needs.
     pub started: bool,
@@ -59,7 +60,8 @@ enum Event {
     Started,
 }
 
-/// Runs the command that was requested on this channel, to its end. When the future is dropped or the limit runs out, the session is closed.
+/// Sends the input of the command that was requested on this channel, and reads its output until the command has ended. When the future is dropped or
+/// the limit runs out, the session is closed.
 pub async fn finish(
     mut session: SessionChannel,
     stdin: Stdin,
@@ -76,7 +78,7 @@ pub async fn finish(
             ended = &mut drain => return ended.map_err(|_| ExecFault::Lost),
             fed = feed(&session.write, stdin, lease, events) => match fed {
                 Err(FeedFault::Input(e)) => return Err(ExecFault::Input(e)),
-                // The command needs no more input, or the connection is broken: the result of `drain` tells which.
+                // The command needs no more input, or the connection is broken: the result of `drain` shows which.
                 Ok(()) | Err(FeedFault::Closed) => {}
             },
         }
@@ -165,7 +167,7 @@ async fn drain(
     let mut ended = Ended::default();
     let mut tap = tap.map(Backlog::new);
     let (mut out, mut err) = (Lead::default(), Lead::default());
-    // Reads to the very end, because a status may arrive before the last data.
+    // Reads to the very end, because the exit status may arrive before the last data.
     while let Some(message) = read.wait().await {
         match message {
             ChannelMsg::Data { data } => {
@@ -205,7 +207,7 @@ async fn drain(
     ended
 }
 
-/// The part of an output that comes before the mark.
+/// Separates the part of an output before the mark, which log-in scripts or sudo print, from the command's own output.
 #[derive(Default)]
 struct Lead {
     before: Vec<u8>,
@@ -213,7 +215,7 @@ struct Lead {
 }
 
 impl Lead {
-    /// The part of this data that comes after the mark; `None` as long as the mark has not been received.
+    /// The part of `data` that comes after the mark; `None` as long as the mark has not been received.
     fn pass<'a>(&mut self, data: &'a [u8]) -> Option<&'a [u8]> {
         if self.over {
             return Some(data);
@@ -224,7 +226,7 @@ impl Lead {
             Some(at) => {
                 self.over = true;
                 self.before.truncate(at);
-                // The mark ends in this data: it was not complete before.
+                // The mark ends in `data`, because it was not complete in the bytes before `data`. So the subtraction cannot underflow.
                 Some(&data[at + MARK.len() - held..])
             }
             None => {
@@ -235,7 +237,7 @@ impl Lead {
         }
     }
 
-    /// Removes everything up to the end of this text, and returns whether the text was found.
+    /// If the output so far contains `text`, removes everything up to the end of `text`. Returns whether `text` was found.
     fn take(&mut self, text: &[u8]) -> bool {
         let found = find(&self.before, text);
         if let Some(at) = found {
@@ -249,7 +251,7 @@ fn find(data: &[u8], text: &[u8]) -> Option<usize> {
     data.windows(text.len()).position(|w| w == text)
 }
 
-/// Holds the output that a tap has not taken yet.
+/// Holds the output that the receiver of `Cmd::tap` has not taken yet.
 struct Backlog {
     queue: mpsc::UnboundedSender<Vec<u8>>,
     room: Arc<Semaphore>,
@@ -285,7 +287,7 @@ impl Backlog {
     }
 }
 
-/// Signal numbers of Linux.
+/// The number of a signal on Linux; 0 if the signal is unknown.
 fn number(signal: &Sig) -> i32 {
     match signal {
         Sig::HUP => 1,

@@ -12,16 +12,16 @@ use super::config::Endpoint;
 use super::known_hosts::{Entry, KnownHosts, Marker, matches};
 use crate::host::HostError;
 
-/// The keys that are known of one host.
+/// What known_hosts contains about one host, and the names by which the host is looked up.
 #[derive(Debug)]
 pub struct Expectation {
     known: KnownHosts,
     /// The address as the operator wrote it, for messages.
     address: String,
     port: u16,
-    /// `host` in lower case, as certificates name it.
+    /// The host name or the HostKeyAlias in lower case, as host certificates contain it.
     host: String,
-    /// `host` or `[host]:port`, as known_hosts names it.
+    /// The name of the host in known_hosts: `host`, or `[host]:port` if the port is not 22 and there is no HostKeyAlias.
     name: String,
 }
 
@@ -87,7 +87,7 @@ impl Expectation {
         if self.entries(Marker::Key).any(|e| e.holds(key)) {
             return Ok(());
         }
-        // An entry with the same kind of key shows best what has changed.
+        // Of several entries, the error names one with a key of the same algorithm, because it shows best what has changed.
         let same = self.entries(Marker::Key).find(|e| e.key.algorithm() == key.algorithm());
         if let Some(entry) = same.or_else(|| self.entries(Marker::Key).next()) {
             return Err(HostError::ChangedHostKey {
@@ -156,7 +156,7 @@ impl Expectation {
     }
 }
 
-/// What is wrong with a host certificate whose authority is trusted for the host.
+/// What is wrong with a host certificate whose authority is trusted for the host. `None` if the certificate is valid.
 fn certificate_fault(certificate: &Certificate, host: &str, now: SystemTime) -> Option<String> {
     let now = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let principals = certificate.valid_principals();
@@ -197,7 +197,7 @@ fn key_algorithms() -> Vec<Algorithm> {
         .collect()
 }
 
-/// Whether a key of one algorithm may be shown under the other: an RSA key signs with several hashes.
+/// Whether the same key can be used with both algorithms: an RSA key can sign with several hashes.
 fn same_family(a: &Algorithm, b: &Algorithm) -> bool {
     a == b || matches!((a, b), (Algorithm::Rsa { .. }, Algorithm::Rsa { .. }))
 }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::{Ask, Question};
 use crate::host::{HostError, Secret};
 
-/// The keys read so far, by file.
+/// The private keys that have been read, each under the path of its file.
 pub struct KeyRing {
     secrets: Secrets,
     keys: Mutex<HashMap<PathBuf, Key>>,
@@ -23,7 +23,7 @@ pub enum Key {
     Open(Arc<PrivateKey>),
     /// The key needs a passphrase. Its public half is known if the format contains it or a `.pub` file exists beside the key.
     Locked(Option<PublicKey>),
-    /// There was no passphrase to unlock the key.
+    /// There was no passphrase to unlock the key, so the key is not offered to any host.
     Closed,
 }
 
@@ -52,7 +52,8 @@ impl KeyRing {
         Ok(Some(key))
     }
 
-    /// Unlocks a locked key. Hosts that need the same key at the same time wait here for the one answer.
+    /// Unlocks a locked key. If several hosts need the same key at the same time, the operator is asked once, and the other hosts wait for the
+    /// answer.
     pub async fn unlock(&self, path: &Path) -> Result<(), HostError> {
         let mut keys = self.keys.lock().await;
         if !matches!(keys.get(path), Some(Key::Locked(_))) {
@@ -63,7 +64,7 @@ impl KeyRing {
             keys.insert(path.to_path_buf(), Key::Closed);
             return Ok(());
         };
-        // Deriving the key from the passphrase is slow on purpose.
+        // Deriving the key from the passphrase is slow on purpose, so it runs on a thread for blocking work.
         let decoded = blocking(move || decode_secret_key(&text, std::str::from_utf8(passphrase.expose()).ok())).await?;
         let key =
             decoded.map_err(|_| HostError::Local { what: format!("wrong passphrase for the key `{}`", path.display()), source: None })?;

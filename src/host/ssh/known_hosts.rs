@@ -10,7 +10,7 @@ use russh::keys::ssh_key::public::KeyData;
 
 use crate::host::HostError;
 
-/// All entries of some files, in order.
+/// The entries of all known_hosts files, in the order of the files and of their lines.
 #[derive(Debug, Default)]
 pub struct KnownHosts {
     pub files: Vec<PathBuf>,
@@ -22,7 +22,7 @@ pub struct KnownHosts {
 pub struct Entry {
     pub marker: Marker,
     pub key: PublicKey,
-    /// `file:line`.
+    /// The place of the entry, for messages: `file:line`.
     pub location: String,
     names: Names,
 }
@@ -47,7 +47,8 @@ enum Names {
 }
 
 impl KnownHosts {
-    /// Reads the files that exist. Lines that cannot be used are skipped as OpenSSH does, except a revocation, which must not get lost.
+    /// Reads the files that exist. Lines that cannot be parsed are skipped, as OpenSSH does. A `@revoked` line that cannot be parsed is an error,
+    /// because a revoked key could be accepted otherwise.
     pub async fn read(files: &[PathBuf]) -> Result<Self, HostError> {
         let mut all = KnownHosts { files: files.to_vec(), entries: Vec::new() };
         for file in files {
@@ -131,7 +132,8 @@ impl Names {
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // Where to continue when the last `*` has to match one character more.
+    // The index of the last `*` in the pattern, and the index in the name at which the text after the `*` begins. On a mismatch, the `*` takes one
+    // character more.
     let mut retry: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

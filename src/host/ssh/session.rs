@@ -15,17 +15,19 @@ use super::sudo::{Mode, Refusal, Refused, line, refusal};
 use super::{Sudo, Target};
 use crate::host::{Cmd, Host, HostError, HostName, Output};
 
-/// The number of new connections for one command. The pause before each is twice as long as the pause before the previous one.
+/// The largest number of new connections that are tried for one command. The pause before each of them is twice as long as the pause before the
+/// previous one.
 const RECONNECTS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
-/// A host over SSH.
+/// A host that is reached over SSH.
 pub struct SshHost {
     name: HostName,
     sudo: Sudo,
     endpoint: Endpoint,
     connection: Mutex<Arc<Connection>>,
-    /// A second connection, for a host whose first connection allows only one session, which a long command such as the lock occupies.
+    /// A second connection, for a host whose first connection allows only one session, which a long command occupies, such as the one that holds the
+    /// lock.
     second: Mutex<Option<Arc<Connection>>>,
     connector: Connector,
 }
@@ -148,7 +150,7 @@ impl SshHost {
         }
     }
 
-    /// The connection broke after the command was requested. The command is not repeated, because it may have taken effect.
+    /// The error for a connection that broke after the command was requested. The command is not repeated, because it may have taken effect.
     fn lost(&self, connection: &Connection) -> HostError {
         let why = connection.end().unwrap_or_else(|| "the connection broke".into());
         self.unreachable(&format!("{why}, while a command was running; whether it took effect is unknown"))

@@ -22,11 +22,11 @@ const SUDO: &str = "clusterctl: sudo";
 /// The longest single argument that Linux accepts (MAX_ARG_STRLEN); the host's log-in shell gets the whole command line as one argument.
 const LONGEST: usize = 128 * 1024 - 1;
 
-/// How a command gets the rights it needs.
+/// How a command gets the rights that it needs; `become.sh` gets the mode as a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Plain,
-    /// The user is root, or the command fails.
+    /// The command needs root and must not use sudo, so it fails unless the user is root.
     None,
     Auto,
     Password,
@@ -52,7 +52,7 @@ impl Mode {
     }
 }
 
-/// The command line for the host's log-in shell.
+/// The command line for the host's log-in shell, which runs `become.sh` with `cmd` as its arguments. Fails if the line is longer than `LONGEST`.
 pub fn line(cmd: &Cmd, mode: Mode) -> Result<String, HostError> {
     let argv = &cmd.argv;
     match argv.first() {
@@ -77,10 +77,11 @@ pub enum Refusal {
     Root(String),
 }
 
-/// Why the command did not start, from the output before the mark; if sudo asked for the password, from the output after the question.
+/// Finds out why the command did not start. `said` is the output before the mark. `asked` is true if sudo asked for the password; `said` then begins
+/// after the question.
 pub fn refusal(status: i32, asked: bool, said: &str) -> Refusal {
     let has = |text: &str| said.contains(text);
-    // Only whole lines are compared, because sudo repeats the scripts, which contain these words, when it refuses to run them.
+    // Only whole lines are compared, because sudo prints the text of the scripts, which contains the same words, when it refuses to run them.
     let ours = |text: &str| said.lines().any(|line| line == text);
     let sudo = asked || ours(SUDO);
     let after = said.split_once(&format!("{SUDO}\n")).map_or(said, |(_, after)| after).replace(PROMPT, "");
@@ -108,7 +109,8 @@ pub fn refusal(status: i32, asked: bool, said: &str) -> Refusal {
     })
 }
 
-/// The password of the run. It is tried on one host first. A wrong password is never tried on a second host, so that it locks nobody out.
+/// The password for sudo, which is the same on all hosts of a run. It is tried on one host first. A wrong password is never tried on a second host,
+/// so that it locks nobody out.
 pub struct SudoPassword {
     secrets: Secrets,
     state: Arc<Mutex<State>>,
@@ -122,7 +124,7 @@ enum State {
     RefusedOn(String),
 }
 
-/// A password to try. Until it is proved, no other host can try it.
+/// A password for sudo that one host may try. Until this host has shown whether the password is right, no other host gets it.
 pub struct Lease {
     pub password: Secret,
     state: Option<OwnedMutexGuard<State>>,
@@ -133,7 +135,8 @@ impl SudoPassword {
         SudoPassword { secrets, state: Arc::new(Mutex::new(State::Unasked)) }
     }
 
-    /// Returns the password, and asks the operator for it if necessary.
+    /// Returns the password, and asks the operator for it if necessary. While another host tries a password that is not proved yet, the function
+    /// waits.
     pub async fn lease(&self) -> Result<Lease, Refused> {
         let mut state = Arc::clone(&self.state).lock_owned().await;
         if matches!(*state, State::Unasked) {
@@ -164,19 +167,19 @@ impl From<HostError> for Refused {
 }
 
 impl Lease {
-    /// sudo accepted the password.
+    /// Records that sudo accepted the password, so that all hosts can use it.
     pub fn prove(&mut self) {
         if let Some(mut state) = self.state.take() {
             *state = State::Proved(self.password.clone());
         }
     }
 
-    /// sudo did not ask for the password, so that other hosts can try it.
+    /// Lets other hosts try the password, because sudo did not ask for it on this host.
     pub fn release(&mut self) {
         self.state = None;
     }
 
-    /// sudo refused the password.
+    /// Records that sudo refused the password on `host`, so that no other host tries it.
     pub fn refuse(&mut self, host: &str) {
         if let Some(mut state) = self.state.take() {
             *state = State::RefusedOn(host.into());

@@ -7,7 +7,7 @@ use super::super::path::at;
 use super::super::words::quoted;
 use super::review::Review;
 
-/// The port of sshd if the inventory has none.
+/// The port of sshd for a host whose SSH port the inventory does not name.
 const SSH_PORT: u16 = 22;
 
 pub(super) fn check(review: &mut Review) {

@@ -6,7 +6,7 @@ use super::super::words::quoted;
 use super::super::{HostEntry, Inventory, LoadBalancerKind as Kind, Role};
 use super::review::Review;
 
-/// Ports that a load balancer cannot use on a host with this role, and the program that listens on each of them.
+/// The ports that a load balancer cannot use on a host with a certain role, each with the program of this role that listens on the port.
 const TAKEN: [(Role, u16, &str); 8] = [
     (Role::ControlPlane, 6443, "kube-apiserver"),
     (Role::ControlPlane, 10257, "kube-controller-manager"),
@@ -46,7 +46,7 @@ pub(super) fn check(review: &mut Review) {
     check_ports(review);
 }
 
-/// Whether clusterctl sets up the load balancer on hosts with the role `load-balancer`.
+/// Whether `kind` is a load balancer that clusterctl sets up on the hosts with the role `load-balancer`.
 fn is_ours(kind: Kind) -> bool {
     matches!(kind, Kind::Haproxy | Kind::Nginx)
 }
@@ -170,8 +170,8 @@ fn check_endpoint(review: &mut Review, control_planes: usize) {
     }
 }
 
-/// Checks the endpoint in front of load balancers that clusterctl sets up: the VIP of several hosts, the address of a single host, or a DNS name
-/// for either.
+/// Checks the endpoint of a cluster whose load balancers are set up by clusterctl. It must be the VIP if there are several load balancers, the
+/// address of the load balancer if there is one, or a DNS name for that address.
 fn check_own_endpoint(review: &mut Review, inventory: &Inventory, shown: &str, host: &str, owner: Option<&HostEntry>) {
     let path = at!["cluster", "endpoint"];
     if let Some(vip) = inventory.load_balancer.vip.filter(|_| inventory.balancers().count() > 1) {
@@ -206,7 +206,7 @@ fn authority(host: &str) -> String {
     if host.contains(':') { format!("[{host}]:{DEFAULT_ENDPOINT_PORT}") } else { format!("{host}:{DEFAULT_ENDPOINT_PORT}") }
 }
 
-/// A load balancer listens on the port of the endpoint, so no other program on its host may listen on that port.
+/// Checks that no other program on a load-balancer host listens on the port of the endpoint, because the load balancer listens on that port.
 fn check_ports(review: &mut Review) {
     let inventory = review.inventory;
     if !is_ours(inventory.load_balancer.kind) || inventory.cluster.endpoint.is_none() {

@@ -27,7 +27,8 @@ pub(super) fn check(review: &mut Review, supported: Supported) {
     }
 }
 
-/// A message about an endpoint that is not valid by itself, and a hint about what to write instead. `None` if the endpoint is valid.
+/// A message about an endpoint that is not `host:port` or that other machines cannot reach, and a hint about what to write instead. `None` if the
+/// endpoint is valid.
 fn endpoint_fault(endpoint: &str, balancer: LoadBalancerKind) -> Option<(String, String)> {
     let host_of = |text: &str| split_endpoint(text).map(|(host, _)| host).filter(|host| is_address_or_name(host));
     let Some(host) = host_of(endpoint) else {

@@ -6,7 +6,7 @@ use super::super::{ExternalEtcd, Role};
 use super::review::Review;
 use super::shape::{is_tag, url_fault};
 
-/// The largest number of members without a warning. With more members writes only become slower (etcd's own advice).
+/// The largest number of etcd members that causes no warning. etcd's documentation advises against more members, because they make writes slower.
 const MAX_MEMBERS: usize = 7;
 
 pub(super) fn check(review: &mut Review) {

@@ -12,7 +12,8 @@ use super::shape::{as_subdomain, is_broken_ipv4, is_host_name, is_label_value, i
 /// The largest size of all annotations of a node in bytes (apimachinery, `TotalAnnotationSizeLimitB`).
 const MAX_ANNOTATIONS: usize = 256 << 10;
 
-/// Labels that are set from other fields of the inventory, each with the field from which it follows.
+/// Labels whose values follow from other fields of the inventory, so that `labels` must not contain them. The second text names the field, for the
+/// message.
 const OWN_LABELS: [(&str, &str); 4] = [
     ("node-role.kubernetes.io/control-plane", "it follows from the role `control-plane`"),
     ("node-role.kubernetes.io/master", "it follows from the role `control-plane`"),
@@ -170,7 +171,7 @@ fn check_key(review: &mut Review, path: &Path, what: &str, key: &str) {
     if what == "taint" { review.fault(path.clone(), message, hint) } else { review.key_fault(path.clone(), message, hint) }
 }
 
-/// Refuses fields that only a Kubernetes Node can have if the host does not become one.
+/// Refuses `labels`, `annotations`, `taints` and `kubelet` for a host that does not become a Kubernetes Node.
 fn check_node_only(review: &mut Review, i: usize, host: &HostEntry) {
     if host.is_node() || !review.intact(&at!["hosts", i, "roles"]) {
         return;

@@ -1,4 +1,4 @@
-//! The rules about the meaning of an inventory, in addition to its structure. All of them are checked at once.
+//! The rules about the meaning of an inventory, which its JSON Schema cannot express. All rules are applied, so that all faults are reported at once.
 
 mod addresses;
 mod balance;

@@ -16,8 +16,8 @@ use super::shape::{as_subdomain, is_subdomain};
 const MAX_SUBNET_BITS: u8 = 16;
 /// The size of the largest service range that kube-apiserver accepts, in bits of the address after the prefix (`maxCIDRBits`).
 const MAX_SERVICE_BITS: u8 = 20;
-/// The size of the smallest service range, in bits of the address after the prefix. The tenth address is that of the cluster DNS, and some must
-/// remain for services.
+/// The size of the smallest service range, in bits of the address after the prefix. The tenth address is that of the cluster DNS, and some addresses
+/// must remain for services.
 const MIN_SERVICE_BITS: u8 = 4;
 /// The number of pods of a node if the kubelet's `maxPods` is not set.
 const DEFAULT_MAX_PODS: u64 = 110;
@@ -47,7 +47,7 @@ pub(super) fn check(review: &mut Review) {
     check_cni(review, network);
 }
 
-/// The path at which a fault of a range is reported: the range, or `network` if the range is a default. If the file has no `network`, the
+/// The path at which a fault of a range is reported: its field if the operator wrote the field, or else `network`. If the file has no `network`, the
 /// position is the top of the file.
 fn place(review: &Review, field: &str) -> Path {
     if review.written(&["network", field]) { at!["network", field] } else { at!["network"] }
@@ -111,7 +111,7 @@ fn check_apart(review: &mut Review, network: &Network) {
     if pods.contains(&services) || services.contains(&pods) {
         review.fault(path, format!("the service range `{services}` overlaps the pod range `{pods}`"), "choose ranges that are apart");
     }
-    // Only the first such host is reported, because usually all hosts are of one family.
+    // Only the first host with an address of another IP family is reported, because usually the addresses of all hosts have the same IP family.
     let other = review.inventory.hosts.iter().enumerate().find_map(|(i, h)| {
         let ip = h.private_address.filter(|ip| family(*ip) != family(pods.addr()))?;
         Some((i, h, ip))
@@ -138,7 +138,7 @@ fn check_hosts(review: &mut Review, field: &str, what: &str, net: IpNet) {
         if let Some((of, ip)) = public.into_iter().chain(private).find(|(_, ip)| net.contains(ip)) {
             let message = format!("the range of {what}, `{net}`, contains the address `{ip}` of {}", quoted(&host.name));
             let path = if review.written(&["network", field]) { at!["network", field] } else { at!["hosts", i, of] };
-            // Only the first such host is reported, because usually all hosts of a network are in the range.
+            // Only the first host with an address in the range is reported, because usually the addresses of all hosts are in it.
             review.fault(path, message, format!("choose a `network.{field}` apart from the hosts' network"));
             break;
         }

@@ -1,8 +1,9 @@
-//! Flags and fields that clusterctl sets itself, each with the reason. If the operator can choose the value, the reason names the field of the
-//! inventory.
+//! Flags and configuration fields that clusterctl sets itself, so that `extraArgs` and `config` must not contain them, each with the reason. If the
+//! operator can choose the value in another field of the inventory, the reason names that field.
 //!
-//! There are two kinds. A value that follows from the inventory has its own field there, so that two places can never disagree. A value on which
-//! the identity of the cluster or clusterctl's own checks depend (certificates, ports, static pods) cannot be changed at all.
+//! Such flags and fields are of two kinds. A value that follows from another field of the inventory can be set in that field only, so that two fields
+//! can never contradict each other. A value on which the identity of the cluster or clusterctl's own checks depend (certificates, ports, static pods)
+//! cannot be changed at all.
 
 /// Names of flags or fields, each with the reason why the operator cannot set it.
 pub(super) type Owned = &'static [(&'static str, &'static str)];

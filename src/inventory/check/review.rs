@@ -1,4 +1,4 @@
-//! Collects the findings of the rules. A finding about a place that could not be read is dropped.
+//! Collects the findings of the rules. A finding about a value that could not be read is dropped, because it could be about a placeholder.
 
 use super::super::Inventory;
 use super::super::path::Path;
@@ -33,7 +33,7 @@ impl<'a> Review<'a> {
         self.holes.push(path);
     }
 
-    /// Whether the operator wrote a value at the path of these keys.
+    /// Whether the file has a value other than `null` at the path of these keys. If not, the value is a default.
     pub fn written(&self, keys: &[&str]) -> bool {
         let mut node = Some(self.root);
         for key in keys {
@@ -42,7 +42,7 @@ impl<'a> Review<'a> {
         node.is_some_and(|n| !n.is_null())
     }
 
-    /// Whether the operator wrote this field for the host.
+    /// Whether the file has a value other than `null` in this field of the host at `index`.
     pub fn written_in_host(&self, index: usize, field: &str) -> bool {
         let host = match self.root.get("hosts").map(|n| &n.kind) {
             Some(Kind::List(items)) => items.get(index),
@@ -51,12 +51,12 @@ impl<'a> Review<'a> {
         host.and_then(|h| h.get(field)).is_some_and(|n| !n.is_null())
     }
 
-    /// Reports a value that is not valid.
+    /// Reports a value that is not valid, at the position of the value. An empty `hint` means that there is no hint.
     pub fn fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
         self.say(path, Spot::Value, message.into(), hint.into(), true);
     }
 
-    /// Reports a key that is not valid.
+    /// Reports a key that is not valid, at the position of the key. An empty `hint` means that there is no hint.
     pub fn key_fault(&mut self, path: Path, message: impl Into<String>, hint: impl Into<String>) {
         self.say(path, Spot::Key, message.into(), hint.into(), true);
     }

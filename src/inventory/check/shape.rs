@@ -14,8 +14,8 @@ pub(super) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// The most similar RFC 1123 name: in lower case, with dashes for characters that are not allowed. `None` if there is none or the text is one
-/// already.
+/// The most similar RFC 1123 name: in lower case, with dashes for characters that are not allowed. `None` if the result is not an RFC 1123 name
+/// either, or if the text is one already.
 pub(super) fn as_subdomain(text: &str) -> Option<String> {
     let fixed: String = text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c.to_ascii_lowercase() } else { '-' }).collect();
     let fixed = fixed.trim_matches(['-', '.']).to_string();

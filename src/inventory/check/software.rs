@@ -1,5 +1,5 @@
-//! Rules about the sources of software (sites, registries, image tags, manifests), the folder of an existing PKI, and the names in the serving
-//! certificate.
+//! Rules about the sources of software (download site, registries, image tags, manifests of the CNI and of add-ons), the folder of an existing PKI,
+//! and the names in the serving certificate of kube-apiserver.
 
 use super::super::path::{Path, at};
 use super::super::words::{quoted, quoted_url};

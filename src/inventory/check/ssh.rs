@@ -1,4 +1,4 @@
-//! Rules about the `ssh` of the inventory and of each host: user, files, jump hosts.
+//! Rules about the field `ssh` of the inventory and of each host: user, files, jump hosts.
 
 use super::super::Ssh;
 use super::super::path::{Path, at};

@@ -10,7 +10,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 const CENTURY: Duration = Duration::from_secs(36_500 * 86_400);
 
-/// `renewDeadline` must be longer than this many tenths of `retryPeriod`, because client-go adds a fifth at random (`JitterFactor`).
+/// `renewDeadline` must be longer than this many tenths of `retryPeriod`, because client-go makes the pause between two tries longer by up to a fifth
+/// at random (`JitterFactor`).
 const JITTER_TENTHS: u32 = 12;
 
 pub(super) fn check(review: &mut Review) {

@@ -1,4 +1,4 @@
-//! Whether a host's kubelet starts with the version of cgroups that the host has.
+//! Checks whether the kubelet would start with the version of cgroups that its host has.
 
 use serde_json::Value;
 
@@ -10,8 +10,9 @@ use crate::versions;
 /// The file system of `/sys/fs/cgroup` on a host with cgroup v2, as `stat` names it.
 const CGROUP_V2: &str = "cgroup2fs";
 
-/// A refusal if the kubelet of the inventory's version would not start on this host: since 1.35, the kubelet refuses cgroup v1 unless its
-/// configuration allows it. In an upgrade, this is checked before the node is drained. A host whose cgroups were not observed is not refused.
+/// A refusal if the kubelet of the inventory's version would not start on this host: since 1.35, the kubelet refuses cgroup v1 unless
+/// `failCgroupV1` is false in its configuration. In an upgrade, this is checked before the node is drained. A host whose cgroups were not
+/// observed is not refused.
 pub fn blocker(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Blocker> {
     let version = &inv.cluster.version;
     let starts = versions::of(version).is_none_or(|v| v.kubelet.cgroup_v1);
@@ -27,7 +28,7 @@ pub fn blocker(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Block
     Some(Blocker::new(&host.name, "cgroup-v1", message, fix))
 }
 
-/// Whether the host was observed to have cgroup v1, or both versions beside each other, which the kubelet treats as v1.
+/// Whether the host was observed to have cgroup v1, or both versions at once, which the kubelet treats as v1.
 pub(super) fn is_v1(f: &HostFacts) -> bool {
     !f.cgroup_fs.is_empty() && f.cgroup_fs != CGROUP_V2
 }

@@ -8,22 +8,25 @@ use crate::pki;
 use crate::plan::cluster::mark_field;
 use crate::render::kernel::sysctls;
 
-/// The minimum memory: Kubernetes' own minimum for a control-plane host (kubeadm: 1700 MB), and for any node enough for the kubelet, the runtime
-/// and one pod.
+/// The minimum memory of a control-plane host, which is that of kubeadm (1700 MB). The minimum for any other node, [`MEMORY_NODE_KIB`], is
+/// enough for the kubelet, the container runtime and one pod.
 const MEMORY_CONTROL_PLANE_KIB: u64 = 1_700_000;
 const MEMORY_NODE_KIB: u64 = 700_000;
 
-/// Enough free space for the images, the binaries and a first etcd snapshot of a control plane.
+/// The free disk space, in bytes, that a host of a new cluster needs: enough for the images, the binaries and a first etcd snapshot of a
+/// control plane.
 const DISK_BYTES: u64 = 3 << 30;
 
-/// The name of the check whose refusal matters only for a host that the run may change.
+/// The name of the refusal to change a policy that the kubelet stores in a state file. This refusal is ignored for hosts that the run does not
+/// change.
 pub const KUBELET_STATE: &str = "kubelet-state";
 
-/// The managers of the kubelet that store their policy in a state file: name, field, flag, and the default of Kubernetes.
+/// The managers of the kubelet that store their policy in a state file: the manager, the field of the kubelet's configuration and the flag for
+/// its policy, and Kubernetes' default policy.
 const POLICIES: [(&str, &str, &str, &str); 2] =
     [("cpu", "cpuManagerPolicy", "cpu-manager-policy", "none"), ("memory", "memoryManagerPolicy", "memory-manager-policy", "None")];
 
-/// The refusals that concern one host.
+/// The refusals that concern one host. `fresh`: the cluster does not exist yet.
 pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) -> Vec<Blocker> {
     let mut out = Vec::new();
     let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&host.name, name, message, fix));
@@ -62,7 +65,8 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     if !host.is_node() && !host.has(Role::Etcd) {
         return out;
     }
-    // Network links and packet-filter chains alone may belong to another container engine.
+    // Only containers and the mounts and data of the kubelet and etcd count, because network links and packet-filter chains can be those of
+    // another container engine.
     let of_kubernetes = |l: &&String| l.starts_with("container ") || l.contains("/var/lib/kubelet") || l.contains("/var/lib/etcd");
     let leftovers: Vec<&str> = f.leftovers.iter().filter(of_kubernetes).map(String::as_str).collect();
     if owner(inv, f).is_none() && !leftovers.is_empty() {
@@ -71,7 +75,8 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let fix = "if nobody needs it any more, take it away with `clusterctl reset --limit HOST`";
         block("leftovers", format!("it is in no cluster and has leftovers of one: {}{more}", some.join(", ")), fix);
     }
-    // Under another name, the kubelet would join as another node, and the pods of the present node would end.
+    // If the inventory gives the host another name than that of its present node, the kubelet would register as another node, and the pods of
+    // the present node would end.
     if let Some(node) = f.resolved(layout::KUBELET_CLIENT_CURRENT).and_then(pki::node_of).filter(|node| *node != host.name) {
         let fix = format!("write `name: {node}`, or remove the host under that name first and join it anew");
         block("node-name", format!("its kubelet is node {node}, and the inventory calls the host {}", host.name), &fix);
@@ -81,7 +86,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
             block("port", format!("port {port}, which {what} needs, is held by {}", l.process), "stop that program");
         }
     }
-    // If the host lacks the program `ip`, no addresses are known.
+    // If the host lacks the program `ip`, no addresses are known, so the address is not checked.
     if !f.addresses.is_empty() && !f.addresses.contains_key(&host.node_address()) {
         let message = format!("none of its interfaces has the address {}, so nothing of the cluster can listen there", host.node_address());
         block("address", message, "write the address that the host itself has as `privateAddress`");
@@ -109,7 +114,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let kubelet = inv.kubelet_for(host);
         let by_field = kubelet.config.get(field).and_then(serde_json::Value::as_str).unwrap_or(default);
         let want = kubelet.extra_args.get(flag).map_or(by_field, String::as_str);
-        // The kubelet of an adopted host keeps its configuration, which the inventory may not contain.
+        // The kubelet of an adopted host keeps its configuration, which the inventory may not contain, so an adopted host is not refused.
         let kept = f.kubelet_policies.get(manager).filter(|now| *now != want && !now.is_empty());
         if let Some(now) = kept.filter(|_| !f.files.contains_key(layout::ADOPTED)) {
             let state = format!("/var/lib/kubelet/{manager}_manager_state");
@@ -137,7 +142,8 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
     out
 }
 
-/// The cluster that the host belongs to, and whether it is the inventory's cluster; `None` for a host that belongs to no cluster.
+/// A sentence that names the cluster of the host, and whether it is the inventory's cluster by its name; `None` for a host that is in no
+/// cluster.
 pub(in crate::plan) fn owner(inv: &Inventory, f: &HostFacts) -> Option<(String, bool)> {
     if let Some(mark) = f.text(layout::OWNERSHIP) {
         let (cluster, ca) = (mark_field(mark, "cluster:"), mark_field(mark, "ca:"));

@@ -26,7 +26,7 @@ pub fn has_member(inv: &Inventory, h: &HostEntry, facts: &Facts) -> bool {
 pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: &[HostName]) -> Vec<Blocker> {
     let mut out = not_ours(inv, facts, leaving);
     out.extend(mounts(facts, leaving));
-    // The whole cluster is reset if every host is selected that the cluster cannot do without.
+    // If every control-plane host and every host with an etcd member is selected, the whole cluster is reset, so etcd's quorum does not matter.
     let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name));
     if !goes_on || !established(facts) {
@@ -44,7 +44,7 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
     out
 }
 
-/// Hosts that belong to another cluster, by its name or, where two clusters have one name, by its CA.
+/// Refuses hosts of another cluster. It is recognized by its name or, if it has the same name as the inventory's cluster, by its CA.
 fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
     let mut out = foreign(inv, facts, leaving);
     let other_ca = mixed(inv, facts).into_iter().filter(|b| leaving.contains(&b.host));
@@ -58,7 +58,8 @@ fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker
     out
 }
 
-/// Refuses hosts on which something is mounted inside a folder that is to be removed, because it would be emptied with the folder.
+/// Refuses hosts on which a file system is mounted inside a folder that is to be removed, because the removal would also delete the files of
+/// this file system.
 pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
     let mounted = leaving.iter().filter(|h| !facts.host(h).mounts.is_empty());
     mounted

@@ -1,4 +1,5 @@
-//! Typed refusals: what makes a plan unsafe or impossible, with numbers and the fix. All of them are found at once, without side effects.
+//! Refusals: the reasons why a run would be unsafe or impossible, each with the observed numbers and a fix. All of them are found at once,
+//! without side effects.
 
 use serde::Serialize;
 
@@ -24,22 +25,23 @@ use host::host_blockers;
 pub(super) use host::owner;
 pub use quorum::lost as quorum_lost;
 
-/// A reason not to act.
+/// One reason why a run must not begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Blocker {
     /// The host that the refusal concerns; empty for the whole cluster.
     pub host: HostName,
-    /// Stable name of the check.
+    /// Stable name of the check that refuses the run.
     pub name: &'static str,
     pub message: String,
-    /// What to do about it.
+    /// What the operator can do about it.
     pub fix: String,
 }
 
-/// The name of the check that all control-plane hosts of a new cluster answer.
+/// The name of the refusal for a host that does not answer although the run needs it, such as a control-plane host of a new cluster.
 pub const UNREACHABLE_MASTER: &str = "unreachable-master";
 
-/// A clock that differs by more than this breaks certificates and etcd's leases.
+/// The largest difference, in seconds, between a host's clock and the median of all hosts that is accepted. A larger one breaks certificates
+/// and etcd's leases.
 const SKEW_LIMIT_SECONDS: f64 = 30.0;
 
 impl Blocker {
@@ -47,7 +49,7 @@ impl Blocker {
         Blocker { host: host.into(), name, message: message.into(), fix: fix.into() }
     }
 
-    /// A PKI that cannot be used.
+    /// The refusal because of a PKI that cannot be used. `message` is the reason.
     pub fn pki(message: &str) -> Self {
         Blocker::new(
             "",
@@ -57,30 +59,30 @@ impl Blocker {
         )
     }
 
-    /// A host with an etcd member that would be reset while its cluster continues to run.
+    /// The refusal to reset a host with an etcd member while its cluster continues to run. `members` is the number of all members.
     pub fn member_stays(host: &str, members: usize) -> Self {
         let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
         Blocker::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
     }
 
-    /// Pods that would stay on a node that is to be drained.
+    /// The refusal because of pods that would stay on a node that is to be drained.
     pub fn drain(name: &'static str, message: &str, fix: &str) -> Self {
         Blocker::new("", name, message, fix)
     }
 
-    /// An upgrade for which the skew policy allows no sequence of versions.
+    /// The refusal of an upgrade that cannot reach its target version.
     pub fn no_way(no: &UpgradeRefusal) -> Self {
         Blocker::new("", no.rule(), no.to_string(), no.fix())
     }
 
-    /// `init` of a cluster that is already complete.
+    /// The refusal of `init` for a cluster that is already complete. `plan` contains the steps that would change it.
     pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
         let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
         Blocker::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
     }
 }
 
-/// A program or an image that a host cannot download although the plan requires it.
+/// The refusal because a host cannot download a program or an image that the plan requires.
 pub fn unavailable(host: &str, missing: &Missing) -> Blocker {
     let (name, fix) = match missing.kind {
         Kind::Binary => ("binary", "check `cluster.version` and `artifacts.binaries`, and the host's way there"),
@@ -98,9 +100,9 @@ pub enum Purpose {
     Found,
     /// An existing cluster is changed to what the inventory describes.
     Keep,
-    /// An existing cluster is upgraded to another version; `plan::upgrade` judges what the upgrade needs.
+    /// An existing cluster is upgraded to another version; [`upgrade`] contains the refusals that only an upgrade has.
     Upgrade,
-    /// Control planes whose API servers do not serve are restored to their previous state.
+    /// Control planes whose API servers are not ready are restored to their previous state.
     Repair,
 }
 
@@ -115,7 +117,8 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
             None => {}
         }
     }
-    // A host that does not answer may be the only one with the mark of a finished cluster.
+    // A control-plane or etcd host that does not answer may be the only one with the mark of a finished cluster, so `no-cluster` is not
+    // reported while such a host is silent.
     let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
     if fresh && purpose != Purpose::Found && all_answer {
         out.push(Blocker::new(
@@ -158,7 +161,7 @@ fn silent(host: &str, purpose: Purpose) -> Blocker {
     Blocker::new(host, UNREACHABLE_MASTER, message, fix)
 }
 
-/// Refuses hosts that belong to another cluster; a reset must not touch them.
+/// Refuses hosts whose ownership mark names another cluster, because a reset must not touch them.
 pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocker> {
     let marked = |h: &&HostName| facts.host(h).files.contains_key(layout::OWNERSHIP);
     hosts
@@ -228,7 +231,7 @@ fn not_yet(inv: &Inventory) -> Vec<Blocker> {
         .collect()
 }
 
-/// etcd gets a new member only while all its members are healthy, and never on a machine that has the data of an earlier member.
+/// Refuses to add an etcd member while a voting member does not answer, and on a host that still has the data of a former member.
 fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
     let Some(list) = facts.members().filter(|_| !fresh) else { return Vec::new() };
     let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
@@ -239,7 +242,7 @@ fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
         let fix = format!("`clusterctl reset --limit {}`, then join it anew", h.name);
         out.push(Blocker::new(&h.name, "etcd-data", message, fix));
     }
-    // A member without data is the new member itself, whose join was interrupted.
+    // A listed member whose host answers but has no data of etcd is a new member whose join was interrupted, so it does not count as absent.
     let away = |name: &str| !facts.hosts.get(name).is_some_and(|f| f.members.is_some() || !f.files.contains_key(layout::ETCD_MEMBER_DIR));
     let away: Vec<&str> = list.iter().filter(|m| !m.learner && !m.name.is_empty() && away(&m.name)).map(|m| m.name.as_str()).collect();
     if !new.is_empty() && !away.is_empty() {
@@ -252,7 +255,8 @@ fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
     out
 }
 
-/// All hosts of one cluster must have the same CA.
+/// Refuses hosts whose ownership mark differs from that of the first control-plane host, because all hosts of one cluster have the same name of
+/// the cluster and the same CA.
 pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
     let marks: Vec<(&HostName, &str)> = facts.hosts.iter().filter_map(|(name, f)| Some((name, f.text(layout::OWNERSHIP)?))).collect();
     let first = inv.control_planes().find_map(|m| marks.iter().find(|(name, _)| **name == m.name)).or_else(|| marks.first());
@@ -271,7 +275,8 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
         .collect()
 }
 
-/// The versions of an existing cluster are changed node by node with drains in between, which only `upgrade` does.
+/// The refusal if an API server or a kubelet of an existing cluster has another version than the inventory. Versions are changed node by node
+/// with drains in between, which only `upgrade` does.
 fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
     let running = Running::of(inv, facts);
     let wanted = &inv.cluster.version;
@@ -290,14 +295,14 @@ fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker
     Some(Blocker::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
 }
 
-/// A cluster that exists but does not answer must be repaired before it can be changed.
+/// The refusal if the cluster exists but no API server answers, because such a cluster must be repaired before it can be changed.
 fn api_away(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
     if fresh || facts.cluster.is_some() {
         return None;
     }
     let all = inv.control_planes().count();
     let up = inv.control_planes().filter(|h| facts.host(&h.name).units.get("kubelet").is_some_and(|u| u.active == "active")).count();
-    // If a kubelet is stopped, the cause is known, and a start of the kubelet fixes it.
+    // If the kubelet of a control-plane host is not active, this is the cause, and the run starts the kubelet, so the run is not refused.
     if up < all {
         return None;
     }

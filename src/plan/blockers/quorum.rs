@@ -1,11 +1,13 @@
-//! Refuses to work on an etcd without quorum: nothing can be read or changed in such a cluster, and no change of the hosts that answer would help.
+//! Refuses to work on a cluster whose etcd has no quorum: nothing can be read or changed in it, and no change of the hosts that answer would
+//! help.
 
 use super::Blocker;
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory};
 
 /// Refuses a run if no API server answers and fewer etcd hosts answer than the quorum needs, although the members on the hosts that answer are
-/// running. If one of these members does not run, the run is not refused: it may be the missing member, and a repair starts it.
+/// running. If one of these members is not running, the run is not refused, because a repair starts this member and may thereby restore the
+/// quorum.
 pub fn lost(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     let leads = facts.members().is_some_and(|list| list.iter().any(|m| m.leader));
     if facts.cluster.is_some() || leads {

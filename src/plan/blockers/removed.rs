@@ -9,7 +9,8 @@ use super::Blocker;
 use crate::inventory::Inventory;
 use crate::versions::{self, etcd, locked, removed};
 
-/// Everything in the inventory that its version does not have any more, and every feature gate whose value its version does not allow to change.
+/// Refuses each flag, admission plugin, feature gate and API version in the inventory that the inventory's Kubernetes or etcd version no longer
+/// has, and each feature gate with a value that the Kubernetes version does not allow.
 pub(super) fn of(inv: &Inventory) -> Vec<Blocker> {
     let mut found = Found { minor: inv.cluster.version.minor(), out: Vec::new() };
     let plane = &inv.control_plane;
@@ -61,7 +62,7 @@ impl Found {
         gates.into_iter().flatten().for_each(|(gate, value)| self.gate(host, place, &format!("{gate}={value}")));
     }
 
-    /// Checks a feature gate and its value, as in `feature-gates`. A component may precede the name, as in `kube:NAME=true`.
+    /// Checks one entry of `feature-gates`, such as `NAME=true`. A component may precede the name, as in `kube:NAME=true`.
     fn gate(&mut self, host: &str, place: &str, word: &str) {
         let (name, value) = word.split_once('=').unwrap_or((word, "true"));
         let gate = name.rsplit_once(':').map_or(name, |(_, gate)| gate).trim();
@@ -89,7 +90,7 @@ impl Found {
         self.out.push(Blocker::new(host, "removed-option", message, fix));
     }
 
-    /// Checks etcd's flags by the version of etcd, which the operator may choose.
+    /// Checks etcd's flags by the version of etcd: `etcd.imageTag` of the inventory, or else the default of the Kubernetes version.
     fn etcd(&mut self, inv: &Inventory) {
         let default = versions::of(&inv.cluster.version).map(|v| v.images.etcd);
         let Some(version) = inv.etcd.image_tag.as_deref().or(default).and_then(etcd::version) else { return };

@@ -1,4 +1,4 @@
-//! The arithmetic of disruption budgets.
+//! Calculates whether PodDisruptionBudgets allow the pods of drained nodes to be evicted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::select::{covers, homes};
 use super::{Finding, Inputs, Pod, What, items, plural};
 
-/// A budget with its numbers.
+/// A PodDisruptionBudget with the numbers in its status.
 struct Budget<'a> {
     namespace: &'a str,
     name: &'a str,
@@ -16,7 +16,7 @@ struct Budget<'a> {
     needed: i64,
     expected: i64,
     allowed: i64,
-    /// Whether the numbers are those of the budget's present spec.
+    /// Whether the controller manager has calculated the numbers for the present spec of the budget.
     counted: bool,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Budget<'a> {
         self.namespace == pod.namespace && covers(&self.object["spec"]["selector"], &pod.object["metadata"]["labels"], empty)
     }
 
-    /// The rule in the budget's spec.
+    /// The rule in the budget's spec as text, such as `minAvailable 2`.
     fn rule(&self) -> String {
         let spec = &self.object["spec"];
         let of = |name: &str| (!spec[name].is_null()).then(|| format!("{name} {}", spec[name].to_string().trim_matches('"')));
@@ -71,7 +71,7 @@ impl<'a> Budget<'a> {
     }
 }
 
-/// The findings of all budgets about the eviction of these pods.
+/// The findings about the eviction of these pods, for all PodDisruptionBudgets.
 pub(super) fn findings(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> Vec<Finding> {
     let api = i.budgets["apiVersion"].as_str().unwrap_or_default();
     // The items of a list do not contain their API version; the list does.
@@ -98,7 +98,7 @@ pub(super) fn findings(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> Vec<Finding> {
     out
 }
 
-/// A finding for pods that more than one budget covers, grouped by these budgets.
+/// Makes one finding for each group of pods that are selected by the same two or more PodDisruptionBudgets.
 fn several(budgets: &[Budget<'_>], pods: &[&Pod<'_>]) -> Vec<Finding> {
     let mut by_budgets: BTreeMap<Vec<&str>, (&Budget<'_>, Vec<&Pod<'_>>)> = BTreeMap::new();
     for pod in pods {
@@ -121,7 +121,7 @@ fn several(budgets: &[Budget<'_>], pods: &[&Pod<'_>]) -> Vec<Finding> {
     by_budgets.into_iter().map(finding).collect()
 }
 
-/// The finding of one budget about the eviction of the pods that it covers.
+/// The finding about the eviction of `pods`, all of which the PodDisruptionBudget `b` selects. `None` if the budget allows the eviction.
 fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> {
     let (rule, healthy, needed, expected) = (b.rule(), b.healthy, b.needed, b.expected);
     let ask = evidence(i, pods);
@@ -129,7 +129,7 @@ fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> 
         return Some(b.finding(pods, format!("{rule}: not counted yet by the controller manager{ask}"), false));
     }
     if b.at_best() == 0 {
-        // A pod that is not ready may be evicted while enough other pods are healthy.
+        // A pod that is not ready may be evicted while enough other pods are healthy, so only the other pods are certain to stay.
         let (kept, free): (Vec<&Pod<'_>>, Vec<&Pod<'_>>) = pods.iter().partition(|p| p.ready() || healthy < needed);
         if kept.is_empty() {
             let why = format!(
@@ -172,8 +172,8 @@ fn judged(i: &Inputs<'_>, b: &Budget<'_>, pods: &[&Pod<'_>]) -> Option<Finding> 
     })
 }
 
-/// For each drained node, how many of these pods can run on no node until it is back. Pods of nodes that were drained before and stay out of
-/// service count as well.
+/// For each drained node, how many of these pods can run on no node until the drained node is back in service. If drained nodes stay out of
+/// service, the pods of the nodes that are drained before this one count as well.
 fn bound<'a>(i: &Inputs<'a>, pods: &[&Pod<'_>]) -> BTreeMap<&'a str, i64> {
     let homes: Vec<BTreeSet<String>> = pods.iter().map(|p| homes(p, i.nodes)).collect();
     let mut out = BTreeMap::new();
@@ -188,7 +188,7 @@ fn bound<'a>(i: &Inputs<'a>, pods: &[&Pod<'_>]) -> BTreeMap<&'a str, i64> {
     out
 }
 
-/// The result of the dry run, if there was one.
+/// The part of a message about the dry runs of the eviction of `pods`; empty if there were no dry runs of them.
 fn evidence(i: &Inputs<'_>, pods: &[&Pod<'_>]) -> String {
     let answers: Vec<_> = pods.iter().filter_map(|p| i.evictions.get(&(p.namespace.to_string(), p.name.to_string()))).collect();
     let refused = answers.iter().filter(|a| a.refuses()).count();

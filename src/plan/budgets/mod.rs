@@ -1,5 +1,6 @@
-//! Finds what would keep pods on nodes that are to be drained: disruption budgets that no drain in this order could ever satisfy, with the
-//! arithmetic, and pods that kubectl's rules do not allow to be evicted. No side effects; uncertain findings are marked as such.
+//! Finds what would keep pods on nodes that are to be drained: PodDisruptionBudgets that do not allow the evictions, with the numbers that show
+//! it, and pods that `kubectl drain` evicts only with a flag. No side effects. A finding that may vanish while the drain waits is marked as not
+//! certain.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,22 +15,22 @@ mod select;
 #[cfg(test)]
 mod tests;
 
-/// A drain of several nodes.
+/// A drain of several nodes, and the objects of the cluster by which it is judged.
 pub struct Inputs<'a> {
     /// The nodes, in the order in which they are drained.
     pub order: &'a [String],
-    /// How many of them are out of service at once.
+    /// How many of the nodes in `order` are out of service at once.
     pub at_once: usize,
-    /// Whether a node takes pods again before the next node is drained; otherwise all nodes stay out of service.
+    /// Whether a drained node takes pods again before the next node is drained; otherwise all drained nodes stay out of service.
     pub returns: bool,
     pub how: &'a DrainOptions,
     /// All nodes of the cluster, by name.
     pub nodes: &'a BTreeMap<String, Value>,
-    /// All pods, as a list of the API.
+    /// All pods, as a list object of the API.
     pub pods: &'a Value,
-    /// All disruption budgets, as a list of the API.
+    /// All PodDisruptionBudgets, as a list object of the API.
     pub budgets: &'a Value,
-    /// The results of dry runs of evictions; may be empty.
+    /// The API's answers to dry runs of evictions, by pod; empty if there were no dry runs.
     pub evictions: &'a BTreeMap<PodName, Answer>,
 }
 
@@ -37,15 +38,16 @@ pub struct Inputs<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
-    /// A disruption budget; the finding has its name.
+    /// A PodDisruptionBudget that does not allow the eviction of pods. The finding has the name of the budget.
     Budget,
-    /// Pods of more than one budget, which the API never evicts; the finding has the first one's name.
+    /// Pods that more than one PodDisruptionBudget selects. The API never evicts such a pod. The finding names the first of these budgets.
     Budgets,
-    /// Pods that no controller would recreate, without `--force`; the finding has the node's name.
+    /// Pods that no controller would recreate, if the drain has no `--force`. The finding has the name of the node.
     Unmanaged,
-    /// Pods with data of their own in emptyDir volumes, without `--delete-emptydir-data`; the finding has the node's name.
+    /// Pods with data of their own in emptyDir volumes, if the drain has no `--delete-emptydir-data`. The finding has the name of the node.
     EmptyDir,
-    /// A pod that the API refuses to evict now for a reason of its own; the finding has the pod's name.
+    /// A pod that the API refused to evict in a dry run, without a finding about a PodDisruptionBudget of this pod. The finding has the name of
+    /// the pod.
     Refused,
 }
 
@@ -58,7 +60,7 @@ pub struct Finding {
     pub name: String,
     /// `namespace/name` of the pods that would stay.
     pub pods: Vec<String>,
-    /// The nodes of these pods, of those to be drained.
+    /// The nodes on which `pods` run.
     pub nodes: Vec<String>,
     /// The reason with its numbers.
     pub why: String,
@@ -77,7 +79,8 @@ impl std::fmt::Display for Finding {
     }
 }
 
-/// Every reason, sorted. With `disable_eviction`, no budgets are checked.
+/// Every reason why the drain would not succeed, sorted. With `disable_eviction`, no PodDisruptionBudgets are checked, because pods are then
+/// deleted, not evicted.
 pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
     let all: Vec<Pod<'_>> = items(i.pods).map(Pod::of).collect();
     let leaving: Vec<&Pod<'_>> = all.iter().filter(|p| i.order.iter().any(|n| n == p.node) && p.leaves()).collect();
@@ -94,13 +97,14 @@ pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
     out
 }
 
-/// The pods of a drain whose eviction is worth a dry run: those for which budgets are checked.
+/// The pods whose eviction is worth a dry run before the nodes in `order` are drained: those for which the API checks PodDisruptionBudgets.
 pub fn evicted(order: &[String], pods: &Value) -> Vec<PodName> {
     let all = items(pods).map(Pod::of).filter(|p| order.iter().any(|n| n == p.node) && p.leaves() && p.asks_budgets());
     all.map(|p| (p.namespace.to_string(), p.name.to_string())).collect()
 }
 
-/// One finding per node for pods of one kind, unless a flag allows their eviction.
+/// Makes one finding per node for the pods that `which` selects. There is no finding if the flags of the drain allow the eviction of such pods
+/// (`may_go`).
 fn kept(pods: &[&Pod<'_>], what: What, may_go: bool, which: impl Fn(&Pod<'_>) -> bool, kind: &str, flag: &str) -> Vec<Finding> {
     let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for pod in pods.iter().filter(|p| !may_go && which(p)) {
@@ -118,7 +122,8 @@ fn kept(pods: &[&Pod<'_>], what: What, may_go: bool, which: impl Fn(&Pod<'_>) ->
     by_node.into_iter().map(finding).collect()
 }
 
-/// Pods that the API would not evict now and for which no budget was found.
+/// A finding for each pod that the API refused to evict in a dry run, unless `found` already has a finding about a PodDisruptionBudget of this
+/// pod.
 fn refused(i: &Inputs<'_>, pods: &[&Pod<'_>], found: &[Finding]) -> Vec<Finding> {
     let known: BTreeSet<&String> = found.iter().filter(|f| matches!(f.what, What::Budget | What::Budgets)).flat_map(|f| &f.pods).collect();
     let answer = |p: &&&Pod<'_>| i.evictions.get(&(p.namespace.to_string(), p.name.to_string())).filter(|a| a.refuses());
@@ -182,7 +187,7 @@ impl<'a> Pod<'a> {
         !of_daemon_set && !mirror && !ended
     }
 
-    /// Whether the API checks budgets for the pod, which it does not for a pod that has never run.
+    /// Whether the API checks PodDisruptionBudgets before it evicts the pod. For a pod that has never run, it does not.
     fn asks_budgets(&self) -> bool {
         self.phase() != "Pending"
     }

@@ -1,4 +1,5 @@
-//! The labels and nodes that a pod or a budget selects: selectors, node affinity, taints. Only plain cases are supported.
+//! Decides which pods a PodDisruptionBudget selects, and on which nodes a pod may run: by selectors, node affinity and taints. Other rules of
+//! the scheduler, such as free resources, are not considered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,8 @@ use serde_json::Value;
 
 use super::Pod;
 
-/// Whether a label selector covers these labels. `empty` is the result for an empty selector, which covers every pod, but none with policy/v1beta1.
+/// Whether a label selector selects an object with these labels. `empty` is the result for an empty selector, which selects every pod in
+/// policy/v1 and no pod in policy/v1beta1.
 pub(super) fn covers(selector: &Value, labels: &Value, empty: bool) -> bool {
     let none = |v: &Value| v.as_object().is_none_or(serde_json::Map::is_empty) && v.as_array().is_none_or(Vec::is_empty);
     if selector.is_null() {
@@ -19,7 +21,7 @@ pub(super) fn covers(selector: &Value, labels: &Value, empty: bool) -> bool {
     equal && list(&selector["matchExpressions"]).all(|e| holds(e, |key| labels[key].as_str().map(String::from)))
 }
 
-/// The nodes on which a pod may run, by its own spec and by the lasting taints of the nodes.
+/// The nodes on which a pod may run, by its own spec and by the taints of the nodes that are not temporary.
 pub(super) fn homes(pod: &Pod<'_>, nodes: &BTreeMap<String, Value>) -> BTreeSet<String> {
     nodes.iter().filter(|(name, node)| fits(pod, name, node)).map(|(name, _)| name.clone()).collect()
 }
@@ -34,7 +36,7 @@ fn fits(pod: &Pod<'_>, name: &str, node: &Value) -> bool {
             let by_label = list(&term["matchExpressions"]).all(|e| holds(e, |key| labels[key].as_str().map(String::from)));
             by_label && list(&term["matchFields"]).all(|e| holds(e, |key| (key == "metadata.name").then(|| name.to_string())))
         });
-    // Taints that Kubernetes itself sets on a node are temporary.
+    // Taints that Kubernetes itself sets on a node are temporary, so they are ignored.
     let lasting =
         |t: &&Value| t["effect"] != "PreferNoSchedule" && !t["key"].as_str().is_some_and(|k| k.starts_with("node.kubernetes.io/"));
     selected && wanted && list(&node["spec"]["taints"]).filter(lasting).all(|t| list(&spec["tolerations"]).any(|o| tolerates(o, t)))
@@ -48,7 +50,7 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
     key && value && (any(&toleration["effect"]) || toleration["effect"] == taint["effect"])
 }
 
-/// Whether one expression of a selector matches.
+/// Whether one expression of a selector matches. `value` returns the value of a label or a field by its key.
 fn holds(expression: &Value, value: impl Fn(&str) -> Option<String>) -> bool {
     let have = value(expression["key"].as_str().unwrap_or_default());
     let listed = |have: &String| list(&expression["values"]).any(|v| v.as_str() == Some(have));

@@ -14,7 +14,7 @@ fn pod(name: &str, app: &str, node: &str) -> Value {
     })
 }
 
-/// The same object with some changes: a path of keys separated by dots, and the value.
+/// Returns `object` with some changes, each of which is a path of keys separated by dots, and the new value.
 fn with(mut object: Value, changes: &[(&str, Value)]) -> Value {
     for (path, value) in changes {
         let at = path.split('.').fold(&mut object, |at, key| &mut at[key]);
@@ -27,7 +27,7 @@ fn unready(object: Value) -> Value {
     with(object, &[("status.conditions", json!([{"type": "Ready", "status": "False"}]))])
 }
 
-/// A budget over `app`: rule, then healthy, needed, expected.
+/// A PodDisruptionBudget for the pods with the label `app`, with a rule in its spec, and with these numbers of pods in its status.
 fn budget(app: &str, rule: (&str, Value), [healthy, needed, expected]: [i64; 3]) -> Value {
     json!({
         "metadata": {"namespace": "shop", "name": app, "generation": 1},
@@ -61,7 +61,7 @@ fn world(pods: &[Value], budgets: &[Value]) -> World {
     World { pods: pods.to_vec(), budgets: budgets.to_vec(), order: &["w1"], at_once: 1, returns: true, how, evictions: BTreeMap::new() }
 }
 
-/// The findings, from the fields of the pods that an observation keeps.
+/// The findings for a test case. Each pod has only the fields that an observation keeps.
 fn found(w: &World) -> Vec<Finding> {
     let order: Vec<String> = w.order.iter().map(ToString::to_string).collect();
     findings(&Inputs {
@@ -76,7 +76,7 @@ fn found(w: &World) -> Vec<Finding> {
     })
 }
 
-/// The findings as text: certain or not, the subject, the reason.
+/// The findings as text: `never` if the finding is certain and `maybe` if not, the subject, and the reason.
 fn said(w: &World) -> Vec<String> {
     found(w).iter().map(|f| format!("{} {f}", if f.certain { "never" } else { "maybe" })).collect()
 }

@@ -26,8 +26,8 @@ impl Parts<'_> {
         let f = self.i.facts.host(&h.name);
         let Some(mark) = f.text(layout::ADOPTED) else { return false };
         let runs = f.units.get("kubelet").is_some_and(|u| u.active == "active" && u.enabled == "enabled");
-        // The kubelet's files are written in order, and these two are the first: if one of them is clusterctl's, the replacement of the kubelet
-        // has begun.
+        // The kubelet's files are written in order, and the unit and its drop-in are the first of them: if one of these two is clusterctl's,
+        // the replacement of the kubelet has begun and must be completed.
         let begun = f.text(layout::KUBELET_UNIT) == Some(&render::kubelet::kubelet_unit())
             || f.text(layout::KUBELET_DROP_IN) == Some(&render::kubelet::kubelet_drop_in());
         if !runs || begun || !self.keeps_identity(h) || mark != mark_of(&self.kubelet_version(h).to_string()) {
@@ -44,7 +44,7 @@ impl Parts<'_> {
     }
 }
 
-/// The text of the mark file of an adopted host.
+/// The content of the mark file of an adopted host; `kubelet` is the version of the host's kubelet.
 pub fn mark_of(kubelet: &str) -> String {
     format!("kubelet: {kubelet}\n")
 }

@@ -9,7 +9,8 @@ use crate::render::lb::{self, Holder, Listen};
 use crate::step::file::Check;
 use crate::step::{self, File, Step, Stopped, Unit, Wait};
 
-/// Debian's interface name, for hosts whose interface is not known. Such hosts are refused before anything is changed.
+/// The name in keepalived's configuration for an interface that is not known. A host with such an interface is refused before anything is
+/// changed.
 const UNKNOWN_INTERFACE: &str = "eth0";
 
 impl Parts<'_> {
@@ -39,7 +40,7 @@ impl Parts<'_> {
         };
         let digest = step::digest(config.as_bytes());
         let mut steps: Vec<Step> = vec![vec![self.ownership(), File::text(path, config).unit(name).check(check)].into()];
-        // Other programs on a worker are not stopped.
+        // On a worker, nginx and keepalived are not stopped, because the operator may use them for something else.
         let own_host = h.has(Role::LoadBalancer);
         if own_host {
             steps.push(Stopped { name: other }.into());
@@ -53,7 +54,8 @@ impl Parts<'_> {
         steps
     }
 
-    /// The operator's own load balancer must reach the API from every node; otherwise no worker can join.
+    /// The waits, on every node, until the API is ready at the endpoint of the operator's own load balancer; without it, no worker can join.
+    /// Empty for all other kinds of load balancers.
     pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = HostSteps<Step>> {
         let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
         let hosts = self.i.inv.nodes().filter(move |_| external);

@@ -42,7 +42,8 @@ impl Parts<'_> {
         }
     }
 
-    /// The snapshot of etcd, taken by a member that answers.
+    /// The step that takes a snapshot of etcd, on a host whose member answers if there is one. The snapshot is saved in the file `to` on the
+    /// operator's machine. `None` if etcd is external.
     pub(super) fn snapshot(&self, to: PathBuf) -> Option<HostSteps<Step>> {
         let members = self.i.inv.etcd_hosts();
         let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first())?;
@@ -59,7 +60,7 @@ impl Parts<'_> {
         !self.i.inv.etcd_is_stacked() && self.i.inv.runs_etcd(h)
     }
 
-    /// The etcd endpoints of this host's API server.
+    /// The etcd endpoints that the API server of this host uses.
     pub(super) fn etcd_clients_see(&self, h: &HostEntry) -> Vec<String> {
         match &self.i.inv.etcd.external {
             Some(external) => external.endpoints.clone(),
@@ -72,7 +73,8 @@ impl Parts<'_> {
     pub(super) fn joins_etcd(&self, h: &HostEntry) -> bool {
         let f = self.i.facts.host(&h.name);
         let votes = |list: &[MemberFact]| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)) && !m.learner);
-        // While no member answers, a member with data needs only to be started again.
+        // If no member answers, it is not known whether this member votes. A member with data then counts as joined, because it needs only to
+        // be started.
         let known = self.i.facts.members().is_none_or(votes);
         established(self.i.facts) && !(f.files.contains_key(layout::ETCD_MEMBER_DIR) && known)
     }
@@ -83,8 +85,8 @@ impl Parts<'_> {
         Member { name: h.name.clone(), peer_url: peer_url(h), through, want }.into()
     }
 
-    /// The value of `--initial-cluster` for this member. A member that was started before keeps its value, because etcd reads it only at
-    /// its first start.
+    /// The members for `--initial-cluster` of this host's etcd member, and whether it joins an existing cluster. A member that was started
+    /// before keeps its value, because etcd reads the flag only at its first start.
     pub(super) fn initial_cluster(&self, h: &HostEntry) -> (Vec<(String, IpAddr)>, bool) {
         let hosts = self.i.inv.etcd_hosts();
         let all = || hosts.iter().copied();
@@ -98,7 +100,7 @@ impl Parts<'_> {
         if !established(self.i.facts) {
             return (all().map(|m| (m.name.clone(), m.node_address())).collect(), false);
         }
-        // Members join one after another in the order of the inventory, so the members after this one are not in the list yet.
+        // Members join one after another in the order of the inventory, so a member after this one is included only if etcd already lists it.
         let listed = |m: &&HostEntry| self.i.facts.members().into_iter().flatten().any(|l| l.peer_urls.contains(&peer_url(m)));
         let position = all().position(|m| m.name == h.name).unwrap_or(0);
         let here = all().enumerate().filter(|(at, m)| *at <= position || listed(m)).map(|(_, m)| (m.name.clone(), m.node_address()));

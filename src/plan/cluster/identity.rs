@@ -15,7 +15,8 @@ use crate::pki::{Reason, client_fault};
 use crate::step::token::YET_TO_GET;
 use crate::step::{Absent, File, Step};
 
-/// Flags with which another CA than the cluster's can sign kubelets' client certificates. If one of them is set, the signer is not checked.
+/// Flags of the API server and the controller manager with which another CA than the cluster's can sign kubelets' client certificates. If one
+/// of them is set, the signer is not checked.
 const OTHER_AUTHORITY: [&str; 3] = ["client-ca-file", "cluster-signing-cert-file", "cluster-signing-kubelet-client-cert-file"];
 
 /// Why the client certificate of a worker's kubelet is not usable, by the host's own clock. `None` if the certificate is usable, or if there is
@@ -34,7 +35,7 @@ impl Parts<'_> {
         fault(self.i.inv, self.i.facts.host(&h.name), self.i.ca_pem)
     }
 
-    /// Whether a worker's kubelet has a usable client certificate.
+    /// Whether a worker's kubelet has a usable client certificate. `false` also if it has none.
     pub(super) fn has_identity(&self, h: &HostEntry) -> bool {
         self.i.facts.host(&h.name).resolved(layout::KUBELET_CLIENT_CURRENT).is_some() && self.identity_fault(h).is_none()
     }

@@ -10,12 +10,13 @@ use crate::render;
 use crate::step::static_pod::SwapPolicy;
 use crate::step::{ApiWithEtcd, Content, File, MemberState, StaticPod, Step, Wait};
 
-/// How long the first host is watched. A broken process was seen to serve for up to 20 s before it crashed.
+/// How long new processes are watched on the host that is changed first. A broken process was observed to answer requests for up to 20 s before
+/// it crashed.
 const WATCH_FIRST: Duration = Duration::from_secs(23);
-/// How long the other hosts are watched. The change itself has proven good on the first host; a fault of this host alone shows at the start
-/// of its processes.
+/// How long new processes are watched on the other hosts. The first host has shown that the change itself is good; a fault that only one host
+/// has appears when its processes start.
 const WATCH: Duration = Duration::from_secs(5);
-/// Other components depend on these two immediately.
+/// The components that every host watches after their replacement, because other components depend on them at once.
 const COUNTED_ON: [&str; 2] = ["etcd", "kube-apiserver"];
 
 /// How long a host watches its new API server and etcd. `order` is the order in which the hosts change: the first host shows whether the
@@ -85,7 +86,8 @@ impl Parts<'_> {
         Ok(steps)
     }
 
-    /// How a component is replaced: load balancers send no requests to an API server while it or its etcd is replaced.
+    /// How a static pod is replaced: which load balancers must send no requests to the API server meanwhile, and how long the host watches the
+    /// new process.
     fn care(&self, h: &HostEntry, component: &str) -> SwapPolicy {
         let inv = self.i.inv;
         let addresses =
@@ -99,20 +101,21 @@ impl Parts<'_> {
         let first = self.masters.first().is_some_and(|m| m.name == h.name);
         let watch = match COUNTED_ON.contains(&component) {
             true => watch(h, &self.masters),
-            // Other hosts take over for these components, so only the first host watches them.
+            // Other hosts take over for a scheduler or a controller manager that crashes, so only the first host watches these.
             false if first => WATCH,
             false => Duration::ZERO,
         };
         SwapPolicy { balancers, watch }
     }
 
-    /// Every load balancer with health checks must send requests to this API server again before the next one is replaced.
+    /// The waits until load balancers with health checks send requests to this host's API server again, which must be the case before the next
+    /// API server is replaced.
     fn taken_back(&self, h: &HostEntry) -> impl Iterator<Item = Step> {
         let inv = self.i.inv;
         let asks = matches!(inv.load_balancer.kind, LoadBalancerKind::Haproxy | LoadBalancerKind::Local);
         // All load balancers use the same check interval, so waiting for three of them is enough.
         let some = inv.hosts.iter().filter(move |b| asks && inv.runs_balancer(b) && self.i.facts.hosts.contains_key(&b.name)).take(3);
-        // An API server gets requests again after three successful checks.
+        // A load balancer sends requests to an API server again after three successful checks; the rest of the limit is a margin.
         let limit = inv.load_balancer.check_interval * 4 + Duration::from_secs(30);
         some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
@@ -122,7 +125,8 @@ impl Parts<'_> {
         pod.map_err(|source| PlanDefect::Manifest { host: h.name.clone(), component, source })
     }
 
-    /// The controller manager of a new cluster starts only after every node has its pod subnet; otherwise it would assign other subnets.
+    /// The step for the controller manager. In a new cluster, it must run only after every node has its pod subnet; otherwise the controller
+    /// manager would assign other subnets.
     pub(super) fn controller_manager(&self, h: &HostEntry) -> Result<Step, PlanDefect> {
         let probe = format!("https://127.0.0.1:{}/healthz", layout::CONTROLLER_MANAGER_PORT);
         let manifest = render::manifests::kube_controller_manager(&self.ctx(), &self.node(h));
@@ -130,8 +134,9 @@ impl Parts<'_> {
     }
 }
 
-/// The PKI files and kubeconfigs of a host, new or kept. The first client certificate of the kubelet is among them only if the kubelet has no
-/// valid client certificate. In this case, the link that the kubelet changes at each rotation is set to the first certificate again.
+/// The PKI files and kubeconfigs of a host, new or kept. `files` contains the first client certificate of the kubelet only if the kubelet has
+/// no valid client certificate. In this case, the link to the current client certificate, which the kubelet changes at each rotation, is set to
+/// the first certificate again.
 pub(super) fn pki_files(files: &[FileOut]) -> Vec<File> {
     let first = layout::KUBELET_CLIENT_INITIAL;
     let file = |f: &FileOut| {

@@ -1,4 +1,4 @@
-//! The desired steps of a cluster: all steps that it needs, in order. Whether a step holds already is decided later, by
+//! The desired steps of a cluster: all steps that it needs, in order. Whether the postcondition of a step holds already is decided later, by
 //! [`super::Plan::of`].
 
 use std::collections::BTreeMap;
@@ -38,9 +38,9 @@ pub struct Inputs<'a> {
     pub v: &'static versions::Minor,
     /// ca.crt of the cluster.
     pub ca_pem: &'a str,
-    /// Whether the CA's key is on no host.
+    /// Whether the private key of the cluster's CA is on no host.
     pub external_ca: bool,
-    /// PKI files and kubeconfigs by control-plane host.
+    /// PKI files and kubeconfigs by host, for control-plane hosts and etcd hosts.
     pub pki: &'a BTreeMap<HostName, Vec<FileOut>>,
     pub token: &'a JoinToken,
     /// The operator's CNI and add-on manifests, in order.
@@ -55,7 +55,8 @@ pub struct KubeletPolicy {
     pub kubelets: bool,
     /// Versions of the kubelets that are not changed while the control plane is upgraded, by node.
     pub held: BTreeMap<HostName, KubeVersion>,
-    /// The version of these kubelets after a later stage; its images and binaries are brought to the hosts before anything changes.
+    /// The version that the kubelets in `held` get in a later stage. The kubelet of this version is downloaded to the hosts before anything
+    /// changes. `None` if no later stage changes kubelets.
     pub next: Option<KubeVersion>,
     /// Versions of the control plane after later stages. Their images are pulled now, so that an upgrade over several minor versions cannot
     /// get stuck on an image that is missing.
@@ -122,19 +123,20 @@ pub enum PlanDefect {
 /// The kubelet's default for `maxPods`.
 const PODS_PER_NODE: u32 = 110;
 
-/// Whether the cluster exists already. Then control planes change one at a time, and etcd members join instead of starting together.
+/// Whether the cluster exists already: a host has the mark of a finished cluster. In an existing cluster, control planes change one at a time,
+/// and etcd members join instead of starting together.
 pub fn established(facts: &Facts) -> bool {
     facts.hosts.values().any(|h| h.files.contains_key(layout::ESTABLISHED))
 }
 
-/// The control-plane host whose API server is used for objects: the first one whose API server answers now, or else the first one of the
-/// inventory.
+/// The control-plane host through whose API server objects are read and changed: the first one whose API server answers now, or else the first
+/// one of the inventory. `None` if the inventory has no control-plane host.
 pub fn asked<'a>(inv: &'a Inventory, facts: &Facts) -> Option<&'a HostEntry> {
     let serves = |m: &&HostEntry| facts.host(&m.name).api_version.is_some();
     inv.control_planes().find(serves).or(inv.control_planes().next())
 }
 
-/// The desired steps.
+/// The desired steps of a cluster, as phases in order.
 pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     let p = Parts::new(i);
     let workers: Vec<&HostEntry> = i.inv.nodes().filter(|h| !h.has(Role::ControlPlane)).collect();
@@ -149,12 +151,13 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
         .iter()
         .map(|h| p.master(h).map(|steps| HostSteps { guards: p.guard(h), ..host_steps(h, steps) }))
         .collect::<Result<_, _>>()?;
-    // Every new binary parses its flags before anything that runs is changed.
+    // The check of the flags on a host: every new control-plane binary parses its flags before anything that runs is changed.
     let programs = |h: &HostEntry| {
         let steps = control_plane.iter().filter(|t| t.host == h.name).flat_map(|t| &t.steps);
         CheckFlags::of(steps.flat_map(Step::static_pods))
     };
-    // Members are prepared one after another, because writing images on all of them at once would slow down the disks of all etcd members.
+    // Hosts with an etcd member are prepared one after another, because writing images on all of them at once would slow down the disks of all
+    // members.
     let members = i.inv.hosts.iter().filter(|h| p.is_member(h));
     phase(Part::Prepare, "prepare members", Width::One, members.map(|h| host_steps(h, p.prepare(h))).collect());
     let unprepared = |h: &HostEntry| if p.is_member(h) { vec![] } else { p.prepare(h) };
@@ -177,14 +180,14 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     let snapshot = i.roll.snapshot.iter().filter(|_| established(i.facts)).filter_map(|to| p.snapshot(to.clone()));
     phase(Part::Other, "snapshot", Width::All, snapshot.collect());
     if established(i.facts) && i.facts.cluster.is_none() {
-        // All further phases depend on facts that only an API server knows.
+        // No API server answers. All later phases depend on facts that only an API server knows, so they are left out.
         phase(Part::ControlPlane, "control plane", change, control_plane);
         return Ok(desired);
     }
     let mut nodes = first(i.inv.nodes().map(|h| p.node_meta(h, via)).collect());
     // A node must have its pod subnet before its kubelet registers; otherwise a running controller manager would choose another subnet.
     if established(i.facts) {
-        // The binding for the new group is created before any API server presents a certificate with this group.
+        // The bindings for the groups and users in new certificates are created before any API server presents such a certificate.
         nodes.extend(first(p.bindings(via).into_iter().collect()));
         phase(Part::Other, "nodes", Width::All, nodes);
         // While a node's kube-proxy is replaced, the rules of that node can point to pods that have moved. Therefore no node is drained
@@ -197,7 +200,8 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
         phase(Part::ControlPlane, "control plane", change, control_plane);
         phase(Part::Other, "nodes", Width::All, nodes);
     }
-    // From this phase on, these hosts count as hosts that join, and the bootstrap token is created for them, too.
+    // From this phase on, a host whose kubelet certificate was removed counts as a host that joins, so the bootstrap token is created for it,
+    // too.
     phase(Part::Other, "dead kubelet certificates", Width::All, p.dead_identities());
     let mut hosts: Vec<HostSteps<Step>> = Vec::new();
     if !established(i.facts) {
@@ -226,7 +230,8 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
         p.masters.iter().filter(|h| !p.is_held(h)).map(|h| host_steps(h, vec![p.node_ready(h)])).chain(first(p.settle(via))).collect(),
     );
     if established(i.facts) {
-        // A load balancer of the operator that does not work must not prevent the other repairs.
+        // In an existing cluster, the endpoint is checked after all changes, because a load balancer of the operator that does not work must
+        // not prevent repairs.
         phase(Part::Other, "endpoint", Width::All, p.endpoint_reached().collect());
     }
     let counted_on = i.inv.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Etcd));
@@ -238,7 +243,7 @@ fn host_steps(host: &HostEntry, steps: Vec<Step>) -> HostSteps<Step> {
     HostSteps { host: host.name.clone(), guards: vec![], steps }
 }
 
-/// The inputs, and values that several phases use.
+/// The inputs of the desired steps, and values derived from them that several phases use.
 struct Parts<'a> {
     i: &'a Inputs<'a>,
     endpoint: String,
@@ -287,7 +292,8 @@ impl<'a> Parts<'a> {
         self.i.roll.held.get(&h.name).unwrap_or(&self.i.inv.cluster.version)
     }
 
-    /// Whether the host's node is in the cluster already. Then the container runtime is changed only after the node was drained.
+    /// Whether the host's kubelet has registered with the cluster already, so that pods may run on the node. The container runtime is then
+    /// changed only after the node was drained.
     fn runs_pods(&self, h: &HostEntry) -> bool {
         let node = self.i.facts.node(&h.name);
         established(self.i.facts) && node.is_some_and(|n| n["status"]["nodeInfo"]["kubeletVersion"].is_string())
@@ -331,7 +337,9 @@ impl<'a> Parts<'a> {
         Some(Uncordon { via: via.name.clone(), address: via.node_address(), node: h.name.clone(), whoever: false }.into())
     }
 
-    /// The guards of a control-plane host or an etcd host of an existing cluster. A host without a member of the quorum has no guards.
+    /// The guards of a control-plane host or an etcd host: the check that etcd keeps its quorum without this host, and a copy of etcd's files
+    /// for a rollback if etcd is a systemd service. Empty for a host whose etcd member does not count for the quorum, and for a host without a
+    /// member.
     fn guard(&self, h: &HostEntry) -> Vec<Step> {
         let spare = self.runs_etcd_service(h).then(|| RollbackCopy.into());
         if self.is_member(h) { [Wait::Quorum.into()].into_iter().chain(spare).collect() } else { vec![] }
@@ -342,7 +350,7 @@ impl<'a> Parts<'a> {
         self.i.inv.runs_etcd(h) && self.i.facts.host(&h.name).files.contains_key(layout::ESTABLISHED)
     }
 
-    /// The file that tells later runs to which cluster the host belongs.
+    /// The ownership mark: the file by which later runs recognize the cluster of the host.
     fn ownership(&self) -> File {
         File::text(layout::OWNERSHIP, ownership(self.i.inv, self.i.ca_pem))
     }

@@ -45,8 +45,8 @@ impl Parts<'_> {
         others.filter_map(|o| self.subnets.get(&o.name).map(|s| (*s, o.node_address()))).collect()
     }
 
-    /// The steps that start the kubelet and the routes with these files. On a node that runs pods, the container runtime and the kubelet's
-    /// binary are changed before.
+    /// The steps that start the kubelet and the service `clusterctl-routes` with these files. If pods already run on the node, the container
+    /// runtime and the kubelet's binary are changed before that. Empty if the host keeps the kubelet that kubeadm set up.
     pub(super) fn units(&self, h: &HostEntry, files: &[File]) -> Vec<Step> {
         let digest_of = |unit: &str| {
             let inputs = files.iter().filter(|f| f.unit == Some(unit)).filter_map(|f| match &f.content {

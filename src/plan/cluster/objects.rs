@@ -1,4 +1,4 @@
-//! The steps through the API: the metadata of nodes, the objects of the cluster, and the bootstrap token of the run.
+//! The steps that use the API: the metadata of nodes, the objects of the cluster, and the bootstrap token of the run.
 
 use std::net::IpAddr;
 
@@ -29,7 +29,7 @@ impl Parts<'_> {
     pub(super) fn objects(&self, address: IpAddr) -> Result<Vec<Step>, PlanDefect> {
         let objects = all_objects(self.i.inv, self.i.v, self.i.ca_pem, self.i.manifests);
         let mut steps: Vec<Step> = vec![Object { address, objects }.into()];
-        // A worker that does not answer cannot join, so no token is made for it.
+        // A worker that does not answer cannot join, so the bootstrap token is not created for it.
         let workers = self.i.inv.nodes().filter(|h| !h.has(Role::ControlPlane) && self.i.facts.hosts.contains_key(&h.name));
         let workers: Vec<HostName> = workers.map(|h| h.name.clone()).collect();
         let token = self.i.token;

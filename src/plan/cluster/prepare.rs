@@ -44,7 +44,8 @@ impl Parts<'_> {
         steps
     }
 
-    /// etcd is taken from its image, so that all hosts have the same version from the same source.
+    /// The steps that prepare a host for etcd as a systemd service. The programs of etcd are taken from its image, so that all hosts have the
+    /// same version from the same source.
     fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if !h.is_node() {
@@ -105,7 +106,7 @@ impl Parts<'_> {
         steps
     }
 
-    /// All images that the host runs at the version of this stage and at those of later stages.
+    /// All images that the host needs at the version of this stage, and at the versions of the control plane in later stages.
     fn images(&self, h: &HostEntry) -> Image {
         let mut components: Vec<Component> = Vec::new();
         if h.is_node() {
@@ -137,13 +138,13 @@ impl Parts<'_> {
         Image { references }
     }
 
-    /// The sandbox image of this node's pods.
+    /// The sandbox image of the pods on this node, which depends on the version of the node's kubelet.
     fn pause(&self, h: &HostEntry) -> String {
         render::image(&self.kubelet_ctx(h), Component::Pause)
     }
 
-    /// The steps for the container runtime and its configuration, which are changed before the first pod starts or after the node was drained.
-    /// An adopted host has no such steps.
+    /// The steps for containerd's configuration and unit. They run before the first pod starts on the host, or after the node was drained.
+    /// Empty for an adopted host, whose container runtime clusterctl does not change.
     pub(super) fn runtime(&self, h: &HostEntry) -> Vec<Step> {
         if self.adopted(h) {
             return Vec::new();
@@ -157,8 +158,9 @@ impl Parts<'_> {
         self.binary(h, "kubelet", version, staged)
     }
 
-    /// The kubectl of a control-plane host, which the scripts of clusterctl use, too. An existing kubectl changes together with its API
-    /// server, so that after a rollback nothing newer remains.
+    /// The step for kubectl on a control-plane host; clusterctl's scripts use it, too. A new version replaces an existing kubectl only after
+    /// the API server was changed, so that after a rollback of the API server, kubectl is not newer. `staged`: the new version is only
+    /// downloaded.
     pub(super) fn kubectl(&self, h: &HostEntry, staged: bool) -> Step {
         self.binary(h, "kubectl", &self.i.inv.cluster.version, staged)
     }
@@ -173,7 +175,7 @@ impl Parts<'_> {
         Binary { path: format!("{}/{name}", layout::BIN_DIR), source: binary::Source::Url(url), staged }.into()
     }
 
-    /// The architecture as the download site names it.
+    /// The host's CPU architecture, as the URLs of Kubernetes' binaries name it.
     fn arch(&self, h: &HostEntry) -> &'static str {
         match self.i.facts.host(&h.name).machine.as_str() {
             "aarch64" => "arm64",

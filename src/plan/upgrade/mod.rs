@@ -10,7 +10,7 @@ use crate::host::HostName;
 use crate::inventory::{Inventory, KubeVersion};
 use crate::{layout, versions};
 
-/// One stage of an upgrade, with the version that it brings.
+/// One stage of an upgrade, with the version that the changed components have after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeStage {
     /// etcd, API servers, controller managers, schedulers and cluster objects, host by host. Kubelets are not changed.
@@ -28,7 +28,7 @@ impl UpgradeStage {
     }
 }
 
-/// Why the version cannot be reached; each reason is a rule with a name.
+/// Why an upgrade cannot reach its target version. Each reason is a rule with a stable name; see [`UpgradeRefusal::rule`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpgradeRefusal {
     #[error("Kubernetes never goes back to an older version: the API servers run {from}, and {to} is older")]
@@ -55,7 +55,7 @@ impl UpgradeRefusal {
         }
     }
 
-    /// What to do about it.
+    /// What the operator can do about it.
     pub fn fix(&self) -> String {
         match self {
             UpgradeRefusal::Downgrade { from, .. } => {
@@ -76,12 +76,12 @@ impl UpgradeRefusal {
     }
 }
 
-/// The versions that run now.
+/// The versions that run in the cluster now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Running {
-    /// API servers by host.
+    /// The versions of the API servers, by host.
     pub api_servers: BTreeMap<HostName, KubeVersion>,
-    /// Kubelets by node.
+    /// The versions of the kubelets, by node.
     pub kubelets: BTreeMap<String, KubeVersion>,
     /// Nodes that clusterctl cordoned and that are still cordoned.
     pub cordoned: BTreeSet<String>,
@@ -92,7 +92,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The versions in the observed facts.
+    /// Collects the running versions from the observed facts.
     pub fn of(inv: &Inventory, facts: &Facts) -> Running {
         let version = |text: &str| text.parse::<KubeVersion>().ok();
         let masters = || inv.control_planes().map(|m| (&m.name, facts.host(&m.name)));
@@ -111,7 +111,7 @@ impl Running {
         Running { api_servers, kubelets, cordoned, reached, unfinished }
     }
 
-    /// The version of the cluster: that of its oldest API server.
+    /// The version of the cluster: that of its oldest API server. `None` if no API server reports a version.
     pub fn oldest(&self) -> Option<&KubeVersion> {
         self.api_servers.values().min()
     }
@@ -126,12 +126,13 @@ fn recorded(facts: &Facts) -> Option<KubeVersion> {
     line.trim().trim_matches(['"', '\'']).parse().ok()
 }
 
-/// The minor versions on the way to `to` for which a patch version must be chosen: all but the last.
+/// The minor versions after that of the oldest API server and before that of `to`. A patch version must be chosen for each of them.
 pub fn between(running: &Running, to: &KubeVersion) -> Vec<u64> {
     running.oldest().map(|from| (from.minor() + 1..to.minor()).collect()).unwrap_or_default()
 }
 
-/// The stages from the running versions to `to`. `through` has the patch versions of the minor versions in between.
+/// The stages from the running versions to `to`. `through` contains the patch version of each minor version in between; see [`between`]. Empty
+/// if no running version is known.
 pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVersion>) -> Result<Vec<UpgradeStage>, UpgradeRefusal> {
     let (Some(from), Some(newest)) = (running.oldest(), running.reached.as_ref()) else { return Ok(vec![]) };
     if newest > to {
@@ -151,7 +152,8 @@ pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVers
         stages.push(UpgradeStage::ControlPlane(newest.clone()));
         now = newest.clone();
     }
-    // The same holds for kubelets, if a run stopped between a new kubelet and the uncordoning of its node.
+    // Kubelets that an interrupted upgrade has begun to change are finished first, too. A node that has the new kubelet and is still cordoned
+    // by clusterctl shows that a run stopped before it uncordoned the node.
     if now < *to && running.cordoned.iter().any(|node| running.kubelets.get(node) == Some(&now)) {
         stages.push(UpgradeStage::Kubelets(now.clone()));
         oldest = now.minor();
@@ -162,7 +164,8 @@ pub fn way(running: &Running, to: &KubeVersion, through: &BTreeMap<u64, KubeVers
             to.clone()
         } else {
             let chosen = through.get(&minor).ok_or(UpgradeRefusal::Through(minor))?;
-            // API servers that already have a newer version are not downgraded to this one.
+            // If API servers already have a newer patch version of this minor version, that version is used, because they must not be
+            // downgraded.
             if newest.minor() == minor { chosen.max(newest).clone() } else { chosen.clone() }
         };
         let facts = versions::of(&next).ok_or(UpgradeRefusal::Unsupported(minor))?;

@@ -43,7 +43,7 @@ pub(super) fn kubelet_config(ctx: &Ctx<'_>) -> Vec<Value> {
 
 /// The ConfigMap cluster-info, which even anonymous users may read. The controller manager signs it for each bootstrap token.
 pub(super) fn cluster_info(ctx: &Ctx<'_>, ca_pem: &str) -> Vec<Value> {
-    // The text is byte by byte that of kubeadm, because signatures are made over the bytes.
+    // The text is the same as kubeadm's, byte by byte, because the controller manager signs the bytes.
     let kubeconfig = format!(
         "apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {}\n    server: {}\n  name: \"\"\n\
          contexts: null\ncurrent-context: \"\"\nkind: Config\nusers: null\n",
@@ -56,7 +56,6 @@ pub(super) fn cluster_info(ctx: &Ctx<'_>, ca_pem: &str) -> Vec<Value> {
     out
 }
 
-/// A ConfigMap.
 pub(super) fn config_map(namespace: &str, name: &str, data: Map<String, Value>) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name, "namespace": namespace }, "data": data })
 }
@@ -139,7 +138,7 @@ fn cluster_status(ctx: &Ctx<'_>, masters: &[(String, IpAddr)]) -> Value {
     json!({ "apiVersion": api_version(ctx.v.config_api), "kind": "ClusterStatus", "apiEndpoints": endpoints })
 }
 
-/// The flags of the API server that kubeadm has to know. Before v1beta4, kubeadm also wrote its own authorization mode into them.
+/// The flags of the API server in kubeadm's ClusterConfiguration. Before v1beta4, kubeadm also wrote its own authorization mode into them.
 fn api_server_args(ctx: &Ctx<'_>) -> Flags {
     let mut args = ctx.inv.control_plane.api_server.extra_args.clone();
     if ctx.v.config_api < ConfigApi::V1Beta4 && !args.contains_key("authorization-config") {

@@ -30,7 +30,8 @@ impl Subject {
     }
 }
 
-/// The bindings of the administrators' group and of the API server's client for kubelets.
+/// The ClusterRoleBindings of the administrators' group and of the user with whose certificate the API server connects to kubelets. Only those that
+/// the cluster's version of Kubernetes needs are returned.
 pub fn admins(ctx: &Ctx<'_>) -> Vec<Value> {
     let identity = &ctx.v.identity;
     let mut out = Vec::new();

@@ -12,7 +12,7 @@ pub fn bootstrap_token(id: &str, secret: &str, expiry: &str, description: &str) 
     bootstrap_token_for(id, secret, expiry, description, &["authentication", "signing"], &[DEFAULT_GROUP])
 }
 
-/// kubeadm's group whose members may request the client certificate of a kubelet.
+/// kubeadm's group for joining nodes. Its members may request the client certificate of a kubelet.
 pub const DEFAULT_GROUP: &str = "system:bootstrappers:kubeadm:default-node-token";
 
 /// The Secret of a bootstrap token with these usages (`authentication`, `signing`) and groups. If `expiry` is empty, the token never expires.

@@ -1,4 +1,4 @@
-//! Commands in documents: each is a command line that this program takes, and each one of the quick start and the guides is run by a scenario.
+//! Tests of the commands in documents: clusterctl accepts each command line, and a scenario runs each command of the quick start and of the guides.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use clusterctl::cli::Cli;
 
 use crate::documents::below;
 
-/// The command lines of this program in the blocks of a document, as words. What a pipe or a redirection does with the output is left out, and so
-/// are descriptions of a command's usage.
+/// The command lines of clusterctl in the code blocks of a document, split into words as a shell does. Pipes and redirections with what follows them
+/// are left out, and so are descriptions of a command's usage, such as lines with `[OPTIONS]`.
 fn commands(document: &Path) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(document).expect("the document is readable");
     let (mut out, mut fenced) = (Vec::new(), false);
@@ -24,7 +24,7 @@ fn commands(document: &Path) -> Vec<Vec<String>> {
     out
 }
 
-/// The names of the command and of the commands below it that a command line begins with.
+/// The names of the command and its subcommands at the beginning of a command line, such as `inventory` and `new`.
 fn names<'w>(words: &'w [String], cli: &Command) -> Vec<&'w str> {
     let (mut at, mut out) = (cli, Vec::new());
     for word in &words[1..] {
@@ -40,7 +40,7 @@ fn every_command_of_a_document_is_one_of_this_program() {
     let mut seen = 0;
     for document in [vec!["README.md".into(), "CONTRIBUTING.md".into()], below("docs")].concat() {
         for words in commands(&document) {
-            // The version is the reader's to choose.
+            // In a document, `vX.Y.Z` stands for a version that the reader chooses, and clusterctl accepts only a real version.
             let words = words.iter().map(|w| if w == "vX.Y.Z" { "v1.36.2" } else { w });
             let line = words.clone().collect::<Vec<_>>().join(" ");
             if let Err(e) = Cli::command().try_get_matches_from(words) {

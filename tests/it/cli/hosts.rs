@@ -1,4 +1,4 @@
-//! Commands against a real sshd on this machine, and against a host that does not answer.
+//! Tests of commands with a real OpenSSH server on this machine as one host, and with a host that does not answer.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use super::{Place, ended, lines};
 use crate::needs::needs;
 use crate::ssh::sshd::{Sshd, user};
 
-/// A folder with an inventory of two hosts: `m1` answers, `w1` does not.
+/// A folder with an inventory of two hosts: `m1` is the server `sshd`, and `w1` does not answer.
 fn place(sshd: &Sshd) -> Place {
     let place = Place::new();
     let file = |name: &str| sshd.path(name).display().to_string();
@@ -107,7 +107,8 @@ fn status_without_a_cluster() {
     assert_eq!((json["healthy"].as_bool(), json["founded"].as_bool()), (Some(false), Some(false)));
 }
 
-/// This clusterctl can show a cluster that a newer clusterctl has upgraded, but it does not change the cluster.
+/// If the inventory has a Kubernetes version that is newer than this clusterctl supports, `status`, `exec` and `kubeconfig` run with a warning, and
+/// commands such as `apply` are refused.
 #[test]
 fn a_version_that_is_too_new_can_be_looked_at() {
     let sshd = Sshd::start().known();

@@ -1,4 +1,4 @@
-//! Verbs that touch no host: help, inventories, completion; and what is refused before any host is touched.
+//! Tests of commands that connect to no host (help, inventories, completion), and of errors that are found before clusterctl connects to a host.
 
 use std::process::Command;
 
@@ -36,7 +36,7 @@ fn help() {
         let ended = Place::new().run(&[verb, &["--help"]].concat());
         assert_eq!((ended.code, ended.err.as_str()), (0, ""));
         let name = if verb.is_empty() { "clusterctl".to_string() } else { verb.join("-") };
-        // The options of every verb are shown once.
+        // The options that all commands have in common are only in the snapshot of `clusterctl --help`, and are cut from the other snapshots.
         let own = if verb.is_empty() { ended.out.as_str() } else { without_global_options(&ended.out) };
         let example = ended.out.split_once("\nExample:").map_or("", |(_, e)| e);
         insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -165,7 +165,7 @@ fn validate_says_what_was_read() {
     insta::assert_snapshot!(place.run(&["validate", "-o", "json"]).out.lines().last().unwrap(), @r#"{"file":"inventory.yaml","cluster":"development","hosts":3,"controlPlanes":1,"etcdMembers":1,"warnings":0}"#);
 }
 
-/// Asks a shell, which has sourced the script of `completion`, for the words that come next.
+/// Writes the output of `completion` for this shell to the file `script`, runs the shell text `ask`, and returns the words that the shell offers.
 fn completed(place: &Place, shell: &str, ask: &str) -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_BIN_EXE_clusterctl")).parent().expect("the program is in a folder");
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap_or_default());
@@ -176,12 +176,13 @@ fn completed(place: &Place, shell: &str, ask: &str) -> Vec<String> {
     command.current_dir(place.path()).env("PATH", path).env_remove("CLUSTERCTL_INVENTORY").args(["-c", ask]);
     let asked = command.output().expect("the shell starts");
     assert!(asked.status.success(), "{shell}: {}", String::from_utf8_lossy(&asked.stderr));
-    // A word may have its help behind it.
+    // The help for a word may follow the word after a tab or a colon, and is cut off.
     let words = String::from_utf8_lossy(&asked.stdout).into_owned();
     words.lines().filter_map(|l| l.split(['\t', ':']).next()).map(str::to_string).collect()
 }
 
-/// Commands, options, values and names of hosts are completed. `ask` makes of a command line the shell's own question for its last word.
+/// Checks that the shell completes commands, options, values and the names of hosts. `ask` makes, from the words of a command line, the shell text
+/// that prints the completions of the last word.
 fn completes(shell: &str, ask: impl Fn(&[&str]) -> String) {
     let place = Place::new();
     place.run(&["inventory", "new", "--profile", "development", "--output-file", "inventory.yaml"]);
@@ -215,7 +216,7 @@ fn bash_completes_commands_and_hosts() {
 #[test]
 fn zsh_completes_commands_and_hosts() {
     needs!(Zsh);
-    // What the script's function asks the program for; zsh shows it only on a terminal.
+    // zsh shows completions only on a terminal, so this runs clusterctl in the same way as the function in the script does.
     completes("zsh", |line| {
         let at = line.len() - 1;
         format!(

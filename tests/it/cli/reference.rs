@@ -1,5 +1,5 @@
-//! The reference of commands: the part of the document below its mark is written from what clap knows, so that it cannot differ from the help.
-//! `UPDATE_GOLDENS=1 cargo test --test it reference` writes that part anew.
+//! The reference of commands (`docs/reference/commands.md`): the part below the line [`MARK`] is written from clap's definitions of the commands, so
+//! that it cannot differ from the help. `UPDATE_GOLDENS=1 cargo test --test it reference` writes that part anew.
 
 use std::fmt::Write;
 

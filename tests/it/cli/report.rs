@@ -1,4 +1,4 @@
-//! Golden outputs of the reporter: the plain text or the JSON lines that it writes for events and failures.
+//! Golden outputs of [`Report`], which writes events and failures as plain text or as JSON lines.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use clusterctl::plan::blockers::Blocker;
 use clusterctl::run::Event;
 use clusterctl::step::StepError;
 
-/// A writer that collects the text written to it.
+/// A writer that collects the text written to it and to its clones.
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
@@ -34,7 +34,7 @@ impl Page {
     }
 }
 
-/// A report, its standard output and its standard error.
+/// A report, and the pages that collect its standard output and its standard error.
 fn report(format: Format) -> (Report, Page, Page) {
     let (out, err) = (Page::default(), Page::default());
     let clock = || "2026-11-21T10:00:00Z".parse().unwrap();
@@ -190,7 +190,7 @@ fn results_are_for_one_reader_each() {
 #[test]
 fn without_anybody_to_ask_the_answer_is_a_usage_error() {
     let (report, _, err) = report(Format::Text);
-    // With the JSON format, standard input never counts as a terminal, even if the tests run in one.
+    // A report in the JSON format never takes standard input for a terminal, so it asks nobody even if the tests run in a terminal.
     let (machine, out, _) = self::report(Format::Json);
     for answer in [machine.confirm("really?"), machine.confirm_by_name("really?", "prod")] {
         assert_eq!(out.text(), "", "a reason to stop is printed where the program ends");

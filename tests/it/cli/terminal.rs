@@ -1,4 +1,4 @@
-//! Colours are written to a terminal unless its environment refuses them, and to nothing else.
+//! Colours are written only to a terminal, and not even there if NO_COLOR, CLICOLOR=0 or TERM=dumb is set.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::needs::needs;
 
 const ESCAPE: char = '\u{1b}';
 
-/// Runs `validate` of a missing inventory in a terminal.
+/// Runs `clusterctl validate` without an inventory in a terminal with these environment variables. Returns what it prints, which includes an error.
 fn in_terminal(environment: &[(&str, &str)]) -> String {
     let place = Place::new();
     let program = env!("CARGO_BIN_EXE_clusterctl");

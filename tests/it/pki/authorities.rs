@@ -1,4 +1,5 @@
-//! Authorities: the whole fleet has one of each, whoever made it.
+//! Tests of certificate authorities: all hosts of a cluster have the same ones, whether clusterctl makes them, a host already has them, or the
+//! operator gives them.
 
 use std::collections::BTreeMap;
 
@@ -31,25 +32,25 @@ fn authorities_are_one_for_the_fleet() {
     let empty = Observed::new();
     let wanted = String::from_utf8(one["/etc/kubernetes/pki/ca.crt"].expose().to_vec()).unwrap();
     assert_eq!(ca(find(&[("m1", &empty), ("m2", &one)], false, &none)).unwrap(), wanted);
-    // A running cluster never gets a second CA.
+    // A running cluster never gets a second CA, so a CA that no host has is a fault.
     let lost = ca(find(&[("m1", &empty)], false, &none)).unwrap_err();
     assert_eq!(lost.len(), 4);
     assert_eq!(lost[0], "no host has `ca.crt`, and a running cluster must not get a second one");
-    // Two hosts have different CAs.
+    // Two hosts that have different CAs are a fault.
     let differ = ca(find(&[("m1", &one), ("m2", &two)], true, &none)).unwrap_err();
     assert!(differ[0].starts_with("hosts have different `ca.crt`: ") && differ[0].contains("on m1") && differ[0].contains("on m2"));
-    // The key belongs to another CA.
+    // A key that belongs to another CA than the certificate is a fault.
     let mut mixed = one.clone();
     mixed.insert("/etc/kubernetes/pki/ca.key".into(), two["/etc/kubernetes/pki/ca.key"].clone());
     assert_eq!(ca(find(&[("m1", &mixed)], true, &none)).unwrap_err(), ["`ca.key` on `m1` does not belong to `ca.crt`"]);
-    // The operator gives a CA, and a given CA never replaces the one that the hosts have.
+    // If no host has a CA, the operator's CA is used. If a host has another CA, the operator's CA is a fault and does not replace it.
     let given: BTreeMap<String, Secret> =
         two.iter().filter_map(|(p, b)| Some((p.strip_prefix("/etc/kubernetes/pki/")?.to_owned(), b.clone()))).collect();
     let theirs = String::from_utf8(two["/etc/kubernetes/pki/ca.crt"].expose().to_vec()).unwrap();
     assert_eq!(ca(find(&[("m1", &empty)], true, &given)).unwrap(), theirs);
     let clash = ca(find(&[("m1", &one)], true, &given)).unwrap_err();
     assert_eq!(clash[0], "the given `ca.crt` is not the one the cluster has");
-    // The certificate of a leaf is not a CA.
+    // A leaf certificate in the place of the CA is a fault.
     let mut leaf = one.clone();
     for suffix in ["crt", "key"] {
         leaf.insert(format!("/etc/kubernetes/pki/ca.{suffix}"), one[&format!("/etc/kubernetes/pki/apiserver.{suffix}")].clone());
@@ -73,7 +74,8 @@ fn an_external_authority_needs_its_leaves() {
     assert_eq!(message, "`/etc/kubernetes/pki/apiserver.crt` on `m1` cannot be made because its authority's key is not here (missing)");
 }
 
-/// Names with several values of one kind, which rcgen alone would garble.
+/// The operator's authorities have subject names with several values of one kind, such as two OUs, which rcgen by itself would write wrongly into the
+/// certificates that they sign. openssl must accept these certificates.
 #[test]
 fn a_foreign_authority_with_a_difficult_name_works() {
     needs!(Openssl);
@@ -151,8 +153,8 @@ fn a_strangers_etcd_brings_its_own_client() {
     );
     assert!(files[&format!("{pki_dir}/etcd/ca.crt")] == given[0] && files[&format!("{pki_dir}/apiserver-etcd-client.key")] == given[2]);
 
-    // Hosts of the cluster that run only etcd have etcd's authority with its key, and no other authority. A control-plane host beside such hosts
-    // has only the certificate of etcd's authority.
+    // A host that runs only etcd gets etcd's authority with its key, and no other authority. A control-plane host of the same cluster gets only the
+    // certificate of etcd's authority.
     let member = HostRequest { wants: Wants { etcd_member: true, ..Wants::default() }, ..request("e1", "10.0.0.9", &none) };
     let opts = Opts { external_etcd: None, ..opts };
     let auth = authorities(&BTreeMap::new(), &BTreeMap::new(), &opts, now()).unwrap();

@@ -1,4 +1,4 @@
-//! A cluster of one control-plane host, minted for tests, and `openssl` to check it.
+//! The PKI files of a cluster of one control-plane host, made for tests, and functions that check such files with `openssl`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -43,7 +43,7 @@ pub fn mint_at(inv: &Inventory, pki: &PkiOptions, observed: &Observed, endpoint:
     mint_with(inv, pki, observed, now(), endpoint)
 }
 
-/// The files of a cluster of one control-plane host.
+/// The PKI files of a cluster of one control-plane host, made at the time `at`. `observed` has the files that are on the host already.
 pub fn mint(inv: &Inventory, pki: &PkiOptions, observed: &Observed, at: Timestamp) -> Result<Vec<FileOut>, Vec<PkiFault>> {
     mint_with(inv, pki, observed, at, "172.30.0.21:6443")
 }

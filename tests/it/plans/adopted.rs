@@ -1,4 +1,5 @@
-//! The adoption of a cluster that kubeadm made: what is marked, what is added afterwards, and what stays as it is.
+//! Tests of the adoption of a cluster that kubeadm made: `adopt` only marks the hosts as clusterctl's, and the next `apply` adds what is missing and
+//! changes nothing that runs.
 
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::host::Secret;
@@ -54,7 +55,7 @@ pub fn by_kubeadm(inv: &Inventory) -> Facts {
     facts
 }
 
-/// Facts of the same cluster after clusterctl has marked it.
+/// The facts of [`by_kubeadm`] after clusterctl has marked the hosts.
 pub fn adopted(inv: &Inventory) -> Facts {
     let facts = by_kubeadm(inv);
     Plan::of(&adopt::desired_steps(inv, &facts), &facts).1

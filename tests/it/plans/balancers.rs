@@ -7,7 +7,7 @@ use clusterctl::plan::{Plan, blockers};
 
 use super::world;
 
-/// One inventory for every kind of load balancer, except haproxy on one host.
+/// An inventory for each kind of load balancer, with a name. haproxy on a single host is left out, because `world::inventory` has it.
 pub fn kinds() -> Vec<(&'static str, Inventory)> {
     let nodes = [("m1", 11, "control-plane"), ("m2", 12, "control-plane"), ("m3", 13, "control-plane"), ("w1", 21, "worker")];
     let with = |balancers: &[(&'static str, u8, &'static str)]| [&nodes[..], balancers].concat();
@@ -26,7 +26,7 @@ fn kind(name: &str) -> Inventory {
     kinds().into_iter().find(|(n, _)| *n == name).expect("the kind is in the list").1
 }
 
-/// The titles of the steps that are about load balancers, and with `whole` their diffs as well.
+/// The titles of the steps that concern load balancers, with their diffs if `whole` is true.
 fn shown(plan: &Plan, whole: bool) -> String {
     let about = |phase: &str, host: &str, title: &str| {
         matches!(phase, "load balancer" | "endpoint")
@@ -36,7 +36,7 @@ fn shown(plan: &Plan, whole: bool) -> String {
     let steps = plan.steps().filter(|(phase, host, s)| about(phase, host, &s.title));
     let text: String =
         steps.map(|(phase, host, s)| format!("{phase} / {host}: {}\n{}", s.title, if whole { &s.diff } else { "" })).collect();
-    // Each run of the tests makes another CA.
+    // Each run of the tests makes another CA, so the digest of the CA is replaced by a constant text.
     text.lines().map(|l| if l.starts_with("+ca: ") { "+ca: SHA-256\n".into() } else { format!("{l}\n") }).collect()
 }
 

@@ -1,4 +1,5 @@
-//! Laws 4 and 5 of the engine, with hosts that only record which commands they were given.
+//! Tests of the engine, which runs the steps of a plan: how many hosts are changed at the same time, and which steps still run after a failure. The
+//! hosts only record the commands that they are given.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

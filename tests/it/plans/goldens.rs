@@ -1,4 +1,4 @@
-//! What is shown of the plans for a fresh cluster, a join, an upgrade, drift, and nothing to do.
+//! Golden texts of the plans for fresh clusters, joins, removals, upgrades, drift, a reset, and a cluster with nothing to do.
 
 use clusterctl::facts::{FileFact, FileKind};
 use clusterctl::host::Secret;
@@ -76,7 +76,7 @@ fn a_dead_etcd_host_is_removed() {
     insta::assert_snapshot!(titles(&world::removal(&inv, &facts, &["e1"], true).0));
 }
 
-/// Tests that show the upgrade of a finished cluster from one version to another.
+/// Makes one test per upgrade, which compares the plan for a finished cluster with a snapshot.
 macro_rules! upgrades {
     ($($(#[$about:meta])* $name:ident: $from:literal => $to:literal;)+) => {$(
         $(#[$about])*

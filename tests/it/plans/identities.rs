@@ -1,4 +1,5 @@
-//! Kubelets whose client certificates are of no use: workers join again, and control-plane hosts get another certificate from clusterctl.
+//! Tests of plans for kubelets whose client certificate is expired or damaged: a worker joins the cluster again, and a control-plane host gets
+//! another certificate from clusterctl.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,10 +14,10 @@ use jiff::Timestamp;
 
 use super::{adopted, world};
 
-/// 2026-11-21, the time at which the clusters of this file are planned.
+/// 2026-11-21 in seconds since 1970, the time that the clocks of the hosts show.
 const NOW: f64 = 1_795_219_200.0;
 
-/// The client certificate of a host's kubelet with its key, made on this day and valid for 30 days.
+/// The client certificate of a host's kubelet with its key, made on `day`, such as 2026-10-01, and valid for 30 days.
 fn made(host: &str, day: &str) -> Secret {
     let inv = world::hosts("v1.36.2", &[("m1", 11, "control-plane"), ("lb1", 31, "load-balancer")]);
     let pki = PkiOptions { certificate_validity: Duration::from_secs(30 * 86_400), ..PkiOptions::default() };
@@ -40,7 +41,8 @@ fn file(content: Secret) -> FileFact {
     FileFact { kind: FileKind::File(content), mode: 0o600, uid: 0, gid: 0 }
 }
 
-/// Replaces the client certificate of a host's kubelet with this one, in the way in which the kubelet itself renews its certificate.
+/// Replaces the client certificate of a host's kubelet with `content`, in the way in which the kubelet itself renews it: with a new file and a link
+/// to it.
 fn rotate(facts: &mut Facts, host: &str, content: Secret) {
     let f = facts.host_mut(host);
     f.clock = NOW;
@@ -50,7 +52,8 @@ fn rotate(facts: &mut Facts, host: &str, content: Secret) {
     f.files.insert(rotated, file(content));
 }
 
-/// Finished clusters in which a worker's kubelet, and in some also a control-plane host's, has a client certificate that is of no use any more.
+/// Finished clusters in which the client certificate of a worker's kubelet is expired, and in some of which other kubelets have expired or damaged
+/// certificates, too.
 pub fn worlds() -> Vec<(String, Inventory, Facts)> {
     let inv = world::inventory("v1.36.2");
     let mut one = world::finished(&inv);
@@ -101,7 +104,8 @@ fn a_certificate_counts_until_its_end_by_the_clock_of_its_host() {
     assert!(world::plan(&inv, &facts).0.is_empty());
 }
 
-/// All of these workers use one token, so none of them may wait for the others for longer than the token is valid.
+/// Workers that join again use one bootstrap token. If they joined one after another, the token might expire before the last one joins, so all of
+/// them join at the same time.
 #[test]
 fn workers_without_certificates_of_use_join_side_by_side() {
     let inv = world::inventory("v1.36.2");
@@ -135,7 +139,8 @@ fn no_token_is_made_for_a_worker_that_does_not_answer() {
     assert!(plan.contains(&"cluster objects / m1: make a bootstrap token for w1".into()), "{plan:?}");
 }
 
-/// clusterctl does not restart a kubelet that is left as kubeadm set it up, so such a kubelet would go on with the certificate that it has.
+/// clusterctl does not restart a kubelet that is left as kubeadm set it up, so such a kubelet would go on with the certificate that it has. Therefore
+/// a kubelet that needs another certificate is taken over from kubeadm.
 #[test]
 fn an_adopted_kubelet_that_needs_another_certificate_becomes_ours() {
     let (_, inv, facts) = worlds().remove(2);
@@ -162,7 +167,7 @@ fn while_the_cluster_takes_certificates_of_others_only_their_end_counts() {
     assert_eq!(fault.map(|f| f.to_string()).as_deref(), Some("signed by another authority"));
 }
 
-/// The certificate of an authority that signed none of the certificates here.
+/// The certificate of an authority that signed none of the certificates in this file.
 fn other_ca() -> String {
     let pki = PkiOptions::default();
     let keys = Keys::new(pki.algorithm);

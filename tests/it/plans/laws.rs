@@ -1,4 +1,4 @@
-//! The laws, checked on every plan for a table of worlds. A world is an inventory with facts.
+//! Laws that every plan must obey, checked on the plans for a table of worlds. A world is an inventory with facts.
 
 use clusterctl::facts::{Facts, ObjectRef};
 use clusterctl::inventory::Inventory;
@@ -56,8 +56,8 @@ fn titles(plan: &Plan) -> Vec<String> {
     plan.steps().map(|(phase, host, s)| format!("{phase} / {host} / {}", s.title)).collect()
 }
 
-/// The titles of the steps, without the steps that check something anew in every run: the result of a guard is valid only for the steps of its
-/// own host, and a rollout that the next stage changes again is not waited for twice.
+/// The titles of the steps, without the steps that only check something. These are left out because a plan that is made again halfway may check other
+/// things: the quorum is checked again before the remaining steps of its host, and a rollout that the next stage changes again is not waited for.
 fn without_questions(plan: &Plan) -> Vec<String> {
     titles(plan).into_iter().filter(|t| !is_question(t)).collect()
 }
@@ -71,14 +71,16 @@ fn difference<'a>(a: &'a [String], b: &'a [String]) -> Option<(Option<&'a String
     (0..a.len().max(b.len())).map(|at| (a.get(at), b.get(at))).find(|(a, b)| a != b)
 }
 
-/// Predicts the plan step by step, and checks after each step that the goal needs the rest of the plan and nothing else.
+/// Predicts the steps of the plan one by one. Before each step, `again` makes the plan for the predicted facts, which must be exactly the rest of the
+/// plan. After each step, the step must hold.
 fn goes_on_after_any_prefix(what: &str, plan: &Plan, facts: &Facts, again: &dyn Fn(&Facts) -> Plan) {
     let (all, mut now) = (without_questions(plan), facts.clone());
     for (done, (_, host, planned)) in plan.steps().filter(|(_, _, s)| !is_question(&s.title)).enumerate() {
         let rest = without_questions(&again(&now));
         assert_eq!(difference(&rest, &all[done..]), None, "{what}: after {done} steps");
         planned.step.predict(host, &mut now);
-        // The folder of the run's own lock exists until the lock is removed.
+        // A step that removes the folder of the run's own lock never holds, whatever the facts state, because the lock is in the folder until the
+        // step runs. Therefore it is not checked.
         let locked = matches!(&planned.step, Step::Absent(a) if a.locked);
         assert!(locked || planned.step.pending(host, &now).is_none(), "{what}: {host}: {}", planned.title);
     }
@@ -118,7 +120,7 @@ fn after_any_prefix_the_rest_is_planned() {
     }
 }
 
-/// Law 6, checked on the list of members: after every step that removes or adds a vote, more than half of the voters have data.
+/// Every step changes the number of voting etcd members by at most one, and after every step more than half of the voting members have data.
 #[test]
 fn membership_changes_one_vote_at_a_time() {
     let inv = world::inventory("v1.34.2");
@@ -147,7 +149,6 @@ fn what_is_removed_stays_removed_after_any_prefix() {
     let mut now = facts.clone();
     let plan = world::removal(&inv, &facts, &["m1"], false).0;
     for (done, (_, host, planned)) in plan.steps().enumerate() {
-        // Every plan decides anew whether to drain the node, because what runs on the node may have changed.
         let rest: Vec<String> = titles(&world::removal(&inv, &now, &["m1"], false).0);
         assert_eq!(rest, all[done..], "after {done} steps");
         planned.step.predict(host, &mut now);
@@ -188,7 +189,7 @@ fn an_upgrade_goes_on_after_any_prefix_and_ends() {
     }
 }
 
-/// Each pause ends the plan at a prefix of the whole upgrade, and the same upgrade without the pause does the rest.
+/// The plan of an upgrade with a pause is a prefix of the plan of the whole upgrade, and the same upgrade without the pause then plans the rest.
 #[test]
 fn a_paused_upgrade_is_a_prefix_and_goes_on() {
     let (inv, facts) = (world::inventory("v1.37.1"), world::finished(&world::inventory("v1.35.2")));
@@ -230,7 +231,8 @@ fn a_replacement_goes_on_after_any_prefix_and_ends() {
         if !dead {
             goes_on_after_any_prefix("a host that answers", &plan, &facts, &|now| again(now).0);
         }
-        // Once a dead host is removed, the rest of its stage is planned together with the join of the new host. No step is done twice for that.
+        // After a dead host is removed, the remaining steps of the removal are planned together with the join of the new host, so the plan may differ
+        // from the rest of the first plan. It must not have more steps, because no step may be done twice.
         let (all, mut now) = (without_questions(&plan).len(), facts.clone());
         for (done, (_, host, planned)) in plan.steps().filter(|(_, _, s)| !is_question(&s.title)).enumerate() {
             let (rest, mut after) = (again(&now).0, now.clone());
@@ -263,8 +265,8 @@ fn an_upgrade_brings_every_image_before_anything_changes() {
     }
 }
 
-/// At every moment of every upgrade, the API servers are at most one minor version apart, no kubelet is newer than any API server or too old for
-/// one, and no node that takes pods is changed. At the end, no node is cordoned.
+/// At every moment of every upgrade, the API servers are at most one minor version apart, no kubelet is newer than any API server or too old for one,
+/// and a kubelet gets another version only while its node is drained. At the end, no node is cordoned.
 #[test]
 fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
     use clusterctl::plan::upgrade::Running;
@@ -291,7 +293,8 @@ fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
     }
 }
 
-/// While kube-proxy is being replaced on some node, requests from that node go to the places where pods were before, so no pod may move.
+/// While kube-proxy is being replaced on a node, requests from that node still go to the addresses that pods had before. Therefore no node is
+/// drained, which would move pods, until kube-proxy has been replaced on all nodes.
 #[test]
 fn no_node_is_drained_while_kube_proxies_are_replaced() {
     let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "kube-proxy".into() };
@@ -306,7 +309,7 @@ fn no_node_is_drained_while_kube_proxies_are_replaced() {
             planned.step.predict(host, &mut now);
         }
         assert!(drains > 0, "to {}", inv.cluster.version);
-        // The rollout is observed through a control-plane host, even if the run does not change that host.
+        // A plan that is limited to `w1` still waits for the rollout, although that step runs on a control-plane host, which the limit leaves out.
         let some = titles(&plan.clone().limited(&["w1".into()]));
         let at = |words: &str| some.iter().position(|t| t.contains(words));
         assert!(at("kube-proxy is rolled out").is_some_and(|seen| at("drain node w1").is_some_and(|drained| seen < drained)), "{some:?}");

@@ -48,7 +48,7 @@ fn a_member_counts_by_the_list_of_etcd_and_not_by_its_role() {
     let third = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("e3", 43, "worker"), ("lb1", 31, "load-balancer")]);
     inv.hosts.extend(third.hosts.into_iter().filter(|h| h.name == "e3"));
     assert_eq!(refusals(&inv, &facts, &["e3"]), on(&["e3"], "etcd-member"));
-    // If no host can be asked for the list of members, a host with the data of a member counts as a member.
+    // If no host can be asked for the list of members, a host with the data of a member counts as a member, so its reset is refused.
     let mut away = facts.clone();
     away.hosts.values_mut().for_each(|h| h.members = None);
     assert_eq!(refusals(&inv, &away, &["e3"]), on(&["e3"], "etcd-member"));

@@ -17,7 +17,7 @@ fn broken(version: &str) -> (clusterctl::inventory::Inventory, Facts) {
     (inv, facts)
 }
 
-/// What differs between two observations of a host, by kind.
+/// The kinds of facts, such as `files`, that differ between two observations of a host.
 fn differences(before: &Facts, after: &Facts, host: &str) -> Vec<&'static str> {
     let (a, b) = (before.host(host), after.host(host));
     let kinds = [

@@ -1,4 +1,4 @@
-//! Desired steps for single nodes: what is shown, what is undone, and the laws that the steps obey.
+//! Tests of the plans of `cordon`, `uncordon`, `drain` and `maintenance`: golden texts, the laws of plans, and which nodes are uncordoned.
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ fn only_our_own_cordon_is_undone() {
     let cordoned: Vec<Facts> = worlds().into_iter().take(3).map(|(_, f)| f).collect();
     assert_eq!(cordoned.iter().map(|f| uncordons(f, &maintenance)).collect::<Vec<_>>(), [true, false, true]);
     assert_eq!(cordoned.iter().map(|f| uncordons(f, &nodes::uncordon)).collect::<Vec<_>>(), [false, true, true]);
-    // No later run uncordons a node that the operator drained.
+    // A node that the operator drained with `drain` stays cordoned in a later `maintenance`.
     for facts in &cordoned {
         let after = Plan::of(&desired(&inv, facts, &["w1"], 1, &drain), facts).1;
         assert!(!uncordons(&after, &maintenance));

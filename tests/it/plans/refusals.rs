@@ -1,4 +1,5 @@
-//! Refusals that concern a single host, before anything on that host is changed.
+//! Tests of reasons for which clusterctl refuses to change anything: the ports, addresses, cgroups, sysctls or kubelet of a host, hosts that do not
+//! answer, and an etcd without its quorum.
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;

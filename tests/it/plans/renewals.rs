@@ -1,4 +1,4 @@
-//! Kubeconfigs that change: the components that have read them are restarted, one host after another.
+//! Tests of plans that renew kubeconfigs: the components that read these kubeconfigs are restarted, one host after another.
 
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::inventory::Inventory;
@@ -11,7 +11,7 @@ use super::{adopted, world};
 const CONFS: [&str; 2] = [layout::CONTROLLER_MANAGER_CONF, layout::SCHEDULER_CONF];
 const COMPONENTS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// Gives a host an older kubeconfig, with which the host's component runs.
+/// Replaces a kubeconfig of a host with an older one, which has to be renewed.
 fn age(facts: &mut Facts, host: &str, path: &str) {
     let older = FileFact { kind: FileKind::File("older".into()), mode: 0o600, uid: 0, gid: 0 };
     facts.host_mut(host).files.insert(path.into(), older);
@@ -45,7 +45,7 @@ fn who_has_read_a_kubeconfig_that_is_renewed_starts_anew_after_it() {
     let (_, inv, facts) = worlds().remove(0);
     let plan = world::plan(&inv, &facts).0;
     let image = |component: &str| format!("restart static pod {component} (registry.k8s.io/{component}:v1.36.2)");
-    // The host with etcd's leader is the last one.
+    // The host with etcd's leader, `m1`, is the last one.
     let wanted = ["m2", "m3", "m1"].map(|m| {
         let steps = [
             "check that etcd has its quorum without this host".to_string(),
@@ -76,7 +76,8 @@ fn a_kubeconfig_that_was_renewed_by_hand_is_read() {
     assert_eq!(static_pods(&inv, &facts), wanted);
 }
 
-/// A manifest of kubeadm that means the same as clusterctl's manifest is replaced by it with the next change of the component.
+/// In an adopted cluster, the next change of a component also replaces kubeadm's static pod manifest by clusterctl's. The new manifest starts a new
+/// process, which reads the new kubeconfig, so no restart is planned in addition.
 #[test]
 fn a_manifest_that_changes_as_well_brings_the_new_process() {
     let (_, inv, facts) = worlds().remove(2);

@@ -25,7 +25,7 @@ fn delete(facts: &mut Facts, host: &str, component: &str) {
     facts.host_mut(host).files.remove(&format!("{MANIFESTS}/{component}.yaml"));
 }
 
-/// The plan of what `apply` restores first; `None` if no change on the hosts would help.
+/// The plan by which `apply` restores control planes before it does anything else; `None` if no change on the hosts would help.
 fn repaired(inv: &Inventory, facts: &Facts) -> Option<Plan> {
     let run = world::repair(&Goal::Keep, inv, facts)?;
     assert_eq!(run.refusals, []);

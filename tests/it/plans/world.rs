@@ -16,7 +16,7 @@ use clusterctl::step::drain::DrainOptions;
 use clusterctl::{layout, versions};
 use jiff::Timestamp;
 
-/// A text that stands for every secret and must never be shown.
+/// The text of the secrets in the tests, such as the bootstrap token. No plan may show it.
 pub const CANARY: &str = "CANARY-4f1c9a";
 
 /// An inventory of three control-plane hosts, two workers and a load balancer.
@@ -41,12 +41,13 @@ pub fn external(version: &str, members: u8) -> Inventory {
     hosts(version, &list.into_iter().chain(etcds).collect::<Vec<_>>())
 }
 
-/// An inventory of these hosts. Each entry has a name, the last part of the address, and a role.
+/// An inventory of these hosts, with haproxy on the host 172.30.0.31. Each entry has a name, the last part of the address, and a role.
 pub fn hosts(version: &str, list: &[(&str, u8, &str)]) -> Inventory {
     balanced(version, "endpoint: \"172.30.0.31:6443\"", "kind: haproxy", list)
 }
 
-/// An inventory of these hosts with this endpoint and this load balancer.
+/// An inventory of these hosts (see [`hosts`]). `endpoint` and `balancer` are the YAML text of the endpoint and of the load balancer; `endpoint` may
+/// be empty.
 pub fn balanced(version: &str, endpoint: &str, balancer: &str, list: &[(&str, u8, &str)]) -> Inventory {
     let mut text = format!("cluster: {{name: ha, version: {version}, {endpoint}}}\nloadBalancer: {{{balancer}}}\nhosts:\n");
     for (name, last, role) in list {
@@ -96,7 +97,7 @@ pub fn bare(inv: &Inventory) -> Facts {
 /// 2026-11-21: the time at which the worlds are planned, and the clock of their hosts.
 pub const NOW: Timestamp = Timestamp::constant(1_795_219_200, 0);
 
-/// What the runs of all worlds are given, with PKI files of the operator. The private keys have the algorithm whose keys are made fastest.
+/// The inputs of the runs in all worlds. `given` has the PKI files of the operator. The private keys have the algorithm whose keys are made fastest.
 fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
     RunInputs {
         token: JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() },
@@ -107,19 +108,19 @@ fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
     }
 }
 
-/// What a run over all hosts would do.
+/// The run over all hosts for this goal: its plan, its refusals, and the facts afterwards.
 pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     let (selected, inputs) = (names(inv), inputs(authorities()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// What a run over the hosts of `--limit` would do.
+/// The run for this goal that is limited to some hosts, as `--limit` does.
 pub fn limited(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> WholeRun {
     let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(authorities()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// What a run over all hosts would do if the operator gives no PKI files.
+/// The run over all hosts for this goal if the operator gives no PKI files.
 pub fn without_authorities(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     let (selected, inputs) = (names(inv), inputs(BTreeMap::new()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
@@ -131,7 +132,8 @@ pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// The authorities of all worlds. The operator gives them, because a founding that starts again before a host has an authority makes another one.
+/// The files of the authorities in all worlds, which are given as the operator's. Otherwise, each plan that is made before a host has an authority
+/// would contain another one, and such plans could not be compared.
 pub fn authorities() -> BTreeMap<String, Secret> {
     static MADE: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
     let make = || {
@@ -149,14 +151,14 @@ fn names(inv: &Inventory) -> Vec<String> {
     inv.hosts.iter().map(|h| h.name.clone()).collect()
 }
 
-/// What a run over all hosts would do, and what the facts become. The run must not be refused.
+/// The plan of a run over all hosts for this goal, and the facts afterwards. Fails if the run is refused.
 pub fn run(goal: &Goal, inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     let run = whole(goal, inv, facts);
     assert_eq!(run.refusals, [], "{goal:?}");
     (run.plan, run.after)
 }
 
-/// What `init` would do, or `apply` if the cluster already exists, and what the facts become.
+/// The plan of `init`, or of `apply` if the cluster already exists, and the facts afterwards.
 pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     run(if established(facts) { &Goal::Keep } else { &Goal::Found }, inv, facts)
 }
@@ -180,7 +182,7 @@ pub fn upgrade(inv: &Inventory) -> Upgrade {
     }
 }
 
-/// What is left of an upgrade to the inventory's version, and what the facts become.
+/// The plan of an upgrade to the inventory's version, which has only the steps that do not hold yet, and the facts afterwards.
 pub fn upgraded(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     run(&Goal::Upgrade(Box::new(upgrade(inv))), inv, facts)
 }
@@ -192,37 +194,37 @@ pub fn finished(inv: &Inventory) -> Facts {
     for m in inv.etcd_hosts() {
         facts.host_mut(&m.name).members = Some(members.clone());
     }
-    // The folder of the locks of the run that made the cluster.
+    // The run that made the cluster left clusterctl's folder on each host, because its lock is in it.
     let folder = FileFact { kind: FileKind::Directory, mode: 0o700, uid: 0, gid: 0 };
     facts.hosts.values_mut().for_each(|h| drop(h.files.insert("/var/lib/clusterctl".into(), folder.clone())));
     facts
 }
 
-/// What is left of a reset of all hosts, and what the facts become.
+/// The plan of a reset of all hosts, which has only the steps that do not hold yet, and the facts afterwards.
 pub fn reset(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
     let leaving = names(inv);
     Plan::of(&reset::desired_steps(&reset::Inputs { inv, facts, leaving: &leaving, keep_software: false }), facts)
 }
 
-/// A voting member as etcd lists it.
+/// A voting etcd member as the list of members has it. A member whose name ends with 1 is the leader.
 fn member(name: &str, address: &str) -> MemberFact {
     let leader = name.ends_with('1');
     MemberFact { id: format!("id-{name}"), name: name.into(), peer_urls: vec![format!("https://{address}:2380")], learner: false, leader }
 }
 
-/// A finished cluster of the first inventory, with bare machines of the second beside it.
+/// Facts of a finished cluster of the inventory `small`, and of bare hosts that only the inventory `grown` has.
 pub fn growing(small: &Inventory, grown: &Inventory) -> Facts {
     let mut facts = finished(small);
     facts.hosts.extend(bare(grown).hosts.into_iter().filter(|(name, _)| small.host(name).is_none()));
     facts
 }
 
-/// A removal of hosts after a drain of at most five minutes.
+/// A removal of hosts after a drain of at most five minutes. `dead` states whether the hosts are gone for good.
 pub fn leaving(hosts: &[&str], dead: bool) -> Leaving {
     Leaving { hosts: hosts.iter().map(ToString::to_string).collect(), dead, drain: Some(Duration::from_secs(300)) }
 }
 
-/// What is left of a removal of hosts from a cluster, and what the facts become.
+/// The plan of a removal of hosts, which has only the steps that do not hold yet, and the facts afterwards.
 pub fn removal(inv: &Inventory, facts: &Facts, hosts: &[&str], dead: bool) -> (Plan, Facts) {
     run(&Goal::Remove(leaving(hosts, dead)), inv, facts)
 }

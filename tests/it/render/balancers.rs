@@ -1,4 +1,4 @@
-//! The files that load balancers get: for haproxy, nginx and keepalived, with IPv4 and IPv6.
+//! Tests of the configuration files for load balancers: for haproxy, nginx and keepalived, with IPv4 and IPv6.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,4 @@
-//! The two clusters whose real output of kubeadm is in `tests/render/kubeadm`, and how outputs are compared.
+//! The two clusters that kubeadm made and whose files are in `tests/render/kubeadm`, and the comparison of such files with clusterctl's.
 
 use std::net::IpAddr;
 
@@ -19,7 +19,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// The options with which these clusters were made.
+    /// The inventory with the options with which kubeadm made the cluster.
     pub fn inventory(&self) -> Inventory {
         let mut kubelet = json!({ "config": { "failSwapOn": false } });
         if self.version == "v1.20.2" {
@@ -41,7 +41,7 @@ impl Case {
         let v = versions::of(&inv.cluster.version).unwrap();
         let endpoint = format!("{}:6443", self.address);
         let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: v.images.repository, external_ca: false };
-        // The hosts of these clusters had only these folders of `CA_DIRS`.
+        // Of the folders in `CA_DIRS`, the hosts of these clusters had only those that end with `ca-certificates`.
         let ca_dirs: Vec<String> = CA_DIRS.iter().filter(|d| d.ends_with("ca-certificates")).map(|d| (*d).to_owned()).collect();
         let node = Node { entry: &inv.hosts[0], address: self.ip(), ca_dirs: &ca_dirs, systemd_resolved: false, hostname: self.name };
         f(&ctx, &node)

@@ -1,4 +1,4 @@
-//! Strings of the operator are data: whatever they contain, the structure around them stays the same.
+//! Tests with hostile strings in the inventory: whatever they contain, the structure of the rendered files around them stays the same.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +94,8 @@ fn commands(inv: &Inventory) -> Vec<(Vec<String>, Value)> {
     })
 }
 
-/// Splits a systemd environment file of one line as systemd does: first by the quotes of the file, then into the words of the value.
+/// Splits the value of KUBELET_KUBEADM_ARGS in a systemd environment file into words as systemd does: it removes the quotes of the file, and then
+/// splits the value at spaces outside of quotes.
 fn systemd_words(env: &str) -> Vec<String> {
     let value = env.strip_prefix("KUBELET_KUBEADM_ARGS=\"").unwrap().strip_suffix("\"\n").unwrap();
     let mut plain = String::new();

@@ -1,4 +1,4 @@
-//! API objects, compared with the objects that kubeadm left in the API at both ends of the supported range of versions.
+//! Tests of the API objects that clusterctl renders: they are compared with the objects that kubeadm 1.20.2 and 1.36.2 left in the API.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ fn by_key(objects: Vec<Value>) -> BTreeMap<String, Value> {
     map
 }
 
-/// Whether the API server fills in this field, or the field is a mark that the API server or kubeadm's printing leaves.
+/// Whether a field that only kubeadm's object has is no difference: the API server fills in the value as a default, or the field is a mark that the
+/// API server or kubeadm's output adds.
 fn filled_in(key: &str, value: &Value) -> bool {
     let defaults = [
         ("terminationMessagePath", json!("/dev/termination-log")),
@@ -108,13 +109,14 @@ fn compare_data(case: &Case, golden: &Value, ours: &Value, spared: &dyn Fn(&str,
 fn config_maps_are_kubeadms() {
     for case in &CASES {
         let mut inv = case.inventory();
-        // These clusters were made without CoreDNS, and only the newer one records that.
+        // These clusters were made without CoreDNS, and only kubeadm 1.36 records that in kubeadm-config.
         inv.addons.core_dns.enabled = false;
         let ours = by_key(objects(case, &inv));
         let kubelet = if case.version == "v1.20.2" { "kubelet-config-1.20" } else { "kubelet-config" };
         for name in ["kubeadm-config", kubelet, "kube-proxy"] {
             let golden = parse(&case.golden(&format!("objects/cm-{name}.yaml")));
-            // Component configurations omit fields that are not set, where Go writes zero values. kubeadm-config does not omit them.
+            // In component configurations, clusterctl omits fields that are not set, where kubeadm writes zero values, so such fields are no
+            // difference. In kubeadm-config, they are a difference.
             let strict = name == "kubeadm-config";
             compare_data(case, &golden, &ours[&key(&golden)], &|_, value| !strict && is_zero(value));
         }
@@ -145,11 +147,12 @@ fn add_ons_are_kubeadms() {
                 assert_eq!(mine["metadata"]["labels"]["kubernetes.io/name"], "KubeDNS");
             }
             if theirs["kind"] == "DaemonSet" {
-                // An upgrade waits for the pods on all nodes, and with one node after another that would take hours in a large cluster.
+                // kubeadm lets one pod of kube-proxy be replaced at a time, and clusterctl 10% of them: an upgrade waits for the pods on all nodes,
+                // and with one node after another that would take hours in a large cluster.
                 assert_eq!(mine["spec"]["updateStrategy"]["rollingUpdate"].take(), json!({ "maxUnavailable": "10%" }));
                 mine["spec"]["updateStrategy"] = theirs["spec"]["updateStrategy"].clone();
             }
-            // The order of tolerations has no meaning.
+            // The order of tolerations has no meaning, so they are sorted.
             let mut theirs = theirs;
             for o in [&mut theirs, &mut mine] {
                 if let Some(list) = o.pointer_mut("/spec/template/spec/tolerations").and_then(Value::as_array_mut) {
@@ -183,7 +186,8 @@ fn add_ons_can_be_left_out_and_their_images_changed() {
     );
 }
 
-/// From 1.37 on, kubeadm names the mode, because kube-proxy is about to change the mode that it uses when none is named.
+/// From 1.37 on, kubeadm writes the mode into kube-proxy's configuration, because kube-proxy is about to change the mode that it uses when none is
+/// configured.
 #[test]
 fn kube_proxys_mode_is_named_from_1_37_on_unless_the_operator_names_one() {
     let mode = |version: &'static str, config: Value| {

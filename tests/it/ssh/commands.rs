@@ -24,7 +24,7 @@ fn sh(text: &'static str) -> Cmd {
     script(text, [] as [&str; 0])
 }
 
-/// Bytes that are not all the same.
+/// Test data of this size in bytes. Its bytes differ, so that a piece that is lost or in the wrong place is noticed.
 fn noise(size: usize) -> Vec<u8> {
     (0..size as u64).map(|i| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
 }
@@ -50,7 +50,7 @@ async fn statuses_and_outputs() {
     assert_eq!(host.run(sh("echo $LC_ALL; cat")).await.unwrap(), said(0, "C\n", ""));
 }
 
-/// A command that must not use a proxy does not see the host's proxy variables; a command that fetches from outside sees them.
+/// The host's proxy variables, except no_proxy, reach a command only if it is made with `with_proxies`, as commands that download are.
 #[tokio::test]
 async fn proxies_of_the_host() {
     needs!(Sshd);
@@ -121,7 +121,7 @@ async fn input_from_a_file_at_an_offset() {
     let from = |offset| Cmd { stdin: Stdin::File { path: sshd.path("data"), offset }, ..sh("cat") };
     assert!(host.run(from(0)).await.unwrap().stdout == data);
     assert!(host.run(from(MIB as u64 + 3)).await.unwrap().stdout == data[MIB + 3..]);
-    // A file that cannot be read must not look like an empty one.
+    // The command must not run as if a file that cannot be read were an empty input.
     let missing = Cmd { stdin: Stdin::File { path: sshd.path("missing"), offset: 0 }, ..sh("cat; touch \"$1\"") };
     assert!(matches!(host.run(missing).await, Err(HostError::Local { .. })));
 }
@@ -137,7 +137,7 @@ async fn a_stream_each_way() {
     let talk = async {
         for word in ["one", "two", "three"] {
             input.send(format!("{word}\n").into_bytes()).await.unwrap();
-            // Each answer arrives before the next question is sent.
+            // Each line of output arrives before the next line of input is sent.
             assert_eq!(output.recv().await.unwrap(), format!("got {word}\n").into_bytes());
         }
         drop(input);
@@ -147,7 +147,7 @@ async fn a_stream_each_way() {
     assert_eq!(result.unwrap(), Output::default());
 }
 
-/// A tap whose reader lags does not hold up other commands.
+/// A tap sends the output of a command to a reader while the command runs. A slow reader does not hold up other commands.
 #[tokio::test]
 async fn a_slow_tap() {
     needs!(Sshd);
@@ -169,7 +169,7 @@ async fn a_slow_tap() {
     assert_eq!(result.unwrap().status, 0);
 }
 
-/// A command that does not read its input is over when its program ends.
+/// A command is over when its program exits, even if the program has not read its input.
 #[tokio::test]
 async fn unread_input() {
     needs!(Sshd);
@@ -188,7 +188,8 @@ async fn a_limit() {
     let error = host.run(sh("sleep 30").timeout(Duration::from_millis(300))).await.err().unwrap();
     assert!(matches!(error, HostError::Timeout { limit } if limit == Duration::from_millis(300)));
     assert!(begun.elapsed() < Duration::from_secs(10));
-    // The connection still works, and a limit counts from the start of its command: the last four commands start after six seconds.
+    // The connection still works, and a limit counts from the start of its command: only a few of the 13 commands run at the same time, so the last
+    // one ends after eight seconds, and its limit of seven seconds must not end it.
     let all = join_all((0..13).map(|_| host.run(sh("sleep 2; echo hi").timeout(Duration::from_secs(7))))).await;
     assert!(all.into_iter().all(|o| o.unwrap().stdout == b"hi\n"));
 }
@@ -206,7 +207,8 @@ async fn twenty_at_once() {
     }
 }
 
-/// A command that runs for long takes the only session that the host allows on a connection, as the lock of a run does.
+/// A command that runs for long, as the lock of a run does, takes the only session that the host allows on a connection. The other commands use a
+/// second connection.
 #[tokio::test]
 async fn beside_one_that_lasts() {
     needs!(Sshd);
@@ -229,7 +231,7 @@ async fn beside_one_that_lasts() {
     assert_eq!(sshd.log().matches("Accepted publickey").count(), 2);
 }
 
-/// Dropping a command that runs closes its channel, so that the next commands find room.
+/// If the future of a running command is dropped, the SSH channel of the command is closed, so that later commands can open theirs.
 #[tokio::test]
 async fn runs_that_are_given_up() {
     needs!(Sshd);

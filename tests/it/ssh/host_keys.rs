@@ -20,7 +20,7 @@ async fn works(sshd: &Sshd) {
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
 
-/// The connection is refused with these words, before any attempt to log in.
+/// Checks that clusterctl refuses to connect with a message that contains `words`, before it tries to log in. Returns the error.
 async fn refused(sshd: &Sshd, words: &str) -> HostError {
     let error = connect(sshd).await.err().unwrap();
     assert!(error.to_string().contains(words), "{error}");
@@ -94,7 +94,8 @@ async fn several_files_and_patterns() {
     connector().connect(target).await.unwrap();
 }
 
-/// The line in known_hosts need not name the port if the key is the same.
+/// A line in known_hosts without a port also applies to a server on another port, but only if the key is the same; otherwise the host key is unknown,
+/// not changed.
 #[tokio::test]
 async fn the_bare_name_will_do() {
     needs!(Sshd);

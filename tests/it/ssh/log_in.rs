@@ -1,4 +1,4 @@
-//! Which keys are accepted for a log-in to a host.
+//! Tests of the log-in to a host: kinds and formats of keys, passphrases, agents, and certificates.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -40,7 +40,7 @@ async fn every_kind_of_key() {
     }
 }
 
-/// Keys in the older PEM formats.
+/// Keys in the older PEM formats are accepted.
 #[tokio::test]
 async fn pem_keys() {
     needs!(Sshd);
@@ -118,7 +118,7 @@ async fn without_a_passphrase_there_is_no_log_in() {
     works(&Connector::with(file).connect(sshd.target()).await.unwrap()).await;
 }
 
-/// An ssh-agent, which is found by IdentityAgent in ssh_config, because a test cannot change its own environment.
+/// An ssh-agent. Its socket is given by IdentityAgent in ssh_config instead of SSH_AUTH_SOCK, because a test cannot change its own environment.
 struct Agent {
     child: Child,
     socket: std::path::PathBuf,
@@ -168,7 +168,7 @@ async fn keys_of_an_agent() {
     }
 }
 
-/// The key file is locked with a passphrase, but the agent already holds the unlocked key.
+/// The key file is locked with a passphrase, but the agent already holds the unlocked key, so nobody is asked for the passphrase.
 #[tokio::test]
 async fn an_agent_spares_the_passphrase() {
     needs!(Sshd);
@@ -228,7 +228,7 @@ async fn a_host_that_wants_more_than_a_key() {
     assert!(matches!(&error, HostError::Authentication { tried, .. } if tried.contains("wants password as well")), "{error}");
 }
 
-/// There are more keys than the server lets a client try.
+/// If there are more keys than the server lets a client try, the error states that the server hung up.
 #[tokio::test]
 async fn too_many_keys() {
     needs!(Sshd);

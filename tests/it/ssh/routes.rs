@@ -1,4 +1,4 @@
-//! Ways to a host: jump hosts, ssh_config, ProxyCommand; many hosts at once.
+//! Tests of the ways to a host: jump hosts, ssh_config and ProxyCommand, also to many hosts at once.
 
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,7 @@ async fn jump_and_proxy_command_of_ssh_config() {
     for way in
         [format!("ProxyJump {}@127.0.0.1:{}", user(), jump.port), "ProxyCommand bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & cat >&3'".into()]
     {
-        // The jump host must not be reached through itself.
+        // The setting applies to the host `inner` only, because the jump host must not be reached through itself.
         inner.write("config", &format!("Host inner\n HostName 127.0.0.1\n {ports}\n {way}\n"));
         let mut target = inner.target();
         target.address = "inner".into();
@@ -122,7 +122,7 @@ async fn one_bad_host_does_not_stop_the_others() {
     assert!(matches!(results[3].1, Err(HostError::Unreachable { .. })));
 }
 
-/// A server that accepts the connection and sends nothing.
+/// The attempt to connect to a server that accepts the connection and sends nothing ends after the connect timeout.
 #[tokio::test]
 async fn silence_has_a_limit() {
     needs!(Sshd);

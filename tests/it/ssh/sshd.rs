@@ -26,7 +26,7 @@ impl Sshd {
         Sshd::with("")
     }
 
-    /// Starts a server with more lines in sshd_config, which take precedence over the usual lines.
+    /// Starts a server with the lines `more` in sshd_config, which take precedence over the usual lines.
     pub fn with(more: &str) -> Sshd {
         let folder = tempfile::tempdir().unwrap();
         keygen(&folder.path().join("host"), "ed25519", "");
@@ -35,7 +35,7 @@ impl Sshd {
         Sshd::at(folder, more)
     }
 
-    /// Starts a server with a folder that has the keys already.
+    /// Starts a server with a folder that already contains `authorized_keys` and the keys `host` and `user`.
     pub fn at(folder: tempfile::TempDir, more: &str) -> Sshd {
         Sshd::after(folder, more, None)
     }
@@ -43,7 +43,7 @@ impl Sshd {
     /// Starts a server. With `prelude`, it runs in a mount namespace that this shell text has changed, which requires root.
     pub fn after(folder: tempfile::TempDir, more: &str, prelude: Option<String>) -> Sshd {
         assert!(Path::new(SSHD).exists(), "these tests need OpenSSH's server: install the package `openssh-server`");
-        // The folder to which sshd confines itself when it runs as root.
+        // The folder to which sshd confines itself by privilege separation when it runs as root.
         let _ = fs::create_dir_all("/run/sshd");
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let dir = folder.path().display().to_string();
@@ -137,7 +137,7 @@ impl Drop for Sshd {
     }
 }
 
-/// A connector whose questions get no answer and that reads no ssh_config.
+/// A connector that reads no ssh_config. When it asks for a passphrase or a password, it gets none.
 pub fn connector() -> Connector {
     Connector::with(setup(|_| None))
 }

@@ -66,7 +66,7 @@ async fn host(sshd: &Sshd, connector: &Connector, user: &str, sudo: Sudo) -> Ssh
     connector.connect(target).await.unwrap()
 }
 
-/// A server with its users, and a program that is given the password when it asks for it.
+/// A server with the users of [`server`], and a connector that gets a password when it asks for one.
 struct Users {
     sshd: Sshd,
     connector: Connector,
@@ -89,7 +89,7 @@ impl Users {
         host(&self.sshd, &self.connector, user, sudo).await
     }
 
-    /// How often the program asked for the password.
+    /// How often the connector asked for the password.
     fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
@@ -171,7 +171,7 @@ async fn a_wrong_password_is_tried_once_in_all() {
     assert_eq!(users.sshd.read("failures").lines().count(), 1);
 }
 
-/// sudo may be configured to ask only once.
+/// sudo may be configured to ask only once (`passwd_tries=1`). A wrong password is then reported in the same way.
 #[tokio::test]
 async fn a_wrong_password_where_one_try_is_allowed() {
     needs!(Root, Sudo, Sshd, Openssl);

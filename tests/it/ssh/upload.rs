@@ -18,7 +18,7 @@ use crate::needs::needs;
 const MIB: u64 = 1024 * 1024;
 const RUN: &str = "run-1";
 
-/// A server whose commands see a `/var/lib` of their own, in which this run holds the lock.
+/// A server whose commands see a `/var/lib` of their own, in which the run [`RUN`] holds the lock.
 fn locked_server() -> Sshd {
     let folder = tempfile::tempdir().unwrap();
     for name in ["host", "user"] {

@@ -1,4 +1,4 @@
-//! What must not stand in a module's code.
+//! The paths, macros, methods and texts that must be absent from the code of certain modules.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ enum What {
     Names(&'static str),
     Macro(&'static str),
     Method(&'static str),
-    /// A text inside of a string.
+    /// A text inside a string literal.
     Text(&'static str),
 }
 use What::*;
 
 struct Rule {
     what: &'static [What],
-    /// Modules in which none of it must stand; none: everywhere.
+    /// The modules in which `what` is forbidden; if empty, all modules.
     within: &'static [&'static str],
-    /// Modules in which it may.
+    /// The modules in which `what` is allowed nevertheless.
     but: &'static [&'static str],
     why: &'static str,
 }
@@ -52,7 +52,7 @@ const RULES: &[Rule] = &[
     only_in(&[], &[Method("unwrap")], "no unwrap outside of tests"),
 ];
 
-/// What stands today where it must not: file, what, reason.
+/// Accepted violations of the rules: the file, the name or text that it contains, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/facts/kubeadm.rs", "/etc/kubernetes", "the value that kubeadm always writes is compared, and no file is touched"),
     ("src/facts/kubeadm.rs", "/var/lib/etcd", "the value that kubeadm always writes is compared, and no file is touched"),
@@ -67,7 +67,7 @@ impl What {
         }
     }
 
-    /// The lines on which it stands.
+    /// The lines of a source file that contain it.
     fn lines(&self, source: &Source) -> Vec<usize> {
         let names: Vec<&str> = self.name().split("::").collect();
         match self {

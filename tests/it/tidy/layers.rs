@@ -1,10 +1,11 @@
-//! Which module may use which: dependencies point one way, and below the first level there are no circles.
+//! Which module may use which: top-level modules depend on each other in one direction only, and child modules do not use each other in a circle.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::source::Source;
 
-/// Every module and the modules of ours that it may use. `layout` and `error` have constants and failures for all that name them here.
+/// Every top-level module, and the other top-level modules that it may use. `layout` has constants and `error` has types of failures, for the modules
+/// that list them here.
 const MAY_USE: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
     ("cli", &["run", "plan", "facts", "pki", "inventory", "error", "layout"]),
@@ -22,7 +23,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("layout", &[]),
 ];
 
-/// Uses that the rule above does not allow and that stand today, each with its reason.
+/// Accepted uses that [`MAY_USE`] does not allow: the module, the module that it uses, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("cli", "host", "verbs that change nothing (exec, status) run commands, and all verbs use the types Cmd, HostName and Secret"),
     ("cli", "render", "`token create` renders a bootstrap token and its kubeconfig itself instead of planning a step"),
@@ -37,7 +38,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("versions", "inventory", "the type KubeVersion is defined in inventory"),
 ];
 
-/// What one file uses against the rule: line, the module it is in, the module it uses.
+/// The uses in one file that [`MAY_USE`] does not allow: the line, the module of the file, and the module that it uses.
 fn forbidden(source: &Source) -> Vec<(usize, String, String)> {
     let Some(from) = source.module.first() else { return Vec::new() };
     let may = MAY_USE.iter().find(|(name, _)| name == from).map_or(&[][..], |(_, may)| may);
@@ -68,11 +69,11 @@ pub fn faults(sources: &[Source], check_exceptions: bool) -> Vec<String> {
     faults.into_iter().collect()
 }
 
-/// For each module of the first level, which of its children use which.
+/// For each top-level module, the child modules that each of its child modules uses.
 fn children(sources: &[Source]) -> BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> {
     let mut tops: BTreeMap<&str, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for source in sources {
-        // The parent's own file may use its children, and what it defines belongs to all of them.
+        // The file of the top-level module itself is left out: it may use its child modules, and all of them may use what it defines.
         if let [top, child, ..] = source.module.as_slice() {
             tops.entry(top).or_default().entry(child).or_default();
         }
@@ -108,7 +109,7 @@ fn reaches(graph: &BTreeMap<&str, BTreeSet<&str>>, from: &str, to: &str) -> bool
     false
 }
 
-/// Modules below one of the first level that use each other in a circle.
+/// Returns a message for each child module of a top-level module that uses itself by way of other child modules.
 pub fn circles(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for (top, graph) in children(sources) {

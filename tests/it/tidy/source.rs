@@ -1,4 +1,5 @@
-//! A source file as the house rules see it: parsed, without what is compiled for tests alone, as lists of what stands in it.
+//! A source file in the form that the house rules check: parsed, without code that is compiled for tests alone, as lists of the paths, macros,
+//! methods and literals in it.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -14,13 +15,13 @@ pub struct Found<T> {
 
 #[derive(Default)]
 pub struct Source {
-    /// Such as `src/plan/upgrade/mod.rs`.
+    /// The path of the file, such as `src/plan/upgrade/mod.rs`.
     pub path: String,
-    /// Such as `plan`, `upgrade`.
+    /// The names of the module from the crate's root, such as `plan`, `upgrade`.
     pub module: Vec<String>,
     /// Every path of two or more names as it is written, with the groups of `use` expanded.
     pub paths: Vec<Found<Vec<String>>>,
-    /// The same for paths into this crate, from the crate's root.
+    /// The paths that lead into this crate, from the crate's root.
     pub own: Vec<Found<Vec<String>>>,
     pub macros: Vec<Found<String>>,
     pub methods: Vec<Found<String>>,
@@ -46,7 +47,7 @@ fn module(path: &str) -> Vec<String> {
     parts.map(String::from).collect()
 }
 
-/// The attributes of a node of one of these kinds; none for any other kind.
+/// The attributes of a syntax node that is one of the variants `$kind` of the enum `$all`; none for any other variant.
 macro_rules! attributes {
     ($node:expr, $all:ident: $($kind:ident)+) => {
         match $node {
@@ -56,7 +57,7 @@ macro_rules! attributes {
     };
 }
 
-/// Removes items and statements under `#[cfg(test)]`. What this does not know, such as a field, stays and is checked.
+/// Removes items and statements under `#[cfg(test)]`. Other code under `#[cfg(test)]`, such as a field, stays and is checked.
 struct Prune {
     module: Vec<String>,
     test_modules: Vec<Vec<String>>,
@@ -133,14 +134,15 @@ fn holds_in_tests_alone(condition: &Meta) -> bool {
 }
 
 impl Source {
-    /// Tokens are read instead of the syntax tree, because the arguments of macros are tokens alone.
+    /// Records the paths, macros, methods and literals in these tokens. Tokens are read instead of the syntax tree, because the arguments of macros
+    /// are tokens alone.
     fn scan(&mut self, tokens: TokenStream, module: &[String]) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let mut at = 0;
         while at < tokens.len() {
             let line = tokens[at].span().start().line;
             match &tokens[at..] {
-                // A documentation comment is an attribute.
+                // A documentation comment is an attribute, and is skipped.
                 [TokenTree::Punct(p), TokenTree::Group(g), ..] if p.as_char() == '#' && begins_with(g, "doc") => at += 2,
                 [TokenTree::Ident(word), TokenTree::Ident(name), TokenTree::Group(g), ..] if word == "mod" => {
                     let inner: Vec<String> = module.iter().cloned().chain([name.to_string()]).collect();
@@ -171,7 +173,7 @@ impl Source {
         }
     }
 
-    /// Notes the path that begins here, below `prefix`; the number of tokens that it has.
+    /// Records the path that begins with the first token, with `prefix` before it. Returns the number of its tokens.
     fn path(&mut self, tokens: &[TokenTree], prefix: &[String], module: &[String]) -> usize {
         let line = tokens[0].span().start().line;
         let mut names = prefix.to_vec();
@@ -194,7 +196,7 @@ impl Source {
             if !(colon(at) && colon(at + 1)) {
                 break;
             }
-            // A macro that is called by its path is noted as a macro, too.
+            // A macro that is called by its path is recorded as a macro, too.
             if let (Some(TokenTree::Ident(name)), Some(TokenTree::Punct(p)), Some(TokenTree::Group(_))) =
                 (tokens.get(at + 2), tokens.get(at + 3), tokens.get(at + 4))
                 && p.as_char() == '!'

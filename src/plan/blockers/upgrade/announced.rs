@@ -8,12 +8,13 @@ use super::Inputs;
 use crate::host::HostName;
 use crate::versions;
 
-/// If the runtime lacks the CRI's RuntimeConfig, the kubelet uses a fallback and counts that as a loss of support. Kubernetes 1.38 is announced
-/// to drop the fallback, and kubeadm 1.37 warns. containerd has RuntimeConfig since 2.0.
+/// The first minor version of Kubernetes for which a containerd that is too old causes a warning. If the container runtime lacks the CRI call
+/// RuntimeConfig, the kubelet uses a fallback and reports this in its metric `kubelet_cri_losing_support`. Kubernetes 1.38 is announced to
+/// remove the fallback, and kubeadm 1.37 warns. containerd has RuntimeConfig since 2.0.
 const CONTAINERD_WARNED_SINCE: u64 = 34;
 const CONTAINERD_NEEDED: u64 = 2;
 
-/// kube-proxy's mode ipvs is deprecated since 1.35.
+/// The minor version of Kubernetes since which kube-proxy's mode ipvs is deprecated.
 const IPVS_DEPRECATED: u64 = 35;
 
 /// The warnings: the hosts or the component concerned, and the message.
@@ -42,7 +43,7 @@ pub(super) fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     out
 }
 
-/// Nodes whose containerd is too old for the next version, by the version of containerd that the kubelets report.
+/// Nodes whose containerd has a major version below [`CONTAINERD_NEEDED`], by the version of containerd that their kubelets report.
 fn old_containerds(i: &Inputs<'_>) -> BTreeMap<String, Vec<String>> {
     let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for h in i.inv.nodes() {

@@ -1,5 +1,5 @@
-//! The versions of etcd in an upgrade, and the reasons why etcd may not change to them: it is never downgraded, it is upgraded one minor version
-//! at a time, and each minor version requires a lowest version to come from.
+//! The versions of etcd in an upgrade, and the reasons why etcd may not change to them: it is never downgraded, it is upgraded one minor
+//! version at a time, and some minor versions can be reached only from a minimum version.
 
 use super::super::Blocker;
 use super::Inputs;
@@ -10,8 +10,8 @@ use crate::plan::upgrade::UpgradeStage;
 use crate::versions;
 use crate::versions::etcd::{Floor, Version, floor, version};
 
-/// The first change of etcd's version in the upgrade that etcd does not allow. An etcd that somebody else runs is not checked, because that
-/// person upgrades it.
+/// The refusal of the first change of etcd's version in the upgrade that etcd does not allow. `None` if etcd allows all of them. An external
+/// etcd is not checked, because clusterctl does not upgrade it.
 pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
     if i.inv.etcd.external.is_some() {
         return None;
@@ -33,8 +33,8 @@ pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
     None
 }
 
-/// A warning if the inventory holds etcd at an older version than the one that comes with the target version, as the inventory of an adopted
-/// cluster does.
+/// A warning if `etcd.imageTag` of the inventory is older than the etcd version that comes with the target version of Kubernetes, as it may be
+/// in the inventory of an adopted cluster.
 pub(super) fn held_back(i: &Inputs<'_>) -> Option<(HostName, String)> {
     let to = i.stages.last()?.version();
     let own = i.inv.etcd.image_tag.as_deref().filter(|_| i.inv.etcd.external.is_none())?;
@@ -45,7 +45,7 @@ pub(super) fn held_back(i: &Inputs<'_>) -> Option<(HostName, String)> {
     })
 }
 
-/// Why etcd may not change from one version to the next; `None` if it may.
+/// The refusal to change etcd from version `now` to version `next`; `None` if etcd allows this change.
 fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
     let (message, fix) = if next < now {
         (
@@ -74,8 +74,8 @@ fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
     Some(Blocker::new("", "etcd-path", message, fix))
 }
 
-/// How etcd reaches the lowest version that is required. `apply` alone is enough if the operator has not chosen etcd's version and the default of
-/// the inventory's Kubernetes version is new enough.
+/// Advice for the operator how etcd reaches the minimum version `floor.from`. `clusterctl apply` alone is enough if the inventory has no
+/// `etcd.imageTag` and the default etcd version of the inventory's Kubernetes version is new enough.
 fn below_floor(inv: &Inventory, floor: &Floor) -> String {
     let default = versions::of(&inv.cluster.version).map(|v| v.images.etcd);
     let enough = |tag: &&str| version(tag).is_some_and(|v| v >= floor.from && (v.0, v.1) == (floor.from.0, floor.from.1));
@@ -91,7 +91,8 @@ fn below_floor(inv: &Inventory, floor: &Floor) -> String {
     }
 }
 
-/// The version of etcd with this version of Kubernetes.
+/// The version of etcd that is used with this version of Kubernetes: `etcd.imageTag` of the inventory, or else the default. `None` if it is not
+/// known.
 fn wanted(inv: &Inventory, kubernetes: &KubeVersion) -> Option<Version> {
     let own = inv.etcd.image_tag.as_deref();
     version(own.or_else(|| versions::of(kubernetes).map(|v| v.images.etcd))?)
@@ -109,7 +110,8 @@ mod tests {
     use crate::facts::{Facts, HostFacts};
     use crate::plan::upgrade::Running;
 
-    /// The refusal of an upgrade through these versions of Kubernetes with an etcd of this version; `own` are fields of the inventory's `etcd`.
+    /// The message and the fix of the refusal of an upgrade through the Kubernetes versions `stages`, for an etcd of version `now`. `own` are
+    /// the fields of the inventory's `etcd` section.
     fn said(now: &str, kubernetes: &str, own: &str, stages: &[&str]) -> Option<(String, String)> {
         let inventory = format!(
             "cluster: {{name: c, version: {kubernetes}}}\netcd: {{{own}}}\nhosts:\n- {{name: m1, address: 192.0.2.1, roles: [control-plane]}}\n"

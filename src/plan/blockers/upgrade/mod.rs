@@ -1,4 +1,4 @@
-//! Why an upgrade may not begin, and the warnings for the operator. All of them are found at once, without side effects.
+//! The reasons why an upgrade must not begin, and the warnings for the operator. All of them are found at once, without side effects.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,8 @@ use crate::step::wait::is_ready;
 /// Refusals that the operator may override by name (`--allow`), because only a person can know that they do no harm.
 pub const MAY_BE_ALLOWED: [&str; 3] = ["removed-api", "disruption-budget", "disk"];
 
-/// Enough free space for the images and binaries of one version, and for a snapshot that is being transferred.
+/// The free disk space, in bytes, that an upgrade needs on a node: enough for the images and binaries of one version, and for an etcd snapshot
+/// that is being transferred.
 const DISK_BYTES: u64 = 3 << 29;
 
 /// The data by which an upgrade is judged.
@@ -32,7 +33,7 @@ pub struct Inputs<'a> {
     pub deprecated: &'a BTreeSet<DeprecatedApi>,
 }
 
-/// Every reason not to begin.
+/// Every reason why the upgrade must not begin.
 pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
     let mut out: Vec<Blocker> = i.inv.control_planes().filter_map(|h| control_plane(i, h)).collect();
     out.extend(members(i));
@@ -48,7 +49,7 @@ pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
     out
 }
 
-/// The warnings, which do not stop the upgrade: host and message.
+/// The warnings, which do not stop the upgrade. Each is the host that it concerns, or a component such as `etcd`, and the message.
 pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     let mut out = Vec::new();
     for h in i.inv.nodes() {
@@ -69,7 +70,9 @@ pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
     out
 }
 
-/// The control plane must be complete before one of its hosts is taken out of service.
+/// The refusal if a control-plane host does not answer, its API server is not ready, or its node is not Ready. The control plane must be
+/// complete before the upgrade takes one of its hosts out of service. A state that an interrupted upgrade has left behind, such as a node that
+/// clusterctl cordoned, is not refused.
 fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     let Some(f) = i.facts.hosts.get(&h.name) else {
         let fix = format!("make it reachable; if the machine is gone for good, `clusterctl remove {} --dead` first", h.name);
@@ -96,7 +99,8 @@ fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     })
 }
 
-/// Every member must answer, because each member in turn is out of service for some seconds.
+/// The refusal if a voting etcd member does not answer. Every member must answer, because the upgrade takes each member in turn out of service
+/// for some seconds.
 fn members(i: &Inputs<'_>) -> Option<Blocker> {
     let list = i.facts.members()?;
     let host = |urls: &[String]| i.inv.etcd_hosts().into_iter().find(|h| urls.contains(&peer_url(h)));
@@ -119,7 +123,8 @@ fn members(i: &Inputs<'_>) -> Option<Blocker> {
     })
 }
 
-/// Kubelets are never upgraded before the control plane, whichever hosts are selected.
+/// The refusal if `--limit` leaves out a control-plane host that is older than the target version, although the upgrade also changes kubelets
+/// of workers or has more than two stages. A kubelet must never be newer than an API server.
 fn limit(i: &Inputs<'_>) -> Option<Blocker> {
     let to = i.stages.last()?.version();
     let behind: Vec<&str> =
