@@ -74,7 +74,7 @@ pub struct Identity {
     pub super_admin: bool,
     /// Group in the certificate apiserver-kubelet-client. `None` if it has no group.
     pub kubelet_client_group: Option<&'static str>,
-    /// Whether a ClusterRoleBinding binds the user of apiserver-kubelet-client by name to `system:kubelet-api-admin`.
+    /// Whether, in this version, a ClusterRoleBinding binds the user of the certificate `apiserver-kubelet-client` to `system:kubelet-api-admin`.
     pub kubelet_client_binding: bool,
     /// Group in the certificates etcd/healthcheck-client and apiserver-etcd-client. `None` if they have no group.
     pub etcd_client_group: Option<&'static str>,

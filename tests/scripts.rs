@@ -1,4 +1,4 @@
-//! Tests of the scripts of `src/host/remote/`. Each row of a table sets up a host in a temporary root, injects one failure, and checks the state of
+//! Tests of the scripts of `src/host/scripts/`. Each row of a table sets up a host in a temporary root, injects one failure, and checks the state of
 //! the host afterwards. The commands are made by clusterctl's own steps, so that `sh` runs exactly the scripts and the input that a real host gets.
 //!
 //! `cargo test --test scripts [PART_OF_A_NAME]` runs the tables whose names contain the argument. `CLUSTERCTL_KEEP=1` keeps the temporary roots,
@@ -56,7 +56,23 @@ const TABLES: [Entry; 32] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
-    ("static_pod", scripts::static_pod::table, &["static_pod.sh", "swap.sh", "manifest.sh", "report_rollbacks.sh", "wait_settled.sh"]),
+    (
+        "static_pod",
+        scripts::static_pod::table,
+        &[
+            "static_pod.sh",
+            "swap.sh",
+            "processes.sh",
+            "exchange.sh",
+            "quiet.sh",
+            "evidence.sh",
+            "revert.sh",
+            "watch.sh",
+            "manifest.sh",
+            "report_rollbacks.sh",
+            "wait_settled.sh",
+        ],
+    ),
     ("restarts", scripts::restarts::table, &["static_pod.sh", "swap.sh"]),
     ("snapshot", scripts::snapshot::table, &["snapshot.sh"]),
     ("status", scripts::status::table, &["status.sh"]),

@@ -15,7 +15,7 @@ use crate::inventory::Inventory;
 use crate::layout;
 use crate::run::Hosts;
 
-const LOCK: &str = include_str!("../host/remote/lock.sh");
+const LOCK: &str = include_str!("../host/scripts/lock/lock.sh");
 
 /// The interval of the ticks that keep a lock. The host frees the lock after 30 s without a tick, which is the time of six ticks.
 const TICK: Duration = Duration::from_secs(5);

@@ -45,7 +45,7 @@ fn title(argv: &[String]) -> String {
         [shell, c, script, name, ..] if shell == "/bin/sh" && c == "-c" && name == "clusterctl" => {
             let first = script.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_default();
             let name = match first.strip_suffix(".sh") {
-                Some(files) => files.rsplit(' ').next(),
+                Some(files) => files.rsplit([' ', '/']).next(),
                 None => first.split(['.', ';']).next().filter(|sentence| !sentence.is_empty()),
             };
             name.map_or(program, |name| format!("script `{name}`"))
@@ -97,9 +97,9 @@ mod tests {
     #[test]
     fn scripts_are_named_and_arguments_are_not() {
         for (script, name) in [
-            (fenced!("absent.sh"), "script `absent`"),
-            (fenced!("kubectl.sh", "objects.sh"), "script `objects`"),
-            (include_str!("../host/remote/unlock.sh"), "script `Frees the lock of this host if the run that holds it has died`"),
+            (fenced!("steps/absent.sh"), "script `absent`"),
+            (fenced!("lib/kubectl.sh", "steps/objects.sh"), "script `objects`"),
+            (include_str!("../host/scripts/lock/unlock.sh"), "script `Frees the lock of this host if the run that holds it has died`"),
             ("true\n", "/bin/sh"),
         ] {
             assert_eq!(title(&Cmd::script(script, ["run", "x"]).argv), name);

@@ -13,7 +13,7 @@ use crate::error::{Exit, Failure};
 use crate::host::{Cmd, Host, HostName};
 use crate::step::StepError;
 
-const UNLOCK: &str = include_str!("../host/remote/unlock.sh");
+const UNLOCK: &str = include_str!("../host/scripts/lock/unlock.sh");
 
 /// Free the locks of runs that no longer exist
 ///

@@ -11,7 +11,7 @@ use super::evictions::ALL_PODS;
 use super::{ClusterFacts, ObjectRef, url_host};
 use crate::host::{Cmd, HostName, Output};
 
-const CLUSTER: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/cluster.sh"));
+const CLUSTER: &str = concat!(include_str!("../host/scripts/lib/admin.sh"), include_str!("../host/scripts/observe/cluster.sh"));
 
 /// The exit status of `cluster.sh` if the host's API server is not ready.
 pub const NOT_SERVING: i32 = 3;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::url_host;
 use crate::host::Cmd;
 
-const EVICTIONS: &str = concat!(include_str!("../host/remote/admin.sh"), include_str!("../host/remote/evictions.sh"));
+const EVICTIONS: &str = concat!(include_str!("../host/scripts/lib/admin.sh"), include_str!("../host/scripts/observe/evictions.sh"));
 
 /// The API path of the pods in all namespaces.
 pub const ALL_PODS: &str = "/api/v1/pods";

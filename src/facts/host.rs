@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{FileFact, FileKind, HostFacts, Listener, MemberFact, PodFact, url_host};
 use crate::host::{Cmd, Secret};
 
-const OBSERVE: &str = include_str!("../host/remote/observe.sh");
+const OBSERVE: &str = include_str!("../host/scripts/observe/observe.sh");
 
 /// A host whose answer takes longer than this is reported as unreachable.
 const LIMIT: Duration = Duration::from_secs(30);

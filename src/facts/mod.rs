@@ -272,8 +272,8 @@ impl HostFacts {
 }
 
 impl HostFacts {
-    /// Whether two processes have the same image and arguments. The digests of the images are compared as well, because the runtime reports only
-    /// one of the names of an image that has two.
+    /// Whether two static pods have the same arguments and the same image. An image can have two names, of which the runtime reports only one, so
+    /// two names with the same digest count as the same image.
     pub fn runs_same(&self, a: &PodFact, b: &PodFact) -> bool {
         let digest = |p: &PodFact| self.image_digests.get(&p.image);
         a.argv == b.argv && (a.image == b.image || (digest(a).is_some() && digest(a) == digest(b)))

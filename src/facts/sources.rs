@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::host::Cmd;
 
-const SOURCES: &str = include_str!("../host/remote/sources.sh");
+const SOURCES: &str = include_str!("../host/scripts/observe/sources.sh");
 
 /// The kind of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::host::Cmd;
 
-const STATUS: &str = include_str!("../host/remote/status.sh");
+const STATUS: &str = include_str!("../host/scripts/observe/status.sh");
 
 /// The limit of the whole command. All checks run at the same time. Each is repeated for up to 3 s, and each of its requests has a limit of 3 s.
 const LIMIT: Duration = Duration::from_secs(15);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::url_host;
 use crate::host::Cmd;
 
-const RELEASES: &str = include_str!("../host/remote/releases.sh");
-const DEPRECATED: &str = include_str!("../host/remote/deprecated.sh");
+const RELEASES: &str = include_str!("../host/scripts/observe/releases.sh");
+const DEPRECATED: &str = include_str!("../host/scripts/observe/deprecated.sh");
 
 /// A deprecated API that clients still request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]

@@ -102,7 +102,7 @@ impl Cmd {
         }
     }
 
-    /// A constant script of `src/host/remote/` run by `/bin/sh` as root, with arguments as `$1`...
+    /// A constant script of `src/host/scripts/` run by `/bin/sh` as root, with arguments as `$1`...
     pub fn script<I, S>(script: &'static str, args: I) -> Self
     where
         I: IntoIterator<Item = S>,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::{Cmd, Host, HostError, Stdin};
 
-const CHECK: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload_check.sh"));
-const UPLOAD: &str = concat!(include_str!("remote/lock_held.sh"), include_str!("remote/fence.sh"), include_str!("remote/upload.sh"));
+const CHECK: &str =
+    concat!(include_str!("scripts/lib/lock_held.sh"), include_str!("scripts/lib/fence.sh"), include_str!("scripts/steps/upload_check.sh"));
+const UPLOAD: &str =
+    concat!(include_str!("scripts/lib/lock_held.sh"), include_str!("scripts/lib/fence.sh"), include_str!("scripts/steps/upload.sh"));
 /// The largest number of times that one upload is resumed after its connection broke.
 const RESUMES: u32 = 3;
 /// The limit for everything but the transfer: two checksums and a sync of the host's disk.
@@ -46,7 +48,7 @@ pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, m
     let mut resumes = 0;
     loop {
         let Some(there) = check(host, &place, size).await? else {
-            // In the first round, this means that the host had the whole file already. In a later round, it means that the upload succeeded, but the
+            // The host has the whole file. In the first round, it had the file before this upload. In a later round, the upload succeeded, but the
             // connection broke before the script could report it.
             return Ok(Uploaded { sent: size - first.unwrap_or(size), resumes });
         };

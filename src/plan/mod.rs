@@ -145,9 +145,8 @@ impl Plan {
         for phase in desired {
             let mut hosts = Vec::new();
             for host_steps in &phase.hosts {
-                // Whether the guards are needed is known only after all steps of the host were judged, but guards run first, so they are judged
-                // by the facts before these steps. Few hosts have guards, and copying the facts is expensive, so the facts are copied only for
-                // a host with guards.
+                // Guards run before the steps, so they are planned from the facts before the steps; but whether a host needs its guards is known
+                // only after its steps are planned. Copying the facts is expensive, so they are copied only for a host with guards.
                 let before = (!host_steps.guards.is_empty()).then(|| facts.clone());
                 let steps = keep(&host_steps.steps, &host_steps.host, &mut facts);
                 if steps.is_empty() {

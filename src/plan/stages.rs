@@ -24,7 +24,7 @@ enum Kubelets {
     /// Kubelets keep the version that clusterctl installed on their hosts. A repair uses this, because there may be no API server that reports
     /// the running versions.
     Left,
-    /// Kubelets are changed to the inventory's version, node by node.
+    /// Kubelets are brought to the Kubernetes version of the stage's inventory, node by node.
     Changed(NodeChange),
 }
 

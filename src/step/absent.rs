@@ -43,6 +43,6 @@ impl Answers for Absent {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.paths.clone());
-        carry_out(host, Cmd::script(fenced!("mounts.sh", "absent.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("lib/mounts.sh", "steps/absent.sh"), args)).await
     }
 }

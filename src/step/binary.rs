@@ -79,7 +79,7 @@ impl Answers for Binary {
         };
         let staged = self.staged_path();
         let to = if self.staged { &staged } else { &self.path };
-        let cmd = Cmd::script(fenced!("binary.sh"), [run, to, kind, self.source.origin(), inner, &staged]);
+        let cmd = Cmd::script(fenced!("steps/binary.sh"), [run, to, kind, self.source.origin(), inner, &staged]);
         carry_out(host, cmd.timeout(Duration::from_secs(1300)).with_proxies()).await
     }
 }

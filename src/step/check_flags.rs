@@ -51,6 +51,7 @@ impl Answers for CheckFlags {
             input.extend(words.map(|w| format!("{}\n", w.replace('\n', " "))));
             input.push('\n');
         }
-        carry_out(host, Cmd::script(fenced!("check_flags.sh"), [run]).stdin(input).timeout(Duration::from_secs(600)).with_proxies()).await
+        carry_out(host, Cmd::script(fenced!("steps/check_flags.sh"), [run]).stdin(input).timeout(Duration::from_secs(600)).with_proxies())
+            .await
     }
 }

@@ -50,6 +50,6 @@ impl Answers for Clean {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let images = if self.images { "images" } else { "keep" };
-        carry_out(host, Cmd::script(fenced!("mounts.sh", "clean.sh"), [run, images]).timeout(Duration::from_secs(300))).await
+        carry_out(host, Cmd::script(fenced!("lib/mounts.sh", "steps/clean.sh"), [run, images]).timeout(Duration::from_secs(300))).await
     }
 }

@@ -69,8 +69,8 @@ pub struct Reboot {
     pub timeout: Duration,
 }
 
-const COMMAND: &str = fenced!("quorum.sh", "command.sh");
-const BOOT: &str = include_str!("../host/remote/boot.sh");
+const COMMAND: &str = fenced!("lib/quorum.sh", "steps/command.sh");
+const BOOT: &str = include_str!("../host/scripts/observe/boot.sh");
 
 /// The number of last lines of a failed command's output that are shown.
 const LINES: usize = 15;
@@ -152,7 +152,7 @@ impl Answers for Reboot {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let begun = Instant::now();
         let before = boot(host).await?;
-        match carry_out(host, Cmd::script(fenced!("quorum.sh", "reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
+        match carry_out(host, Cmd::script(fenced!("lib/quorum.sh", "steps/reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
             // A lost connection is no failure here: the host may go down before the script has ended.
             Ok(()) | Err(StepError::Host(HostError::Unreachable { .. })) => {}
             Err(e) => return Err(e),

@@ -82,7 +82,7 @@ pub struct Uncordon {
     pub via: HostName,
     pub address: IpAddr,
     pub node: String,
-    /// Whether the node is uncordoned also if somebody else cordoned it.
+    /// Whether the node is uncordoned even if it was not clusterctl that cordoned it.
     pub whoever: bool,
 }
 
@@ -138,7 +138,7 @@ impl Answers for Drain {
             args.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
         }
         let limit = if how.timeout.is_zero() { NO_LIMIT } else { how.timeout };
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "drain.sh"), args).timeout(limit + EVIDENCE)).await
+        carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/drain.sh"), args).timeout(limit + EVIDENCE)).await
     }
 }
 
@@ -189,5 +189,5 @@ impl Answers for Uncordon {
 
 async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, what: &str) -> Result<(), StepError> {
     let args = [run.to_string(), url_host(address), node.to_string(), what.to_string()];
-    carry_out(host, Cmd::script(fenced!("kubectl.sh", "cordon.sh"), args).timeout(KUBECTL)).await
+    carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/cordon.sh"), args).timeout(KUBECTL)).await
 }

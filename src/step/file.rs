@@ -186,6 +186,6 @@ impl Answers for Vec<File> {
                 Content::Folder => {}
             }
         }
-        carry_out(host, Cmd::script(fenced!("files.sh"), [run]).stdin(input).timeout(Duration::from_secs(180))).await
+        carry_out(host, Cmd::script(fenced!("steps/files.sh"), [run]).stdin(input).timeout(Duration::from_secs(180))).await
     }
 }

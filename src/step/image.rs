@@ -30,6 +30,6 @@ impl Answers for Image {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.references.clone());
-        carry_out(host, Cmd::script(fenced!("images.sh"), args).timeout(Duration::from_secs(1800)).with_proxies()).await
+        carry_out(host, Cmd::script(fenced!("steps/images.sh"), args).timeout(Duration::from_secs(1800)).with_proxies()).await
     }
 }

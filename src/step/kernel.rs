@@ -38,6 +38,6 @@ impl Answers for Kernel {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let sysctls = self.sysctls.iter().map(|(k, v)| format!("{k}={v}"));
         let args = std::iter::once(run.to_string()).chain(self.modules.iter().cloned()).chain(sysctls);
-        carry_out(host, Cmd::script(fenced!("kernel.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("steps/kernel.sh"), args)).await
     }
 }

@@ -105,6 +105,6 @@ impl Answers for Member {
         let limit = host.wait_timeout();
         let seconds = limit.as_secs().to_string();
         let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &seconds];
-        carry_out(host, Cmd::script(fenced!("hand_over.sh", "member.sh"), args).timeout(limit + Duration::from_secs(30))).await
+        carry_out(host, Cmd::script(fenced!("lib/hand_over.sh", "steps/member.sh"), args).timeout(limit + Duration::from_secs(30))).await
     }
 }

@@ -239,12 +239,12 @@ macro_rules! fenced {
             "#",
             $(" ", $file),+,
             "\n",
-            include_str!("../host/remote/lock_held.sh"),
-            include_str!("../host/remote/fence.sh"),
-            include_str!("../host/remote/within.sh"),
-            include_str!("../host/remote/input.sh"),
-            include_str!("../host/remote/process.sh"),
-            $(include_str!(concat!("../host/remote/", $file))),+)
+            include_str!("../host/scripts/lib/lock_held.sh"),
+            include_str!("../host/scripts/lib/fence.sh"),
+            include_str!("../host/scripts/lib/within.sh"),
+            include_str!("../host/scripts/lib/input.sh"),
+            include_str!("../host/scripts/lib/process.sh"),
+            $(include_str!(concat!("../host/scripts/", $file))),+)
     };
 }
 pub(crate) use fenced;

@@ -33,7 +33,10 @@ impl Answers for NodeGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_node.sh"), [run, &url_host(self.address), &self.node]).timeout(KUBECTL))
-            .await
+        carry_out(
+            host,
+            Cmd::script(fenced!("lib/kubectl.sh", "steps/delete_node.sh"), [run, &url_host(self.address), &self.node]).timeout(KUBECTL),
+        )
+        .await
     }
 }

@@ -118,6 +118,10 @@ impl Answers for NodeMeta {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = [run.to_string(), url_host(self.address), self.node.clone()].into_iter().chain(self.taints.clone());
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "node_meta.sh"), args).stdin(self.object().to_string()).timeout(KUBECTL)).await
+        carry_out(
+            host,
+            Cmd::script(fenced!("lib/kubectl.sh", "steps/node_meta.sh"), args).stdin(self.object().to_string()).timeout(KUBECTL),
+        )
+        .await
     }
 }

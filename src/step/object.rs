@@ -127,7 +127,7 @@ impl Answers for Object {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": self.objects});
-        let cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
+        let cmd = Cmd::script(fenced!("lib/kubectl.sh", "steps/objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
         carry_out(host, cmd.timeout(KUBECTL)).await
     }
 }

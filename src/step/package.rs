@@ -40,7 +40,7 @@ impl Answers for Package {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let args = std::iter::once(run.to_string()).chain(self.names.clone());
-        carry_out(host, Cmd::script(fenced!("packages.sh"), args).timeout(Duration::from_secs(900)).with_proxies()).await
+        carry_out(host, Cmd::script(fenced!("steps/packages.sh"), args).timeout(Duration::from_secs(900)).with_proxies()).await
     }
 }
 

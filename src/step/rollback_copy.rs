@@ -30,6 +30,6 @@ impl Answers for RollbackCopy {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let seconds = (host.wait_timeout() * 5 / 4).as_secs().to_string();
-        carry_out(host, Cmd::script(fenced!("rollback_copy.sh"), [run, &seconds]).timeout(earlier(host))).await
+        carry_out(host, Cmd::script(fenced!("steps/rollback_copy.sh"), [run, &seconds]).timeout(earlier(host))).await
     }
 }

@@ -12,18 +12,24 @@ use crate::layout;
 
 /// The script of the transaction, which the host runs even if the connection to it is lost.
 const SWAP: &str = concat!(
-    include_str!("../host/remote/hand_over.sh"),
-    include_str!("../host/remote/lock_held.sh"),
-    include_str!("../host/remote/process.sh"),
-    include_str!("../host/remote/quorum.sh"),
-    include_str!("../host/remote/manifest.sh"),
-    include_str!("../host/remote/refuse.sh"),
-    include_str!("../host/remote/etcd_version.sh"),
-    include_str!("../host/remote/swap.sh")
+    include_str!("../host/scripts/lib/hand_over.sh"),
+    include_str!("../host/scripts/lib/lock_held.sh"),
+    include_str!("../host/scripts/lib/process.sh"),
+    include_str!("../host/scripts/lib/quorum.sh"),
+    include_str!("../host/scripts/lib/manifest.sh"),
+    include_str!("../host/scripts/lib/refuse.sh"),
+    include_str!("../host/scripts/lib/etcd_version.sh"),
+    include_str!("../host/scripts/swap/processes.sh"),
+    include_str!("../host/scripts/swap/exchange.sh"),
+    include_str!("../host/scripts/swap/quiet.sh"),
+    include_str!("../host/scripts/swap/evidence.sh"),
+    include_str!("../host/scripts/swap/revert.sh"),
+    include_str!("../host/scripts/swap/watch.sh"),
+    include_str!("../host/scripts/swap/swap.sh")
 );
 
 /// The script that starts the transaction.
-const SCRIPT: &str = fenced!("report_rollbacks.sh", "manifest.sh", "static_pod.sh");
+const SCRIPT: &str = fenced!("lib/report_rollbacks.sh", "lib/manifest.sh", "steps/static_pod.sh");
 
 /// The static pod of one control-plane component.
 #[derive(Clone, Debug)]

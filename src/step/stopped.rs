@@ -32,6 +32,6 @@ impl Answers for Stopped {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(host, Cmd::script(fenced!("unit_stop.sh"), [run, self.name]).timeout(Duration::from_secs(120))).await
+        carry_out(host, Cmd::script(fenced!("steps/unit_stop.sh"), [run, self.name]).timeout(Duration::from_secs(120))).await
     }
 }

@@ -85,7 +85,7 @@ impl Answers for Token {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let mut cmd = Cmd::script(fenced!("kubectl.sh", "objects.sh"), [run, &url_host(self.address)]);
+        let mut cmd = Cmd::script(fenced!("lib/kubectl.sh", "steps/objects.sh"), [run, &url_host(self.address)]);
         let object = match self.purpose {
             Purpose::Operator => self.object.clone(),
             Purpose::Hosts(_) => lasting(&self.object),
@@ -141,7 +141,7 @@ impl Answers for TokensGone {
         // `pending` replaces `Ids::OfRuns` by the IDs, so a step that still has it was never compared with facts and deletes nothing.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
         let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
-        carry_out(host, Cmd::script(fenced!("kubectl.sh", "delete_tokens.sh"), args).timeout(KUBECTL)).await
+        carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/delete_tokens.sh"), args).timeout(KUBECTL)).await
     }
 }
 

@@ -28,9 +28,9 @@ pub struct Unit {
 /// The script that restarts etcd and restores the previous etcd if the new one fails. The host finishes it even if the connection to the host is
 /// lost.
 const ETCD: &str = concat!(
-    include_str!("../host/remote/hand_over.sh"),
-    include_str!("../host/remote/etcd_version.sh"),
-    include_str!("../host/remote/etcd_service.sh")
+    include_str!("../host/scripts/lib/hand_over.sh"),
+    include_str!("../host/scripts/lib/etcd_version.sh"),
+    include_str!("../host/scripts/steps/etcd_service.sh")
 );
 
 impl Unit {
@@ -90,7 +90,7 @@ impl Answers for Unit {
         let limit = host.wait_timeout() / 4;
         let (watch, seconds) = (self.watch.as_secs().to_string(), limit.as_secs().to_string());
         let cmd = Cmd::script(
-            fenced!("hand_over.sh", "quorum.sh", "unit.sh"),
+            fenced!("lib/hand_over.sh", "lib/quorum.sh", "steps/unit.sh"),
             [run, self.name, &self.digest, how, &port, &watch, ETCD, &seconds],
         );
         carry_out(host, cmd.timeout(limit * 9)).await

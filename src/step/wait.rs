@@ -167,27 +167,28 @@ impl Answers for Wait {
         let (limit, short) = (seconds(whole), seconds(whole / 4));
         let rollout = ROLLOUT_LIMIT.max(whole);
         let cmd = match self {
-            Wait::Api { address, version } => {
-                Cmd::script(fenced!("report_rollbacks.sh", "process.sh", "wait_api.sh"), [run, &url_host(*address), version, &limit])
-            }
-            Wait::Endpoint { authority } => Cmd::script(fenced!("wait_endpoint.sh"), [run, authority, &short]),
+            Wait::Api { address, version } => Cmd::script(
+                fenced!("lib/report_rollbacks.sh", "lib/process.sh", "waits/wait_api.sh"),
+                [run, &url_host(*address), version, &limit],
+            ),
+            Wait::Endpoint { authority } => Cmd::script(fenced!("waits/wait_endpoint.sh"), [run, authority, &short]),
             Wait::Node { node, server, version, ready } => Cmd::script(
-                fenced!("node_ready.sh", "wait_node.sh"),
+                fenced!("lib/node_ready.sh", "waits/wait_node.sh"),
                 [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit],
             ),
-            Wait::Quorum => Cmd::script(fenced!("quorum.sh", "wait_quorum.sh"), [run, &short]),
-            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("wait_backend.sh"), [run, server, &seconds(*limit)]),
-            Wait::Settled => Cmd::script(fenced!("report_rollbacks.sh", "wait_settled.sh"), [run, &limit]),
+            Wait::Quorum => Cmd::script(fenced!("lib/quorum.sh", "waits/wait_quorum.sh"), [run, &short]),
+            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("waits/wait_backend.sh"), [run, server, &seconds(*limit)]),
+            Wait::Settled => Cmd::script(fenced!("lib/report_rollbacks.sh", "waits/wait_settled.sh"), [run, &limit]),
             Wait::Back { node, server, ready, api, etcd } => {
                 let (node, api) = (node.as_deref().unwrap_or_default(), api.as_deref().unwrap_or_default());
                 let (ready, etcd) = (if *ready { "ready" } else { "registered" }, if *etcd { "etcd" } else { "" });
-                Cmd::script(fenced!("node_ready.sh", "wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
+                Cmd::script(fenced!("lib/node_ready.sh", "waits/wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
             }
             Wait::Rollout { address, object, first } => {
                 let what = format!("{}/{}", object.kind.to_lowercase(), object.name);
                 let part = if *first { "first" } else { "whole" };
                 Cmd::script(
-                    fenced!("kubectl.sh", "wait_rollout.sh"),
+                    fenced!("lib/kubectl.sh", "waits/wait_rollout.sh"),
                     [run, &url_host(*address), &what, &object.namespace, &limit, &seconds(rollout), part],
                 )
             }

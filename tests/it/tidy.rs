@@ -200,8 +200,8 @@ fn files_say_their_job_and_stay_short() {
 
 #[test]
 fn remote_scripts_are_constant_files_that_a_shell_can_read() {
-    for entry in fs::read_dir("src/host/remote").expect("folder is readable") {
-        let path = entry.expect("entry is readable").path();
+    let below = |folder: &std::path::Path| fs::read_dir(folder).expect("folder is readable").map(|e| e.expect("entry is readable").path());
+    for path in below("src/host/scripts".as_ref()).flat_map(|purpose| below(&purpose)) {
         let text = fs::read_to_string(&path).expect("script is readable");
         assert!(text.starts_with('#'), "{}: no comment that says its job", path.display());
         let checked = std::process::Command::new("/bin/sh").arg("-n").arg(&path).output().expect("a shell runs");

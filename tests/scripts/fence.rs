@@ -25,7 +25,7 @@ pub fn table(t: &mut Table) {
     }
     t.row("the input of the lock's script ends before the first tick -> the lock is not taken", || {
         let host = Sandbox::new();
-        let cmd = || Cmd::script(include_str!("../../src/host/remote/lock.sh"), ["run2", "somebody"]);
+        let cmd = || Cmd::script(include_str!("../../src/host/scripts/lock/lock.sh"), ["run2", "somebody"]);
         let without = host.output(cmd());
         let lock = host.read("/var/lib/clusterctl/lock").unwrap_or_default();
         let with = host.output(cmd().stdin("\n"));

@@ -119,7 +119,7 @@ pub fn table(t: &mut Table) {
             let host = Sandbox::new();
             host.stub("id", &format!("{who}\n"));
             let out = host.output(Cmd::script(
-                include_str!("../../src/host/remote/start.sh"),
+                include_str!("../../src/host/scripts/lib/start.sh"),
                 ["direct", "/bin/sh", "-c", "echo \"$LC_ALL $1\"", "x", "a b"],
             ));
             let wanted = if runs { "\u{1e}clusterctl\u{1e}C a b\n" } else { "" };
@@ -130,7 +130,7 @@ pub fn table(t: &mut Table) {
     t.row("start: the command fails -> its status is that of the whole", || {
         let host = Sandbox::new();
         host.stub("id", "0\n");
-        let out = host.output(Cmd::script(include_str!("../../src/host/remote/start.sh"), ["direct", "/bin/sh", "-c", "exit 3"]));
+        let out = host.output(Cmd::script(include_str!("../../src/host/scripts/lib/start.sh"), ["direct", "/bin/sh", "-c", "exit 3"]));
         same(out.status, 3, "status").and(same(End::Done, End::Done, ""))
     });
 }

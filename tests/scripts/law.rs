@@ -9,12 +9,13 @@ use super::table::Table;
 /// Scripts that need no table, because they only read and change no state of a host. A new script must be named by a table or by this list.
 const ONLY_LOOK: [&str; 6] = ["become.sh", "boot.sh", "deprecated.sh", "evictions.sh", "releases.sh", "status.sh"];
 
-/// The name and the text of every script in `src/host/remote`.
+/// The name and the text of every script in `src/host/scripts`.
 fn scripts() -> &'static [(String, String)] {
     static ALL: OnceLock<Vec<(String, String)>> = OnceLock::new();
     ALL.get_or_init(|| {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/host/remote");
-        let entries = std::fs::read_dir(folder).expect("the folder of the scripts is readable").flatten();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/host/scripts");
+        let below = |folder: &std::path::Path| std::fs::read_dir(folder).expect("the folders of the scripts are readable").flatten();
+        let entries = below(folder.as_ref()).flat_map(|purpose| below(&purpose.path()));
         let read = |e: std::fs::DirEntry| {
             let text = std::fs::read_to_string(e.path()).expect("a script is readable");
             (e.file_name().to_string_lossy().into_owned(), text)
@@ -59,6 +60,6 @@ pub fn table(t: &mut Table) {
     });
     t.row("every script that is named exists", || {
         let gone: Vec<_> = named.iter().chain(&ONLY_LOOK).filter(|s| !there.contains(**s)).collect();
-        if gone.is_empty() { Ok(()) } else { Err(format!("not in src/host/remote: {gone:?}")) }
+        if gone.is_empty() { Ok(()) } else { Err(format!("not in src/host/scripts: {gone:?}")) }
     });
 }

@@ -12,7 +12,7 @@ const LOCK: &str = "/var/lib/clusterctl/lock";
 
 /// Runs `lock.sh` for `run`, sends one tick, and ends the input, so that the script exits. `again` is the third argument of the script.
 fn take(host: &Sandbox, run: &str, again: &str) -> Output {
-    host.output(Cmd::script(include_str!("../../src/host/remote/lock.sh"), [run, "somebody", again]).stdin("\n"))
+    host.output(Cmd::script(include_str!("../../src/host/scripts/lock/lock.sh"), [run, "somebody", again]).stdin("\n"))
 }
 
 fn said(out: &Output, status: i32, words: &str) -> Result<(), String> {
@@ -127,6 +127,6 @@ fn hold(host: &Sandbox) -> AtWork {
 }
 
 fn unlocks(host: &Sandbox, how: &str, words: &str) -> Result<(), String> {
-    let out = host.output(Cmd::script(include_str!("../../src/host/remote/unlock.sh"), [how]));
+    let out = host.output(Cmd::script(include_str!("../../src/host/scripts/lock/unlock.sh"), [how]));
     all(host, [said(&out, 0, words)])
 }

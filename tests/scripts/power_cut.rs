@@ -13,7 +13,7 @@ const SHUT_DOWN: &str = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.
 
 /// The shell functions with which a swap keeps, stages, sets aside and restores a static pod manifest. The tests rewrite the paths in them to a
 /// folder of their own.
-const MANIFEST: &str = include_str!("../../src/host/remote/manifest.sh");
+const MANIFEST: &str = include_str!("../../src/host/scripts/lib/manifest.sh");
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
     let out = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;

@@ -35,7 +35,7 @@ fn host(size: &str, torn: bool) -> Sandbox {
 }
 
 fn taken(host: &Sandbox) -> Output {
-    host.output(Cmd::script(include_str!("../../src/host/remote/snapshot.sh"), [""; 0]))
+    host.output(Cmd::script(include_str!("../../src/host/scripts/steps/snapshot.sh"), [""; 0]))
 }
 
 fn left(host: &Sandbox) -> Vec<String> {

@@ -111,9 +111,9 @@ pub fn table(t: &mut Table) {
                 &format!("case \"$*\" in *'snapshot save'*) for to; do :; done; {{ printf data; {trailer}; }} >\"$to\" ;; esac\n"),
             );
             let script = concat!(
-                include_str!("../../src/host/remote/lock_held.sh"),
-                include_str!("../../src/host/remote/fence.sh"),
-                include_str!("../../src/host/remote/snapshot.sh")
+                include_str!("../../src/host/scripts/lib/lock_held.sh"),
+                include_str!("../../src/host/scripts/lib/fence.sh"),
+                include_str!("../../src/host/scripts/steps/snapshot.sh")
             );
             let out = host.output(Cmd::script(script, [RUN]));
             let left = host.list("/var/lib/clusterctl").iter().any(|f| f.starts_with("snapshot."));

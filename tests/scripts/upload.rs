@@ -114,9 +114,9 @@ pub fn table(t: &mut Table) {
         let host = host();
         host.inject(Fault::LockLostInInput(700));
         let script = concat!(
-            include_str!("../../src/host/remote/lock_held.sh"),
-            include_str!("../../src/host/remote/fence.sh"),
-            include_str!("../../src/host/remote/upload.sh")
+            include_str!("../../src/host/scripts/lib/lock_held.sh"),
+            include_str!("../../src/host/scripts/lib/fence.sh"),
+            include_str!("../../src/host/scripts/steps/upload.sh")
         );
         let args = [RUN.into(), host.at(TO), sum(), "640".into(), host.at(&part()), content().len().to_string(), "0".into()];
         let out = host.output(Cmd::script(script, args).stdin(content()));

@@ -44,7 +44,7 @@ struct Converge {
 
 /// The goal of a run, and the other inputs of the run.
 struct Aim {
-    /// The goal. An upgrade includes a patch version for each minor version between the running version and the target.
+    /// The goal of the run. The goal of an upgrade names the patch version of each minor version between the running version and the target.
     goal: Goal,
     run_inputs: RunInputs,
 }

@@ -8,8 +8,8 @@ use super::keyring::Secrets;
 use super::{Question, Sudo};
 use crate::host::{Cmd, HostError, Secret, quote};
 
-const BECOME: &str = include_str!("../remote/become.sh");
-const START: &str = include_str!("../remote/start.sh");
+const BECOME: &str = include_str!("../scripts/lib/become.sh");
+const START: &str = include_str!("../scripts/lib/start.sh");
 /// The mark that become.sh or start.sh prints on both outputs right before the command: all output before the mark comes from log-in scripts or
 /// from sudo.
 pub const MARK: &[u8] = b"\x1eclusterctl\x1e";

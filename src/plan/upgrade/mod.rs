@@ -13,7 +13,8 @@ use crate::{layout, versions};
 /// One stage of an upgrade, with the version that the changed components have after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UpgradeStage {
-    /// etcd, API servers, controller managers, schedulers and cluster objects, host by host. Kubelets are not changed.
+    /// Upgrades etcd, the API servers, the controller managers, the schedulers and the cluster objects to this version, host by host. Kubelets are
+    /// not changed.
     ControlPlane(KubeVersion),
     /// Kubelets, node by node.
     Kubelets(KubeVersion),

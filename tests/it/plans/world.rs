@@ -132,8 +132,8 @@ pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
-/// The files of the authorities in all worlds, which are given as the operator's. Otherwise, each plan that is made before a host has an authority
-/// would contain another one, and such plans could not be compared.
+/// The files of the certificate authorities, the same in all worlds; the plans get them as files of the operator. Otherwise, each plan for a cluster
+/// in which no host has a CA yet would contain a new CA, and such plans could not be compared.
 pub fn authorities() -> BTreeMap<String, Secret> {
     static MADE: OnceLock<BTreeMap<String, Secret>> = OnceLock::new();
     let make = || {

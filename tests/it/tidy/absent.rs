@@ -67,7 +67,7 @@ impl What {
         }
     }
 
-    /// The lines of a source file that contain it.
+    /// The numbers of the lines in a source file that contain what is forbidden.
     fn lines(&self, source: &Source) -> Vec<usize> {
         let names: Vec<&str> = self.name().split("::").collect();
         match self {

@@ -92,7 +92,7 @@ for f in /var/lib/clusterctl/binaries/*; do
 done
 if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
   timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
-  # One image may have two names, so the digest of each name is reported, too.
+  # An image can have two names, so the digest of the image is reported for each name.
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.
   tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
