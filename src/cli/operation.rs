@@ -95,8 +95,13 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     Err(match lost {
         Some(lost) => stop.then(Stop::refused(vec![lost])),
         None if observed.api_failed => stop,
-        None => stop.error("no API server of the cluster answers", "see `clusterctl status`"),
+        None => stop.then(api_away()),
     })
+}
+
+/// The stop of a verb that needs the API, if no API server answers.
+pub fn api_away() -> Stop {
+    Stop::with(Exit::Failed).error("no API server of the cluster answers", "see `clusterctl status`")
 }
 
 /// Locks the hosts, runs the plan, and unlocks the hosts. Returns the failures of steps. Fails if the run did not get its locks, lost one, or was

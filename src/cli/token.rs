@@ -110,11 +110,7 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
 
 /// Proposes a plan of one step, which runs on the control-plane host whose API server answered. `step` makes the step from the host's address.
 fn one_step<Aim>(session: &Session, facts: Facts, aim: Aim, step: impl Fn(IpAddr) -> Step) -> Result<Proposal<Aim>, Stop> {
-    let via = facts
-        .cluster
-        .as_ref()
-        .and_then(|c| session.inventory.host(&c.via))
-        .ok_or_else(|| Stop::with(Exit::Failed).error("no API server of the cluster answers", "see `clusterctl status`"))?;
+    let via = facts.cluster.as_ref().and_then(|c| session.inventory.host(&c.via)).ok_or_else(operation::api_away)?;
     let host_steps = HostSteps { host: via.name.clone(), guards: vec![], steps: vec![step(via.node_address())] };
     let desired = vec![Phase { part: Part::Other, name: "tokens", width: Width::One, hosts: vec![host_steps] }];
     let plan = Plan::of(&desired, &facts).0;

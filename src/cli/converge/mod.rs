@@ -121,13 +121,13 @@ impl Operation for Converge {
             return verify::verify(session, call, &aim).await;
         }
         let stop = Stop::broken(failures);
-        match all_ran && self.goal.upgrade().is_some() {
-            true => Err(match verify::verify(session, call, &aim).await {
-                Ok(_) => stop,
-                Err(later) => stop.then(later),
-            }),
-            false => Err(stop),
+        if all_ran
+            && self.goal.upgrade().is_some()
+            && let Err(later) = verify::verify(session, call, &aim).await
+        {
+            return Err(stop.then(later));
         }
+        Err(stop)
     }
 }
 
