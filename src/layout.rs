@@ -36,6 +36,14 @@ pub const ETCD_UNIT: &str = "/etc/systemd/system/etcd.service";
 pub const CONTAINERD_CONFIG: &str = "/etc/containerd/config.toml";
 pub const CONTAINERD_CERTS_DIR: &str = "/etc/containerd/certs.d";
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
+pub const CONTAINERD_DIR: &str = "/var/lib/containerd";
+/// Folder with a folder for each running container of Kubernetes.
+pub const CONTAINERD_TASKS_DIR: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
+/// Folder with the logs of all containers of Kubernetes, and folder with links to them.
+pub const POD_LOGS_DIR: &str = "/var/log/pods";
+pub const CONTAINER_LOGS_DIR: &str = "/var/log/containers";
+/// Folder with the addresses that CNI plugins have assigned to pods.
+pub const CNI_STATE_DIR: &str = "/var/lib/cni";
 pub const CNI_CONF_DIR: &str = "/etc/cni/net.d";
 pub const CNI_BIN_DIR: &str = "/opt/cni/bin";
 pub const CNI_BRIDGE_CONF: &str = "/etc/cni/net.d/10-clusterctl.conflist";
@@ -60,6 +68,14 @@ pub const KEEPALIVED_CHECK: &str = "/etc/keepalived/balancer-listens";
 /// Folder of clusterctl's own state on a host: the mark of the cluster that owns the host, the lock, and the digests with which units were
 /// started.
 pub const STATE_DIR: &str = "/var/lib/clusterctl";
+/// Folder with the copies of the previous manifests of static pods, and with the script that swaps each of them.
+pub const STATIC_PODS_DIR: &str = "/var/lib/clusterctl/static-pods";
+/// Folder with the copy of the previous etcd service, if etcd is a service and is being changed.
+pub const SPARE_DIR: &str = "/var/lib/clusterctl/spare";
+/// Folder with a file for each unit that clusterctl started. The file contains the digest of the files with which the unit was started.
+pub const UNITS_DIR: &str = "/var/lib/clusterctl/units";
+/// Folder with a file for each program that clusterctl installed. The file contains the source of the program.
+pub const BINARIES_DIR: &str = "/var/lib/clusterctl/binaries";
 
 pub const API_SERVER_PORT: u16 = 6443;
 pub const ETCD_CLIENT_PORT: u16 = 2379;
@@ -90,19 +106,17 @@ pub fn basename(path: &str) -> &str {
 }
 pub const KUBELET_DROP_IN_DIR: &str = "/etc/systemd/system/kubelet.service.d";
 pub const KUBELET: &str = "/usr/local/bin/kubelet";
+pub const KUBECTL: &str = "/usr/local/bin/kubectl";
+/// Folder in which kubectl keeps what it has learned about the API.
+pub const KUBECTL_CACHE_DIR: &str = "/run/clusterctl-kubectl";
+pub const ETCDCTL: &str = "/usr/local/bin/etcdctl";
+pub const ETCD: &str = "/usr/local/bin/etcd";
 /// The programs that clusterctl installs.
-pub const BINARIES: [&str; 4] = [KUBELET, "/usr/local/bin/kubectl", "/usr/local/bin/etcdctl", "/usr/local/bin/etcd"];
+pub const BINARIES: [&str; 4] = [KUBELET, KUBECTL, ETCDCTL, ETCD];
 /// The files and folders in [`STATE_DIR`] that a reset removes even if it keeps the installed software. They record the cluster of the host and how
 /// its static pods and its kubelet were started.
-pub const STATE_OF_CLUSTER: [&str; 7] = [
-    OWNERSHIP,
-    ESTABLISHED,
-    ADOPTED,
-    ROUTES_DATA,
-    "/var/lib/clusterctl/static-pods",
-    "/var/lib/clusterctl/spare",
-    "/var/lib/clusterctl/units/kubelet",
-];
+pub const STATE_OF_CLUSTER: [&str; 7] =
+    [OWNERSHIP, ESTABLISHED, ADOPTED, ROUTES_DATA, STATIC_PODS_DIR, SPARE_DIR, "/var/lib/clusterctl/units/kubelet"];
 /// The folder with the data of the host's etcd member. It exists as soon as the member has data.
 pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
 
@@ -125,4 +139,66 @@ pub fn host_of(endpoint: &str) -> &str {
 /// `host:port`, with brackets around an IPv6 address.
 pub fn join_host_port(address: IpAddr, port: u16) -> String {
     std::net::SocketAddr::new(address, port).to_string()
+}
+
+/// The constants of this file that scripts on hosts use, by name. `src/host/scripts/lib/constants.sh` assigns them, and a test compares that file with
+/// this function.
+pub fn for_scripts() -> Vec<(&'static str, String)> {
+    macro_rules! named {
+        ($($name:ident),+ $(,)?) => { vec![$((stringify!($name), $name.to_string())),+] };
+    }
+    named![
+        ADMIN_CONF,
+        ADOPTED,
+        API_SERVER_PORT,
+        BINARIES_DIR,
+        CNI_BIN_DIR,
+        CNI_CONF_DIR,
+        CNI_STATE_DIR,
+        CONTAINERD_CERTS_DIR,
+        CONTAINERD_CONFIG,
+        CONTAINERD_DIR,
+        CONTAINERD_SOCKET,
+        CONTAINERD_TASKS_DIR,
+        CONTAINER_LOGS_DIR,
+        ESTABLISHED,
+        ETCD,
+        ETCDCTL,
+        ETCD_CLIENT_PORT,
+        ETCD_DATA_DIR,
+        ETCD_ENV,
+        ETCD_MEMBER_DIR,
+        ETCD_METRICS_PORT,
+        ETCD_PKI_DIR,
+        ETCD_UNIT,
+        HAPROXY_ADMIN_SOCKET,
+        HAPROXY_CONFIG,
+        KUBECTL,
+        KUBECTL_CACHE_DIR,
+        KUBELET_CLIENT_CURRENT,
+        KUBELET_CLIENT_INITIAL,
+        KUBELET_CONF,
+        KUBELET_CONFIG,
+        KUBELET_DIR,
+        KUBELET_DROP_IN_DIR,
+        KUBELET_FLAGS_ENV,
+        KUBELET_INSTANCE_CONFIG,
+        KUBELET_UNIT,
+        KUBERNETES_DIR,
+        MANIFESTS_DIR,
+        MODULES_LOAD,
+        NGINX_CONFIG,
+        OWNERSHIP,
+        PKI_DIR,
+        POD_LOGS_DIR,
+        ROUTES_DATA,
+        ROUTES_SCRIPT,
+        ROUTES_UNIT,
+        SPARE_DIR,
+        STATE_DIR,
+        STATIC_PODS_DIR,
+        SUPER_ADMIN_CONF,
+        SYSCTL_CONF,
+        UNITS_DIR,
+    ]
 }

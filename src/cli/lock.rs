@@ -12,10 +12,10 @@ use tokio::sync::{mpsc, watch};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, Output, Stdin};
 use crate::inventory::Inventory;
-use crate::layout;
 use crate::run::Hosts;
+use crate::{layout, script};
 
-const LOCK: &str = include_str!("../host/scripts/lock/lock.sh");
+const LOCK: &str = script!("lock/lock.sh");
 
 /// The interval of the ticks that keep a lock. The host frees the lock after 30 s without a tick, which is the time of six ticks.
 const TICK: Duration = Duration::from_secs(5);
@@ -135,7 +135,7 @@ impl Claim {
     /// Sends the result of the first attempt to `first`, and holds the lock until it is released. Takes the lock again whenever the connection
     /// breaks, and sets `lost` and `stop` if another run has got it meanwhile.
     async fn hold(self, first: tokio::sync::oneshot::Sender<Answer>, stop: Arc<AtomicBool>, lost: Arc<OnceLock<LockError>>) {
-        let (answer, mut end) = self.attempt("").await;
+        let (answer, mut end) = self.attempt("first").await;
         let held = matches!(answer, Answer::Locked(_));
         let _ = first.send(answer);
         while held && self.wanted() {
@@ -164,11 +164,11 @@ impl Claim {
     }
 
     /// Starts `lock.sh` and reads its first line of output. If the script has got the lock, the task that waits for its exit is returned as well.
-    async fn attempt(&self, again: &str) -> (Answer, Option<Ending>) {
+    async fn attempt(&self, attempt: &str) -> (Answer, Option<Ending>) {
         let (ticks, input) = mpsc::channel(4);
         let (tap, mut lines) = mpsc::channel::<Vec<u8>>(4);
-        let mut cmd = Cmd::script(LOCK, [self.run.as_str(), self.who.as_str(), again]).timeout(Duration::from_secs(24 * 3600));
-        (cmd.stdin, cmd.tap) = (Stdin::Stream(input), Some(tap));
+        let mut cmd = Cmd::script(LOCK).arg("run", &self.run).arg("who", &self.who).arg("attempt", attempt);
+        (cmd.timeout, cmd.stdin, cmd.tap) = (Duration::from_secs(24 * 3600), Stdin::Stream(input), Some(tap));
         let host = Arc::clone(&self.host);
         let mut end = tokio::spawn(async move { host.run(cmd).await });
         let ticking = tokio::spawn(tick(ticks, self.over.clone()));
@@ -369,7 +369,7 @@ mod tests {
     /// Checks that a run whose `lock.sh` prints these lines asks for its lock once more, not again within `pause`, and loses no lock.
     async fn asked_once_more(says: &[&'static str], pause: Duration) {
         let (host, locks, stop) = locked(says).await;
-        assert_eq!(asked(&host, 2).await, ["", "again"]);
+        assert_eq!(asked(&host, 2).await, ["attempt=first", "attempt=again"]);
         tokio::time::sleep(pause).await;
         assert!(locks.lost().is_none());
         locks.release().await;

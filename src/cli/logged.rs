@@ -37,17 +37,13 @@ impl Host for Logged {
     }
 }
 
-/// The name of a command in the log: the name of the program or, for a script of clusterctl, the last file name in the script's first line. If that
-/// line does not end with a file name, its first sentence is used.
+/// The name of a command in the log: the name of the program or, for a script of clusterctl, the last file name in the script's first line.
 fn title(argv: &[String]) -> String {
     let program = argv.first().cloned().unwrap_or_default();
     match argv {
         [shell, c, script, name, ..] if shell == "/bin/sh" && c == "-c" && name == "clusterctl" => {
             let first = script.lines().next().and_then(|line| line.strip_prefix("# ")).unwrap_or_default();
-            let name = match first.strip_suffix(".sh") {
-                Some(files) => files.rsplit([' ', '/']).next(),
-                None => first.split(['.', ';']).next().filter(|sentence| !sentence.is_empty()),
-            };
+            let name = first.strip_suffix(".sh").and_then(|files| files.rsplit([' ', '/']).next());
             name.map_or(program, |name| format!("script `{name}`"))
         }
         _ => program,
@@ -57,7 +53,7 @@ fn title(argv: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::step::fenced;
+    use crate::{fenced, script};
 
     /// A host that runs nothing and keeps the last command.
     struct Kept(HostName, std::sync::Mutex<Option<Cmd>>);
@@ -99,10 +95,10 @@ mod tests {
         for (script, name) in [
             (fenced!("steps/absent.sh"), "script `absent`"),
             (fenced!("lib/kubectl.sh", "steps/objects.sh"), "script `objects`"),
-            (include_str!("../host/scripts/lock/unlock.sh"), "script `Frees the lock of this host if the run that holds it has died`"),
+            (script!("lock/unlock.sh"), "script `unlock`"),
             ("true\n", "/bin/sh"),
         ] {
-            assert_eq!(title(&Cmd::script(script, ["run", "x"]).argv), name);
+            assert_eq!(title(&Cmd::script(script).words(["run", "x"]).argv), name);
         }
         assert_eq!(title(&["/bin/sh", "-c", "# secret", "other"].map(String::from)), "/bin/sh");
         assert_eq!(title(&["mysql", "-psecret"].map(String::from)), "mysql");

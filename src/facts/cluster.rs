@@ -10,8 +10,9 @@ use super::answers::{self, LIMIT};
 use super::evictions::ALL_PODS;
 use super::{ClusterFacts, ObjectRef, url_host};
 use crate::host::{Cmd, HostName, Output};
+use crate::script;
 
-const CLUSTER: &str = concat!(include_str!("../host/scripts/lib/admin.sh"), include_str!("../host/scripts/observe/cluster.sh"));
+const CLUSTER: &str = script!("lib/admin.sh", "observe/cluster.sh");
 
 /// The exit status of `cluster.sh` if the host's API server is not ready.
 pub const NOT_SERVING: i32 = 3;
@@ -115,7 +116,7 @@ impl Questions {
         if !self.others.is_empty() {
             input += &json!({"apiVersion": "v1", "kind": "List", "items": self.others}).to_string();
         }
-        Cmd::script(CLUSTER, [url_host(address)]).stdin(input).timeout(TIMEOUT)
+        Cmd::script(CLUSTER).arg("address", url_host(address)).stdin(input).timeout(TIMEOUT)
     }
 
     /// Reads the output of the command of [`Questions::request`], which ran on the host `via`.

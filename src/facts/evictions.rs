@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::url_host;
 use crate::host::Cmd;
+use crate::script;
 
-const EVICTIONS: &str = concat!(include_str!("../host/scripts/lib/admin.sh"), include_str!("../host/scripts/observe/evictions.sh"));
+const EVICTIONS: &str = script!("lib/admin.sh", "observe/evictions.sh");
 
 /// The API path of the pods in all namespaces.
 pub const ALL_PODS: &str = "/api/v1/pods";
@@ -78,7 +79,7 @@ pub fn request(address: IpAddr, pods: &[PodName]) -> Cmd {
             .to_string();
         input += &format!("/api/v1/namespaces/{namespace}/pods/{name}/eviction\n{}\n", body.trim_start_matches('{'));
     }
-    Cmd::script(EVICTIONS, [url_host(address)]).stdin(input).timeout(Duration::from_secs(120))
+    Cmd::script(EVICTIONS).arg("address", url_host(address)).stdin(input).timeout(Duration::from_secs(120))
 }
 
 /// Reads the output of `evictions.sh`: the API's answer by pod.
@@ -126,7 +127,7 @@ mod tests {
             "/api/v1/namespaces/default/pods/web-1/eviction\n\"kind\":\"Eviction\",\"metadata\":{\"namespace\":\"default\",\"name\":\"web-1\"},\
              \"deleteOptions\":{\"dryRun\":[\"All\"]}}\n"
         );
-        assert_eq!(cmd.argv.last().map(String::as_str), Some("10.0.0.1"));
+        assert_eq!(cmd.argv.last().map(String::as_str), Some("address=10.0.0.1"));
     }
 
     #[test]

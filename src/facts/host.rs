@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::{FileFact, FileKind, HostFacts, Listener, MemberFact, PodFact, url_host};
 use crate::host::{Cmd, Secret};
+use crate::script;
 
-const OBSERVE: &str = include_str!("../host/scripts/observe/observe.sh");
+const OBSERVE: &str = script!("observe/observe.sh");
 
 /// A host whose answer takes longer than this is reported as unreachable.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -17,7 +18,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// The one command that observes a host. `address` is that of the host's API server, and `control_plane` is true if the host may run a control plane.
 /// If `endpoint` (`host:port`) is given, the host also tries to reach the API there.
 pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
-    Cmd::script(OBSERVE, [url_host(address), u8::from(control_plane).to_string(), endpoint.unwrap_or_default().to_string()]).timeout(LIMIT)
+    Cmd::script(OBSERVE)
+        .arg("address", url_host(address))
+        .arg("control_plane", u8::from(control_plane))
+        .arg("endpoint", endpoint.unwrap_or_default())
+        .timeout(LIMIT)
 }
 
 /// Parses the output of `observe.sh`. `asked_at` is the time of the operator's clock in the middle between request and answer, in Unix seconds.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::Cmd;
+use crate::script;
 
-const SOURCES: &str = include_str!("../host/scripts/observe/sources.sh");
+const SOURCES: &str = script!("observe/sources.sh");
 
 /// The kind of a download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ pub fn request(binaries: &[&str], images: &[&str], mirrors: &BTreeMap<String, Ve
     }
     // The script would split an argument with whitespace into several words. Such an argument is no valid URL and is left out.
     args.retain(|a| !a.contains(char::is_whitespace));
-    Cmd::script(SOURCES, args).timeout(Duration::from_secs(120)).with_proxies()
+    Cmd::script(SOURCES).words(args).timeout(Duration::from_secs(120)).with_proxies()
 }
 
 /// The URLs at which the container runtime would look for an image's manifest, in the order in which it tries them: the mirrors, then the registry

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::host::Cmd;
+use crate::script;
 
-const STATUS: &str = include_str!("../host/scripts/observe/status.sh");
+const STATUS: &str = script!("observe/status.sh");
 
 /// The limit of the whole command. All checks run at the same time. Each is repeated for up to 3 s, and each of its requests has a limit of 3 s.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -32,7 +33,7 @@ pub struct LockFact {
 
 /// The command that runs these checks, each with its name and URL. A name has no blanks.
 pub fn request(checks: impl IntoIterator<Item = (String, String)>) -> Cmd {
-    Cmd::script(STATUS, checks.into_iter().flat_map(|(name, url)| [name, url])).timeout(LIMIT)
+    Cmd::script(STATUS).words(checks.into_iter().flat_map(|(name, url)| [name, url])).timeout(LIMIT)
 }
 
 /// Reads the output of `status.sh`; unknown lines are ignored.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::url_host;
 use crate::host::Cmd;
+use crate::script;
 
-const RELEASES: &str = include_str!("../host/scripts/observe/releases.sh");
-const DEPRECATED: &str = include_str!("../host/scripts/observe/deprecated.sh");
+const RELEASES: &str = script!("observe/releases.sh");
+const DEPRECATED: &str = script!("observe/deprecated.sh");
 
 /// A deprecated API that clients still request.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -23,8 +24,8 @@ pub struct DeprecatedApi {
 
 /// The command with which a host asks the artifact source for the newest patch version of these minor versions.
 pub fn releases(source: &str, minors: &[u64]) -> Cmd {
-    let args = std::iter::once(source.trim_end_matches('/').to_string()).chain(minors.iter().map(u64::to_string));
-    Cmd::script(RELEASES, args).timeout(Duration::from_secs(60)).with_proxies()
+    let minors = minors.iter().map(u64::to_string);
+    Cmd::script(RELEASES).arg("root", source.trim_end_matches('/')).words(minors).timeout(Duration::from_secs(60)).with_proxies()
 }
 
 /// Reads the output of `releases.sh`: the newest patch version, as text, by minor version.
@@ -39,7 +40,7 @@ pub fn parse_releases(stdout: &[u8]) -> BTreeMap<u64, String> {
 
 /// The command with which a control-plane host asks its own API server which deprecated APIs clients have requested.
 pub fn deprecated(address: IpAddr) -> Cmd {
-    Cmd::script(DEPRECATED, [url_host(address)]).timeout(Duration::from_secs(30))
+    Cmd::script(DEPRECATED).arg("address", url_host(address)).timeout(Duration::from_secs(30))
 }
 
 /// Reads the output of `deprecated.sh`, which are the lines of the metric `apiserver_requested_deprecated_apis`.

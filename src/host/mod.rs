@@ -13,6 +13,7 @@ pub use secret::Secret;
 
 pub mod here;
 mod quote;
+mod script;
 mod secret;
 pub mod ssh;
 pub mod upload;
@@ -102,14 +103,28 @@ impl Cmd {
         }
     }
 
-    /// A constant script of `src/host/scripts/` run by `/bin/sh` as root, with arguments as `$1`...
-    pub fn script<I, S>(script: &'static str, args: I) -> Self
+    /// A script that was made with `script!` or `fenced!`, run by `/bin/sh` as root.
+    pub fn script(text: &'static str) -> Self {
+        Cmd::root(["/bin/sh", "-c", text, "clusterctl"])
+    }
+
+    /// The same script with this argument, which the script reads as the variable `name`.
+    pub fn arg(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        let reads = |text: &String| text.contains(&format!("${name}")) || text.contains(&format!("${{{name}"));
+        debug_assert!(self.argv.get(2).is_some_and(reads), "the script does not read its argument {name}");
+        self.argv.push(format!("{name}={value}"));
+        self
+    }
+
+    /// The same script with these words as `$1`, `$2` and so on. They follow all arguments of [`Cmd::arg`].
+    pub fn words<I, S>(mut self, words: I) -> Self
     where
         I: IntoIterator<Item = S>,
         S: Into<String>,
     {
-        let head = ["/bin/sh", "-c", script, "clusterctl"].map(String::from);
-        Cmd::root(head.into_iter().chain(args.into_iter().map(Into::into)))
+        self.argv.push("--".into());
+        self.argv.extend(words.into_iter().map(Into::into));
+        self
     }
 
     /// The same command with this input.

@@ -5,11 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Cmd, Host, HostError, Stdin};
+use crate::script;
 
-const CHECK: &str =
-    concat!(include_str!("scripts/lib/lock_held.sh"), include_str!("scripts/lib/fence.sh"), include_str!("scripts/steps/upload_check.sh"));
-const UPLOAD: &str =
-    concat!(include_str!("scripts/lib/lock_held.sh"), include_str!("scripts/lib/fence.sh"), include_str!("scripts/steps/upload.sh"));
+const CHECK: &str = script!("lib/lock_held.sh", "lib/fence.sh", "steps/upload_check.sh");
+const UPLOAD: &str = script!("lib/lock_held.sh", "lib/fence.sh", "steps/upload.sh");
 /// The largest number of times that one upload is resumed after its connection broke.
 const RESUMES: u32 = 3;
 /// The limit for everything but the transfer: two checksums and a sync of the host's disk.
@@ -43,19 +42,22 @@ pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, m
     let size = tokio::fs::metadata(local).await.map_err(fault)?.len();
     // The name of the partial file contains a part of the digest, so that the partial upload of another version is never continued.
     let part = format!("{remote}.{}.part", sha256.get(..12).unwrap_or(sha256));
-    let place = [run_id.to_string(), remote.to_string(), sha256.to_string(), format!("{mode:o}"), part];
+    let mode = format!("{mode:o}");
+    let script = |text| Cmd::script(text).arg("run", run_id).arg("path", remote).arg("sum", sha256).arg("mode", &mode).arg("part", &part);
     let mut first = None;
     let mut resumes = 0;
     loop {
-        let Some(there) = check(host, &place, size).await? else {
+        let Some(there) = check(host, script(CHECK), size).await? else {
             // The host has the whole file. In the first round, it had the file before this upload. In a later round, the upload succeeded, but the
             // connection broke before the script could report it.
             return Ok(Uploaded { sent: size - first.unwrap_or(size), resumes });
         };
         let start = *first.get_or_insert(there);
-        let args = place.iter().cloned().chain([size.to_string(), there.to_string()]);
         let limit = LIMIT + Duration::from_secs((size - there) / SLOWEST);
-        let cmd = Cmd { stdin: Stdin::File { path: local.into(), offset: there }, ..Cmd::script(UPLOAD, args).timeout(limit) };
+        let cmd = Cmd {
+            stdin: Stdin::File { path: local.into(), offset: there },
+            ..script(UPLOAD).arg("size", size).arg("offset", there).timeout(limit)
+        };
         match say(host, cmd).await {
             Ok(_) => return Ok(Uploaded { sent: size - start, resumes }),
             // The next round asks the host how many bytes it has, so that nothing is sent twice.
@@ -66,8 +68,8 @@ pub async fn upload(host: &dyn Host, local: &Path, remote: &str, sha256: &str, m
 }
 
 /// Asks the host how many bytes of the file it has. `None` if the file is complete and at its path.
-async fn check(host: &dyn Host, place: &[String], size: u64) -> Result<Option<u64>, UploadError> {
-    let said = say(host, Cmd::script(CHECK, place).timeout(LIMIT)).await?;
+async fn check(host: &dyn Host, cmd: Cmd, size: u64) -> Result<Option<u64>, UploadError> {
+    let said = say(host, cmd.timeout(LIMIT)).await?;
     if said == "done" {
         return Ok(None);
     }

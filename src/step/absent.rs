@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced, missing};
+use super::{Answers, StepError, carry_out, missing};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// Paths to remove, with everything below them.
@@ -42,7 +43,6 @@ impl Answers for Absent {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = std::iter::once(run.to_string()).chain(self.paths.clone());
-        carry_out(host, Cmd::script(fenced!("lib/mounts.sh", "steps/absent.sh"), args)).await
+        carry_out(host, Cmd::script(fenced!("lib/mounts.sh", "steps/absent.sh")).arg("run", run).words(&self.paths)).await
     }
 }

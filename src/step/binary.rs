@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
@@ -79,7 +80,13 @@ impl Answers for Binary {
         };
         let staged = self.staged_path();
         let to = if self.staged { &staged } else { &self.path };
-        let cmd = Cmd::script(fenced!("steps/binary.sh"), [run, to, kind, self.source.origin(), inner, &staged]);
+        let cmd = Cmd::script(fenced!("steps/binary.sh"))
+            .arg("run", run)
+            .arg("path", to)
+            .arg("kind", kind)
+            .arg("source", self.source.origin())
+            .arg("inner", inner)
+            .arg("staged", &staged);
         carry_out(host, cmd.timeout(Duration::from_secs(1300)).with_proxies()).await
     }
 }

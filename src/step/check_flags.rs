@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StaticPod, StepError, carry_out, fenced, missing};
+use super::{Answers, StaticPod, StepError, carry_out, missing};
 use crate::facts::{Facts, PodFact};
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// The programs to check on one host: for each component, its image and its arguments.
@@ -51,7 +52,7 @@ impl Answers for CheckFlags {
             input.extend(words.map(|w| format!("{}\n", w.replace('\n', " "))));
             input.push('\n');
         }
-        carry_out(host, Cmd::script(fenced!("steps/check_flags.sh"), [run]).stdin(input).timeout(Duration::from_secs(600)).with_proxies())
-            .await
+        let cmd = Cmd::script(fenced!("steps/check_flags.sh")).arg("run", run).stdin(input);
+        carry_out(host, cmd.timeout(Duration::from_secs(600)).with_proxies()).await
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
@@ -49,7 +50,8 @@ impl Answers for Clean {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let images = if self.images { "images" } else { "keep" };
-        carry_out(host, Cmd::script(fenced!("lib/mounts.sh", "steps/clean.sh"), [run, images]).timeout(Duration::from_secs(300))).await
+        let images = if self.images { "remove" } else { "keep" };
+        let cmd = Cmd::script(fenced!("lib/mounts.sh", "steps/clean.sh")).arg("run", run).arg("images", images);
+        carry_out(host, cmd.timeout(Duration::from_secs(300))).await
     }
 }

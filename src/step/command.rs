@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::{Answers, FENCED, StepError, carry_out, fenced};
+use super::{Answers, FENCED, StepError, carry_out};
 use crate::facts::Facts;
 use crate::host::{Cmd, Host, HostError, HostName, here};
 use crate::layout;
+use crate::{fenced, script};
 
 /// A program with its arguments, which is started without a shell.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ pub struct Reboot {
 }
 
 const COMMAND: &str = fenced!("lib/quorum.sh", "steps/command.sh");
-const BOOT: &str = include_str!("../host/scripts/observe/boot.sh");
+const BOOT: &str = script!("observe/boot.sh");
 
 /// The number of last lines of a failed command's output that are shown.
 const LINES: usize = 15;
@@ -104,8 +105,7 @@ impl Answers for Command {
             let failed = |status| StepError::Refused { status, said: format!("it ended with status {status}\n{}", lines.join("\n")) };
             return if out.status == 0 { Ok(()) } else { Err(failed(out.status)) };
         }
-        let args = [run.to_string()].into_iter().chain(self.argv.iter().cloned());
-        let out = host.run(Cmd::script(COMMAND, args).timeout(self.timeout).with_proxies()).await?;
+        let out = host.run(Cmd::script(COMMAND).arg("run", run).words(&self.argv).timeout(self.timeout).with_proxies()).await?;
         let errors = String::from_utf8_lossy(&out.stderr);
         match out.status {
             0 => Ok(()),
@@ -152,7 +152,8 @@ impl Answers for Reboot {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let begun = Instant::now();
         let before = boot(host).await?;
-        match carry_out(host, Cmd::script(fenced!("lib/quorum.sh", "steps/reboot.sh"), [run]).timeout(Duration::from_secs(150))).await {
+        let cmd = Cmd::script(fenced!("lib/quorum.sh", "steps/reboot.sh")).arg("run", run);
+        match carry_out(host, cmd.timeout(Duration::from_secs(150))).await {
             // A lost connection is no failure here: the host may go down before the script has ended.
             Ok(()) | Err(StepError::Host(HostError::Unreachable { .. })) => {}
             Err(e) => return Err(e),
@@ -184,7 +185,7 @@ fn gone() -> StepError {
 
 /// The boot ID of the host, which changes with each boot.
 async fn boot(host: &dyn Host) -> Result<Vec<u8>, HostError> {
-    Ok(host.run(Cmd::script(BOOT, [] as [&str; 0]).timeout(Duration::from_secs(15))).await?.stdout)
+    Ok(host.run(Cmd::script(BOOT).timeout(Duration::from_secs(15))).await?.stdout)
 }
 
 #[cfg(test)]

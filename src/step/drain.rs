@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, on_api};
 use crate::facts::Facts;
-use crate::host::{Cmd, Host, HostName};
+use crate::fenced;
+use crate::host::{Host, HostName};
 use crate::layout;
 
 /// How pods are removed from a node. The fields have the names and meanings of the flags of `kubectl drain`.
@@ -127,18 +128,20 @@ impl Answers for Drain {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let how = self.how;
-        let mut args = vec![run.to_string(), url_host(self.address), self.node.clone(), how.timeout.as_secs().to_string()];
-        args.push(if self.by_hand.stays { "stays".into() } else { "returns".into() });
-        args.push(format!("--grace-period={}", how.grace_period));
-        args.extend(how.force.then(|| "--force".to_string()));
-        args.extend(how.delete_emptydir_data.then(|| "--delete-emptydir-data".to_string()));
-        args.extend(how.disable_eviction.then(|| "--disable-eviction".to_string()));
-        args.extend(self.by_hand.pod_selector.as_ref().map(|labels| format!("--pod-selector={labels}")));
+        let mut flags = vec![format!("--grace-period={}", how.grace_period)];
+        flags.extend(how.force.then(|| "--force".to_string()));
+        flags.extend(how.delete_emptydir_data.then(|| "--delete-emptydir-data".to_string()));
+        flags.extend(how.disable_eviction.then(|| "--disable-eviction".to_string()));
+        flags.extend(self.by_hand.pod_selector.as_ref().map(|labels| format!("--pod-selector={labels}")));
         if self.by_hand.skip_wait_for_delete > 0 {
-            args.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
+            flags.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
         }
         let limit = if how.timeout.is_zero() { NO_LIMIT } else { how.timeout };
-        carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/drain.sh"), args).timeout(limit + EVIDENCE)).await
+        let cmd = on_api(fenced!("lib/kubectl.sh", "steps/drain.sh"), run, self.address)
+            .arg("node", &self.node)
+            .arg("limit", how.timeout.as_secs())
+            .arg("then", if self.by_hand.stays { "stays" } else { "returns" });
+        carry_out(host, cmd.words(flags).timeout(limit + EVIDENCE)).await
     }
 }
 
@@ -187,7 +190,7 @@ impl Answers for Uncordon {
     }
 }
 
-async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, what: &str) -> Result<(), StepError> {
-    let args = [run.to_string(), url_host(address), node.to_string(), what.to_string()];
-    carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/cordon.sh"), args).timeout(KUBECTL)).await
+async fn cordoning(host: &dyn Host, run: &str, address: IpAddr, node: &str, action: &str) -> Result<(), StepError> {
+    let cmd = on_api(fenced!("lib/kubectl.sh", "steps/cordon.sh"), run, address).arg("node", node).arg("action", action);
+    carry_out(host, cmd.timeout(KUBECTL)).await
 }

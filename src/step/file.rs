@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::static_pod::reader;
-use super::{Answers, StepError, carry_out, fenced, missing, short_digest, text_diff};
+use super::{Answers, StepError, carry_out, missing, short_digest, text_diff};
 use crate::facts::{Facts, FileFact, FileKind};
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName, Secret};
 
 /// A file, link or folder as it should be on the host. The owner is always root.
@@ -186,6 +187,6 @@ impl Answers for Vec<File> {
                 Content::Folder => {}
             }
         }
-        carry_out(host, Cmd::script(fenced!("steps/files.sh"), [run]).stdin(input).timeout(Duration::from_secs(180))).await
+        carry_out(host, Cmd::script(fenced!("steps/files.sh")).arg("run", run).stdin(input).timeout(Duration::from_secs(180))).await
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced, missing};
+use super::{Answers, StepError, carry_out, missing};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// The container images that the host must have, by reference.
@@ -29,7 +30,7 @@ impl Answers for Image {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = std::iter::once(run.to_string()).chain(self.references.clone());
-        carry_out(host, Cmd::script(fenced!("steps/images.sh"), args).timeout(Duration::from_secs(1800)).with_proxies()).await
+        let cmd = Cmd::script(fenced!("steps/images.sh")).arg("run", run).words(&self.references);
+        carry_out(host, cmd.timeout(Duration::from_secs(1800)).with_proxies()).await
     }
 }

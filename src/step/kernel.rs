@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// The modules and settings that the running kernel must have.
@@ -37,7 +38,7 @@ impl Answers for Kernel {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let sysctls = self.sysctls.iter().map(|(k, v)| format!("{k}={v}"));
-        let args = std::iter::once(run.to_string()).chain(self.modules.iter().cloned()).chain(sysctls);
-        carry_out(host, Cmd::script(fenced!("steps/kernel.sh"), args)).await
+        let cmd = Cmd::script(fenced!("steps/kernel.sh")).arg("run", run);
+        carry_out(host, cmd.words(self.modules.iter().cloned().chain(sysctls))).await
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::{Facts, HostFacts, MemberFact};
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
@@ -103,8 +104,13 @@ impl Answers for Member {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         // The script gets the whole wait timeout, because a learner may have to copy much data before it can be promoted.
         let limit = host.wait_timeout();
-        let seconds = limit.as_secs().to_string();
-        let args = [run, self.word(), &self.name, &self.peer_url, &self.through.join(","), &seconds];
-        carry_out(host, Cmd::script(fenced!("lib/hand_over.sh", "steps/member.sh"), args).timeout(limit + Duration::from_secs(30))).await
+        let cmd = Cmd::script(fenced!("lib/hand_over.sh", "steps/member.sh"))
+            .arg("run", run)
+            .arg("action", self.word())
+            .arg("name", &self.name)
+            .arg("peer", &self.peer_url)
+            .arg("endpoints", self.through.join(","))
+            .arg("limit", limit.as_secs());
+        carry_out(host, cmd.timeout(limit + Duration::from_secs(30))).await
     }
 }

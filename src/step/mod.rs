@@ -3,6 +3,7 @@
 //!
 //! The enum [`Step`] is closed. A module contains one kind of step, or a few that are related. The order of steps is decided in `plan`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -230,24 +231,10 @@ impl Step {
     }
 }
 
-/// Joins the files of a script that changes a host, and puts the common head before them. The head fails if the run no longer holds the lock, and
-/// defines functions that read the input, limit the time of a command and find the host's own processes. A script with input calls `take_input`
-/// before its first effect.
-macro_rules! fenced {
-    ($($file:literal),+) => {
-        concat!(
-            "#",
-            $(" ", $file),+,
-            "\n",
-            include_str!("../host/scripts/lib/lock_held.sh"),
-            include_str!("../host/scripts/lib/fence.sh"),
-            include_str!("../host/scripts/lib/within.sh"),
-            include_str!("../host/scripts/lib/input.sh"),
-            include_str!("../host/scripts/lib/process.sh"),
-            $(include_str!(concat!("../host/scripts/", $file))),+)
-    };
+/// A script that asks the API server at this address with kubectl; see `kubectl.sh`.
+fn on_api(text: &'static str, run: &str, address: IpAddr) -> Cmd {
+    Cmd::script(text).arg("run", run).arg("address", url_host(address))
 }
-pub(crate) use fenced;
 
 /// Runs a script that was made with `fenced!` and converts its exit status into a result. Input is sent with its digest at the end, which
 /// `take_input` compares.

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 
 use async_trait::async_trait;
 
-use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, on_api};
 use crate::facts::Facts;
-use crate::host::{Cmd, Host, HostName};
+use crate::fenced;
+use crate::host::{Host, HostName};
 
 /// The Node with this name must not exist.
 #[derive(Clone, Debug)]
@@ -33,10 +34,7 @@ impl Answers for NodeGone {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(
-            host,
-            Cmd::script(fenced!("lib/kubectl.sh", "steps/delete_node.sh"), [run, &url_host(self.address), &self.node]).timeout(KUBECTL),
-        )
-        .await
+        let cmd = on_api(fenced!("lib/kubectl.sh", "steps/delete_node.sh"), run, self.address).arg("node", &self.node);
+        carry_out(host, cmd.timeout(KUBECTL)).await
     }
 }

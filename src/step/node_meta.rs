@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 
-use super::{Answers, KUBECTL, StepError, carry_out, fenced, text_diff, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, on_api, text_diff};
 use crate::facts::Facts;
-use crate::host::{Cmd, Host, HostName};
+use crate::fenced;
+use crate::host::{Host, HostName};
 
 /// The metadata of one Node. The Node is created if it does not exist yet, so that it has its pod subnet before the controller manager can assign
 /// another one.
@@ -117,11 +118,7 @@ impl Answers for NodeMeta {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = [run.to_string(), url_host(self.address), self.node.clone()].into_iter().chain(self.taints.clone());
-        carry_out(
-            host,
-            Cmd::script(fenced!("lib/kubectl.sh", "steps/node_meta.sh"), args).stdin(self.object().to_string()).timeout(KUBECTL),
-        )
-        .await
+        let cmd = on_api(fenced!("lib/kubectl.sh", "steps/node_meta.sh"), run, self.address).arg("node", &self.node);
+        carry_out(host, cmd.words(&self.taints).stdin(self.object().to_string()).timeout(KUBECTL)).await
     }
 }

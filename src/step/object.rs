@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use async_trait::async_trait;
 use serde_json::{Map, Value};
 
-use super::{Answers, KUBECTL, StepError, carry_out, fenced, kept, missing, text_diff, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, kept, missing, on_api, text_diff};
 use crate::facts::{Facts, ObjectRef};
-use crate::host::{Cmd, Host, HostName};
+use crate::fenced;
+use crate::host::{Host, HostName};
 
 /// Objects as they should be, in the order in which they are applied.
 #[derive(Clone, Debug)]
@@ -127,7 +128,7 @@ impl Answers for Object {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": self.objects});
-        let cmd = Cmd::script(fenced!("lib/kubectl.sh", "steps/objects.sh"), [run, &url_host(self.address)]).stdin(list.to_string());
+        let cmd = on_api(fenced!("lib/kubectl.sh", "steps/objects.sh"), run, self.address).stdin(list.to_string());
         carry_out(host, cmd.timeout(KUBECTL)).await
     }
 }

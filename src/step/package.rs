@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced, missing};
+use super::{Answers, StepError, carry_out, missing};
 use crate::facts::{Facts, HostFacts};
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// Packages that must be installed, in any version.
@@ -39,8 +40,8 @@ impl Answers for Package {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let args = std::iter::once(run.to_string()).chain(self.names.clone());
-        carry_out(host, Cmd::script(fenced!("steps/packages.sh"), args).timeout(Duration::from_secs(900)).with_proxies()).await
+        let cmd = Cmd::script(fenced!("steps/packages.sh")).arg("run", run).words(&self.names);
+        carry_out(host, cmd.timeout(Duration::from_secs(900)).with_proxies()).await
     }
 }
 

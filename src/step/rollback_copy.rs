@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, earlier, fenced};
+use super::{Answers, StepError, carry_out, earlier};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// Copies the etcd program, its environment file and its unit file, if the running etcd was started with them and answers requests. Otherwise nothing
@@ -29,7 +30,8 @@ impl Answers for RollbackCopy {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let seconds = (host.wait_timeout() * 5 / 4).as_secs().to_string();
-        carry_out(host, Cmd::script(fenced!("steps/rollback_copy.sh"), [run, &seconds]).timeout(earlier(host))).await
+        let limit = (host.wait_timeout() * 5 / 4).as_secs();
+        let cmd = Cmd::script(fenced!("steps/rollback_copy.sh")).arg("run", run).arg("limit", limit);
+        carry_out(host, cmd.timeout(earlier(host))).await
     }
 }

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use sha2::Digest;
 use tokio::io::AsyncWriteExt;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostError, HostName};
 
 /// A snapshot that the etcd member on the host of the step takes.
@@ -52,7 +53,7 @@ impl Snapshot {
     async fn fetch(&self, host: &dyn Host, run: &str, part: &Path) -> Result<(), StepError> {
         let local = |e| StepError::Host(HostError::local(format!("cannot write the snapshot to {}", self.to.display()), e));
         let mut file = tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).await.map_err(local)?;
-        let mut cmd = Cmd::script(fenced!("steps/snapshot.sh"), [run]).timeout(LIMIT);
+        let mut cmd = Cmd::script(fenced!("steps/snapshot.sh")).arg("run", run).timeout(LIMIT);
         let (tap, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
         cmd.tap = Some(tap);
         // The output ends with the digest that the host computed, as 64 hexadecimal digits. Therefore the last 64 bytes are held back and are not

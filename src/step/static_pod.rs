@@ -5,27 +5,28 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, earlier, fenced, kept, text_diff};
+use super::{Answers, StepError, carry_out, earlier, kept, text_diff};
 use crate::facts::{Facts, FileFact, FileKind, PodFact};
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
+use crate::{fenced, script};
 
 /// The script of the transaction, which the host runs even if the connection to it is lost.
-const SWAP: &str = concat!(
-    include_str!("../host/scripts/lib/hand_over.sh"),
-    include_str!("../host/scripts/lib/lock_held.sh"),
-    include_str!("../host/scripts/lib/process.sh"),
-    include_str!("../host/scripts/lib/quorum.sh"),
-    include_str!("../host/scripts/lib/manifest.sh"),
-    include_str!("../host/scripts/lib/refuse.sh"),
-    include_str!("../host/scripts/lib/etcd_version.sh"),
-    include_str!("../host/scripts/swap/processes.sh"),
-    include_str!("../host/scripts/swap/exchange.sh"),
-    include_str!("../host/scripts/swap/quiet.sh"),
-    include_str!("../host/scripts/swap/evidence.sh"),
-    include_str!("../host/scripts/swap/revert.sh"),
-    include_str!("../host/scripts/swap/watch.sh"),
-    include_str!("../host/scripts/swap/swap.sh")
+const SWAP: &str = script!(
+    "lib/hand_over.sh",
+    "lib/lock_held.sh",
+    "lib/process.sh",
+    "lib/quorum.sh",
+    "lib/manifest.sh",
+    "lib/refuse.sh",
+    "lib/etcd_version.sh",
+    "swap/processes.sh",
+    "swap/exchange.sh",
+    "swap/quiet.sh",
+    "swap/evidence.sh",
+    "swap/revert.sh",
+    "swap/watch.sh",
+    "swap/swap.sh"
 );
 
 /// The script that starts the transaction.
@@ -70,14 +71,19 @@ pub struct SwapPolicy {
 /// transaction while the component is stopped.
 pub(super) fn swap(host: &dyn Host, run: &str, pod: &StaticPod, etcd: Option<&StaticPod>) -> Cmd {
     let limit = host.wait_timeout() / 2;
-    let bytes = |p: &StaticPod| p.manifest.len().to_string();
-    let along = etcd.map(|e| [e.probe.clone(), e.care.watch.as_secs().to_string(), bytes(e)]);
-    let what = if pod.restart { "restart" } else { "swap" };
-    let args = arguments(run, what, pod.component, &pod.probe, limit, &pod.care).into_iter().chain([bytes(pod)]);
+    let action = if pod.restart { "restart" } else { "swap" };
+    let cmd = command(run, action, pod.component, limit)
+        .arg("url", &pod.probe)
+        .arg("watch", pod.care.watch.as_secs())
+        .arg("balancers", &pod.care.balancers)
+        .arg("bytes", pod.manifest.len())
+        .arg("etcd_url", etcd.map_or("", |e| &e.probe))
+        .arg("etcd_watch", etcd.map_or(0, |e| e.care.watch.as_secs()))
+        .arg("etcd_bytes", etcd.map_or(0, |e| e.manifest.len()));
     let input: String = etcd.into_iter().chain([pod]).map(|p| p.manifest.as_str()).collect();
     // The time for the new process, for a rollback and for the waits of each, with additional time if etcd is replaced as well.
     let whole = limit * if etcd.is_some() { 5 } else { 3 } + earlier(host);
-    Cmd::script(SCRIPT, args.chain(along.into_iter().flatten())).stdin(input).timeout(whole)
+    cmd.stdin(input).timeout(whole)
 }
 
 /// The command that removes a static pod and waits until its process has ended. The removal is requested by an argument and has no input, so that
@@ -85,13 +91,16 @@ pub(super) fn swap(host: &dyn Host, run: &str, pod: &StaticPod, etcd: Option<&St
 pub(super) fn removal(host: &dyn Host, run: &str, component: &str) -> Cmd {
     // An API server that is told to stop ends its long-running requests within a minute, so half of the wait timeout is enough.
     let limit = host.wait_timeout() / 2;
-    let args = arguments(run, "remove", component, "", limit, &SwapPolicy::default());
-    Cmd::script(SCRIPT, args.into_iter().chain(["0".into()])).timeout(limit * 2 + earlier(host))
+    let cmd = command(run, "remove", component, limit);
+    ["url", "watch", "balancers", "etcd_url", "etcd_watch"]
+        .iter()
+        .fold(cmd, |cmd, name| cmd.arg(name, ""))
+        .timeout(limit * 2 + earlier(host))
 }
 
-fn arguments(run: &str, what: &str, component: &str, probe: &str, limit: Duration, care: &SwapPolicy) -> [String; 8] {
-    let seconds = |d: Duration| d.as_secs().to_string();
-    [run, what, component, probe, &seconds(limit), &seconds(care.watch), &care.balancers, SWAP].map(String::from)
+/// The arguments that a swap and a removal have in common.
+fn command(run: &str, action: &str, component: &str, limit: Duration) -> Cmd {
+    Cmd::script(SCRIPT).arg("run", run).arg("action", action).arg("component", component).arg("limit", limit.as_secs()).arg("swap", SWAP)
 }
 
 impl StaticPod {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::Facts;
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// A unit that must not run, neither now nor after a boot.
@@ -32,6 +33,7 @@ impl Answers for Stopped {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        carry_out(host, Cmd::script(fenced!("steps/unit_stop.sh"), [run, self.name]).timeout(Duration::from_secs(120))).await
+        carry_out(host, Cmd::script(fenced!("steps/unit_stop.sh")).arg("run", run).arg("unit", self.name).timeout(Duration::from_secs(120)))
+            .await
     }
 }

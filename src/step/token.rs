@@ -7,9 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use base64::Engine;
 
-use super::{Answers, KUBECTL, StepError, carry_out, fenced, url_host};
+use super::{Answers, KUBECTL, StepError, carry_out, on_api};
 use crate::facts::{ClusterFacts, Facts, FileFact, FileKind};
-use crate::host::{Cmd, Host, HostName, Secret};
+use crate::fenced;
+use crate::host::{Host, HostName, Secret};
 use crate::layout;
 
 /// The content that a prediction gives to the file of a kubelet's client certificate, because the kubelet requests the certificate only when it
@@ -85,7 +86,7 @@ impl Answers for Token {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let mut cmd = Cmd::script(fenced!("lib/kubectl.sh", "steps/objects.sh"), [run, &url_host(self.address)]);
+        let mut cmd = on_api(fenced!("lib/kubectl.sh", "steps/objects.sh"), run, self.address);
         let object = match self.purpose {
             Purpose::Operator => self.object.clone(),
             Purpose::Hosts(_) => lasting(&self.object),
@@ -140,8 +141,8 @@ impl Answers for TokensGone {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         // `pending` replaces `Ids::OfRuns` by the IDs, so a step that still has it was never compared with facts and deletes nothing.
         let Ids::These(ids) = &self.ids else { return Ok(()) };
-        let args = [run.to_string(), url_host(self.address)].into_iter().chain(ids.clone());
-        carry_out(host, Cmd::script(fenced!("lib/kubectl.sh", "steps/delete_tokens.sh"), args).timeout(KUBECTL)).await
+        let cmd = on_api(fenced!("lib/kubectl.sh", "steps/delete_tokens.sh"), run, self.address).words(ids);
+        carry_out(host, cmd.timeout(KUBECTL)).await
     }
 }
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Answers, StepError, carry_out, fenced};
+use super::{Answers, StepError, carry_out};
 use crate::facts::{Facts, FileFact, FileKind, Listener, UnitFact};
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
+use crate::{fenced, script};
 
 /// A systemd unit that must be enabled, active, and started with the present content of its files.
 #[derive(Clone, Debug)]
@@ -27,11 +28,7 @@ pub struct Unit {
 
 /// The script that restarts etcd and restores the previous etcd if the new one fails. The host finishes it even if the connection to the host is
 /// lost.
-const ETCD: &str = concat!(
-    include_str!("../host/scripts/lib/hand_over.sh"),
-    include_str!("../host/scripts/lib/etcd_version.sh"),
-    include_str!("../host/scripts/steps/etcd_service.sh")
-);
+const ETCD: &str = script!("lib/hand_over.sh", "lib/etcd_version.sh", "steps/etcd_service.sh");
 
 impl Unit {
     /// A unit that is restarted when its inputs change.
@@ -84,15 +81,17 @@ impl Answers for Unit {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let how = if self.reload { "reload" } else { "restart" };
-        let port = self.port.map(|p| p.to_string()).unwrap_or_default();
         // A single unit is ready sooner than a whole control plane, so it gets only a part of the wait timeout.
         let limit = host.wait_timeout() / 4;
-        let (watch, seconds) = (self.watch.as_secs().to_string(), limit.as_secs().to_string());
-        let cmd = Cmd::script(
-            fenced!("lib/hand_over.sh", "lib/quorum.sh", "steps/unit.sh"),
-            [run, self.name, &self.digest, how, &port, &watch, ETCD, &seconds],
-        );
+        let cmd = Cmd::script(fenced!("lib/hand_over.sh", "lib/quorum.sh", "steps/unit.sh"))
+            .arg("run", run)
+            .arg("unit", self.name)
+            .arg("digest", &self.digest)
+            .arg("action", if self.reload { "reload" } else { "restart" })
+            .arg("port", self.port.map(|p| p.to_string()).unwrap_or_default())
+            .arg("watch", self.watch.as_secs())
+            .arg("service", ETCD)
+            .arg("limit", limit.as_secs());
         carry_out(host, cmd.timeout(limit * 9)).await
     }
 }

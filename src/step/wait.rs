@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
-use super::{Answers, StepError, carry_out, fenced, url_host};
+use super::{Answers, StepError, carry_out, url_host};
 use crate::facts::{Facts, ObjectRef};
+use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 
 /// What to wait for.
@@ -163,36 +164,43 @@ impl Answers for Wait {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let whole = host.wait_timeout();
-        let seconds = |limit: Duration| limit.as_secs().to_string();
-        let (limit, short) = (seconds(whole), seconds(whole / 4));
         let rollout = ROLLOUT_LIMIT.max(whole);
+        let wanted = |ready: bool| if ready { "ready" } else { "registered" };
         let cmd = match self {
-            Wait::Api { address, version } => Cmd::script(
-                fenced!("lib/report_rollbacks.sh", "lib/process.sh", "waits/wait_api.sh"),
-                [run, &url_host(*address), version, &limit],
-            ),
-            Wait::Endpoint { authority } => Cmd::script(fenced!("waits/wait_endpoint.sh"), [run, authority, &short]),
-            Wait::Node { node, server, version, ready } => Cmd::script(
-                fenced!("lib/node_ready.sh", "waits/wait_node.sh"),
-                [run, server, node, version, if *ready { "ready" } else { "registered" }, &limit],
-            ),
-            Wait::Quorum => Cmd::script(fenced!("lib/quorum.sh", "waits/wait_quorum.sh"), [run, &short]),
-            Wait::Backend { server, limit, .. } => Cmd::script(fenced!("waits/wait_backend.sh"), [run, server, &seconds(*limit)]),
-            Wait::Settled => Cmd::script(fenced!("lib/report_rollbacks.sh", "waits/wait_settled.sh"), [run, &limit]),
-            Wait::Back { node, server, ready, api, etcd } => {
-                let (node, api) = (node.as_deref().unwrap_or_default(), api.as_deref().unwrap_or_default());
-                let (ready, etcd) = (if *ready { "ready" } else { "registered" }, if *etcd { "etcd" } else { "" });
-                Cmd::script(fenced!("lib/node_ready.sh", "waits/wait_back.sh"), [run, &limit, node, server, ready, api, etcd])
+            Wait::Api { address, version } => Cmd::script(fenced!("lib/report_rollbacks.sh", "waits/wait_api.sh"))
+                .arg("address", url_host(*address))
+                .arg("version", version)
+                .arg("limit", whole.as_secs()),
+            Wait::Endpoint { authority } => {
+                Cmd::script(fenced!("waits/wait_endpoint.sh")).arg("endpoint", authority).arg("limit", (whole / 4).as_secs())
             }
-            Wait::Rollout { address, object, first } => {
-                let what = format!("{}/{}", object.kind.to_lowercase(), object.name);
-                let part = if *first { "first" } else { "whole" };
-                Cmd::script(
-                    fenced!("lib/kubectl.sh", "waits/wait_rollout.sh"),
-                    [run, &url_host(*address), &what, &object.namespace, &limit, &seconds(rollout), part],
-                )
+            Wait::Node { node, server, version, ready } => Cmd::script(fenced!("lib/node_ready.sh", "waits/wait_node.sh"))
+                .arg("server", server)
+                .arg("node", node)
+                .arg("version", version)
+                .arg("want", wanted(*ready))
+                .arg("limit", whole.as_secs()),
+            Wait::Quorum => Cmd::script(fenced!("lib/quorum.sh", "waits/wait_quorum.sh")).arg("limit", (whole / 4).as_secs()),
+            Wait::Backend { server, limit, .. } => {
+                Cmd::script(fenced!("waits/wait_backend.sh")).arg("server", server).arg("limit", limit.as_secs())
             }
-        };
+            Wait::Settled => Cmd::script(fenced!("lib/report_rollbacks.sh", "waits/wait_settled.sh")).arg("limit", whole.as_secs()),
+            Wait::Back { node, server, ready, api, etcd } => Cmd::script(fenced!("lib/node_ready.sh", "waits/wait_back.sh"))
+                .arg("limit", whole.as_secs())
+                .arg("node", node.as_deref().unwrap_or_default())
+                .arg("server", server)
+                .arg("want", wanted(*ready))
+                .arg("api", api.as_deref().unwrap_or_default())
+                .arg("etcd", if *etcd { "member" } else { "" }),
+            Wait::Rollout { address, object, first } => Cmd::script(fenced!("lib/kubectl.sh", "waits/wait_rollout.sh"))
+                .arg("address", url_host(*address))
+                .arg("workload", format!("{}/{}", object.kind.to_lowercase(), object.name))
+                .arg("namespace", &object.namespace)
+                .arg("patience", whole.as_secs())
+                .arg("limit", rollout.as_secs())
+                .arg("part", if *first { "first" } else { "whole" }),
+        }
+        .arg("run", run);
         // The limit of the command is longer than that of the script, so that the script can still report why it gave up.
         let limit = if matches!(self, Wait::Rollout { .. }) { rollout } else { whole };
         carry_out(host, cmd.timeout(limit + Duration::from_secs(60))).await

@@ -208,3 +208,46 @@ fn remote_scripts_are_constant_files_that_a_shell_can_read() {
         assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
     }
 }
+
+/// The paths and ports of a cluster stand in `layout.rs` alone. The scripts read them from variables that `constants.sh` sets.
+#[test]
+fn scripts_name_no_path_or_port_of_a_cluster() {
+    let scripts = || {
+        let folders = fs::read_dir("src/host/scripts").expect("the folder is readable");
+        let files = folders.flat_map(|folder| fs::read_dir(folder.expect("a folder").path()).expect("the folder is readable"));
+        files.map(|file| file.expect("a file").path()).filter(|path| !path.ends_with("constants.sh"))
+    };
+    let constants = clusterctl::layout::for_scripts();
+    let mut unused: Vec<&str> = constants.iter().map(|(name, _)| *name).collect();
+    for path in scripts() {
+        let text = fs::read_to_string(&path).expect("a script is readable");
+        for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
+            for folder in ["/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/clusterctl", "/usr/local/bin"] {
+                assert!(!line.contains(folder), "{}:{}: {folder} is written out", path.display(), n + 1);
+            }
+            for (name, value) in &constants {
+                let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+                let whole = line.match_indices(value.as_str()).any(|(at, _)| ends(&line[at + value.len()..]));
+                assert!(!whole, "{}:{}: {value} is written out, but it is ${name}", path.display(), n + 1);
+            }
+        }
+        unused.retain(|name| !text.contains(&format!("${name}")));
+    }
+    assert!(unused.is_empty(), "no script uses {unused:?}");
+}
+
+/// A script gets its own arguments by name: only functions use `$1`, `$2` and so on, and lists of words use `$@`.
+#[test]
+fn scripts_get_their_arguments_by_name() {
+    for folder in fs::read_dir("src/host/scripts").expect("the folder is readable") {
+        for file in fs::read_dir(folder.expect("a folder").path()).expect("the folder is readable") {
+            let path = file.expect("a file").path();
+            let text = fs::read_to_string(&path).expect("a script is readable");
+            // The assignments with which a script took its positional arguments stood at the beginning of a line, outside of functions.
+            let positional = |line: &&str| {
+                line.starts_with(|c: char| c.is_ascii_lowercase()) && line.split(' ').next().is_some_and(|w| w.ends_with("=$1"))
+            };
+            assert_eq!(text.lines().find(positional), None, "{}", path.display());
+        }
+    }
+}

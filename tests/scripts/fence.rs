@@ -2,6 +2,7 @@
 //! that host.
 
 use clusterctl::host::Cmd;
+use clusterctl::script;
 use clusterctl::step::{Absent, File, Stopped};
 
 use super::sandbox::{End, RUN, Sandbox};
@@ -25,7 +26,7 @@ pub fn table(t: &mut Table) {
     }
     t.row("the input of the lock's script ends before the first tick -> the lock is not taken", || {
         let host = Sandbox::new();
-        let cmd = || Cmd::script(include_str!("../../src/host/scripts/lock/lock.sh"), ["run2", "somebody"]);
+        let cmd = || Cmd::script(script!("lock/lock.sh")).arg("run", "run2").arg("who", "somebody").arg("attempt", "first");
         let without = host.output(cmd());
         let lock = host.read("/var/lib/clusterctl/lock").unwrap_or_default();
         let with = host.output(cmd().stdin("\n"));

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clusterctl::host::Cmd;
+use clusterctl::script;
 use clusterctl::step::command::{Place, When};
 use clusterctl::step::{Command, Kernel, Reboot};
 
@@ -118,10 +119,8 @@ pub fn table(t: &mut Table) {
         t.row(format!("start: the user is {who} -> status {status}"), || {
             let host = Sandbox::new();
             host.stub("id", &format!("{who}\n"));
-            let out = host.output(Cmd::script(
-                include_str!("../../src/host/scripts/lib/start.sh"),
-                ["direct", "/bin/sh", "-c", "echo \"$LC_ALL $1\"", "x", "a b"],
-            ));
+            let cmd = Cmd::script(script!("lib/start.sh")).arg("network", "direct");
+            let out = host.output(cmd.words(["/bin/sh", "-c", "echo \"$LC_ALL $1\"", "x", "a b"]));
             let wanted = if runs { "\u{1e}clusterctl\u{1e}C a b\n" } else { "" };
             let is = (out.status, String::from_utf8_lossy(&out.stderr) == said, String::from_utf8_lossy(&out.stdout) == wanted);
             all(&host, [same(is, (status, true, true), &format!("{out:?}"))])
@@ -130,7 +129,7 @@ pub fn table(t: &mut Table) {
     t.row("start: the command fails -> its status is that of the whole", || {
         let host = Sandbox::new();
         host.stub("id", "0\n");
-        let out = host.output(Cmd::script(include_str!("../../src/host/scripts/lib/start.sh"), ["direct", "/bin/sh", "-c", "exit 3"]));
+        let out = host.output(Cmd::script(script!("lib/start.sh")).arg("network", "direct").words(["/bin/sh", "-c", "exit 3"]));
         same(out.status, 3, "status").and(same(End::Done, End::Done, ""))
     });
 }

@@ -2,6 +2,7 @@
 //! of a run that has died is freed.
 
 use clusterctl::host::{Cmd, Output};
+use clusterctl::script;
 
 use super::pods::{all, same};
 use super::sandbox::{Fault, RUN, Sandbox};
@@ -10,9 +11,10 @@ use super::turns::AtWork;
 
 const LOCK: &str = "/var/lib/clusterctl/lock";
 
-/// Runs `lock.sh` for `run`, sends one tick, and ends the input, so that the script exits. `again` is the third argument of the script.
-fn take(host: &Sandbox, run: &str, again: &str) -> Output {
-    host.output(Cmd::script(include_str!("../../src/host/scripts/lock/lock.sh"), [run, "somebody", again]).stdin("\n"))
+/// Runs `lock.sh` for `run`, sends one tick, and ends the input, so that the script exits. `attempt` is `first` or `again`.
+fn take(host: &Sandbox, run: &str, attempt: &str) -> Output {
+    let cmd = Cmd::script(script!("lock/lock.sh")).arg("run", run).arg("who", "somebody").arg("attempt", attempt);
+    host.output(cmd.stdin("\n"))
 }
 
 fn said(out: &Output, status: i32, words: &str) -> Result<(), String> {
@@ -29,7 +31,7 @@ pub fn table(t: &mut Table) {
     t.row("nobody is at work -> it is taken, the previous holder is told, and snapshots that were left are gone", || {
         let host = Sandbox::new();
         host.write("/var/lib/clusterctl/snapshot.abc/db", "every Secret");
-        let out = take(&host, "run2", "");
+        let out = take(&host, "run2", "first");
         let left = host.list("/var/lib/clusterctl").into_iter().any(|f| f.starts_with("snapshot"));
         all(&host, [said(&out, 0, &format!("locked {RUN}\n")), holder(&host, "run2"), same(left, false, "a snapshot is left")])
     });
@@ -38,7 +40,7 @@ pub fn table(t: &mut Table) {
         let now = std::process::Command::new("/bin/date").arg("+%s").output().expect("date runs");
         host.stub("clock", &format!("{}000\n", String::from_utf8_lossy(&now.stdout).trim()));
         let _held = AtWork::on(&host.path("/var/lib/clusterctl/lock.flock"));
-        let out = take(&host, "run2", "");
+        let out = take(&host, "run2", "first");
         all(&host, [said(&out, 7, &format!("held {RUN} me")), holder(&host, RUN)])
     });
     t.row("again, by the run that held it last -> it is taken", || {
@@ -61,18 +63,18 @@ pub fn table(t: &mut Table) {
         t.row(format!("the disk is full for {tool} -> it is not taken"), || {
             let host = Sandbox::new();
             host.inject(Fault::ToolFails(tool, "*"));
-            let out = take(&host, "run2", "");
+            let out = take(&host, "run2", "first");
             all(&host, [said(&out, 1, ""), same(out.stdout.is_empty(), true, "it says nothing"), holder(&host, RUN)])
         });
     }
     t.sweep("killed at an effect -> it is the one run's or the other's, and the next run takes it", 1, |n| {
         let host = Sandbox::new();
         host.inject(Fault::KilledAt(n));
-        take(&host, "run2", "");
+        take(&host, "run2", "first");
         host.was_killed().then(|| {
             holder(&host, RUN).or_else(|_| holder(&host, "run2"))?;
             host.inject(Fault::None);
-            let out = take(&host, "run3", "");
+            let out = take(&host, "run3", "first");
             all(&host, [said(&out, 0, "locked "), holder(&host, "run3")])
         })
     });
@@ -104,7 +106,7 @@ pub fn table(t: &mut Table) {
         let host = Sandbox::new();
         let _held = hold(&host);
         unlocks(&host, "free", &format!("freed {RUN} "))?;
-        let out = take(&host, "run2", "");
+        let out = take(&host, "run2", "first");
         all(&host, [said(&out, 0, "locked "), holder(&host, "run2")])
     });
     t.row("unlock: its run is silent, and another process has the same descriptor open on another file -> that one lives", || {
@@ -127,6 +129,6 @@ fn hold(host: &Sandbox) -> AtWork {
 }
 
 fn unlocks(host: &Sandbox, how: &str, words: &str) -> Result<(), String> {
-    let out = host.output(Cmd::script(include_str!("../../src/host/scripts/lock/unlock.sh"), [how]));
+    let out = host.output(Cmd::script(script!("lock/unlock.sh")).arg("action", how));
     all(host, [said(&out, 0, words)])
 }

@@ -7,13 +7,14 @@ use std::process::Command;
 
 use super::pods::manifest;
 use super::table::Table;
+use clusterctl::script;
 
 /// A Python program that shuts down the ext4 file system at its argument as a power cut would (EXT4_IOC_SHUTDOWN without a flush of the journal).
 const SHUT_DOWN: &str = "import fcntl, os, struct, sys\nfcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
 
 /// The shell functions with which a swap keeps, stages, sets aside and restores a static pod manifest. The tests rewrite the paths in them to a
 /// folder of their own.
-const MANIFEST: &str = include_str!("../../src/host/scripts/lib/manifest.sh");
+const MANIFEST: &str = script!("lib/manifest.sh");
 
 fn run(program: &str, args: &[&str]) -> Result<(), String> {
     let out = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;
@@ -77,14 +78,14 @@ pub fn table(t: &mut Table) {
             std::fs::write(at("/new"), "the new manifest").map_err(|e| e.to_string())?;
             run("sync", &["-f", &folder])?;
             let functions = super::rewrite::rewrite(MANIFEST, &folder);
-            run("/bin/sh", &["-c", &format!("root=$1\n{functions}\n{what}"), "sh", &folder])?;
+            run("/bin/sh", &["-c", &format!("{functions}\nroot={folder}\n{what}")])?;
             run("python3", &["-c", SHUT_DOWN, &folder])?;
             run("umount", &[&folder])?;
             mounted(&image, &folder)?;
             let _ = std::fs::set_permissions(Path::new(&folder), std::fs::Permissions::from_mode(0o755));
             let drop_in = at("/etc/systemd/system/kubelet.service.d/90-clusterctl-kube-apiserver.conf");
             let prepared = std::fs::read_to_string(drop_in).unwrap_or_default();
-            if when.starts_with("while") && !prepared.contains("restore kube-apiserver") {
+            if when.starts_with("while") && !prepared.contains("action=restore component=kube-apiserver") {
                 return Err(format!("the kubelet's drop-in is not whole: {prepared:?}"));
             }
             if prepared.contains("restore") {

@@ -2,6 +2,7 @@
 //! host, whatever fails.
 
 use clusterctl::host::{Cmd, Output};
+use clusterctl::script;
 use clusterctl::step::digest;
 
 use super::pods::same;
@@ -35,7 +36,7 @@ fn host(size: &str, torn: bool) -> Sandbox {
 }
 
 fn taken(host: &Sandbox) -> Output {
-    host.output(Cmd::script(include_str!("../../src/host/scripts/steps/snapshot.sh"), [""; 0]))
+    host.output(Cmd::script(script!("steps/snapshot.sh")))
 }
 
 fn left(host: &Sandbox) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use clusterctl::facts::ObjectRef;
 use clusterctl::host::Cmd;
+use clusterctl::script;
 use clusterctl::step::{Member, MemberState, Package, Wait};
 
 use super::sandbox::{End, Fault, RUN, Sandbox};
@@ -110,12 +111,8 @@ pub fn table(t: &mut Table) {
                 "etcdctl.script",
                 &format!("case \"$*\" in *'snapshot save'*) for to; do :; done; {{ printf data; {trailer}; }} >\"$to\" ;; esac\n"),
             );
-            let script = concat!(
-                include_str!("../../src/host/scripts/lib/lock_held.sh"),
-                include_str!("../../src/host/scripts/lib/fence.sh"),
-                include_str!("../../src/host/scripts/steps/snapshot.sh")
-            );
-            let out = host.output(Cmd::script(script, [RUN]));
+            let script = script!("lib/lock_held.sh", "lib/fence.sh", "steps/snapshot.sh");
+            let out = host.output(Cmd::script(script).arg("run", RUN));
             let left = host.list("/var/lib/clusterctl").iter().any(|f| f.starts_with("snapshot."));
             let is = out.status == wanted && !left && (wanted != 0 || out.stdout.starts_with(b"data"));
             if is { Ok(()) } else { Err(format!("{out:?}, left: {left}\n{}", host.log())) }

@@ -2,6 +2,7 @@
 //! before it reports the HTTP status.
 
 use clusterctl::host::Cmd;
+use clusterctl::script;
 
 use super::pods::{manifest, same};
 use super::sandbox::Sandbox;
@@ -18,8 +19,7 @@ pub fn table(t: &mut Table) {
             host.tick();
             host.stub("serves-etcd", "503\n");
             host.stub("on-sleep", on_sleep);
-            let script = include_str!("../../src/host/scripts/observe/status.sh");
-            let out = host.output(Cmd::script(script, ["etcd", "http://127.0.0.1:2381/health"]));
+            let out = host.output(Cmd::script(script!("observe/status.sh")).words(["etcd", "http://127.0.0.1:2381/health"]));
             same(String::from_utf8_lossy(&out.stdout).as_ref(), wanted, "what it prints")
         });
     }

@@ -3,6 +3,7 @@
 
 use clusterctl::host::Cmd;
 use clusterctl::host::upload::{UploadError, Uploaded, upload};
+use clusterctl::script;
 
 use super::pods::{all, same};
 use super::runs::KILLS;
@@ -113,13 +114,15 @@ pub fn table(t: &mut Table) {
     t.row("another run takes the lock while it arrives -> nothing is placed", || {
         let host = host();
         host.inject(Fault::LockLostInInput(700));
-        let script = concat!(
-            include_str!("../../src/host/scripts/lib/lock_held.sh"),
-            include_str!("../../src/host/scripts/lib/fence.sh"),
-            include_str!("../../src/host/scripts/steps/upload.sh")
-        );
-        let args = [RUN.into(), host.at(TO), sum(), "640".into(), host.at(&part()), content().len().to_string(), "0".into()];
-        let out = host.output(Cmd::script(script, args).stdin(content()));
+        let cmd = Cmd::script(script!("lib/lock_held.sh", "lib/fence.sh", "steps/upload.sh"))
+            .arg("run", RUN)
+            .arg("path", host.at(TO))
+            .arg("sum", sum())
+            .arg("mode", "640")
+            .arg("part", host.at(&part()))
+            .arg("size", content().len())
+            .arg("offset", 0);
+        let out = host.output(cmd.stdin(content()));
         let arrived = host.read(&part()).map(|p| p.len());
         all(&host, [same(out.status, 75, "status"), untouched(&host), same(arrived, Some(content().len()), "arrived")])
     });

@@ -7,9 +7,10 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::keyring::Secrets;
 use super::{Question, Sudo};
 use crate::host::{Cmd, HostError, Secret, quote};
+use crate::script_file;
 
-const BECOME: &str = include_str!("../scripts/lib/become.sh");
-const START: &str = include_str!("../scripts/lib/start.sh");
+const BECOME: &str = concat!(script_file!("lib/arguments.sh"), script_file!("lib/become.sh"));
+const START: &str = concat!(script_file!("lib/arguments.sh"), script_file!("lib/start.sh"));
 /// The mark that become.sh or start.sh prints on both outputs right before the command: all output before the mark comes from log-in scripts or
 /// from sudo.
 pub const MARK: &[u8] = b"\x1eclusterctl\x1e";
@@ -59,7 +60,10 @@ pub fn line(cmd: &Cmd, mode: Mode) -> Result<String, HostError> {
         Some(program) if !program.is_empty() && !program.starts_with('-') => {}
         _ => return Err(HostError::Local { what: "a command needs a program".into(), source: None }),
     }
-    let head = ["/bin/sh", "-c", BECOME, "clusterctl", mode.word(), START, PROMPT, if cmd.proxies { "proxies" } else { "direct" }];
+    let [mode, start, prompt] =
+        [("mode", mode.word()), ("start", START), ("prompt", PROMPT)].map(|(name, value)| format!("{name}={value}"));
+    let network = if cmd.proxies { "network=proxies" } else { "network=direct" };
+    let head = ["/bin/sh", "-c", BECOME, "clusterctl", &mode, &start, &prompt, network, "--"];
     let all: Vec<&str> = head.into_iter().chain(argv.iter().map(String::as_str)).collect();
     let line = format!("exec {}", quote(&all)?);
     if line.len() > LONGEST {

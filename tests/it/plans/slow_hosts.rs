@@ -9,7 +9,7 @@ use clusterctl::host::{Cmd, Host, HostError, HostName, Output, WAIT_TIMEOUT};
 use clusterctl::step::static_pod::SwapPolicy;
 use clusterctl::step::{ApiWithEtcd, Member, MemberState, RollbackCopy, StaticPod, StaticPodsGone, Step, Unit, Wait};
 
-/// A host that keeps the numbers among the arguments of its last command, and that command's own time limit.
+/// A host that keeps the numbers among the values of the arguments of its last command, and that command's own time limit.
 struct Patient {
     name: HostName,
     wait_timeout: Duration,
@@ -27,7 +27,7 @@ impl Host for Patient {
     }
 
     async fn run(&self, cmd: Cmd) -> Result<Output, HostError> {
-        let numbers = cmd.argv.iter().skip(3).filter_map(|word| word.parse().ok()).collect();
+        let numbers = cmd.argv.iter().filter_map(|word| word.split_once('=')?.1.parse().ok()).collect();
         *self.seen.lock().expect("no test panics with it") = (numbers, cmd.timeout);
         Ok(Output::default())
     }

@@ -97,7 +97,7 @@ impl Users {
 
 /// Checks that commands run as root, with their own input and nothing added to it.
 async fn is_root(host: &SshHost) {
-    let cmd = Cmd::script("id -u; echo $LC_ALL; cat; printf %s \"$1\"", ["$(id) 'x'"]).stdin("line 1\nline 2");
+    let cmd = Cmd::root(["/bin/sh", "-c", "id -u; echo $LC_ALL; cat; printf %s \"$1\"", "sh", "$(id) 'x'"]).stdin("line 1\nline 2");
     let output = host.run(cmd).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "0\nC\nline 1\nline 2$(id) 'x'");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
@@ -112,7 +112,7 @@ async fn proxies_that_sudo_keeps() {
     needs!(Root, Sudo, Sshd, Openssl);
     let users = Users::knowing("");
     let host = users.host("ops", Sudo::Auto).await;
-    let show = || Cmd::script("echo \"$https_proxy $no_proxy\"", [] as [&str; 0]);
+    let show = || Cmd::root(["/bin/sh", "-c", "echo \"$https_proxy $no_proxy\""]);
     assert_eq!(host.run(show()).await.unwrap().stdout, b" example.org\n");
     assert_eq!(host.run(show().with_proxies()).await.unwrap().stdout, b"http://127.0.0.1:1 example.org\n");
 }

@@ -1,12 +1,11 @@
 # Head of scripts that ask this host's API server with curl, as the cluster's admin.
-# Argument: $1 is the address of the API server. Sets $address, $conf (the path of the admin's kubeconfig) and $dir, a folder with the files ca, cert
-# and key from that kubeconfig. Exit status 3 means that this host has no such kubeconfig, and 4 that the folder cannot be made.
+# Argument: `address` of the API server. Sets $conf (the path of the admin's kubeconfig) and $dir, a folder with the files ca, cert and key from that
+# kubeconfig. Exit status 3 means that this host has no such kubeconfig, and 4 that the folder cannot be made.
 export LC_ALL=C
 umask 077
-address=$1
 # From Kubernetes 1.29 on, admin.conf has no rights until its group is bound to a role, so super-admin.conf is used if it exists.
-conf=/etc/kubernetes/super-admin.conf
-[ -r $conf ] || conf=/etc/kubernetes/admin.conf
+conf=$SUPER_ADMIN_CONF
+[ -r $conf ] || conf=$ADMIN_CONF
 [ -r $conf ] || exit 3
 # The folder $dir is in memory, only root can read it, and it is removed when the script exits.
 dir=$(mktemp -d /dev/shm/clusterctl.XXXXXX) || exit 4

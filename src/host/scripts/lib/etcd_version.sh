@@ -4,14 +4,14 @@
 minor_of() { printf '%s\n' "$1" | grep -oE '[0-9]+\.[0-9]+' | sed -n 1p; }
 # client_urls: prints the client URLs of all members, as this host's own member lists them.
 client_urls() {
-  own=https://127.0.0.1:2379 e=/etc/kubernetes/pki/etcd
+  own=https://127.0.0.1:$ETCD_CLIENT_PORT e=$ETCD_PKI_DIR
   ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
-    /usr/local/bin/etcdctl --endpoints $own --command-timeout 2s --dial-timeout 1s member list 2>/dev/null | cut -d, -f5 | tr -d ' '
+    $ETCDCTL --endpoints $own --command-timeout 2s --dial-timeout 1s member list 2>/dev/null | cut -d, -f5 | tr -d ' '
 }
 # cluster_minor URL...: prints the cluster version (MAJOR.MINOR) that the first answering member at these client URLs reports, or nothing if no member
 # answers.
 cluster_minor() {
-  e=/etc/kubernetes/pki/etcd
+  e=$ETCD_PKI_DIR
   for member; do
     answer=$(curl -s -m 2 --cacert $e/ca.crt --cert $e/healthcheck-client.crt --key $e/healthcheck-client.key "$member/version") || continue
     said=$(minor_of "$(printf %s "$answer" | sed -n 's/.*"etcdcluster":"\([^"]*\)".*/\1/p')")

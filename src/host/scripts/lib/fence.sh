@@ -1,9 +1,7 @@
 # Head of every script that changes a host; see lock_held.sh.
-# Argument: $1 is the ID of the run, which is removed from the arguments. If the operator's machine slept and another run took the lock of the host,
+# Argument: `run` is the ID of the run. If the operator's machine slept and another run took the lock of the host,
 # this run must not write any more. So `still_ours` is called here, again after the input has arrived (see input.sh), and again by each script that
 # waits before its first effect.
 set -eu
 export LC_ALL=C
-run=$1
-shift
 still_ours

@@ -1,20 +1,18 @@
 # Head of scripts that ask the API with kubectl, as the cluster's admin.
-# Argument: $1 is the address of the API server, which is removed from the arguments. Defines `k`, which runs kubectl, and `apply`, which takes
+# Argument: `address` of the API server. Defines `k`, which runs kubectl, and `apply`, which takes
 # options of kubectl apply and reads objects from its input. Both retry for half a minute if the cause of a failure may be temporary: the leadership
 # of etcd has just moved, a new API server has no schema yet, the CustomResourceDefinition of an object was applied a moment ago, or the pod of a
 # webhook has just moved to another node.
 # From Kubernetes 1.29 on, admin.conf has no rights until its group is bound to a role, so super-admin.conf is used if it exists.
-conf=/etc/kubernetes/super-admin.conf
-[ -r $conf ] || conf=/etc/kubernetes/admin.conf
-address=$1
-shift
+conf=$SUPER_ADMIN_CONF
+[ -r $conf ] || conf=$ADMIN_CONF
 # ask WORD...: runs kubectl for at most $longest seconds. kubectl repeats a request that timed out, so its --request-timeout does not limit the whole
 # call.
 longest=40
 ask() {
-  within $longest /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir /run/clusterctl-kubectl "$@" || {
+  within $longest $KUBECTL --kubeconfig $conf --server "https://$address:$API_SERVER_PORT" --cache-dir $KUBECTL_CACHE_DIR "$@" || {
     set -- $?
-    [ "$1" != 124 ] || echo "the API server at $address:6443 does not answer it" >&2
+    [ "$1" != 124 ] || echo "the API server at $address:$API_SERVER_PORT does not answer it" >&2
     return "$1"
   }
 }

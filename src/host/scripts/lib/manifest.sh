@@ -1,7 +1,7 @@
 # Functions that place, copy and restore the manifests of static pods. A copy of a manifest is on the disk with its digest before the manifest is
 # removed.
-dir=/etc/kubernetes/manifests
-state=/var/lib/clusterctl/static-pods
+dir=$MANIFESTS_DIR
+state=$STATIC_PODS_DIR
 # stage FILE COMPONENT: copies FILE into the kubelet's manifest folder. The name of the copy begins with a dot, so the kubelet ignores it. After that,
 # `place` only has to rename the copy, which succeeds even on a full disk.
 stage() { cp "$1" "$dir/.$2.swap" && cmp -s "$1" "$dir/.$2.swap" && [ -s "$dir/.$2.swap" ] && sync "$dir/.$2.swap"; }
@@ -20,13 +20,13 @@ keep_old() {
 # old_is_whole COMPONENT: succeeds if a copy of the previous manifest exists and matches its digest.
 old_is_whole() { [ -s "$state/$1.old" ] && [ "$(sha256sum <"$state/$1.old")" = "$(cat "$state/$1.old.sha256" 2>/dev/null)" ]; }
 forget_old() { rm -f "$state/$1.old" "$state/$1.old.sha256"; }
-boot_of() { echo "/etc/systemd/system/kubelet.service.d/90-clusterctl-$1.conf"; }
+boot_of() { echo "$KUBELET_DROP_IN_DIR/90-clusterctl-$1.conf"; }
 # set_aside COMPONENT: renames the manifest for a while, so that the kubelet ends the pod. If the power fails meanwhile, a drop-in of the kubelet's
 # unit restores the manifest before the kubelet starts.
 set_aside() {
   boot=$(boot_of "$1")
   mkdir -p "${boot%/*}" &&
-    printf '[Service]\nExecStartPre=-/bin/sh %s/swap-%s.sh restore %s\n' $state "$1" "$1" >"${boot%/*}/.90-clusterctl-$1" &&
+    printf '[Service]\nExecStartPre=-/bin/sh %s/swap-%s.sh action=restore component=%s\n' $state "$1" "$1" >"${boot%/*}/.90-clusterctl-$1" &&
     sync "${boot%/*}/.90-clusterctl-$1" && mv -f "${boot%/*}/.90-clusterctl-$1" "$boot" && sync "${boot%/*}" "${boot%/*/*}" &&
     mv -f "$dir/$1.yaml" "$dir/.$1.aside" && sync $dir
 }

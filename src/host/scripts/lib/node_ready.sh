@@ -1,7 +1,7 @@
 # node_of SERVER NODE: reads the Node with the kubelet's own certificate $cert. Sets $answer to the response of the API server at the URL SERVER, or
 # to curl's error, and $body to $answer without spaces and line ends.
 node_of() {
-  answer=$(curl -sS -m 3 --cacert /etc/kubernetes/pki/ca.crt --cert $cert --key $cert "$1/api/v1/nodes/$2" 2>&1) || :
+  answer=$(curl -sS -m 3 --cacert $PKI_DIR/ca.crt --cert $cert --key $cert "$1/api/v1/nodes/$2" 2>&1) || :
   body=$(printf %s "$answer" | tr -d ' \n')
 }
 # node_ready BODY: succeeds if the present kubelet process has reported its node as Ready; otherwise leaves the reason in $said. The report of an

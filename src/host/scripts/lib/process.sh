@@ -3,7 +3,7 @@
 # own_logs COMPONENT: prints the log folders of this host's static pods of the component. The UID of a static pod is a hash without hyphens. The UID
 # of a pod that was created through the API has hyphens, so its folder is skipped.
 own_logs() (
-  for folder in /var/log/pods/kube-system_"$1"-*_*/"$1"; do
+  for folder in $POD_LOGS_DIR/kube-system_"$1"-*_*/"$1"; do
     pod=${folder%/*}
     case ${pod##*_} in *-*) ;; *) [ ! -d "$folder" ] || echo "$folder" ;; esac
   done

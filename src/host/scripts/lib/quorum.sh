@@ -4,7 +4,7 @@
 # request to the member, which can also fail because a leader died a moment ago, the disk is slow, or a certificate has expired.
 wait_quorum() (
   limit=$1
-  pki=/etc/kubernetes/pki
+  pki=$PKI_DIR
   runs() {
     [ -z "$(own_process etcd)" ] || return 0
     # If systemd does not answer, the process is assumed to run.
@@ -12,14 +12,14 @@ wait_quorum() (
     [ "${pid:-0}" -gt 0 ]
   }
   # A host without /var/lib/clusterctl/established has not joined its cluster yet, so the quorum does not depend on its member.
-  { [ -e /var/lib/clusterctl/established ] && runs; } || exit 0
+  { [ -e $ESTABLISHED ] && runs; } || exit 0
   # If the client certificate for health checks is lost, another certificate of the same CA is used.
   pair=
   for name in etcd/healthcheck-client apiserver-etcd-client etcd/peer etcd/server; do
     if [ -z "$pair" ] && [ -r "$pki/$name.crt" ] && [ -r "$pki/$name.key" ]; then pair=$pki/$name; fi
   done
-  if ! [ -x /usr/local/bin/etcdctl ] || [ -z "$pair" ]; then
-    echo "the etcd member of this host runs, and the others cannot be asked: /usr/local/bin/etcdctl or $pki/etcd/healthcheck-client.key is missing" >&2
+  if ! [ -x $ETCDCTL ] || [ -z "$pair" ]; then
+    echo "the etcd member of this host runs, and the others cannot be asked: $ETCDCTL or $pki/etcd/healthcheck-client.key is missing" >&2
     exit 1
   fi
   # etcd ENDPOINTS WORD...: runs etcdctl. Only its standard output is used, because versions of etcdctl differ in what they print on standard error.
@@ -27,9 +27,9 @@ wait_quorum() (
     endpoints=$1
     shift
     ETCDCTL_CACERT=$pki/etcd/ca.crt ETCDCTL_CERT=$pair.crt ETCDCTL_KEY=$pair.key \
-      /usr/local/bin/etcdctl --endpoints "$endpoints" --command-timeout 2s --dial-timeout 1s "$@" 2>/dev/null
+      $ETCDCTL --endpoints "$endpoints" --command-timeout 2s --dial-timeout 1s "$@" 2>/dev/null
   }
-  own=https://127.0.0.1:2379
+  own=https://127.0.0.1:$ETCD_CLIENT_PORT
   # Succeeds if the other members have the quorum; otherwise leaves in $said why they do not, or why that is not known.
   spared() {
     self=$(etcd $own endpoint status -w json | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')

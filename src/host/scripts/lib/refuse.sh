@@ -39,7 +39,7 @@ refuse_balancers() {
     tools=iptables
     case $from in all) from=; tools='iptables ip6tables' ;; *:*) tools=ip6tables ;; esac
     for tool in $tools; do
-      refuse $tool "INPUT -p tcp --dport 6443 --syn ${from:+-s $from} ! -i lo"
+      refuse $tool "INPUT -p tcp --dport $API_SERVER_PORT --syn ${from:+-s $from} ! -i lo"
     done
   done
 }
@@ -48,12 +48,12 @@ refuse_balancers() {
 # reset at their next request, and a new connection can reach another API server. If the kubelet knows only the API server of this host and has
 # version 1.22 or later, its new connections are rejected as well: such a kubelet then starts the pod without an answer.
 refuse_kubelet() {
-  at=$(sed -n 's,^ *server: https://,,p' /etc/kubernetes/kubelet.conf | head -n 1)
+  at=$(sed -n 's,^ *server: https://,,p' $KUBELET_CONF | head -n 1)
   to=${at##*:}
   at=${at%:*}
-  case $to in ''|*[!0-9]*) to=6443 ;; esac
+  case $to in ''|*[!0-9]*) to=$API_SERVER_PORT ;; esac
   case $at in \[*) at=${at#[} at=${at%]} tool=ip6tables ;; *) tool=iptables ;; esac
-  if [ "$to" = 6443 ] && [ -n "$(ip -o addr show to "${at:-none}" 2>/dev/null)" ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
+  if [ "$to" = $API_SERVER_PORT ] && [ -n "$(ip -o addr show to "${at:-none}" 2>/dev/null)" ] && [ "$(kubelet_minor || :)" -ge 22 ] 2>/dev/null; then
     refuse $tool "OUTPUT -p tcp -d $at --dport $to --syn"
   fi
   ss -Htnp state established "( dport = :$to )" | grep '"kubelet"' | while read -r _ _ from _; do

@@ -1,14 +1,13 @@
 # Holds the lock of this host as long as the run sends a line (a tick) on its input every few seconds.
-# Arguments: $1 is the ID of the run. $2 is the user and machine that run it. $3 is `again` for a run whose connection broke or whose host was
-# rebooted: such a run gets the lock only if no other run has held the lock since.
-# Output: `locked PREVIOUS_RUN`; or `held HOLDER...` if another run has the lock; or `gone` if $3 is `again` and this run has removed all files of
-# clusterctl, and the lock with them, from the host. The script exits if no tick arrives for 30 s. The first tick is sent at once. If it does not
+# Arguments: `run` is the ID of the run, and `who` the user and machine that run it. `attempt` is `first`, or `again` for a run whose connection broke
+# or whose host was rebooted: such a run gets the lock only if no other run has held the lock since.
+# Output: `locked PREVIOUS_RUN`; or `held HOLDER...` if another run has the lock; or `gone` if `attempt` is `again` and this run has removed all files
+# of clusterctl, and the lock with them, from the host. The script exits if no tick arrives for 30 s. The first tick is sent at once. If it does not
 # arrive, the sender has died, and nothing is changed.
 set -eu
 export LC_ALL=C
-run=$1 who=$2 again=${3:-}
-dir=/var/lib/clusterctl
-if [ "$again" = again ] && [ ! -e $dir ]; then
+dir=$STATE_DIR
+if [ "$attempt" = again ] && [ ! -e $dir ]; then
   echo gone
   exit
 fi
@@ -20,7 +19,7 @@ holder() { holder=; [ -r $dir/lock ] && read -r holder _ <$dir/lock || :; }
 until flock -n 9; do
   holder
   # The process that holds the lock for the broken connection exits after 30 s without a tick, so the script retries for 40 s.
-  if [ "$again" = again ] && [ "$holder" = "$run" ] && [ $tries -lt 160 ]; then
+  if [ "$attempt" = again ] && [ "$holder" = "$run" ] && [ $tries -lt 160 ]; then
     tries=$((tries + 1))
     sleep 0.25
     continue
@@ -37,7 +36,7 @@ until flock -n 9; do
 done
 holder
 previous=$holder
-if [ "$again" = again ] && [ "$previous" != "$run" ]; then
+if [ "$attempt" = again ] && [ "$previous" != "$run" ]; then
   echo "held $(cat $dir/lock 2>/dev/null)"
   exit 7
 fi

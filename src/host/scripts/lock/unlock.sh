@@ -1,11 +1,11 @@
 # Frees the lock of this host if the run that holds it has died.
-# Argument: $1 is `look`, which changes nothing, or `free`.
+# Argument: `action` is `look`, which changes nothing, or `free`.
 # Output: `free` if no run holds the lock; `busy HOLDER...` if the run that holds it is at work; or, if that run sends no tick for 15 s, `silent
 # HOLDER...` (with `look`) or `freed HOLDER...`. A run that is at work sends a tick every 5 s (see lock.sh). The times of two ticks are compared with
 # each other and not with the clock: the clock may have been set back, and then the lock of a dead run seems to be in use.
 set -eu
 export LC_ALL=C
-dir=/var/lib/clusterctl
+dir=$STATE_DIR
 if ! [ -e $dir/lock.flock ]; then
   echo free
   exit
@@ -32,7 +32,7 @@ while [ $looks -lt 30 ]; do
     exit
   fi
 done
-if [ "$1" = look ]; then
+if [ "$action" = look ]; then
   echo "silent $(holder)"
   exit
 fi

@@ -1,14 +1,14 @@
 # Asks the API of this control-plane host; changes nothing.
-# Argument: $1 is the address of the API server. Exit status 3 means that this API server is not ready.
+# Argument: `address` of the API server. Exit status 3 means that this API server is not ready.
 # Input: API paths, one per line; then `---`; then, optionally, a List of objects of kinds whose API paths are not known.
 # Output, compressed with gzip: for each path the body of the response and a line `@end STATUS URL`; a list has both for each of its pages. STATUS is
 # the HTTP status, or 000 if there was no response. If the input has a List, the line `@kubectl` and a List of the objects that exist follow, and, if
 # kubectl failed, the line `@failed` and kubectl's message. The last line is `@done`.
 patience=${CLUSTERCTL_PATIENCE:-1}
-[ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:6443/readyz")" = 200 ] || exit 3
+[ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:$API_SERVER_PORT/readyz")" = 200 ] || exit 3
 while IFS= read -r path; do
   [ "$path" = --- ] && break
-  printf 'url = "https://%s:6443%s"\n' "$address" "$path"
+  printf 'url = "https://%s%s"\n' "$address:$API_SERVER_PORT" "$path"
 done >"$dir/urls"
 cat >"$dir/ask"
 : >"$dir/again"
@@ -44,7 +44,7 @@ round() {
 }
 others() {
   echo @kubectl
-  timeout -k 5 $((60 * patience)) /usr/local/bin/kubectl --kubeconfig $conf --server "https://$address:6443" --cache-dir "$dir/cache" \
+  timeout -k 5 $((60 * patience)) $KUBECTL --kubeconfig $conf --server "https://$address:$API_SERVER_PORT" --cache-dir "$dir/cache" \
     --request-timeout $((10 * patience))s get --ignore-not-found -o json -f "$dir/ask" 2>"$dir/said" && return
   [ $? != 124 ] || echo "kubectl did not end within $((60 * patience)) s" >>"$dir/said"
   # The API may not know the kind of an object, for example because its CustomResourceDefinition is applied later. Such an object is absent.

@@ -1,9 +1,9 @@
 # Prints everything that a plan needs to know about this host; changes nothing.
 # Output: `key value` lines, then `@tar`, then a tar archive of every managed path.
-# Arguments: $1 is the address of the API server of this host, $2 is 1 if this host may run a control plane, or else 0, and $3 is the cluster's
-# endpoint (host:port) that is tried from this host, or empty.
+# Arguments: `address` of the API server of this host; `control_plane`, which is 1 if this host may run a control plane, or else 0; and `endpoint` of
+# the cluster (host:port) that is tried from this host, or empty.
 export LC_ALL=C
-address=$1 control_plane=$2 endpoint=$3 patience=${CLUSTERCTL_PATIENCE:-1}
+patience=${CLUSTERCTL_PATIENCE:-1}
 say() { printf '%s\n' "$*"; }
 say clock "$(date +%s.%N)"
 if [ -r /etc/os-release ]; then
@@ -42,7 +42,7 @@ done
 # Reports the policies in the state files of the kubelet's CPU manager and memory manager. A kubelet with another policy in its configuration does
 # not start.
 for manager in cpu memory; do
-  f=/var/lib/kubelet/${manager}_manager_state
+  f=$KUBELET_DIR/${manager}_manager_state
   [ -r "$f" ] && say kubelet_state $manager "$(sed -n 's/.*"policyName":"\([^"]*\)".*/\1/p' "$f")"
 done
 df -Pk /var/lib /usr/local /etc 2>/dev/null | while read -r _ _ _ free _ mount; do
@@ -64,7 +64,7 @@ fi
 units='containerd kubelet haproxy nginx keepalived clusterctl-routes etcd systemd-resolved'
 for u in $units; do
   stamp=
-  [ -r "/var/lib/clusterctl/units/$u" ] && read -r stamp <"/var/lib/clusterctl/units/$u"
+  [ -r "$UNITS_DIR/$u" ] && read -r stamp <"$UNITS_DIR/$u"
   [ -n "$stamp" ] && say stamp "$u" "$stamp"
 done
 # A unit that is starting, stopping or reloading reaches another state within seconds, so the script waits up to 10 s and reports that state. A unit
@@ -85,17 +85,17 @@ if [ "$control_plane" = 1 ]; then
   read -r up _ </proc/uptime
   [ "${since:-0}" = 0 ] || say kubelet_age $((${up%.*} - since / 1000000))
 fi
-for f in /var/lib/clusterctl/binaries/*; do
+for f in $BINARIES_DIR/*; do
   [ -r "$f" ] || continue
   { read -r path; read -r source; read -r was; } <"$f"
   [ "$(stat -Lc '%s %Y %Z %i' "$path" 2>/dev/null)" = "$was" ] && say binary "$path" "$source"
 done
-if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
+if [ -S $CONTAINERD_SOCKET ] && command -v ctr >/dev/null; then
   timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
   # An image can have two names, so the digest of the image is reported for each name.
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.
-  tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+  tasks=$CONTAINERD_TASKS_DIR
   if [ -n "$(ls -A $tasks 2>/dev/null)" ]; then
     for d in $tasks/*; do say leftover container "${d##*/}"; done
   else
@@ -120,40 +120,40 @@ if [ -S /run/containerd/containerd.sock ] && command -v ctr >/dev/null; then
     kube-scheduler*) component=kube-scheduler ;;
     *) continue ;;
     esac
-    conf=/etc/kubernetes/${component#kube-}.conf
+    conf=$KUBERNETES_DIR/${component#kube-}.conf
     [ -e "$tasks/$id/config.json" ] && [ "$conf" -nt "$tasks/$id/config.json" ] && [ "$(stat -c %Y "$conf")" -le "$(date +%s)" ] &&
       say outdated "$component"
   done
 fi
-if [ -n "$(ls /var/lib/clusterctl/static-pods/*.new /var/lib/clusterctl/static-pods/*.old 2>/dev/null)" ] &&
+if [ -n "$(ls $STATIC_PODS_DIR/*.new $STATIC_PODS_DIR/*.old 2>/dev/null)" ] &&
   systemctl list-units --plain --no-legend --state=active,activating 'clusterctl-static-pod-*' 2>/dev/null | grep -q .; then
   say swapping
 fi
-for f in /var/lib/clusterctl/static-pods/*.old; do
+for f in $STATIC_PODS_DIR/*.old; do
   [ -e "$f" ] && { f=${f##*/}; say unsettled "${f%.old}"; }
 done
 if [ "$control_plane" = 1 ] && command -v curl >/dev/null; then
-  if [ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:6443/readyz" 2>/dev/null)" = 200 ]; then
-    say api "$(curl -sk -m $((10 * patience)) "https://$address:6443/version" 2>/dev/null | grep gitVersion | cut -d'"' -f4)"
+  if [ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:$API_SERVER_PORT/readyz" 2>/dev/null)" = 200 ]; then
+    say api "$(curl -sk -m $((10 * patience)) "https://$address:$API_SERVER_PORT/version" 2>/dev/null | grep gitVersion | cut -d'"' -f4)"
   fi
-  e=/etc/kubernetes/pki/etcd
-  if [ -x /usr/local/bin/etcdctl ] && [ -r $e/healthcheck-client.key ]; then
+  e=$ETCD_PKI_DIR
+  if [ -x $ETCDCTL ] && [ -r $e/healthcheck-client.key ]; then
     export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-    export ETCDCTL_ENDPOINTS=https://127.0.0.1:2379
-    members=$(/usr/local/bin/etcdctl member list -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say members "$members"
-    own=$(/usr/local/bin/etcdctl endpoint status -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say etcd_status "$own"
+    export ETCDCTL_ENDPOINTS=https://127.0.0.1:$ETCD_CLIENT_PORT
+    members=$($ETCDCTL member list -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say members "$members"
+    own=$($ETCDCTL endpoint status -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say etcd_status "$own"
   fi
 fi
 if [ -n "$endpoint" ] && command -v curl >/dev/null; then
   say endpoint "$(curl -sk --connect-timeout 1 -m 3 -o /dev/null -w '%{http_code}' "https://$endpoint/readyz" 2>/dev/null)"
 fi
-[ -r /var/lib/clusterctl/lock ] && read -r run _ </var/lib/clusterctl/lock && say last_run "$run"
-grep -E ' (/var/lib/kubelet/|/run/netns/cni-)' /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
+[ -r $STATE_DIR/lock ] && read -r run _ <$STATE_DIR/lock && say last_run "$run"
+grep -E " ($KUBELET_DIR/|/run/netns/cni-)" /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
 # Reports mounts inside a folder that a reset removes, except for the volumes of pods.
 while read -r _ _ _ _ mount _; do
   case $mount in
-    /var/lib/kubelet/pods/*/*|/var/lib/kubelet/plugins/*) ;;
-    /etc/kubernetes/*|/var/lib/kubelet/*|/var/lib/etcd/*|/var/lib/cni/*|/var/lib/clusterctl/*|/var/log/pods/*|/var/log/containers/*|/etc/containerd/certs.d/*|/opt/cni/bin/*) say mount "$mount" ;;
+    $KUBELET_DIR/pods/*/*|$KUBELET_DIR/plugins/*) ;;
+    $KUBERNETES_DIR/*|$KUBELET_DIR/*|$ETCD_DATA_DIR/*|$CNI_STATE_DIR/*|$STATE_DIR/*|$POD_LOGS_DIR/*|$CONTAINER_LOGS_DIR/*|$CONTAINERD_CERTS_DIR/*|$CNI_BIN_DIR/*) say mount "$mount" ;;
   esac
 done </proc/self/mountinfo
 for l in /sys/class/net/cni0 /sys/class/net/flannel.1 /sys/class/net/kube-ipvs0 /sys/class/net/kube-bridge; do
@@ -161,28 +161,28 @@ for l in /sys/class/net/cni0 /sys/class/net/flannel.1 /sys/class/net/kube-ipvs0 
 done
 chains=$(iptables-save 2>/dev/null | grep -cE '^:(KUBE-|CNI-|CLUSTERCTL-)')
 [ "${chains:-0}" = 0 ] || say leftover "$chains iptables chains"
-for d in /var/lib/kubelet /var/lib/etcd /var/lib/cni; do
+for d in $KUBELET_DIR $ETCD_DATA_DIR $CNI_STATE_DIR; do
   [ -d $d ] && [ -n "$(ls -A $d)" ] && say leftover data in $d
 done
 # Only the certificate is taken from the file $client. The file also holds the key, which a plan needs from control-plane hosts only.
-client=/var/lib/kubelet/pki/kubelet-client-current.pem
+client=$KUBELET_CLIENT_CURRENT
 if [ "$control_plane" != 1 ] && [ -e $client ]; then
   say certificate $client "$(awk '/-BEGIN /{on=0} /-BEGIN CERTIFICATE-/{on=1} on; /-END /{on=0}' $client 2>/dev/null | tr '\n' '\037')"
 fi
 say @tar
 set --
 # From /etc/kubernetes only the files of a cluster are taken, because an operator may keep backups in that folder.
-for p in /etc/kubernetes/pki /etc/kubernetes/manifests /etc/kubernetes/*.conf /var/lib/kubelet/config.yaml /var/lib/kubelet/instance-config.yaml /var/lib/kubelet/kubeadm-flags.env \
-  /etc/systemd/system/kubelet.service /etc/systemd/system/kubelet.service.d /etc/systemd/system/etcd.service /etc/etcd.env \
-  /etc/containerd/config.toml /etc/containerd/certs.d /etc/cni/net.d /etc/haproxy/haproxy.cfg /etc/nginx/nginx.conf /etc/keepalived \
-  /etc/modules-load.d/clusterctl.conf /etc/sysctl.d/90-clusterctl.conf /var/lib/clusterctl/cluster /var/lib/clusterctl/established /var/lib/clusterctl/adopted \
-  /etc/systemd/system/clusterctl-routes.service /usr/local/bin/clusterctl-routes /var/lib/clusterctl/routes; do
+for p in $PKI_DIR $MANIFESTS_DIR $KUBERNETES_DIR/*.conf $KUBELET_CONFIG $KUBELET_INSTANCE_CONFIG $KUBELET_FLAGS_ENV \
+  $KUBELET_UNIT $KUBELET_DROP_IN_DIR $ETCD_UNIT $ETCD_ENV \
+  $CONTAINERD_CONFIG $CONTAINERD_CERTS_DIR $CNI_CONF_DIR $HAPROXY_CONFIG $NGINX_CONFIG /etc/keepalived \
+  $MODULES_LOAD $SYSCTL_CONF $OWNERSHIP $ESTABLISHED $ADOPTED \
+  $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 # Adds the client certificates of the kubelet with their keys: the present one, to which $client links, and the first one. Certificates that were
 # rotated in between are not needed.
 if [ "$control_plane" = 1 ]; then
-  first=/var/lib/kubelet/pki/kubelet-client-initial.pem
+  first=$KUBELET_CLIENT_INITIAL
   target=$(readlink $client)
   case $target in ''|/*) ;; *) target=${client%/*}/$target ;; esac
   [ "$target" != $first ] || target=
@@ -190,11 +190,11 @@ if [ "$control_plane" = 1 ]; then
     [ -e "$p" ] && set -- "$@" "${p#/}"
   done
 fi
-for p in /opt/cni/bin/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
+for p in $CNI_BIN_DIR/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / -cf - --numeric-owner "$@" 2>/dev/null
 set --
 # These folders may be links to folders on another disk, so tar follows links here (-h).
-for p in /etc/kubernetes /var/lib/etcd /var/lib/etcd/member /var/lib/clusterctl /var/lib/clusterctl/static-pods /var/lib/clusterctl/spare /var/lib/clusterctl/units/kubelet /opt/cni/bin; do
+for p in $KUBERNETES_DIR $ETCD_DATA_DIR $ETCD_MEMBER_DIR $STATE_DIR $STATIC_PODS_DIR $SPARE_DIR $UNITS_DIR/kubelet $CNI_BIN_DIR; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 [ $# -gt 0 ] && tar -C / -h --no-recursion -cf - --numeric-owner "$@" 2>/dev/null

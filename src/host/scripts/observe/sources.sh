@@ -1,5 +1,5 @@
 # Checks whether this host can download what it needs; changes nothing. Only headers are requested.
-# Arguments, in groups that each end with `,`: `binary NAME URL...`, which is available if all URLs are, or `image NAME MANIFEST_URL...`, which is
+# The words are groups that each end with `,`: `binary NAME URL...`, which is available if all URLs are, or `image NAME MANIFEST_URL...`, which is
 # available if one URL is.
 # Output: a line `missing KIND NAME CODE` per group that is not available, with the HTTP status of the last attempt, or 000 if there was no answer.
 export LC_ALL=C

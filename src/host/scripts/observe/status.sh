@@ -1,5 +1,5 @@
 # Checks which components answer on this host and which run holds its lock; changes nothing.
-# Arguments: pairs of NAME and URL.
+# The words are pairs of NAME and URL.
 # Output: a line `check NAME CODE` per pair, with the HTTP status of the URL, or 000 if nothing answers; and a line `lock AGE_SECONDS RUN HOLDER...`
 # if a run holds the lock, with the time since its last tick.
 export LC_ALL=C
@@ -21,7 +21,7 @@ if command -v curl >/dev/null; then
   done
   wait
 fi
-lock=/var/lib/clusterctl/lock
+lock=$STATE_DIR/lock
 if [ -r $lock ] && [ -r $lock.flock ] && grep -q "FLOCK.*:$(stat -c %i $lock.flock) " /proc/locks; then
   printf 'lock %s %s\n' $(($(date +%s) - $(stat -c %Y $lock))) "$(cat $lock)"
 fi

@@ -1,10 +1,10 @@
 # Places a binary that is downloaded with its published sha256, or copied out of an image.
-# Arguments: $1 is the path of the binary, $2 is `url` or `image`, $3 is the URL or the image, $4 is the path of the binary in the image, and $5 is
-# the path of a copy that an earlier step may have brought to this host, or empty. A copy that came from $3 is used instead of a download.
-path=$1 kind=$2 source=$3 inner=${4:-} staged=${5:-}
+# Arguments: `path` of the binary; `kind`, which is `url` or `image`; `source`, which is the URL or the image; `inner`, the path of the binary in the
+# image; and `staged`, the path of a copy that an earlier step may have brought to this host. A copy that came from `source` is used instead of a
+# download.
 part=$path.part
 part_of=$part.of
-stamps=/var/lib/clusterctl/binaries
+stamps=$BINARIES_DIR
 name=${path##*/}
 [ "$path" != "$staged" ] || name=staged-$name
 brought() {
@@ -12,7 +12,7 @@ brought() {
   { read -r _; read -r from; read -r was; } <"$stamps/staged-$name"
   [ "$from" = "$source" ] && [ "$(stat -Lc '%s %Y %Z %i' "$staged")" = "$was" ]
 }
-mkdir -p "${path%/*}" /var/lib/clusterctl/binaries
+mkdir -p "${path%/*}" $BINARIES_DIR
 exec 8>"/run/clusterctl-$name.lock"
 take_turn 8 60 "$path"
 still_ours

@@ -30,7 +30,7 @@ reads() {
   asks "$@" || status=$?
   if damaged $status; then
     c images rm --sync "$1" >/dev/null 2>&1 || :
-    if ! pulled=$(within 200 ctr -n k8s.io images pull --hosts-dir /etc/containerd/certs.d "$1" 2>&1) || ! sync -f /var/lib/containerd; then
+    if ! pulled=$(within 200 ctr -n k8s.io images pull --hosts-dir $CONTAINERD_CERTS_DIR "$1" 2>&1) || ! sync -f $CONTAINERD_DIR; then
       echo "the program $2 of image $1 does not run (status $status), so the image was removed from this host, and it cannot be pulled anew: $(printf '%s' "$pulled" | tail -n 1)" >>"$fail"
       return 0
     fi

@@ -1,10 +1,9 @@
 # Removes what Kubernetes leaves in the running system and in its own folders. This includes containers, mounts, network links, iptables chains,
 # routes and data. The functions that find mounts are in mounts.sh. Data is deleted only after every container has been listed and ended. If
 # containerd cannot list the containers, the script fails.
-# Argument: $1 is `images` to remove the images as well, or `keep` to keep them.
-images=$1
-folders='/var/lib/kubelet /var/lib/etcd /var/lib/cni /etc/kubernetes /run/clusterctl-kubectl /var/log/pods /var/log/containers'
-tasks=/run/containerd/io.containerd.runtime.v2.task/k8s.io
+# Argument: `images` is `remove` to remove the images as well, or `keep` to keep them.
+folders="$KUBELET_DIR $ETCD_DATA_DIR $CNI_STATE_DIR $KUBERNETES_DIR $KUBECTL_CACHE_DIR $POD_LOGS_DIR $CONTAINER_LOGS_DIR"
+tasks=$CONTAINERD_TASKS_DIR
 have() { command -v "$1" >/dev/null; }
 fail() { echo "$*" >&2; exit 1; }
 c() { timeout 60 ctr -n k8s.io "$@"; }
@@ -17,12 +16,12 @@ shims() {
 runs() { [ -n "$(ls -A $tasks 2>/dev/null)" ] || [ -n "$(shims)" ]; }
 # Prints the mounted volumes of pods, which this script unmounts. Any other mount below $folders belongs to the operator, and the script fails because
 # of it before it changes anything.
-volumes() { mounts_below /var/lib/kubelet | grep -E '^/var/lib/kubelet/(pods/[^/]+|plugins)/' || :; }
+volumes() { mounts_below $KUBELET_DIR | grep -E "^$KUBELET_DIR/(pods/[^/]+|plugins)/" || :; }
 
 for d in $folders; do
   [ ! -L $d ] || fail "$d is a link to $(readlink $d), and nothing is deleted through a link: remove what it points to and the link by hand"
 done
-inside=$(mounts_below $folders | grep -vE '^/var/lib/kubelet/(pods/[^/]+|plugins)/' | tr '\n' ' ') || :
+inside=$(mounts_below $folders | grep -vE "^$KUBELET_DIR/(pods/[^/]+|plugins)/" | tr '\n' ' ') || :
 [ -z "$inside" ] || fail "mounted below a folder that is to be emptied: ${inside% }: unmount it, then run the same command again; nothing was changed"
 
 started=

@@ -1,5 +1,5 @@
 # Runs a command of the operator.
-# Arguments: the command with its arguments. The variables that clusterctl's scripts set are not in the environment of the command. The last line on
+# The words are the command with its arguments. The variables that clusterctl's scripts set are not in the environment of the command. The last line on
 # standard error has the exit status of the command. The command may stop this host's etcd member, as an upgrade of packages does, so it is run only
 # when the other members have the quorum; the script waits up to 60 s for that.
 wait_quorum 60 || { echo "it was not started" >&2; exit 1; }

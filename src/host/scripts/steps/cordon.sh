@@ -1,8 +1,8 @@
-# Cordons or uncordons a node; see kubectl.sh, which removes the address of the API server from the arguments. Arguments after that: $1 is the node.
-# $2 is `cordon` or `uncordon`, which the operator asked for, or `ours`, which uncordons the node only if clusterctl cordoned it.
-node=$1
+# Cordons or uncordons a node; see kubectl.sh.
+# Arguments: `node`; and `action`, which is `cordon` or `uncordon`, which the operator asked for, or `ours`, which uncordons the node only if
+# clusterctl cordoned it.
 spec=null
-case $2 in
+case $action in
   cordon) spec=true ;;
   ours)
     mark=$(k get node "$node" --ignore-not-found -o 'jsonpath={.metadata.annotations.clusterctl/cordoned}')

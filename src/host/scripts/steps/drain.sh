@@ -1,10 +1,8 @@
 # Cordons a node and evicts its pods by kubectl's rules. Pods of DaemonSets stay, and PodDisruptionBudgets are respected.
-# Arguments, after kubectl.sh has removed the address of the API server: $1 is the node. $2 is the limit in seconds; 0 means no limit. $3 is
-# `returns`, or `stays` for a node that stays out of service. The other arguments are flags of kubectl drain. An annotation on the node records that
-# clusterctl has cordoned it, so that a later run may uncordon it. With `stays`, the annotation is removed after the drain, so no later run does. If
-# the drain fails, a node with the annotation is uncordoned.
-node=$1 limit=$2 then=$3
-shift 3
+# Arguments, see also kubectl.sh: `node`; `limit` in seconds, where 0 means no limit; and `then`, which is `returns`, or `stays` for a node that stays
+# out of service. The words are flags of kubectl drain. An annotation on the node records that clusterctl has cordoned it, so that a later run may
+# uncordon it. With `stays`, the annotation is removed after the drain, so no later run does. If the drain fails, a node with the annotation is
+# uncordoned.
 selector=
 for flag; do case $flag in --pod-selector=*) selector=${flag#*=} ;; esac; done
 mark() { k patch node "$node" --type merge -p "{\"metadata\":{\"annotations\":{\"clusterctl/cordoned\":$1}}${2:-}}" >/dev/null; }

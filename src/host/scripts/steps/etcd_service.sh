@@ -1,15 +1,14 @@
 # Restarts the service of etcd with new files, watches it, and puts the previous files back if it fails. unit.sh starts this script in a transient
 # systemd unit.
-# Arguments: $1 is the digest of the files, $2 is the limit in seconds within which etcd must answer, and $3 is the time in seconds for which etcd
-# must then stay up.
+# Arguments: `digest` of the files; `limit` in seconds within which etcd must answer; and `watch`, the time in seconds for which etcd must then stay
+# up.
 # systemd's DefaultEnvironment may name a proxy, which must not receive requests to this host's own etcd, so the proxy variables are removed.
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 set -u
-digest=$1 limit=$2 watch=$3
-spare=/var/lib/clusterctl/spare
-stamp=/var/lib/clusterctl/units/etcd
+spare=$SPARE_DIR
+stamp=$UNITS_DIR/etcd
 served=
-serves() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:2381/health)" = 200 ] && served=yes; }
+serves() { [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://127.0.0.1:$ETCD_METRICS_PORT/health)" = 200 ] && served=yes; }
 # Prints how often systemd has restarted etcd by itself. A restart by command does not always reset this count, so only its changes are used.
 restarts() { count=$(systemctl show -p NRestarts --value etcd); echo "${count:-0}"; }
 now() { date +%s; }
@@ -30,9 +29,9 @@ write() {
 version_of() { minor_of "$("$1" --version 2>/dev/null | sed -n 's/^etcd Version: //p')"; }
 # has_no_way_back: succeeds, and prints why, if the previous etcd would refuse to start with the present data.
 has_no_way_back() {
-  was=$(version_of $spare/etcd) is=$(version_of /usr/local/bin/etcd)
+  was=$(version_of $spare/etcd) is=$(version_of $ETCD)
   { [ -n "$was" ] && [ -n "$is" ] && is_older "$was" "$is"; } || return 1
-  cluster=$(cluster_minor https://127.0.0.1:2379 $members)
+  cluster=$(cluster_minor https://127.0.0.1:$ETCD_CLIENT_PORT $members)
   # If no member reports the cluster version and the new etcd has answered once, the cluster version is assumed to be raised, because a cluster of one
   # member raises it within seconds.
   [ -n "$cluster" ] || [ -z "$served" ] || cluster=$is
@@ -52,12 +51,12 @@ back() {
     exit 1
   fi
   # The executable is replaced last: if a copy fails before that, the new executable may still start with a mixture of old and new files.
-  if ! { write $spare/etcd.env /etc/etcd.env && write $spare/etcd.service /etc/systemd/system/etcd.service && write $spare/etcd /usr/local/bin/etcd; }; then
+  if ! { write $spare/etcd.env $ETCD_ENV && write $spare/etcd.service $ETCD_UNIT && write $spare/etcd $ETCD; }; then
     echo "the previous etcd could not be put back (no space on the disk?); a copy of it is in $spare"
     exit 1
   fi
-  printf '%s\n%s\n%s\n' /usr/local/bin/etcd "$(cat $spare/origin)" "$(stat -Lc '%s %Y %Z %i' /usr/local/bin/etcd)" >/var/lib/clusterctl/binaries/.etcd.back &&
-    mv -f /var/lib/clusterctl/binaries/.etcd.back /var/lib/clusterctl/binaries/etcd
+  printf '%s\n%s\n%s\n' $ETCD "$(cat $spare/origin)" "$(stat -Lc '%s %Y %Z %i' $ETCD)" >$BINARIES_DIR/.etcd.back &&
+    mv -f $BINARIES_DIR/.etcd.back $BINARIES_DIR/etcd
   systemctl daemon-reload
   systemctl restart etcd
   if wait_serving $((limit * 2)); then echo "the previous etcd is back and serves"; else echo "the previous etcd is back and does not serve yet"; fi

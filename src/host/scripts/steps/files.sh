@@ -12,7 +12,7 @@ umask 077
 fail() { echo "$*; nothing was changed" >&2; rm -f $files $links; exit 1; }
 dir_of() { dir=${1%/*}; [ -d "$dir" ] || (umask 022; mkdir -p "$dir"); }
 while read -r kind mode size unit check path; do
-  [ "$unit" = - ] || units="$units /var/lib/clusterctl/units/$unit"
+  [ "$unit" = - ] || units="$units $UNITS_DIR/$unit"
   if [ "$kind" = d ]; then
     [ -d "$path" ] || mkdir -p "$path"
     chmod "$mode" "$path" && chown 0:0 "$path"

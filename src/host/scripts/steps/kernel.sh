@@ -1,4 +1,4 @@
-# Loads kernel modules and sets sysctls now; files make the settings permanent. Arguments: names of modules to load, and sysctls to set as
+# Loads kernel modules and sets sysctls now; files make the settings permanent. The words are names of modules to load, and sysctls to set as
 # `key=value`.
 tried=
 for a; do

@@ -1,15 +1,15 @@
 # Changes the membership of one etcd member and waits until the change is done; see hand_over.sh. The script can run on any control-plane host, and
 # asks members that stay in the cluster. Only the standard output of etcdctl is parsed, because its standard error may contain warnings; standard
 # error is used in error messages only.
-# Arguments: $1 is `learn` (add the member as a learner), `vote` (promote it), `remove`, or `check`, which changes nothing and fails if `remove` would
-# be refused. $2 is the name of the member, $3 its peer URL, $4 the client URLs of other members, separated by commas, and $5 the limit in seconds.
-what=$1 name=$2 peer=$3 endpoints=$4 limit=$5
-e=/etc/kubernetes/pki/etcd
+# Arguments: `action`, which is `learn` (add the member as a learner), `vote` (promote it), `remove`, or `check`, which changes nothing and fails if
+# `remove` would be refused; `name` of the member; `peer`, its peer URL; `endpoints`, the client URLs of other members, separated by commas; and
+# `limit` in seconds.
+e=$ETCD_PKI_DIR
 # ETCDCTL_API is not set: API version 3 is the default since etcd 3.4, and etcdctl 3.6 prints a warning if the variable is set.
 export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
 errors=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$errors"' EXIT
-etcd() { /usr/local/bin/etcdctl --command-timeout 5s --dial-timeout 2s "$@" 2>"$errors"; }
+etcd() { $ETCDCTL --command-timeout 5s --dial-timeout 2s "$@" 2>"$errors"; }
 # change ARGUMENT...: runs `etcdctl member`, and leaves its error message in $said if it fails.
 change() { etcd --endpoints "$endpoints" member "$@" >/dev/null || { said=$(tail -n 3 "$errors"); return 1; }; }
 end=$(($(date +%s) + limit))
@@ -18,8 +18,8 @@ said=
 # previous one.
 again() {
   if [ "$(date +%s)" -ge "$end" ]; then
-    echo "etcd member $name ($peer): $what did not succeed within $limit s: $said" >&2
-    if [ "$what" = vote ] && ! pgrep -x etcd >/dev/null; then
+    echo "etcd member $name ($peer): $action did not succeed within $limit s: $said" >&2
+    if [ "$action" = vote ] && ! pgrep -x etcd >/dev/null; then
       echo "etcd does not run on this host; the kubelet's last errors:" >&2
       journalctl -u kubelet -n 200 --no-pager -o cat 2>/dev/null | grep '^[EF][0-9]' | tail -n 5 >&2 || :
     fi
@@ -32,7 +32,7 @@ again() {
 find_member() {
   printf '%s\n' "$list" | while IFS=, read -r id status n p client learner; do
     n=${n# } p=${p# }
-    if [ "$p" = "$peer" ] || { case $what in remove|check) true ;; *) false ;; esac && [ "$n" = "$name" ]; }; then echo "$id ${status# } ${learner# } ${client# }"; fi
+    if [ "$p" = "$peer" ] || { case $action in remove|check) true ;; *) false ;; esac && [ "$n" = "$name" ]; }; then echo "$id ${status# } ${learner# } ${client# }"; fi
   done | head -n 1
 }
 # Checks that enough of the other members are healthy for a quorum without this member, and exits with 1 otherwise.
@@ -62,11 +62,11 @@ while :; do
   [ -z "$found" ] || read -r id status learner client <<FOUND
 $found
 FOUND
-  case $what in
+  case $action in
     learn)
       if [ -z "$id" ]; then
         change add "$name" --peer-urls "$peer" --learner && exit 0
-      elif [ "$status" = unstarted ] || [ -d /var/lib/etcd/member ]; then
+      elif [ "$status" = unstarted ] || [ -d $ETCD_MEMBER_DIR ]; then
         exit 0
       else
         # The member has run before, and its data was lost with its machine. It must not rejoin without the entries that it acknowledged, so it is

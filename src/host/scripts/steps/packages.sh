@@ -1,4 +1,4 @@
-# Installs the packages given as arguments with the host's package manager, and removes none.
+# Installs the packages that are given as words with the host's package manager, and removes none.
 export DEBIAN_FRONTEND=noninteractive
 apt() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold "$@" </dev/null 2>&1; }
 # Debian starts the service of a package with an example configuration as soon as the package is installed: nginx serves a page on port 80, and its

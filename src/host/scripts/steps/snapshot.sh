@@ -1,9 +1,9 @@
 # Takes a snapshot of etcd from this host's own member and prints it. Output: the snapshot, then its sha256 as 64 digits.
-e=/etc/kubernetes/pki/etcd
+e=$ETCD_PKI_DIR
 export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-own() { /usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 "$@"; }
+own() { $ETCDCTL --endpoints https://127.0.0.1:$ETCD_CLIENT_PORT "$@"; }
 umask 077
-state=/var/lib/clusterctl
+state=$STATE_DIR
 # A snapshot that a killed script left behind contains every Secret of the cluster, so it is removed.
 rm -rf $state/snapshot.*
 dir=$(mktemp -d $state/snapshot.XXXXXX)

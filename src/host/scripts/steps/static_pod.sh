@@ -1,15 +1,14 @@
 # Swaps the manifest of a static pod in one transaction, or removes a static pod. A swap waits until the new process answers, and puts the previous
 # manifest back if the new process does not answer or does not stay up.
-# Arguments: $1 is `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`. $2 is the component. $3 is the
-# URL that answers 200 if the component works, and $4 the limit in seconds for that. $5 is the age in seconds up to which the new process is watched
-# afterwards. $6 is the addresses of load balancers, separated by commas; `all` if they are not known; or empty. $7 is the text of swap.sh. $8 is the
-# size of the manifest in bytes. If etcd is swapped together with its API server, $9 is the URL of etcd, $10 the age in seconds up to which etcd is
-# watched, and $11 the size of etcd's manifest in bytes.
+# Arguments: `action`, which is `swap`, `restart` (a swap that ends the process even if the manifest stays the same) or `remove`; `component`; `url`,
+# which answers 200 if the component works, and `limit`, the time in seconds for that; `watch`, the age in seconds up to which the new process is
+# watched afterwards; `balancers`, the addresses of load balancers, separated by commas, `all` if they are not known, or empty; `swap`, the text of
+# swap.sh; and `bytes`, the size of the manifest. If etcd is swapped together with its API server, `etcd_url` is the URL of etcd, `etcd_watch` the age
+# in seconds up to which etcd is watched, and `etcd_bytes` the size of etcd's manifest; otherwise they are empty.
 # Input of swap and restart: the manifest of etcd if etcd is swapped, too, then the manifest of the component.
-what=$1 component=$2 url=$3 limit=$4 watch=$5 balancers=$6 swap=$7 bytes=$8 etcd_url=${9:-} etcd_watch=${10:-} etcd_bytes=${11:-}
 all="${etcd_url:+etcd }$component"
 umask 077
-[ "$what" = remove ] || take_input
+[ "$action" = remove ] || take_input
 # The script of a run that was killed may still be changing this component, and only one script at a time may do so.
 exec 8>/run/clusterctl-static-pod-$component.lock
 take_turn 8 60 $component
@@ -46,7 +45,7 @@ put_right() {
   # A swap of etcd may be part of a transaction of the API server, so etcd is left alone while one is under way.
   [ "$1" != etcd ] || ! busy clusterctl-static-pod-kube-apiserver.service || return 0
   ! busy "clusterctl-static-pod-$1.service" "clusterctl-watch-$1.service" || return 0
-  install_script "$1" && /bin/sh "$state/swap-$1.sh" ended "$1" >&2
+  install_script "$1" && /bin/sh "$state/swap-$1.sh" action=ended "component=$1" >&2
 }
 for c in etcd kube-apiserver kube-controller-manager kube-scheduler; do
   case " $all " in
@@ -61,7 +60,7 @@ receive() {
   head -c "$1" >"$state/.$2.new" && [ "$(stat -c %s "$state/.$2.new")" = "$1" ] && mv -f "$state/.$2.new" "$state/$2.new" ||
     fail "the new manifest of $2 cannot be written to $state (no space?); nothing was changed"
 }
-if [ "$what" != remove ]; then
+if [ "$action" != remove ]; then
   [ -z "$etcd_url" ] || receive "$etcd_bytes" etcd
   receive "$bytes" "$component"
 fi
@@ -71,7 +70,7 @@ report_rollbacks "$run" || { rm -f $state/*.failed.*; fail "the manifest of $com
 case $kubelet in active|reloading|refreshing) ;; *)
   # The kubelet does not run, and reads the new manifest when it starts. A copy of the previous manifest is kept: the next run puts it back if the
   # component does not answer with the new one.
-  if [ "$what" = remove ]; then
+  if [ "$action" = remove ]; then
     forget_old "$component"
     rm -f $dir/$component.yaml
     exit 0
@@ -89,17 +88,17 @@ esac
 for c in $all; do install_script $c || fail "the script of the transaction cannot be written to $state (no space?); nothing was changed"; done
 # The transaction runs in a transient systemd unit, so that it finishes even if the run has ended. Whatever its result, each component has a manifest
 # in place afterwards.
-# begin COMPONENT URL WATCH [ETCD_URL ETCD_WATCH]: runs one transaction and waits for its end.
+# begin COMPONENT URL WATCH [ETCD_URL]: runs one transaction and waits for its end. With ETCD_URL, etcd is swapped in the same transaction.
 begin() {
-  c=$1 at=$2 age=$3
-  shift 3
-  systemd-run --quiet --wait --pipe --collect "--setenv=CLUSTERCTL_PATIENCE=${CLUSTERCTL_PATIENCE:-1}" --unit "clusterctl-static-pod-$c" \
-    ${1:+-p "ExecStopPost=-/bin/sh $state/swap-etcd.sh ended etcd"} -p "ExecStopPost=-/bin/sh $state/swap-$c.sh ended $c" \
-    /bin/sh $state/swap-$c.sh "$what" "$c" "$at" "$limit" "$age" "$balancers" "$run" "$@"
+  systemd-run --quiet --wait --pipe --collect "--setenv=CLUSTERCTL_PATIENCE=${CLUSTERCTL_PATIENCE:-1}" --unit "clusterctl-static-pod-$1" \
+    ${4:+-p "ExecStopPost=-/bin/sh $state/swap-etcd.sh action=ended component=etcd"} \
+    -p "ExecStopPost=-/bin/sh $state/swap-$1.sh action=ended component=$1" \
+    /bin/sh "$state/swap-$1.sh" "action=$action" "component=$1" "url=$2" "limit=$limit" "watch=$3" "balancers=$balancers" "run=$run" \
+    "etcd_url=${4:-}" "etcd_watch=$etcd_watch"
 }
 # If an interrupted run has already placed one of the two manifests, each component is swapped by itself.
 if [ -n "$etcd_url" ] && { cmp -s $state/etcd.new $dir/etcd.yaml || cmp -s $state/$component.new $dir/$component.yaml; }; then
   begin etcd "$etcd_url" "$etcd_watch" || { rm -f $state/$component.new; exit 1; }
   etcd_url=
 fi
-if [ -n "$etcd_url" ]; then begin "$component" "$url" "$watch" "$etcd_url" "$etcd_watch"; else begin "$component" "$url" "$watch"; fi
+begin "$component" "$url" "$watch" "$etcd_url"

@@ -1,7 +1,6 @@
 # Receives the rest of a file, checks the whole file, and puts it into place.
-# Arguments: $1 is the path of the file, $2 its sha256, $3 its mode, $4 the path of the partial file, $5 the size of the whole file in bytes, and $6
-# the number of bytes that have arrived already. After an interruption the partial file stays, so that the next run can resume the upload.
-path=$1 sum=$2 mode=$3 part=$4 size=$5 offset=$6
+# Arguments: `path` of the file; `sum`, its sha256; `mode`; `part`, the path of the partial file; `size` of the whole file in bytes; and `offset`, the
+# number of bytes that have arrived already. After an interruption the partial file stays, so that the next run can resume the upload.
 umask 077
 [ "$offset" != 0 ] || : >"$part"
 [ "$(stat -c %s "$part")" = "$offset" ] || { echo "$part has changed meanwhile" >&2; exit 1; }

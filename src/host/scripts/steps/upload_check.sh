@@ -1,7 +1,6 @@
 # Prints how much of an upload has arrived.
-# Arguments: $1 is the path of the file, $2 its sha256, $3 its mode, and $4 the path of the partial file. Partial files of other contents are removed.
+# Arguments: `path` of the file; `sum`, its sha256; `mode`; and `part`, the path of the partial file. Partial files of other contents are removed.
 # Output: `done` if the whole file is in place, or else the size of the partial file in bytes.
-path=$1 sum=$2 mode=$3 part=$4
 for other in "$path".*.part; do
   [ "$other" = "$part" ] || rm -f "$other"
 done

@@ -19,7 +19,7 @@ evidence() {
   why=$(journalctl -u kubelet -n 400 --no-pager -o cat 2>/dev/null | grep -E "$component" | grep -E 'ErrImage|ImagePull|CrashLoop|[Ee]rror' | tail -n 1 | cut -c1-400)
   pod=${log%/*/*}
   pod=${pod##*/kube-system_}
-  ended=$(timeout 5 /usr/local/bin/kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system get pod "${pod%_*}" -o \
+  ended=$(timeout 5 $KUBECTL --kubeconfig $ADMIN_CONF -n kube-system get pod "${pod%_*}" -o \
     'jsonpath={range .status.containerStatuses[*].lastState.terminated}{.reason}{" (exit code "}{.exitCode}{")"}{end}' 2>/dev/null || :)
   [ -z "$ended" ] || echo "its container ended: $ended"
   [ -z "$why" ] || echo "the kubelet says: $why"

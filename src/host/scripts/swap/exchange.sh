@@ -2,7 +2,7 @@
 kubelet_minor() { "/proc/$(systemctl show -p MainPID --value kubelet)/exe" --version 2>/dev/null | sed -n 's/^Kubernetes v1\.\([0-9]*\)\..*/\1/p'; }
 image_of() { sed -n 's/^ *image: *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' "$1" | head -n 1; }
 pod_cgroups() { for uid in $uids; do find /sys/fs/cgroup -maxdepth 6 -type d -name "*pod$uid*" 2>/dev/null; done; }
-pod_logs() { for uid in $uids; do ls /var/log/pods/kube-system_"$component"-*_"$uid"/"$component"/*.log 2>/dev/null; done; }
+pod_logs() { for uid in $uids; do ls $POD_LOGS_DIR/kube-system_"$component"-*_"$uid"/"$component"/*.log 2>/dev/null; done; }
 # exchange FILE PID: replaces the present manifest of the component by FILE. PID is the process of the component, or empty. If that is an API server,
 # the function waits until it has answered its last requests. A kubelet of 1.22 or later that finds the previous static pod of this name still ending
 # looks again only 10 to 15 s later. On such a host, the new manifest is placed after the previous pod has ended. Status 3: nothing was changed,
@@ -41,5 +41,6 @@ etcd_along() {
   [ -n "$etcd_url" ] || return 0
   at=$etcd_url
   etcd_url=
-  api_is_out=yes /bin/sh $state/swap-etcd.sh swap etcd "$at" "$limit" "$etcd_watch" "$balancers" "$run" || return 2
+  /bin/sh $state/swap-etcd.sh action=swap component=etcd "url=$at" "limit=$limit" "watch=$etcd_watch" "balancers=$balancers" "run=$run" \
+    etcd_url= etcd_watch= api_is_out=yes || return 2
 }

@@ -3,7 +3,7 @@
 # this call and at the previous call. The events of a watch are sent at once and do not count.
 busy() {
   earlier=$waiting
-  waiting=$(ss -Htnp state established '( sport = :6443 )' | grep "pid=$1," | awk '$1 + $2 > 0 {print $4}')
+  waiting=$(ss -Htnp state established "( sport = :$API_SERVER_PORT )" | grep "pid=$1," | awk '$1 + $2 > 0 {print $4}')
   [ -n "$earlier" ] && [ -n "$waiting" ] && echo "$waiting" | grep -qxF "$earlier"
 }
 # end_drained PID: ends the API server with this PID when it has answered its last requests. After SIGTERM an API server stops listening, finishes its
@@ -58,7 +58,7 @@ rejoined() {
   [ -n "$api" ] || return 0
   tries=0
   while [ $tries -lt 100 ]; do
-    [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' https://127.0.0.1:6443/readyz)" != 200 ] || return 0
+    [ "$(curl -sk -m 2 -o /dev/null -w '%{http_code}' https://127.0.0.1:$API_SERVER_PORT/readyz)" != 200 ] || return 0
     tries=$((tries + 1))
     sleep 0.2
   done

@@ -13,7 +13,7 @@ has_no_way_back() {
   was=$(sed -n 1p $state/etcd.before)
   now=$(minor_of "$(image_of $dir/etcd.yaml | sed 's/.*://')")
   { [ -n "$was" ] && [ -n "$now" ] && is_older "$was" "$now"; } || return 1
-  cluster=$(cluster_minor https://127.0.0.1:2379 $(sed 1d $state/etcd.before))
+  cluster=$(cluster_minor https://127.0.0.1:$ETCD_CLIENT_PORT $(sed 1d $state/etcd.before))
   # If no member reports the cluster version and the new etcd has answered once, the cluster version is assumed to be raised, because a cluster of one
   # member raises it within seconds.
   [ -n "$cluster" ] || [ -z "$served" ] || cluster=$now

@@ -1,35 +1,33 @@
 # Swaps a static pod, watches the new pod, and puts the previous manifest back. static_pod.sh starts this script in a transient systemd unit. These
 # files precede it: hand_over.sh, lock_held.sh, process.sh, quorum.sh, manifest.sh, refuse.sh, etcd_version.sh of the folder lib, and the other files of
 # this folder.
-# Arguments: $1 is the action. `swap` replaces the static pod. `remove` removes it. `restart` is a swap that ends the process even if the manifest
-# stays the same. `watch` watches a new static pod. The kubelet's unit runs `restore` before the kubelet starts. systemd runs `unfence` after a watch,
-# and `ended` after a transaction, however it ended. $2 is the component.
-# For swap, restart, remove and watch, $3 is the URL that answers 200 if the component works, $4 the limit in seconds, $5 the age in seconds up to
-# which the new process is watched, $6 the addresses of load balancers (see static_pod.sh), and $7 the ID of the run. For an API server whose etcd is
-# swapped with it, $8 is the URL of etcd, and $9 the age in seconds up to which etcd is watched.
+# Arguments: `action` and `component`. `swap` replaces the static pod. `remove` removes it. `restart` is a swap that ends the process even if the
+# manifest stays the same. `watch` watches a new static pod. The kubelet's unit runs `restore` before the kubelet starts. systemd runs `unfence` after a
+# watch, and `ended` after a transaction, however it ended.
+# For swap, restart, remove and watch, there are also `url`, which answers 200 if the component works; `limit` in seconds; `watch`, the age in seconds
+# up to which the new process is watched; `balancers`, see static_pod.sh; and `run`, the ID of the run. If etcd is swapped with its API server,
+# `etcd_url` and `etcd_watch` say the same of etcd. `api_is_out` is `yes` for etcd's part of that transaction.
 # systemd's DefaultEnvironment may name a proxy, which must not receive requests to this host's own etcd and API server.
 unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 export LC_ALL=C
 patience=${CLUSTERCTL_PATIENCE:-1}
-do=$1 component=$2 url=${3:-} limit=${4:-0} watch=${5:-0} balancers=${6:-} run=${7:-} etcd_url=${8:-} etcd_watch=${9:-}
-api_is_out=${api_is_out:-}
 api=
-case $do in
+case $action in
   restore) restore "$component"; exit ;;
   unfence|ended)
     [ ! -e "$(boot_of "$component")" ] || restore "$component"
     unfence
-    [ "$do" = unfence ] || rm -f $state/$component.new "$dir/.$component.swap"
+    [ "$action" = unfence ] || rm -f $state/$component.new "$dir/.$component.swap"
     exit 0 ;;
 esac
-[ "$do" != watch ] || watch_new
-case $do in swap|restart|remove) ;; *) echo "swap.sh cannot do '$do'" >&2; exit 2 ;; esac
+[ "$action" != watch ] || watch_new
+case $action in swap|restart|remove) ;; *) echo "swap.sh cannot do '$action'" >&2; exit 2 ;; esac
 trap unfence EXIT
 old=$(own_process "$component")
 # A run that has lost its lock must stop before its first effect. A swap of etcd together with an API server is not the first effect of its
 # transaction.
 [ -n "$api_is_out" ] || still_ours
-if [ "$do" = remove ]; then
+if [ "$action" = remove ]; then
   # The copy of the manifest and the drop-in that would restore it are removed before the manifest.
   forget_old "$component"
   back_in_place "$component"
@@ -45,7 +43,7 @@ if [ "$do" = remove ]; then
 fi
 [ -s $state/$component.new ] || { echo "the new manifest of $component is empty; nothing was changed" >&2; exit 1; }
 if cmp -s $state/$component.new $dir/$component.yaml; then
-  if [ "$do" = restart ] && [ -n "$old" ]; then
+  if [ "$action" = restart ] && [ -n "$old" ]; then
     rm -f $state/$component.new
     known=$(logs)
     end_process "$old"
@@ -109,8 +107,8 @@ if wait_new "${old:-none}" "$limit"; then
   rm -f $state/$component.new
   if [ -e $state/$component.old ] && [ "$watch" -gt 0 ]; then
     systemctl reset-failed "clusterctl-watch-$component" 2>/dev/null || :
-    systemd-run --quiet --collect "--setenv=CLUSTERCTL_PATIENCE=$patience" --unit "clusterctl-watch-$component" -p "ExecStopPost=-/bin/sh $state/swap-$component.sh unfence $component" \
-      /bin/sh $state/swap-$component.sh watch "$component" "$url" "$limit" "$watch" "$balancers" "$run"
+    systemd-run --quiet --collect "--setenv=CLUSTERCTL_PATIENCE=$patience" --unit "clusterctl-watch-$component" -p "ExecStopPost=-/bin/sh $state/swap-$component.sh action=unfence component=$component" \
+      /bin/sh $state/swap-$component.sh action=watch "component=$component" "url=$url" "limit=$limit" "watch=$watch" "balancers=$balancers" "run=$run"
   fi
   exit 0
 fi

@@ -1,13 +1,12 @@
-# Waits for this host's API server. Arguments: $1 is the address, $2 is the version that it must have, and $3 is the limit in seconds.
-address=$1 version=$2 limit=$3
+# Waits for this host's API server. Arguments: `address`; `version` that it must have; and `limit` in seconds.
 end=$(($(date +%s) + limit))
 said=
 while [ "$(date +%s)" -lt $end ]; do
   # If the host has put the previous manifest back, the API server never reaches the version $version, so the script fails at once.
   report_rollbacks "$run" || exit 1
-  code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:6443/readyz") || :
+  code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "https://$address:$API_SERVER_PORT/readyz") || :
   if [ "$code" = 200 ]; then
-    now=$(curl -sk -m 3 "https://$address:6443/version" | grep gitVersion | cut -d'"' -f4)
+    now=$(curl -sk -m 3 "https://$address:$API_SERVER_PORT/version" | grep gitVersion | cut -d'"' -f4)
     [ "$now" = "$version" ] && exit 0
     said="it serves version $now"
   else
@@ -15,7 +14,7 @@ while [ "$(date +%s)" -lt $end ]; do
   fi
   sleep 0.2
 done
-echo "the API server at $address:6443 is not ready at $version after $limit s: $said" >&2
+echo "the API server at $address:$API_SERVER_PORT is not ready at $version after $limit s: $said" >&2
 for c in etcd kube-apiserver; do
   # The log of a container that is being created is empty, so empty logs are skipped.
   log=$(for folder in $(own_logs $c); do for f in "$folder"/*.log; do [ ! -s "$f" ] || echo "$f"; done; done | xargs -r ls -t | head -n 1)

@@ -1,10 +1,9 @@
 # Waits until a host is back in service after work on it.
-# Arguments: $1 is the limit in seconds. $2 is the node of this host, or empty. $3 is the URL of an API server that is asked for the node. $4 is
-# `ready`, or `registered` if there is no CNI that makes nodes Ready. $5 is the host:port at which this host serves the API, or empty. $6 is `etcd` if
-# the host has an etcd member.
-limit=$1 node=$2 server=$3 want=$4 api=$5 etcd=$6
-cert=/var/lib/kubelet/pki/kubelet-client-current.pem
-e=/etc/kubernetes/pki/etcd
+# Arguments: `limit` in seconds; `node` of this host, or empty; `server`, the URL of an API server that is asked for the node; `want`, which is
+# `ready`, or `registered` if there is no CNI that makes nodes Ready; `api`, the host:port at which this host serves the API, or empty; and `etcd`,
+# which is `member` if the host has an etcd member, and otherwise empty.
+cert=$KUBELET_CLIENT_CURRENT
+e=$ETCD_PKI_DIR
 end=$(($(date +%s) + limit))
 said=
 served() {
@@ -13,8 +12,8 @@ served() {
   [ "$code" = 200 ] || { said="the API at $api: /readyz answers $code"; return 1; }
 }
 member() {
-  [ "$etcd" = etcd ] && [ -x /usr/local/bin/etcdctl ] || return 0
-  health=$(/usr/local/bin/etcdctl --endpoints https://127.0.0.1:2379 --cacert $e/ca.crt --cert $e/healthcheck-client.crt \
+  [ "$etcd" = member ] && [ -x $ETCDCTL ] || return 0
+  health=$($ETCDCTL --endpoints https://127.0.0.1:$ETCD_CLIENT_PORT --cacert $e/ca.crt --cert $e/healthcheck-client.crt \
     --key $e/healthcheck-client.key --command-timeout 3s --dial-timeout 1s endpoint health 2>&1) ||
     { said="its etcd member: $(printf %s "$health" | tail -n 1 | head -c 300)"; return 1; }
 }

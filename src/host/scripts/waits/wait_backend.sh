@@ -1,9 +1,8 @@
 # Waits until this balancer sends requests to a server again.
-# Arguments: $1 is the server's name in the balancer's configuration, and $2 is the limit in seconds. Only haproxy reports the state of its servers,
-# so on a host without its socket the script succeeds at once. The socket is read with perl, which every Debian and Ubuntu has; other clients for the
-# socket may be missing.
-server=$1 limit=$2
-socket=/run/haproxy/admin.sock
+# Arguments: `server`, its name in the balancer's configuration; and `limit` in seconds. Only haproxy reports the state of its servers, so on a host
+# without its socket the script succeeds at once. The socket is read with perl, which every Debian and Ubuntu has; other clients for the socket may be
+# missing.
+socket=$HAPROXY_ADMIN_SOCKET
 end=$(($(date +%s) + limit))
 # Prints the state that haproxy reports for the server; prints nothing if haproxy does not run or does not know the server. Fails if haproxy does
 # not answer or its answer is incomplete.

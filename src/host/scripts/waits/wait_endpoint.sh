@@ -1,6 +1,4 @@
-# Waits for the API at an endpoint whose load balancer clusterctl does not manage. Arguments: $1 is the endpoint (host:port), and $2 is the limit in
-# seconds.
-endpoint=$1 limit=$2
+# Waits for the API at an endpoint whose load balancer clusterctl does not manage. Arguments: `endpoint` (host:port); and `limit` in seconds.
 end=$(($(date +%s) + limit))
 code=
 while [ "$(date +%s)" -lt $end ]; do
@@ -13,5 +11,5 @@ case $code in
 *) said="/readyz answers $code" ;;
 esac
 echo "the API is not reached at the endpoint $endpoint from this host after $limit s: $said" >&2
-echo "its balancer is yours (loadBalancer.kind: external): it must pass TCP on to port 6443 of every control plane; \`clusterctl balancer\` prints a configuration" >&2
+echo "its balancer is yours (loadBalancer.kind: external): it must pass TCP on to port $API_SERVER_PORT of every control plane; \`clusterctl balancer\` prints a configuration" >&2
 exit 1

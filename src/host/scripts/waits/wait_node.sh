@@ -1,8 +1,7 @@
 # Waits for this host's Node, which is read with the kubelet's own certificate.
-# Arguments: $1 is the URL of an API server, $2 is the node, $3 is the version that its kubelet must have, $4 is `ready` or `registered`, and $5 is
-# the limit in seconds.
-server=$1 node=$2 version=$3 want=$4 limit=$5
-cert=/var/lib/kubelet/pki/kubelet-client-current.pem
+# Arguments: `server`, the URL of an API server; `node`; `version` that its kubelet must have; `want`, which is `ready` or `registered`; and `limit`
+# in seconds.
+cert=$KUBELET_CLIENT_CURRENT
 end=$(($(date +%s) + limit))
 said="the kubelet has no client certificate yet"
 while [ "$(date +%s)" -lt $end ]; do

@@ -1,7 +1,7 @@
 # Waits until the host has watched its new static pods for long enough.
-# Argument: $1 is the limit in seconds. The host watches the pods by itself; see `watch` in swap.sh.
-state=/var/lib/clusterctl/static-pods
-end=$(($(date +%s) + $1))
+# Argument: `limit` in seconds. The host watches the pods by itself; see `watch` in swap.sh.
+state=$STATIC_PODS_DIR
+end=$(($(date +%s) + limit))
 # A transaction that an earlier run began needs the files that are removed below for its rollback, so the script waits for its end as well.
 while busy 'clusterctl-watch-*' 'clusterctl-static-pod-*'; do
   [ "$(date +%s)" -lt $end ] || { echo "the watch over new static pods, or a transaction with one, does not end" >&2; exit 1; }
@@ -13,7 +13,7 @@ for script in $state/swap-*.sh; do
   c=${script##*/swap-}
   c=${c%.sh}
   # `unfence` removes the iptables rules that are still recorded, and puts back a manifest that is still set aside.
-  /bin/sh "$script" unfence "$c" >&2 || :
+  /bin/sh "$script" action=unfence "component=$c" >&2 || :
   # A run that was killed was about to place this manifest, so it is removed.
   rm -f "$state/$c.new"
 done
