@@ -13,6 +13,6 @@ idle() {
     read -ra before </proc/stat; sleep 1; read -ra after </proc/stat
     awk -v b="${before[*]}" -v a="${after[*]}" 'BEGIN {split(b, x); split(a, y); for (i = 2; i <= 9; i++) t += y[i] - x[i]; exit !((y[5] - x[5] + y[6] - x[6]) >= 0.9 * t)}'
 }
-quiet() { until_true 60 idle || say "note: the machine is not quiet"; }
+quiet() { wait_until 60 idle || say "note: the machine is not quiet"; }
 timed() { local start; start=$(millis); "$@" >"$WORK/bench.log" 2>&1 || { tail -n 20 "$WORK/bench.log"; exit 1; }; echo $(($(millis) - start)); }
 median() { sort -n | awk '{v[NR] = $1} END {print (NR % 2) ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2)}'; }

@@ -30,9 +30,9 @@ check "the machine is unchanged" same
 # Only the lab command itself is killed, as by an operator's kill -9 or by the kernel. The processes that it started must exit by themselves.
 for what in builds compiles; do
     in_other lab build >"$WORK/build.log" 2>&1 & build=$!
-    check "a build that $what" until_true 300 $what
+    check "a build that $what" wait_until 300 $what
     kill -KILL $build; wait $build 2>/dev/null
-    check "after it is killed, none of its processes runs" until_true 20 nothing_runs
+    check "after it is killed, none of its processes runs" wait_until 20 nothing_runs
     check "the machine is unchanged" same
 done
 

@@ -23,21 +23,21 @@ check "status as JSON" sh -c "ctl status --output json | python3 -c 'import json
 kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
 on_two_nodes() { [ "$(kubectl get pods -l app=web -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.spec.nodeName}{"\n"}{end}' | sort -u | wc -l)" = 2 ]; }
-check "two pods on two workers" until_true 60 on_two_nodes
+check "two pods on two workers" wait_until 60 on_two_nodes
 mapfile -t pods < <(kubectl get pods -l app=web -o jsonpath='{range .items[*]}{.metadata.name} {.status.podIP}{"\n"}{end}')
 for from in "${pods[@]}"; do
     for to in "${pods[@]}"; do
-        check "pod ${from%% *} reaches ${to##* }" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "${to##* }:8080" --timeout=2s
+        check "pod ${from%% *} reaches ${to##* }" wait_until 20 kubectl exec "${from%% *}" -- /agnhost connect "${to##* }:8080" --timeout=2s
     done
     service=$(kubectl get service web -o jsonpath='{.spec.clusterIP}')
-    check "pod ${from%% *} reaches the Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "$service:80" --timeout=2s
-    check "pod ${from%% *} reaches the API's Service" until_true 20 kubectl exec "${from%% *}" -- /agnhost connect "10.96.0.1:443" --timeout=2s
+    check "pod ${from%% *} reaches the Service" wait_until 20 kubectl exec "${from%% *}" -- /agnhost connect "$service:80" --timeout=2s
+    check "pod ${from%% *} reaches the API's Service" wait_until 20 kubectl exec "${from%% *}" -- /agnhost connect "10.96.0.1:443" --timeout=2s
 done
 if [ -n "$COREDNS_TAG" ]; then
     available() { [ "$(kubectl -n kube-system get deployment coredns -o jsonpath='{.status.availableReplicas}')" = 2 ]; }
     check "two replicas of CoreDNS are available" available
     for from in "${pods[@]}"; do
-        check "pod ${from%% *} looks up the API's Service by name" until_true 20 kubectl exec "${from%% *}" -- nslookup kubernetes.default.svc.cluster.local
+        check "pod ${from%% *} looks up the API's Service by name" wait_until 20 kubectl exec "${from%% *}" -- nslookup kubernetes.default.svc.cluster.local
     done
 fi
 check "no bootstrap token is left" test -z "$(kubectl -n kube-system get secrets --field-selector type=bootstrap.kubernetes.io/token -o name)"

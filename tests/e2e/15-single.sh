@@ -6,7 +6,7 @@
 lab down >/dev/null 2>&1
 kinds=${CLUSTERCTL_LAB_HOSTS:-debian13}
 check "one plain host starts" lab up --masters 1 --workers 0 --lbs 0 --hosts "$kinds"
-check "the host has no failed unit" until_true 30 on m1 sh -c '[ "$(systemctl is-system-running)" = running ]'
+check "the host has no failed unit" wait_until 30 on m1 sh -c '[ "$(systemctl is-system-running)" = running ]'
 
 # COMMANDS has the lines of the `sh` blocks in docs/quickstart.md, without the text after `#`. `follow` runs them in $FOLDER, unchanged except that
 # $NEXT replaces vX.Y.Z.
@@ -64,7 +64,7 @@ start=$(millis)
 follow 0 "clusterctl upgrade plan"
 check "one node: the control plane is upgraded to $NEXT" ctl upgrade --version "$NEXT" --pause-after control-plane
 on m1 rm /etc/kubernetes/manifests/kube-apiserver.yaml
-check "its API server has ended" until_true 60 on m1 sh -c '! pgrep -x kube-apiserver'
+check "its API server has ended" wait_until 60 on m1 sh -c '! pgrep -x kube-apiserver'
 follow 0 "clusterctl upgrade --version vX.Y.Z"      # it restores the deleted manifest of the API server and continues the upgrade
 say "upgrade of one node: $(($(millis) - start)) ms"
 check "the node is Ready at $NEXT" at_version "$NEXT" 1
@@ -72,7 +72,7 @@ expect "one node: plan is empty after the upgrade" 0 ctl plan
 expect "one node: the next upgrade changes nothing" 0 ctl upgrade --version "$NEXT"
 # reset asks only on a terminal, so `script` runs it on one.
 expect "one node: reset asks, and does not accept a letter" 130 sh -c "echo y | script -qec 'ctl reset' /dev/null >'$WORK/tried.log'"
-check "reset asks for the name of the cluster" says 'Type `[a-z]*` to confirm'
+check "reset asks for the name of the cluster" output_has 'Type `[a-z]*` to confirm'
 follow 0 "clusterctl reset" education
 check "no command of the document is left" test $followed = ${#COMMANDS[@]}
 export CLUSTERCTL_INVENTORY=$WORK/inventory.yaml

@@ -8,7 +8,7 @@ runs_debian() { on "$1" grep -q "^VERSION_ID=\"$2\"" /etc/os-release; }
 check "m1 runs Debian 13" runs_debian m1 13
 check "w1 runs Debian 12" runs_debian w1 12
 for h in m1 w1; do
-    check "$h has no failed unit" until_true 30 on "$h" sh -c '[ "$(systemctl is-system-running)" = running ]'
+    check "$h has no failed unit" wait_until 30 on "$h" sh -c '[ "$(systemctl is-system-running)" = running ]'
 done
 lab_inventory single.yaml
 without_pending_pods
@@ -25,7 +25,7 @@ kubectl create deployment web --image="$AGNHOST" -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
 check "a pod runs on the worker" kubectl rollout status deployment web --timeout 60s
 service=$(kubectl get service web -o jsonpath='{.spec.clusterIP}')
-check "its Service answers on the Debian 13 host" until_true 20 on m1 curl -sf -m 2 -o /dev/null "http://$service/hostname"
+check "its Service answers on the Debian 13 host" wait_until 20 on m1 curl -sf -m 2 -o /dev/null "http://$service/hostname"
 
 on w1 rm /etc/cni/net.d/10-clusterctl.conflist
 on m1 sh -c 'echo "maxPods: 7" >>/var/lib/kubelet/config.yaml'

@@ -37,10 +37,10 @@ while [ $n -lt "$crashes" ]; do
 done
 # A host releases the lock of a killed run when the SSH connection of that run is closed or, at the latest, 30 s after it received the last sign of
 # life of that run. Until then, the init is refused and repeated.
-check "the same command completes the work" until_true 240 ctl init
+check "the same command completes the work" wait_until 240 ctl init
 check "a further run changes nothing" sh -c "ctl init | grep -q 'nothing to do'"
 ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null
-check "five nodes are Ready" until_true 60 nodes_ready 5
+check "five nodes are Ready" wait_until 60 nodes_ready 5
 for m in "${MASTERS[@]}"; do check "$m sees three voting members" test "$(members "$m")" = "m1 m2 m3"; done
 for m in m2 m3; do
     check "$m has the same CA" test "$(on m1 cat /etc/kubernetes/pki/ca.crt | sha256sum)" = "$(on $m cat /etc/kubernetes/pki/ca.crt | sha256sum)"

@@ -12,7 +12,7 @@ id=${token%%.*}
 check "token list shows it without its secret" sh -c "ctl token list | grep -q '^$id .*for kubeadm' && ! ctl token list | grep -q '${token#*.}'"
 check "token list as JSON" sh -c "ctl token list -o json | python3 -c 'import json,sys; assert any(t[\"id\"] == \"$id\" for t in json.load(sys.stdin)[\"tokens\"])'"
 signed() { kubectl -n kube-public get configmap cluster-info -o jsonpath='{.data}' | grep -q "jws-kubeconfig-$id"; }
-check "cluster-info is signed for the token" until_true 20 signed
+check "cluster-info is signed for the token" wait_until 20 signed
 # The test `copy-certs` is skipped: it is about the Secret with which kubeadm copies certificates to new control-plane hosts and which exists for two
 # hours. clusterctl does not make this Secret.
 if [ -n "$SUITE" ]; then
@@ -38,11 +38,11 @@ join=$(ctl token create --print-join-command --ttl 30m) || fail "token create --
 by_kubeadm() { on w3 sh -c "$1 --cri-socket $CRI_SOCKET --skip-phases=preflight"; }
 check "kubeadm refuses a wrong CA pin" sh -c "! on w3 timeout 20 ${join%sha256:*}sha256:$(printf '%064d' 1) --cri-socket $CRI_SOCKET --skip-phases=preflight"
 check "kubeadm join with the printed command" by_kubeadm "$join"
-check "its node exists" until_true 30 kubectl get node w3
+check "its node exists" wait_until 30 kubectl get node w3
 check "token delete" ctl token delete "$token" "$(sed 's/.*--token \([a-z0-9]*\)\..*/\1/' <<<"$join")"
 expect "a token that does not exist cannot be deleted" 1 ctl token delete "$id"
 check "the deleted token is refused by the API" sh -c "! on w3 kubectl --server https://$SUBNET.31:6443 --certificate-authority /etc/kubernetes/pki/ca.crt --token $token get csr"
 kubectl delete node w3 >/dev/null
 lab destroy w3
-check "nothing differs afterwards" until_true 60 ctl plan
+check "nothing differs afterwards" wait_until 60 ctl plan
 finish

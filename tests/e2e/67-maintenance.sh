@@ -13,7 +13,7 @@ all_ready() { nodes_ready "$(kubectl get nodes --no-headers | wc -l)"; }
 locked() { ! on "$1" flock -n /var/lib/clusterctl/lock.flock true; }
 # powered HOST: waits in the background until the container of this host has stopped, and then starts it again, as a real machine would start again by
 # itself during a reboot
-powered() { (until_true 120 sh -c "[ \"\$(docker inspect -f '{{.State.Running}}' $NET-$1)\" = false ]" && lab start "$1") >/dev/null 2>&1 & }
+powered() { (wait_until 120 sh -c "[ \"\$(docker inspect -f '{{.State.Running}}' $NET-$1)\" = false ]" && lab start "$1") >/dev/null 2>&1 & }
 refused() { out=$(ctl "$@" 2>&1); local status=$?; [ $status = 1 ] || { fail "$1 $2: exit $status, not 1"; said "$out"; }; }
 
 check "the cluster has no differences" ctl plan
@@ -22,13 +22,13 @@ check "cordon" ctl cordon w2
 check "a cordoned node has no annotation of clusterctl" is w2 true/
 expect "another cordon changes nothing" 0 ctl cordon w2
 kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
-check "both pods are on w1" until_true 60 web_on w1 2
+check "both pods are on w1" wait_until 60 web_on w1 2
 check "uncordon" ctl uncordon w2
 check "w2 takes pods again" is w2 /
 kubectl create pdb web --selector=app=web --min-available=2 >/dev/null
 kubectl create pdb unrelated --selector=app=unrelated --min-available=1 >/dev/null
 expects_two() { [ "$(kubectl get pdb web -o jsonpath='{.status.expectedPods}')" = 2 ]; }
-until_true 20 expects_two
+wait_until 20 expects_two
 
 refused drain w1 --timeout 6s
 check "a drain that is blocked names the budget with its numbers" grep -q 'budget default/web allows 0: of 2 pods 2 are healthy, 2 must be' <<<"$out"
@@ -50,7 +50,7 @@ check "the pods have moved" web_on w1 0
 check "the node stays cordoned, without an annotation of clusterctl" is w1 true/
 check "uncordon after it" ctl uncordon w1
 
-check "the pods are on w2" until_true 60 web_on w2 3
+check "the pods are on w2" wait_until 60 web_on w2 3
 check "maintenance drains and runs" ctl maintenance w2 -- touch /maintained
 check "the command ran as root on the host" on w2 test -O /maintained
 check "the pods have moved away" web_on w2 0
@@ -64,7 +64,7 @@ check "the node is in service" is w2 /
 expect "maintenance without anything to do is a usage error" 2 ctl maintenance w2
 
 kubectl run naked --image="$AGNHOST" --overrides='{"spec":{"nodeName":"w2"}}' --command -- /agnhost netexec >/dev/null
-until_true 30 kubectl wait --for=condition=Ready pod/naked --timeout=1s
+wait_until 30 kubectl wait --for=condition=Ready pod/naked --timeout=1s
 start=$(millis)
 refused drain w2
 check "a pod that no controller would recreate is named" grep -q 'default/naked' <<<"$out"
@@ -76,15 +76,15 @@ check "w2 is uncordoned" ctl uncordon w2
 powered w2
 start=$(millis)
 ctl maintenance w2 --reboot >"$WORK/reboot.out" 2>&1 & run=$!
-check "the host goes down" until_true 90 grep -q 'w2: reboot' "$WORK/reboot.out"
-check "its lock is held again after the reboot" until_true 90 sh -c "grep -q 'see it up again \.\.\. [0-9]' '$WORK/reboot.out' && ! on w2 flock -n /var/lib/clusterctl/lock.flock true"
+check "the host goes down" wait_until 90 grep -q 'w2: reboot' "$WORK/reboot.out"
+check "its lock is held again after the reboot" wait_until 90 sh -c "grep -q 'see it up again \.\.\. [0-9]' '$WORK/reboot.out' && ! on w2 flock -n /var/lib/clusterctl/lock.flock true"
 wait $run; status=$?
 check "a worker reboots during its maintenance" test $status = 0
 [ $status = 0 ] || tail -n 20 "$WORK/reboot.out"
 say "maintenance with a reboot of w2: $(($(millis) - start)) ms"
-check "all nodes are Ready" until_true 30 all_ready
+check "all nodes are Ready" wait_until 30 all_ready
 check "w2 is in service" is w2 /
-check "the lock is free after the run" until_true 10 on w2 flock -n /var/lib/clusterctl/lock.flock true
+check "the lock is free after the run" wait_until 10 on w2 flock -n /var/lib/clusterctl/lock.flock true
 
 if kubectl get node m2 >/dev/null 2>&1; then
     powered m2
@@ -93,5 +93,5 @@ if kubectl get node m2 >/dev/null 2>&1; then
     check "m2 is in service" is m2 /
 fi
 kubectl delete deployment web >/dev/null; kubectl delete pdb web unrelated >/dev/null
-check "nothing differs afterwards" until_true 60 ctl plan
+check "nothing differs afterwards" wait_until 60 ctl plan
 finish

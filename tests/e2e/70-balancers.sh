@@ -31,7 +31,7 @@ founded() {
     check "$1: init" ctl init
     expect "$1: nothing is left to do" 0 ctl plan
     ctl kubeconfig --yes --output-file "$KUBECONFIG" >/dev/null || fail "$1: kubeconfig"
-    check "$1: five nodes are Ready" until_true 60 nodes_ready 5
+    check "$1: five nodes are Ready" wait_until 60 nodes_ready 5
 }
 
 lab down >/dev/null 2>&1
@@ -41,7 +41,7 @@ lab_inventory ha-nginx-keepalived.yaml
 founded "nginx and a VIP"
 # The load balancer that is ready first takes the virtual address and keeps it, so either of the two may have it.
 one_holds() { [[ $(holder) =~ ^lb[12]$ ]]; }
-check "one balancer holds the address" until_true 10 one_holds
+check "one balancer holds the address" wait_until 10 one_holds
 first=$(holder); [ "$first" = lb2 ] && second=lb1 || second=lb2
 check "status reports a healthy cluster" ctl status
 check "keepalived does not run its check as root" on lb1 sh -c "grep -q '^ *script_user nobody' /etc/keepalived/keepalived.conf"
@@ -54,14 +54,14 @@ check "nginx serves again within 3 s after a master has died" test "$gap" -lt 30
 check "a dead backend does not move the address" holds "$first"
 lab start m1 >/dev/null 2>&1
 # nginx would also use an API server that listens but is not ready. So this waits until m1 is ready, before the next measurement.
-check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
+check "m1 serves again" wait_until 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 
 pounding die_and_wait "$first"
 say "VIP failover: $gap ms from the first failure to the next answer, $failed of $asked requests failed"
 check "the address moves within 3 s" test "$failed" -gt 0 -a "$gap" -lt 3000
 check "the other balancer holds it" holds "$second"
 lab start "$first" >/dev/null 2>&1
-check "the dead balancer recovers by itself" until_true 30 on "$first" systemctl is-active -q nginx keepalived
+check "the dead balancer recovers by itself" wait_until 30 on "$first" systemctl is-active -q nginx keepalived
 sleep 2.5 # longer than keepalived would need to take the address back
 check "it does not take the address back" holds "$second"
 stop_nginx() { on "$second" systemctl stop nginx; sleep 4; }
@@ -119,12 +119,12 @@ check "kubeconfig is read from another master" ctl kubeconfig --yes --output-fil
 renewed() { kubectl --request-timeout 3s -n kube-node-lease get lease "$1" -o jsonpath='{.spec.renewTime}'; }
 since=$(date -u +%Y-%m-%dT%H:%M:%S)
 both_renew() { [[ $(renewed w1) > $since && $(renewed w2) > $since ]]; }
-check "both workers still report without m1" until_true 30 both_renew
+check "both workers still report without m1" wait_until 30 both_renew
 check "twenty requests from a worker to its own address are answered" on w2 sh -c 'for i in $(seq 20); do curl -sfk -m 3 -o /dev/null https://127.0.0.1:6443/readyz || exit 1; done'
 ready_workers() { [ "$(kubectl --request-timeout 3s get nodes w1 w2 --no-headers | grep -cw Ready)" = 2 ]; }
 check "both workers are Ready" ready_workers
 lab start m1 >/dev/null 2>&1
-check "m1 serves again" until_true 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
+check "m1 serves again" wait_until 90 on m1 curl -sfk https://127.0.0.1:6443/readyz
 check "reset" ctl reset --yes --keep-software
 check "no balancer is left on a worker" on w1 sh -c '! pgrep haproxy && ! ls /etc/haproxy/haproxy.cfg 2>/dev/null'
 

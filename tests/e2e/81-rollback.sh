@@ -30,20 +30,20 @@ write_begin
 # The API server does not know this flag. clusterctl must report that before it changes a host.
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { no-such-flag: \"1\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
 expect "a flag that the program does not know makes the run fail" 1 tried apply
-check "the message of the program is shown" says 'unknown flag: --no-such-flag'
+check "the message of the program is shown" output_has 'unknown flag: --no-such-flag'
 are_untouched m1 m2 m3
 again
 
 # The registry has no image of the API server of the release $ABSENT.
 expect "a release without an image is refused" 4 tried upgrade --version $ABSENT
-check "the image is named" says "kube-apiserver:$ABSENT cannot be got"
+check "the image is named" output_has "kube-apiserver:$ABSENT cannot be got"
 are_untouched m1 m2 m3
 
 # The API server rejects this value of the flag only when it starts, so the change must be rolled back.
 sed -i "s/^etcd:/controlPlane:\n  apiServer:\n    extraArgs: { apiserver-count: \"0\" }\netcd:/" "$CLUSTERCTL_INVENTORY"
 rolled_back "an API server that ends at once is rolled back" apply
-check "the message has the last lines of its log" says 'apiserver-count'
-check "the previous manifest serves" says 'the previous manifest of kube-apiserver is back and serves'
+check "the message has the last lines of its log" output_has 'apiserver-count'
+check "the previous manifest serves" output_has 'the previous manifest of kube-apiserver is back and serves'
 are_untouched $(others)
 again
 expect "nothing is left to do" 0 ctl plan
@@ -51,21 +51,21 @@ expect "nothing is left to do" 0 ctl plan
 # The API server of the release $DIES starts, answers requests, and exits about 20 s later.
 snapshot
 rolled_back "an API server that dies after 20 s is rolled back" upgrade --version $DIES
-check "the message has the last lines of its log" says 'broken on purpose'
-check "its scheduler and controller manager are rolled back with it" says 'the previous manifest of kube-controller-manager is back with it'
+check "the message has the last lines of its log" output_has 'broken on purpose'
+check "its scheduler and controller manager are rolled back with it" output_has 'the previous manifest of kube-controller-manager is back with it'
 are_untouched $(others)
 check "the inventory still has $NEXT" grep -q "version: $NEXT" "$CLUSTERCTL_INVENTORY"
-expect "nothing is left to do" 0 until_true 60 ctl plan
+expect "nothing is left to do" 0 wait_until 60 ctl plan
 
 # The etcd in the image with the tag $ETCD_BROKEN exits as soon as it starts.
 snapshot
 set_etcd_tag "$ETCD_BROKEN"
 rolled_back "an etcd that does not start is rolled back" apply
-check "the message has the last lines of its log" says 'broken on purpose'
+check "the message has the last lines of its log" output_has 'broken on purpose'
 are_untouched $(others)
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
-expect "nothing is left to do" 0 until_true 60 ctl apply
+expect "nothing is left to do" 0 wait_until 60 ctl apply
 
 # The same etcd image is used in an upgrade, in which the API server of the same host must be rolled back as well.
 snapshot
@@ -74,12 +74,12 @@ snapshot
 set_etcd_tag "$ETCD_BROKEN"
 sed -i 's/^etcd:/&\n  extraArgs: { heartbeat-interval: "100" }/' "$CLUSTERCTL_INVENTORY"
 rolled_back "an upgrade with an etcd that does not start is rolled back" upgrade --version $DIES
-check "the message has the cause" says 'etcd did not serve'
-check "its API server is rolled back with it" says 'the previous manifest of kube-apiserver is back and serves'
+check "the message has the cause" output_has 'etcd did not serve'
+check "its API server is rolled back with it" output_has 'the previous manifest of kube-apiserver is back and serves'
 are_untouched $(others)
 again
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
-expect "nothing is left to do" 0 until_true 60 ctl apply
+expect "nothing is left to do" 0 wait_until 60 ctl apply
 
 kill "$WRITER"; wait "$WRITER"
 say "writer: $(cat "$WORK/writer.out")"; tail -n 5 "$WORK/writer.log"

@@ -50,7 +50,7 @@ check "the control plane is upgraded" test -z "$(kubectl get nodes --no-headers 
 # that of web.yaml is deleted.
 kubectl delete poddisruptionbudget web >/dev/null
 rm -f "$WORK/fifo"; mkfifo "$WORK/fifo"
-until_true 60 sh -c "! ctl upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
+wait_until 60 sh -c "! ctl upgrade --version $NEXT --dry-run 2>&1 | grep -q locked"
 ctl upgrade --version $NEXT --max-unavailable 2 >"$WORK/fifo" 2>&1 &
 pid=$!
 while read -r line; do
@@ -65,7 +65,7 @@ check "a worker dies during its change: exit 1" test $status = 1
 check "the worker is named" sh -c "tail -n 20 '$WORK/upgrade-crash.log' | grep -q '^error: w2'"
 check "the other worker is upgraded" test "$(kubectl get node w1 -o jsonpath='{.status.nodeInfo.kubeletVersion}')" = $NEXT
 lab start w2
-until_true 60 on w2 systemctl is-active -q kubelet
+wait_until 60 on w2 systemctl is-active -q kubelet
 ctl upgrade --version $NEXT >"$WORK/last.log" 2>&1; status=$?
 check "the next run completes the work" test $status = 0
 check "the next run changes no other node" sh -c "! grep -E '^  (w1|m[123]): (drain|run static|start or restart)' '$WORK/last.log'"
@@ -73,7 +73,7 @@ check "the next run changes no other node" sh -c "! grep -E '^  (w1|m[123]): (dr
 kill "$WRITER"; wait "$WRITER"
 say "writer: $(cat "$WORK/writer.out")"; tail -n 5 "$WORK/writer.log"
 check "no acknowledged write is missing" grep -q ' missing 0 ' "$WORK/writer.out"
-check "five nodes are Ready at $NEXT" until_true 60 at_version $NEXT 5
+check "five nodes are Ready at $NEXT" wait_until 60 at_version $NEXT 5
 check "no node stays cordoned" test -z "$(kubectl get nodes --no-headers | grep SchedulingDisabled)"
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
 expect "nothing is left to do" 0 ctl plan

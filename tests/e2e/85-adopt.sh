@@ -23,7 +23,7 @@ running() {
 all_running() { for h in "${HOSTS[@]}"; do echo "== $h"; running "$h"; done; }
 same_as_before() { diff "$WORK/running.before" <(all_running); }
 settled() { [ "$(all_running | grep -c '^kube-proxy ')" = 5 ]; }
-check "kubeadm's DaemonSet runs everywhere" until_true 90 settled
+check "kubeadm's DaemonSet runs everywhere" wait_until 90 settled
 all_running >"$WORK/running.before"
 check "the processes of four static pods are seen on each master" test "$(grep -cE '^(etcd|kube-apiserver|kube-controller|kube-scheduler) [0-9]+ [0-9]+ [0-9a-f]{64}$' "$WORK/running.before")" = 12
 
@@ -107,7 +107,7 @@ check "a changed kubelet configuration is applied" ctl apply --limit w1
 check "w1 has the kubelet unit of clusterctl" on w1 grep -q 'Kubernetes Node Agent' /etc/systemd/system/kubelet.service
 check "w2 does not have it" on w2 sh -c '! grep -q "Kubernetes Node Agent" /etc/systemd/system/kubelet.service'
 has_room() { [ "$(kubectl get node w1 -o 'jsonpath={.status.capacity.pods}')" = 100 ]; }
-check "the node of w1 has the new value" until_true 60 has_room
+check "the node of w1 has the new value" wait_until 60 has_room
 check "reset removes an adopted cluster" ctl reset --yes --keep-software
 check "no file of the cluster is left on m1" on m1 test ! -e /etc/kubernetes -a ! -e /var/lib/etcd/member -a ! -e /var/lib/clusterctl/adopted
 # `clusterctl reset` does not remove these files, because the lab made them when it prepared the hosts for kubeadm.

@@ -38,7 +38,7 @@ for _ in $(seq 60); do
     one_url_each || fail "two members with one peer URL"
 done
 check "a join killed at each of at least 10 steps ends in the same cluster ($kills kills)" test "$kills" -ge 10
-check "the same command completes the work" until_true 120 ctl join m2
+check "the same command completes the work" wait_until 120 ctl join m2
 check "two voting members" test "$(members m1)" = "m1 m2"
 check "no learner is left" no_learner
 expect "nothing is left to do" 0 ctl plan
@@ -105,5 +105,5 @@ lab kill m2
 out=$(ctl remove m3 --yes 2>&1); status=$?
 check "a change that would break the quorum is refused" test $status = 4
 lab start m1; lab start m2
-check "all members are back" until_true 120 sh -c "ctl status"
+check "all members are back" wait_until 120 sh -c "ctl status"
 finish

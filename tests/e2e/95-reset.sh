@@ -8,7 +8,7 @@ expect "a single master of a running cluster is not reset" 4 ctl reset --limit m
 check "a worker is reset" ctl reset --limit w2 --yes
 check "its node is deleted" sh -c "! kubectl get node w2"
 check "apply joins it again" ctl apply
-check "five nodes are Ready again" until_true 60 nodes_ready 5
+check "five nodes are Ready again" wait_until 60 nodes_ready 5
 check "reset" ctl reset --yes
 for h in m1 m2 m3 w1 w2; do
     check "$h: no file is left" on "$h" sh -c '! ls -d /etc/kubernetes /etc/cni/net.d/*clusterctl* /etc/systemd/system/kubelet* /usr/local/bin/kube* /usr/local/bin/etcdctl /var/lib/clusterctl 2>/dev/null | grep .'

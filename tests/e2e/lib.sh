@@ -87,25 +87,25 @@ expect() {
     out=$("$@" 2>&1); got=$?
     if [ "$got" = "$want" ]; then pass "$what"; else fail "$what: exit $got, not $want"; said "$out"; fi
 }
-# tried ARGUMENT...: runs clusterctl with these arguments and keeps its output for `says`
+# tried ARGUMENT...: runs clusterctl with these arguments and keeps its output for `output_has`
 tried() { ctl "$@" >"$WORK/tried.log" 2>&1; }
-# says TEXT [COMMAND...]: succeeds if the output of the command matches TEXT, a regular expression of grep; the exit status of the command does not
+# output_has TEXT [COMMAND...]: succeeds if the output of the command matches TEXT, a regular expression of grep; the exit status of the command does not
 # matter. Without a command, the output of the last `tried` is searched.
-says() {
+output_has() {
     local want=$1; shift
     [ $# = 0 ] || "$@" >"$WORK/tried.log" 2>&1
     grep -q -- "$want" "$WORK/tried.log" || { tail -n 20 "$WORK/tried.log"; return 1; }
 }
-# says_not TEXT COMMAND...: succeeds if the command succeeds and its output does not match TEXT, a regular expression of grep
-says_not() {
+# output_has_not TEXT COMMAND...: succeeds if the command succeeds and its output does not match TEXT, a regular expression of grep
+output_has_not() {
     local text=$1; shift
     if "$@" >"$WORK/tried.log" 2>&1 && ! grep -q -- "$text" "$WORK/tried.log"; then return 0; fi
     tail -n 20 "$WORK/tried.log"
     return 1
 }
-# until_true SECONDS COMMAND...: repeats the command until it succeeds; if it has not succeeded after SECONDS, prints the output of the last attempt
+# wait_until SECONDS COMMAND...: repeats the command until it succeeds; if it has not succeeded after SECONDS, prints the output of the last attempt
 # and fails
-until_true() {
+wait_until() {
     local end=$((SECONDS + $1)) out; shift
     until out=$("$@" 2>&1); do
         [ "$SECONDS" -lt "$end" ] || { printf '%s' "${out:+$out$'\n'}"; return 1; }
@@ -129,7 +129,7 @@ needs_cluster() {
     check "a 3+2 cluster is made on them" ctl init
     say "init of 3 masters, 2 workers and a balancer from prepared hosts: $(($(millis) - start)) ms"
     check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
-    check "five nodes are Ready" until_true 60 nodes_ready 5
+    check "five nodes are Ready" wait_until 60 nodes_ready 5
 }
 
 # web_cluster: makes sure that the 3+2 cluster exists, as needs_cluster does, and applies web.yaml to it; sets `url` to a URL of the Service in
@@ -142,23 +142,23 @@ web_cluster() {
     # that kubelet reports a failure and tries again only a minute later.
     case $(kubectl get deployment web --ignore-not-found -o jsonpath='{.spec.template.spec.containers[*].name}') in
         ''|web) ;;
-        *) kubectl delete deployment web >/dev/null; check "no pod of an earlier Deployment is left" until_true 120 web_pods 0 ;;
+        *) kubectl delete deployment web >/dev/null; check "no pod of an earlier Deployment is left" wait_until 120 web_pods 0 ;;
     esac
     web_manifest | kubectl apply -f - >/dev/null
     check "the Deployment is available on both workers" kubectl rollout status deployment web --timeout 60s
     # A pod of an earlier template that is still terminating would be counted for the PodDisruptionBudget, so this waits until it is gone.
-    check "only its two pods exist" until_true 120 web_pods 2
+    check "only its two pods exist" wait_until 120 web_pods 2
     url=http://$(kubectl get service web -o jsonpath='{.spec.clusterIP}')/hostname
-    check "its Service answers on a master" until_true 20 on m1 curl -sf -m 2 -o /dev/null "$url"
+    check "its Service answers on a master" wait_until 20 on m1 curl -sf -m 2 -o /dev/null "$url"
 }
 
 web_pods() { [ "$(kubectl get pods -l app=web --no-headers 2>/dev/null | wc -l)" = "$1" ]; }
 
-# stored NAME: creates a ConfigMap; also succeeds if it exists already, because a request that was answered with an error, for example during an
+# can_write NAME: creates a ConfigMap; also succeeds if it exists already, because a request that was answered with an error, for example during an
 # election of etcd, may have created it
-stored() { kubectl --request-timeout 5s create configmap "$1" || kubectl --request-timeout 5s get configmap "$1"; }
-# reads NAME: reads this ConfigMap twenty times in a row; succeeds if every read succeeds
-reads() { local _; for _ in $(seq 20); do kubectl --request-timeout 5s get configmap "$1" || return 1; done; }
+can_write() { kubectl --request-timeout 5s create configmap "$1" || kubectl --request-timeout 5s get configmap "$1"; }
+# can_read NAME: reads this ConfigMap twenty times in a row; succeeds if every read succeeds
+can_read() { local _; for _ in $(seq 20); do kubectl --request-timeout 5s get configmap "$1" || return 1; done; }
 
 nodes_ready() { [ "$(kubectl get nodes --no-headers 2>/dev/null | grep -cw Ready)" = "$1" ]; }
 # etcdctl_on HOST ARGUMENT...: runs etcdctl on this host; it connects to the etcd member of the same host

@@ -78,5 +78,5 @@ unnoticed() {
         said "$out"
     fi
     [ "${2:-0}" = 0 ] || check "$1: etcd's leadership was seen to move" grep -q ' moves [1-9]' "$WORK/leader.out"
-    check "$1: no acknowledged write is missing" says ' missing 0 ' cat "$WORK/writer.out"
+    check "$1: no acknowledged write is missing" output_has ' missing 0 ' cat "$WORK/writer.out"
 }

@@ -21,7 +21,7 @@ power_cut() {
     rm -f "$WORK/cut.log"
     ctl --log-file "$WORK/cut.log" "$@" >"$WORK/cut.out" 2>&1 & run=$!
     begun() { grep -s "host=\"\?$host\"\? " "$WORK/cut.log" | grep -q "$step.*: started" || ! kill -0 $run 2>/dev/null; }
-    until_true 1800 begun
+    wait_until 1800 begun
     vms kill "$host"
     wait $run; status=$?
     if [ $status != 0 ] && grep -q "$step.*: started" "$WORK/cut.log"; then
@@ -73,7 +73,7 @@ check "the same init succeeds" ctl init
 say "init after the power cuts: $(($(millis) - start)) ms"
 expect "nothing is left to do" 0 ctl plan
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
-check "two nodes are Ready" until_true 120 nodes_ready 2
+check "two nodes are Ready" wait_until 120 nodes_ready 2
 check "the kubelet uses the systemd driver" on m1 grep -q 'cgroupDriver: systemd' /var/lib/kubelet/config.yaml
 check "containerd uses the systemd driver" on m1 grep -q 'SystemdCgroup = true' /etc/containerd/config.toml
 check "the modules are loaded" on m1 sh -c 'grep -q ^br_netfilter /proc/modules && grep -q ^overlay /proc/modules'
@@ -93,7 +93,7 @@ start=$(millis)
 check "a worker reboots during its maintenance" ctl maintenance w1 --reboot
 say "maintenance with a reboot: $(($(millis) - start)) ms"
 check "the worker has rebooted" test "$(boot w1)" != "$before"
-check "two nodes are Ready" until_true 120 nodes_ready 2
+check "two nodes are Ready" wait_until 120 nodes_ready 2
 expect "nothing differs afterwards" 0 ctl plan
 
 # The power of m1 fails while its API server is replaced, and later while its etcd is replaced.
@@ -104,14 +104,14 @@ for cut in $(seq "${POWER_CUTS:-1}"); do
     set_flag $ttl
     power_cut m1 "run static pod kube-apiserver" apply
     check "its manifests are complete" whole m1
-    check "an API server serves again without help" until_true 600 kubectl --request-timeout 5s get nodes
+    check "an API server serves again without help" wait_until 600 kubectl --request-timeout 5s get nodes
     check "the same apply succeeds" ctl apply
     check "the API server has the new flag" on m1 grep -q "event-ttl=$ttl" /etc/kubernetes/manifests/kube-apiserver.yaml
     expect "nothing is left to do" 0 ctl plan
 done
 sed -i "s/^etcd: .*/etcd: { imageTag: $ETCD_NEXT }/" "$CLUSTERCTL_INVENTORY"
 power_cut m1 "run static pod etcd" apply
-check "etcd and the API server serve again without help" until_true 600 kubectl --request-timeout 5s get configmap kept
+check "etcd and the API server serve again without help" wait_until 600 kubectl --request-timeout 5s get configmap kept
 check "the same apply succeeds" ctl apply
 expect "nothing is left to do" 0 ctl plan
 check "no rule that rejects connections is left" on m1 sh -c '! iptables-save | grep -i clusterctl'
@@ -121,7 +121,7 @@ power_cut m1 "run static pod" upgrade --version "$NEXT"
 start=$(millis)
 check "the same upgrade succeeds" ctl upgrade --version "$NEXT"
 say "upgrade after the power cut: $(($(millis) - start)) ms"
-check "both nodes are Ready at $NEXT" until_true 120 at_version "$NEXT" 2
+check "both nodes are Ready at $NEXT" wait_until 120 at_version "$NEXT" 2
 check "the ConfigMap still exists" test "$(kubectl get configmap kept -o jsonpath='{.data.a}')" = b
 expect "nothing is left to do" 0 ctl plan
 

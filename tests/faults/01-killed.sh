@@ -21,14 +21,14 @@ fault 1 "SIGKILL of clusterctl at step boundaries of an apply"
 change
 kills=0
 for n in $(seq "${KILLS:-5}"); do
-    check "I8: the lock of a run that was killed is released" until_true 45 unlocked
+    check "I8: the lock of a run that was killed is released" wait_until 45 unlocked
     at=$(killed_after "$n")
     [ -n "$at" ] || break
     kills=$((kills + 1))
     note_files
     say "killed after: $(cut -c1-100 <<<"$at")"
-    check "the hosts complete what was begun without clusterctl" until_true 240 settled
-    check "every API server serves" until_true 60 all_serve
+    check "the hosts complete what was begun without clusterctl" wait_until 240 settled
+    check "every API server serves" wait_until 60 all_serve
     note_files
 done
 check "the apply was killed at least three times ($kills)" test "$kills" -ge 3

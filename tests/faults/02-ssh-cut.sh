@@ -42,7 +42,7 @@ for percent in 10 50 90 99; do
             explains w2 'running; whether it took effect is unknown|connection' ;;
         *) fail "at $percent %: exit $status"; said "$(cat "$WORK/tried.log")" ;;
     esac
-    check "I8: at $percent % the lock is released" until_true 45 unlocked
+    check "I8: at $percent % the lock is released" wait_until 45 unlocked
     expect "I5: at $percent % the same command completes the work" 0 tried apply
     check "the program works" program_works
 done
@@ -54,10 +54,10 @@ fault 3 "the answer is lost after the command took effect"
 through_pipe m2
 change
 PATH=$NOTES/bin:$PATH begin apply
-check "the API server of m2 is being replaced" until_true 180 swapping m2
+check "the API server of m2 is being replaced" wait_until 180 swapping m2
 touch "$NOTES/pipe/deaf"
 replaced() { changed m2 && ! swapping m2; }
-check "m2 completes that by itself, and its answer is lost" until_true 120 replaced
+check "m2 completes that by itself, and its answer is lost" wait_until 120 replaced
 pid=$(on m2 pgrep -x -o kube-apiserver)
 rm "$NOTES/pipe/deaf"
 ends "the run ends: m2 cannot be reached" 5

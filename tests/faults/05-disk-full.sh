@@ -22,7 +22,7 @@ with_full() {
     check "$1: exit 1 (exit $status)" test $status = 1
     check "I9: $1: the message names m1, the step, the cause and what to do" explains m1 "$2"
     check "$1: the manifest on m1 is unchanged" test "$was" = "$(digest)"
-    check "$1: the API server of m1 serves" until_true 30 all_serve
+    check "$1: the API server of m1 serves" wait_until 30 all_serve
     check "$1: m2 and m3 were not touched" unchanged m2 m3
     note_files
     check "$1 has free space again" freed m1 "$1"
@@ -45,7 +45,7 @@ check "/usr/local/bin on w2 is full" on w2 sh -c 'mkdir -p /run/full && mount -t
 tried apply; status=$?
 check "exit 1 (exit $status)" test $status = 1
 check "I9: the message names w2, the program that cannot be written and what to do" explains w2 'Fail(ed|ure) writing|[Nn]o space'
-check "I9: the message names the full disk" says '[Nn]o space'
+check "I9: the message names the full disk" output_has '[Nn]o space'
 check "I7: no file is at a final path there" on w2 sh -c '! ls /usr/local/bin/kube* 2>/dev/null | grep -v part'
 check "/usr/local/bin has free space again" on w2 umount /usr/local/bin
 recovers

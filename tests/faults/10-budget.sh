@@ -25,7 +25,7 @@ check "I6: the node stays cordoned" test "$(kubectl get node "$node" -o jsonpath
 kubectl uncordon "$node" >/dev/null
 web_manifest | kubectl apply -f - >/dev/null
 allows() { [ "$(kubectl get pdb web -o jsonpath='{.status.disruptionsAllowed}')" = 1 ]; }
-check "the budget allows one eviction again" until_true 30 allows
+check "the budget allows one eviction again" wait_until 30 allows
 expect "I5: the same command completes the work" 0 tried drain "$node"
 check "the pods have left" test "$(on_node "$node")" = 0
 # A drain reads the list of pods each time, as kubectl drain does, and never reports that there is nothing to do. So the node and the list of pods are
@@ -38,6 +38,6 @@ expect "uncordon" 0 ctl uncordon "$node"
 # The Deployment and its PodDisruptionBudget are deleted: the faults after this one cordon one worker, so the PodDisruptionBudget would block a drain
 # of the other worker.
 web_manifest | kubectl delete -f - >/dev/null
-check "no pod of the Deployment is left" until_true 120 web_pods 0
+check "no pod of the Deployment is left" wait_until 120 web_pods 0
 holds
 finish

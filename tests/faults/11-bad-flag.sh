@@ -20,7 +20,7 @@ say "found after $((SECONDS - start)) s"
 check "exit 1 or 4 (exit $status)" test $status = 1 -o $status = 4
 check "I9: the message names m1, the step, the last log lines of the API server and what to do" explains 'm[123]' 'audit'
 check "m2 and m3 were not touched" unchanged m2 m3
-check "every API server serves" until_true 60 all_serve
+check "every API server serves" wait_until 60 all_serve
 note_files
 cat "$NOTES/inventory" >"$CLUSTERCTL_INVENTORY"
 change
@@ -32,7 +32,7 @@ cp "$CLUSTERCTL_INVENTORY" "$NOTES/inventory"
 set_etcd_tag 3.4.98-0
 expect "apply is refused" 4 tried apply
 check "I9: the refusal names every master, the image and what to do" refuses 'm1, m2, m3' image
-check "the image is named" says 'etcd:3.4.98-0'
+check "the image is named" output_has 'etcd:3.4.98-0'
 check "nothing was changed" on m1 sh -c '! grep -q 3.4.98 /etc/kubernetes/manifests/etcd.yaml'
 cat "$NOTES/inventory" >"$CLUSTERCTL_INVENTORY"
 recovers

@@ -10,10 +10,10 @@ on m3 truncate -s 0 $folder/kube-apiserver.yaml
 # The kubelet reads every file in the folder whose name does not begin with a dot as a static pod manifest, so it also reads this backup.
 printf 'nobody can run this: an old copy\n' | on m3 sh -c "cat >$folder/etcd.yaml.bak"
 expect "plan shows the differences" 6 tried plan
-check "plan shows the truncated manifest on m1" says 'm1: run static pod kube-scheduler'
-check "plan shows the manifest on m2 that is not YAML" says 'm2: run static pod kube-controller-manager'
-check "plan shows the empty manifest on m3" says 'm3: run static pod kube-apiserver'
-check "I9: the file of somebody else in the folder of manifests is reported" says 'etcd.yaml.bak' ctl plan
+check "plan shows the truncated manifest on m1" output_has 'm1: run static pod kube-scheduler'
+check "plan shows the manifest on m2 that is not YAML" output_has 'm2: run static pod kube-controller-manager'
+check "plan shows the empty manifest on m3" output_has 'm3: run static pod kube-apiserver'
+check "I9: the file of somebody else in the folder of manifests is reported" output_has 'etcd.yaml.bak' ctl plan
 recovers
 check "the file of somebody else is still there" on m3 test -s $folder/etcd.yaml.bak
 on m3 rm $folder/etcd.yaml.bak

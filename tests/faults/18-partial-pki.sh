@@ -12,8 +12,8 @@ fault 18 "a CA's key is missing on one master, and that of etcd on another"
 on m2 rm $pki/ca.key
 on m3 rm $pki/etcd/ca.key
 expect "plan shows the missing files" 6 tried plan
-check "plan shows ca.key on m2" says "$pki/ca.key"
-check "plan shows etcd/ca.key on m3" says "$pki/etcd/ca.key"
+check "plan shows ca.key on m2" output_has "$pki/ca.key"
+check "plan shows etcd/ca.key on m3" output_has "$pki/etcd/ca.key"
 recovers
 holds
 
@@ -26,11 +26,11 @@ for verb in apply "upgrade --version $VERSION" "join w2"; do
     # shellcheck disable=SC2086
     expect "$verb is refused" 4 tried $verb
     check "I9: $verb: the refusal names the check and what to do" refuses - pki
-    check "I9: $verb: the refusal names m3 separately from the others" says 'ca.crt.*m3'
+    check "I9: $verb: the refusal names m3 separately from the others" output_has 'ca.crt.*m3'
 done
 check "nothing was changed" unchanged m1 m2 m3
 put_back m3
-check "every API server serves" until_true 60 all_serve
+check "every API server serves" wait_until 60 all_serve
 recovers
 holds
 
@@ -41,7 +41,7 @@ on m3 sh -c "cat /run/ca.key >$pki/ca.key"
 change
 expect "apply is refused" 4 tried apply
 check "I9: the refusal names the check and what to do" refuses - pki
-check "I9: the refusal names m3" says 'ca.key.*m3'
+check "I9: the refusal names m3" output_has 'ca.key.*m3'
 check "nothing was changed" unchanged m1 m2 m3
 put_back m3
 recovers

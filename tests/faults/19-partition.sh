@@ -19,7 +19,7 @@ reaches 'm1: run static pod kube-apiserver .* \.\.\. '
 lab cut m3
 stopped
 lab heal m3
-check "m3 is back" until_true 60 all_vote
+check "m3 is back" wait_until 60 all_vote
 check "m3 was not touched" unchanged m3
 recovers
 changed_everywhere
@@ -33,7 +33,7 @@ on m3 mv /etc/kubernetes/manifests/etcd.yaml /run/etcd.yaml
 stopped
 check "m3 was not touched" unchanged m3
 on m3 mv /run/etcd.yaml /etc/kubernetes/manifests/etcd.yaml
-check "the member is back" until_true 120 all_vote
+check "the member is back" wait_until 120 all_vote
 recovers
 changed_everywhere
 holds

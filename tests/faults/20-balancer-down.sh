@@ -11,8 +11,8 @@ check "I9: the message names the balancer and what to do" explains lb1 'connect|
 for m in "${MASTERS[@]}"; do check "the change is on $m nevertheless" changed "$m"; done
 note_files
 lab start lb1
-check "the balancer is back" until_true 60 kubectl --request-timeout 2s get --raw /readyz
-check "every node is Ready again" until_true 120 nodes_ready 5
+check "the balancer is back" wait_until 60 kubectl --request-timeout 2s get --raw /readyz
+check "every node is Ready again" wait_until 120 nodes_ready 5
 recovers
 holds
 
@@ -20,7 +20,7 @@ fault 20 "the load balancer uses a wrong backend"
 on lb1 sh -c "sed -i '/^ *server m/s/:6443/:6444/' /etc/haproxy/haproxy.cfg && systemctl restart haproxy"
 change
 expect "plan shows the difference" 6 tried plan
-check "plan names the balancer's configuration" says 'haproxy.cfg'
+check "plan names the balancer's configuration" output_has 'haproxy.cfg'
 recovers
 changed_everywhere
 holds

@@ -10,7 +10,7 @@ fault 22 "somebody deletes the bootstrap token in the middle of a join"
 expect "w2 is removed" 0 tried remove w2 --yes
 expect "the machine of w2 is clean" 0 on w2 test ! -e /var/lib/kubelet/pki
 begin join w2 --wait-timeout 1m
-check "the token exists" until_true 120 some_token
+check "the token exists" wait_until 120 some_token
 tokens | xargs -r kubectl -n kube-system delete >/dev/null
 wait "$RUN"; status=$?; RUN=
 say "the join ended with $status"
@@ -25,7 +25,7 @@ holds
 fault 22 "the run that made a bootstrap token is killed"
 expect "w2 is removed" 0 tried remove w2 --yes
 begin join w2
-check "the token exists" until_true 120 some_token
+check "the token exists" wait_until 120 some_token
 kill -KILL "$RUN"; wait "$RUN" 2>/dev/null; RUN=
 first=$(tokens)
 note_files

@@ -10,7 +10,7 @@ for name in W2 w_2 "$(printf 'w%.0s' $(seq 64))"; do
     expect "$(cut -c1-12 <<<"$name") is refused" 3 tried apply -i "$NOTES/inventory.yaml"
     check "I9: the message names the line of the inventory" grep -qE '^error: .*inventory.yaml:[0-9]+:[0-9]+: ' "$WORK/tried.log"
     check "I9: the message has a hint" grep -q '^hint: ' "$WORK/tried.log"
-    check "no host was touched" says 'no host was touched'
+    check "no host was touched" output_has 'no host was touched'
 done
 # refused NAME STATUS: succeeds if plan with this name in place of w2 exits with STATUS. apply is not used: if it were not refused, it would remove
 # the node and join it again under the other name.
@@ -29,7 +29,7 @@ on m3 hostname m2
 change
 expect "apply is refused" 4 tried apply
 check "I9: the refusal names w2 and what to do" refuses w2 machine-id
-check "the refusal names w1, which has the same machine-id" says 'same machine-id as w1'
+check "the refusal names w1, which has the same machine-id" output_has 'same machine-id as w1'
 check "I9: the refusal names m3 and what to do" refuses m3 hostname
 check "nothing was changed" unchanged m1 m2 m3
 echo "$id" | on w2 sh -c 'cat >/etc/machine-id'

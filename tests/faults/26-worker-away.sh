@@ -17,7 +17,7 @@ check "w1 is corrected" mended w1
 no_token_made() { ! grep -q 'make a bootstrap token for w2' "$WORK/tried.log"; }
 check "no bootstrap token is made for a node of the cluster that does not answer" no_token_made
 lab heal w2
-check "w2 is Ready again" until_true 60 nodes_ready 5
+check "w2 is Ready again" wait_until 60 nodes_ready 5
 recovers
 holds
 
@@ -33,7 +33,7 @@ check "I9: the message names w2, its step, the cause and what to do" explains w2
 for m in "${MASTERS[@]}"; do check "steps of the control plane do not wait for w2: the change is on $m" changed "$m"; done
 check "w1 is corrected" mended w1
 lab start w2
-check "w2 is Ready again" until_true 120 nodes_ready 5
+check "w2 is Ready again" wait_until 120 nodes_ready 5
 recovers
 holds
 finish

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 fault 27 "etcd has lost its quorum"
 # This fault itself makes two etcd members unavailable, so away.py, which counts that as a violation of I3, is terminated before.
-check "the members are watched" until_true 20 test -e "$NOTES/away.log"
+check "the members are watched" wait_until 20 test -e "$NOTES/away.log"
 kill "$AWAY"; wait "$AWAY"; AWAY=''
 change
 lab kill m2
@@ -29,9 +29,9 @@ done
 check "nothing was changed on m1" unchanged m1
 lab start m2
 lab start m3
-check "the members are back" until_true 180 all_vote
-check "every API server serves" until_true 120 all_serve
-check "five nodes are Ready again" until_true 120 nodes_ready 5
+check "the members are back" wait_until 180 all_vote
+check "every API server serves" wait_until 120 all_serve
+check "five nodes are Ready again" wait_until 120 nodes_ready 5
 recovers
 changed_everywhere
 holds

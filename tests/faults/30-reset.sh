@@ -9,9 +9,9 @@ fault 30 "reset of a master, with and without an API"
 was=$(member_data)
 expect "reset of a master is refused" 4 tried reset --limit m2 --yes
 check "I9: the refusal names m2, its member and what to do" refuses m2 etcd-member
-check "the refusal has the number of members and the quorum" says 'one of 3 etcd members (quorum 2)'
+check "the refusal has the number of members and the quorum" output_has 'one of 3 etcd members (quorum 2)'
 for m in "${MASTERS[@]}"; do on "$m" mv /etc/kubernetes/manifests/kube-apiserver.yaml /run/; done
-check "no API server runs" until_true 120 none_serves
+check "no API server runs" wait_until 120 none_serves
 expect "the reset is refused without an API as well" 4 tried reset --limit m2 --yes
 check "I9: without an API, the refusal names m2, its member and what to do" refuses m2 etcd-member
 check "the member's data is unchanged" test "$was" = "$(member_data)"

@@ -5,9 +5,9 @@
 # manual steps, and the next run has nothing to do
 recovers() {
     [ $# -gt 0 ] || set -- apply
-    check "I8: no host is locked" until_true 45 unlocked
+    check "I8: no host is locked" wait_until 45 unlocked
     expect "I5: the same command completes the work ($*)" 0 tried "$@"
-    check "I5: the next run has nothing to do" says 'nothing to do' ctl "$@"
+    check "I5: the next run has nothing to do" output_has 'nothing to do' ctl "$@"
 }
 
 # holds: checks every invariant except I5 and I9, which the scenario checks itself; then adds the line of this fault to $ROWS, from which
@@ -18,19 +18,19 @@ holds() {
     LEDGER='' AWAY=''
     local m h
     say "ledger: $(tail -n 1 "$NOTES/ledger.out")"
-    check "all etcd members are voters" until_true 60 all_vote
+    check "all etcd members are voters" wait_until 60 all_vote
     for m in "${MASTERS[@]}"; do check "I1: the etcd member of $m has every acknowledged write" acknowledged_on "$m"; done
-    check "I1: the members have the same data at the same revision" until_true 30 same_data
+    check "I1: the members have the same data at the same revision" wait_until 30 same_data
     check "I2: no CA and no key of service accounts has changed" identities_kept
     check "I3: two etcd members were never unavailable at the same time" grep -q '^moments 0 ' "$NOTES/away.out"
     check "I6: labels, taints and cordons of others are unchanged" others_kept
     for h in "${HOSTS[@]}"; do check "I7: no incomplete file is on $h" no_partial "$h"; done
     files >"$NOTES/files.after"
     check "I7: every file had its old or its new content at every moment" whole_files
-    check "I8: no host is locked" until_true 45 unlocked
+    check "I8: no host is locked" wait_until 45 unlocked
     check "no packet filter rule is left" no_rules
     check "no bootstrap token is left" no_tokens
-    check "five nodes are Ready" until_true 90 nodes_ready 5
+    check "five nodes are Ready" wait_until 90 nodes_ready 5
     others_clear
     kubectl delete --raw '/api/v1/namespaces/default/configmaps?labelSelector=ledger' >/dev/null
     printf '%s\t%d\t%d\t%d\t%d\t%s\n' "$NUMBER" $((SECONDS - BEGUN)) $((PASSED - BEFORE[0])) $((FAILED - BEFORE[1])) \

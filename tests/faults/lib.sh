@@ -19,14 +19,14 @@ fault() {
     mkdir -p -m 0700 "$NOTES"
     needs_cluster
     # clusterctl changes the host of the etcd leader last. So m3 is made the leader, and every change has the order m1, m2, m3.
-    check "m3 leads etcd" until_true 30 lead m3
+    check "m3 leads etcd" wait_until 30 lead m3
     others_mark
     identities >"$NOTES/identities"
     files >"$NOTES/files.before"
     local urls; mapfile -t urls < <(member_urls)
     python3 "$FAULTS/ledger.py" write "$KUBECONFIG" "$NOTES/ledger" >"$NOTES/ledger.out" 2>&1 & LEDGER=$!
     python3 "$E2E/away.py" "$(etcd_client)" "$NOTES" "${urls[@]}" & AWAY=$!
-    check "the ledger has entries" until_true 20 test -s "$NOTES/ledger"
+    check "the ledger has entries" wait_until 20 test -s "$NOTES/ledger"
 }
 
 # known WHY WHAT COMMAND...: runs a check that is known to fail, for the reason WHY. Its failure is listed and not counted. If the check passes, that
@@ -45,7 +45,7 @@ known() {
 # begin ARGUMENT...: starts clusterctl with these arguments in the background; its output is in tried.log, like that of `tried`
 begin() { : >"$WORK/tried.log"; ctl "$@" >"$WORK/tried.log" 2>&1 & RUN=$!; }
 # reaches TEXT: waits until the command that `begin` started has printed this text
-reaches() { check "the run prints: $1" until_true 180 grep -qE -- "$1" "$WORK/tried.log"; }
+reaches() { check "the run prints: $1" wait_until 180 grep -qE -- "$1" "$WORK/tried.log"; }
 # swapping HOST: succeeds if an API server is being replaced on this host at this moment
 swapping() { on "$1" systemctl is-active -q clusterctl-static-pod-kube-apiserver.service; }
 # ends WHAT STATUS: waits for the command that `begin` started, and checks its exit status
