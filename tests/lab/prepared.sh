@@ -12,7 +12,8 @@ image_of() {
 }
 
 # build_prepared KIND: makes a cluster on one bare node and one bare load balancer, resets it with --keep-software, and stores both hosts as images,
-# without SSH host keys, machine ID and logs. The volumes of containerd, kubelet and etcd are not part of an image.
+# without SSH host keys, machine ID and logs. The volumes of containerd, kubelet, etcd and the logs are
+# not part of an image.
 build_prepared() {
     local kind=$1 digest ctl=${CLUSTERCTL:-$LAB_ROOT/target/debug/clusterctl} dir=$LAB/work/prepared start=$SECONDS h id
     digest=$(inputs prepared.sh site.yaml)-$(cat "$LAB/.done/host-$kind")-$(cat "$LAB/.done/release-$VERSION")

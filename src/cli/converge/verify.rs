@@ -13,13 +13,20 @@ use crate::plan::goal::Goal;
 use crate::plan::{Plan, WholeRun};
 use crate::step::Step;
 
+/// How often steps that wait for consequences of the run are carried out before they are reported as differences.
+const SETTLING: usize = 3;
+
 /// Observes the hosts again, and reports whether the goal is reached.
 pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Ended {
     let (mut facts, mut failures, mut left) = remains(session, aim).await?;
     // Consequences of the run may still be under way, such as a DaemonSet's pod on a new node, or a scheduler that restarts after it lost its lease.
     // If all remaining steps can be such consequences, they are carried out, which waits for the consequences, and are not reported as differences.
+    // A slow host can have another consequence meanwhile, such as a node that is not Ready for a moment, so this is repeated a few times.
     let settles = |s: &Step| matches!(s, Step::Wait(_) | Step::CheckFlags(_)) || !s.static_pods().is_empty();
-    if failures.is_empty() && !left.is_empty() && left.steps().all(|(_, _, s)| settles(&s.step)) {
+    for _ in 0..SETTLING {
+        if !failures.is_empty() || left.is_empty() || !left.steps().all(|(_, _, s)| settles(&s.step)) {
+            break;
+        }
         failures = carry_out(session, call, &left, &facts).await?;
         if failures.is_empty() {
             (facts, failures, left) = remains(session, aim).await?;
