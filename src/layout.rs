@@ -97,7 +97,7 @@ pub const STAGED_DIR: &str = "/var/lib/clusterctl/staged";
 pub const ESTABLISHED: &str = "/var/lib/clusterctl/established";
 
 /// File that marks a node that kubeadm made and clusterctl adopted. It contains the version that the kubelet had then. What the node had then is not
-/// changed as long as it means the same as what clusterctl would write; see `plan/cluster/adopted.rs`.
+/// changed as long as it means the same as what clusterctl would write; see `plan/desired/adopted.rs`.
 pub const ADOPTED: &str = "/var/lib/clusterctl/adopted";
 
 /// The last part of a path.

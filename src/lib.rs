@@ -1,6 +1,6 @@
 //! clusterctl: a list of Linux hosts, reachable over SSH, becomes a highly available Kubernetes cluster and stays healthy.
 //!
-//! A cluster is described by one ordered list of desired steps ([`plan::cluster`]). Each verb that brings a cluster to a goal observes all hosts
+//! A cluster is described by one ordered list of desired steps ([`plan::desired`]). Each verb that brings a cluster to a goal observes all hosts
 //! ([`facts`]), removes the steps that are already done according to the facts ([`plan::Plan::of`]), shows the remaining steps, runs exactly these
 //! steps ([`run`]), and observes the hosts again: the goal is reached if the next plan is empty. The flow is in `cli/operation.rs`.
 //!

@@ -2,8 +2,8 @@
 //! reads these files.
 
 use super::blockers::{Blocker, UNREACHABLE_MASTER, mixed, owner};
-use super::cluster::adopted::mark_of;
-use super::{DesiredSteps, HostSteps, Part, Phase, Width, cluster};
+use super::desired::adopted::mark_of;
+use super::{DesiredSteps, HostSteps, Part, Phase, Width, desired};
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -36,7 +36,7 @@ fn marks(inv: &Inventory, h: &HostEntry, ca: &str) -> Step {
     if h.has(Role::ControlPlane) || h.has(Role::Etcd) {
         files.push(File::text(layout::ESTABLISHED, format!("{}\n", inv.cluster.name)));
     }
-    files.push(File::text(layout::OWNERSHIP, cluster::ownership(inv, ca)));
+    files.push(File::text(layout::OWNERSHIP, desired::ownership(inv, ca)));
     files.into()
 }
 

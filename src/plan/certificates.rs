@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::blockers::Blocker;
-use super::cluster;
 use super::planning::Planning;
+use super::situation::ClusterState;
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -29,7 +29,7 @@ pub(super) fn certificates(
     let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
-    let allow_new = !cluster::established(facts);
+    let allow_new = !ClusterState::of(facts).exists();
     let opts = pki::Opts { pki: &inv.pki, allow_new, keys: &planning.inputs.keys, external_etcd: planning.inputs.external_etcd.clone() };
     let to_blockers = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Blocker::pki(&f.to_string())).collect::<Vec<_>>();
     let auth = pki::authorities(&observed, &planning.inputs.given, &opts, planning.now).map_err(to_blockers)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::blockers::Purpose;
-use super::cluster::NodeChange;
+use super::kubelet_policy::NodeChange;
 use super::{Part, Phase, Plan, Planned};
 use crate::host::HostName;
 use crate::inventory::KubeVersion;

@@ -12,15 +12,19 @@ pub mod adopt;
 pub mod blockers;
 pub mod budgets;
 mod certificates;
-pub mod cluster;
 pub mod copies;
+pub mod desired;
 pub mod goal;
+pub mod identity;
+pub mod kubelet_policy;
+mod members;
 pub mod nodes;
 mod planning;
 pub mod remove;
 pub mod repair;
 pub mod reset;
 mod show;
+pub mod situation;
 mod stages;
 pub mod subnets;
 pub mod upgrade;
@@ -65,11 +69,11 @@ impl std::str::FromStr for Parallelism {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |t: &str| t.parse::<usize>().ok().filter(|n| *n > 0);
-        let share = match text.strip_suffix('%') {
+        let parallelism = match text.strip_suffix('%') {
             Some(percent) => number(percent).filter(|p| *p <= 100).map(Parallelism::Percent),
             None => number(text).map(Parallelism::Count),
         };
-        share.ok_or_else(|| "write a number of workers such as 2, or a part of them such as 25%".into())
+        parallelism.ok_or_else(|| "write a number of workers such as 2, or a part of them such as 25%".into())
     }
 }
 
@@ -148,11 +152,11 @@ impl Plan {
                 // Guards run before the steps, so they are planned from the facts before the steps; but whether a host needs its guards is known
                 // only after its steps are planned. Copying the facts is expensive, so they are copied only for a host with guards.
                 let before = (!host_steps.guards.is_empty()).then(|| facts.clone());
-                let steps = keep(&host_steps.steps, &host_steps.host, &mut facts);
+                let steps = skip_satisfied(&host_steps.steps, &host_steps.host, &mut facts);
                 if steps.is_empty() {
                     continue;
                 }
-                let guards = before.map(|mut before| keep(&host_steps.guards, &host_steps.host, &mut before)).unwrap_or_default();
+                let guards = before.map(|mut before| skip_satisfied(&host_steps.guards, &host_steps.host, &mut before)).unwrap_or_default();
                 hosts.push(HostSteps { host: host_steps.host.clone(), guards, steps });
             }
             if !hosts.is_empty() {
@@ -201,16 +205,17 @@ fn retain_hosts<S>(phases: &mut Vec<Phase<S>>, hosts: &[HostName]) {
     phases.retain(|p| !p.hosts.is_empty());
 }
 
-fn keep(steps: &[Step], host: &HostName, facts: &mut Facts) -> Vec<Planned> {
-    let mut kept = Vec::new();
+/// The steps whose postconditions do not hold. The effect of each of them is predicted in `facts` before the next step is judged.
+fn skip_satisfied(steps: &[Step], host: &HostName, facts: &mut Facts) -> Vec<Planned> {
+    let mut left = Vec::new();
     for step in steps {
         if let Some(step) = step.pending(host, facts) {
             let (title, diff) = (step.title(), step.diff(host, facts));
             step.predict(host, facts);
-            kept.push(Planned { step, title, diff });
+            left.push(Planned { step, title, diff });
         }
     }
-    kept
+    left
 }
 
 impl Serialize for Plan {

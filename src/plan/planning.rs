@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::cluster::JoinToken;
+use super::desired::JoinToken;
 use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::inventory::Inventory;

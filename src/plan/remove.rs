@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::blockers::Blocker;
 use super::blockers::leaving::{member_of, mounts};
-use super::cluster::etcd::{client_url, peer_url};
+use super::members::{client_url, peer_url};
 use super::{DesiredSteps, HostSteps, Part, Phase, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
@@ -44,7 +44,7 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     // `via`.
     let members: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| !i.leaving.contains(&h.name)).collect();
     let answers = |h: &&&HostEntry| i.facts.host(&h.name).members.is_some();
-    let asked = members.iter().find(answers).or(members.first()).copied();
+    let member_host = members.iter().find(answers).or(members.first()).copied();
     let urls: Vec<String> = members.iter().map(|h| client_url(h)).collect();
 
     let drains = i.drain.filter(|_| !i.dead).into_iter();
@@ -72,7 +72,7 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
         // An etcd member can exist on a host whose role in the inventory has changed since, so a host in etcd's member list counts, too.
         let steps: Vec<Step> =
             leaving.iter().copied().filter(|h| i.inv.runs_etcd(h) || member_of(h, i.facts).is_some()).map(member).collect();
-        asked.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps }).into_iter().collect::<Vec<_>>()
+        member_host.map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps }).into_iter().collect::<Vec<_>>()
     };
     let forget = nodes().map(|h| NodeGone { address, node: h.name.clone() }.into()).collect();
     // The Node objects are deleted last. While the Node object of a host exists, Kubernetes attaches the volumes of its pods to no other node,

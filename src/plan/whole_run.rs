@@ -3,9 +3,10 @@
 
 use super::blockers::{self, Blocker, Purpose};
 use super::certificates::certificates;
-use super::cluster::{self, Inputs, PlanDefect, established};
+use super::desired::{self, Inputs, PlanDefect};
 use super::goal::Goal;
 use super::planning::Planning;
+use super::situation::ClusterState;
 use super::stages::{self, Stage};
 use super::upgrade::UpgradeRefusal;
 use super::{DesiredSteps, Plan, remove, repair};
@@ -70,7 +71,7 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
     let (inv, upgrades) = (planning.inv, goal.upgrade().is_some());
     let away = repair::away(inv, facts);
     let wanted = upgrades || (*goal == Goal::Keep && facts.cluster.is_none());
-    if !established(facts) || away.is_empty() || !wanted {
+    if !ClusterState::of(facts).exists() || away.is_empty() || !wanted {
         return Ok(None);
     }
     let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
@@ -119,9 +120,9 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
         pki: &certificates.files,
         token: &planning.inputs.token,
         manifests: &planning.inputs.manifests,
-        roll: &stage.kubelet_policy(facts),
+        kubelet_policy: &stage.kubelet_policy(facts),
     };
-    let desired = cluster::desired_steps(&inputs)?;
+    let desired = desired::desired_steps(&inputs)?;
     Ok(Ok(match stage.leave(facts) {
         Some(leaving) => remove::spliced(&leaving, desired),
         None => desired,

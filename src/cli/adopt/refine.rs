@@ -10,7 +10,7 @@ use super::read::Found;
 use crate::facts::kubeadm::{kubelet_flags, tells};
 use crate::facts::{Facts, ObjectRef};
 use crate::inventory::Inventory;
-use crate::plan::{Plan, adopt, cluster};
+use crate::plan::{Plan, adopt, desired};
 use crate::step::kept::is_zero;
 use crate::step::{Object, Step};
 use crate::{layout, versions};
@@ -24,7 +24,7 @@ pub(super) type Remark = (&'static str, String);
 
 /// The Kubernetes objects that clusterctl would write for the inventory.
 pub(super) fn objects(inv: &Inventory, v: &'static versions::Minor) -> Vec<Value> {
-    cluster::all_objects(inv, v, "", &[])
+    desired::all_objects(inv, v, "", &[])
 }
 
 /// Adds the settings of the kubelets and of kube-proxy that the cluster has and that clusterctl would not write by itself.
@@ -98,7 +98,7 @@ pub(super) fn with_hosts(fields: &mut Map<String, Value>, inv: &Inventory, v: &'
     let reached = |h: &&str| facts.hosts.contains_key(*h);
     let nodes: Vec<&str> = inv.nodes().map(|h| h.name.as_str()).filter(reached).collect();
     let facts = Plan::of(&adopt::desired_steps(inv, facts), facts).1;
-    let lacks = |h: &&str| cluster::NODE_PACKAGES.iter().any(|p| !facts.host(h).packages.contains(*p));
+    let lacks = |h: &&str| desired::NODE_PACKAGES.iter().any(|p| !facts.host(h).packages.contains(*p));
     if let Some(host) = nodes.iter().find(|h| lacks(h)) {
         fields.entry("artifacts").or_insert_with(|| json!({}))["packages"] = false.into();
         remarks.push((

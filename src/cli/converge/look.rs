@@ -10,9 +10,9 @@ use super::super::session::{Observed, Session};
 use crate::facts::{Facts, HostFacts, ObjectRef};
 use crate::inventory::Inventory;
 use crate::layout;
-use crate::plan::RunInputs;
-use crate::plan::cluster::{self, established};
 use crate::plan::goal::Goal;
+use crate::plan::situation::ClusterState;
+use crate::plan::{RunInputs, desired};
 use crate::versions;
 
 /// The time beyond `--wait-timeout` for which an observation waits for hosts that are replacing a static pod or starting their control plane.
@@ -31,7 +31,7 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
     };
     let mut objects: BTreeMap<ObjectRef, Value> = BTreeMap::new();
     for v in minors {
-        let all = cluster::all_objects(inv, v, "", &run_inputs.manifests);
+        let all = desired::all_objects(inv, v, "", &run_inputs.manifests);
         objects.extend(all.into_iter().map(|o| (ObjectRef::of(&o), o)));
     }
     let objects: Vec<Value> = objects.into_values().collect();
@@ -62,7 +62,7 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
 /// has started its static pods, or cannot start them. Empty if an API server of the cluster answers, or if the cluster does not exist yet.
 fn starting<'a>(inv: &'a Inventory, facts: &Facts, wait_timeout: Duration) -> Vec<&'a str> {
     let serves = inv.control_planes().any(|h| facts.host(&h.name).api_version.is_some());
-    if facts.cluster.is_some() || serves || !established(facts) {
+    if serves || ClusterState::of(facts) != ClusterState::WithoutApi {
         return Vec::new();
     }
     let manifest = format!("{}/kube-apiserver.yaml", layout::MANIFESTS_DIR);

@@ -21,8 +21,9 @@ use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
 use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::{self, PlanDefect};
+use crate::plan::desired::PlanDefect;
 use crate::plan::goal::Goal;
+use crate::plan::situation::ClusterState;
 use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
 
 /// Plans the steps that reach the goal, shows them, runs them, and reports the result.
@@ -105,7 +106,7 @@ impl Operation for Converge {
 
     fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Aim>) -> Result<bool, Stop> {
         let report = &session.report;
-        if self.goal == Goal::Found && cluster::established(&proposal.facts) {
+        if self.goal == Goal::Found && ClusterState::of(&proposal.facts).exists() {
             return Err(Stop::refused(vec![Blocker::finished(&session.inventory, &proposal.plan)]));
         }
         let Some(leaving) = self.goal.leaving() else { return Ok(true) };

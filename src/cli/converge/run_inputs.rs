@@ -8,7 +8,7 @@ use crate::cli::{Call, operator_files, random};
 use crate::error::{Exit, chain};
 use crate::pki;
 use crate::plan::RunInputs;
-use crate::plan::cluster::JoinToken;
+use crate::plan::desired::JoinToken;
 use crate::step::token;
 
 /// Reads the operator's files, and makes the run's bootstrap token.

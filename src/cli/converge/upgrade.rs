@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Session, budgets};
 use crate::cli::session::Observed;
 use crate::facts::Facts;
-use crate::facts::upgrade::{self as asked, DeprecatedApi};
+use crate::facts::upgrade::{self as upgrade_facts, DeprecatedApi};
 use crate::host::{Cmd, HostName};
 use crate::inventory::{HostEntry, KubeVersion};
 use crate::plan::blockers::{self, Blocker};
-use crate::plan::cluster::established;
 use crate::plan::goal::Upgrade;
+use crate::plan::situation::ClusterState;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
 
 /// The upgrade that the operator asked for, completed with a patch version for each minor version between the running version and the target that the
@@ -30,9 +30,9 @@ pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> U
 /// source; the result is empty if that fails.
 pub async fn offered(session: &Session, minors: &[u64]) -> BTreeMap<u64, KubeVersion> {
     let source = &session.inventory.artifacts.binaries;
-    let ask: Vec<(HostName, Cmd)> = session.masters().take(1).map(|m| (m.name.clone(), asked::releases(source, minors))).collect();
+    let ask: Vec<(HostName, Cmd)> = session.masters().take(1).map(|m| (m.name.clone(), upgrade_facts::releases(source, minors))).collect();
     let answers = session.each(ask).await;
-    let said = answers.into_iter().find_map(|(_, a)| a.ok()).map(|out| asked::parse_releases(&out.stdout)).unwrap_or_default();
+    let said = answers.into_iter().find_map(|(_, a)| a.ok()).map(|out| upgrade_facts::parse_releases(&out.stdout)).unwrap_or_default();
     said.into_iter().filter_map(|(minor, text)| Some((minor, text.parse().ok()?))).collect()
 }
 
@@ -51,14 +51,14 @@ pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Find
     let running = Running::of(inv, facts);
     // If the running versions cannot be upgraded to the target, there are no stages, and nothing is checked here: `whole_run` refuses the upgrade.
     let stages = upgrade::way(&running, &u.to, &u.through).unwrap_or_default();
-    if !established(facts) || stages.is_empty() {
+    if !ClusterState::of(facts).exists() || stages.is_empty() {
         return Findings { running, stages, blockers: vec![], warnings: vec![] };
     }
     let serving = |m: &&HostEntry| facts.host(&m.name).api_version.is_some();
-    let asks = session.masters().filter(serving).map(|m| (m.name.clone(), asked::deprecated(m.node_address()))).collect();
+    let asks = session.masters().filter(serving).map(|m| (m.name.clone(), upgrade_facts::deprecated(m.node_address()))).collect();
     let answers = session.each(asks).await;
     let deprecated: BTreeSet<DeprecatedApi> =
-        answers.into_iter().filter_map(|(_, a)| a.ok()).flat_map(|out| asked::parse_deprecated(&out.stdout)).collect();
+        answers.into_iter().filter_map(|(_, a)| a.ok()).flat_map(|out| upgrade_facts::parse_deprecated(&out.stdout)).collect();
     let inputs =
         blockers::upgrade::Inputs { inv, facts, running: &running, stages: &stages, selected: &session.selected, deprecated: &deprecated };
     let mut blockers = blockers::upgrade::of(&inputs);

@@ -12,7 +12,7 @@ use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::host::{Cmd, Host, Secret};
 use crate::inventory::{HostEntry, LoadBalancerKind};
-use crate::plan::cluster::mark_field;
+use crate::plan::desired::mark_field;
 use crate::step::StepError;
 use crate::{layout, yaml};
 

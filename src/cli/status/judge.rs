@@ -10,8 +10,8 @@ use crate::host::HostName;
 use crate::inventory::{Inventory, Role};
 use crate::layout;
 use crate::plan::adopt::ca_pem;
-use crate::plan::blockers;
-use crate::plan::cluster::{established, identity};
+use crate::plan::situation::ClusterState;
+use crate::plan::{blockers, identity};
 
 /// A problem or a warning for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -74,7 +74,7 @@ fn whose(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
     let hosts: Vec<HostName> = facts.hosts.keys().cloned().collect();
     problems.extend(blockers::foreign(inv, facts, &hosts).into_iter().map(|b| on(&b.host, b.message)));
     let marked = inv.control_planes().any(|h| facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
-    if marked && !established(facts) {
+    if marked && !ClusterState::of(facts).exists() {
         problems.push(overall(format!("the founding of cluster {} is not finished; `clusterctl init` goes on with it", inv.cluster.name)));
     }
 }

@@ -5,7 +5,8 @@ use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::pki;
-use crate::plan::cluster::mark_field;
+use crate::plan::desired::mark_field;
+use crate::plan::situation::ClusterState;
 use crate::render::kernel::sysctls;
 
 /// The minimum memory of a control-plane host, which is that of kubeadm (1700 MB). The minimum for any other node, [`MEMORY_NODE_KIB`], is
@@ -26,8 +27,8 @@ pub const KUBELET_STATE: &str = "kubelet-state";
 const POLICIES: [(&str, &str, &str, &str); 2] =
     [("cpu", "cpuManagerPolicy", "cpu-manager-policy", "none"), ("memory", "memoryManagerPolicy", "memory-manager-policy", "None")];
 
-/// The refusals that concern one host. `fresh`: the cluster does not exist yet.
-pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fresh: bool) -> Vec<Blocker> {
+/// The refusals that concern one host.
+pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, cluster: ClusterState) -> Vec<Blocker> {
     let mut out = Vec::new();
     let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&host.name, name, message, fix));
     if !matches!(f.machine.as_str(), "x86_64" | "aarch64") {
@@ -115,8 +116,8 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         let by_field = kubelet.config.get(field).and_then(serde_json::Value::as_str).unwrap_or(default);
         let want = kubelet.extra_args.get(flag).map_or(by_field, String::as_str);
         // The kubelet of an adopted host keeps its configuration, which the inventory may not contain, so an adopted host is not refused.
-        let kept = f.kubelet_policies.get(manager).filter(|now| *now != want && !now.is_empty());
-        if let Some(now) = kept.filter(|_| !f.files.contains_key(layout::ADOPTED)) {
+        let present = f.kubelet_policies.get(manager).filter(|now| *now != want && !now.is_empty());
+        if let Some(now) = present.filter(|_| !f.files.contains_key(layout::ADOPTED)) {
             let state = format!("/var/lib/kubelet/{manager}_manager_state");
             block(
                 KUBELET_STATE,
@@ -134,7 +135,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, fr
         block("memory", format!("it has {} MiB of memory; {what} needs {}", f.memory_kib / 1024, need / 1024), "give it more memory");
     }
     for (folder, free) in &f.disk_free {
-        if fresh && *free < DISK_BYTES {
+        if !cluster.exists() && *free < DISK_BYTES {
             block("disk", format!("{folder} has {} MiB free; {} are needed", free >> 20, DISK_BYTES >> 20), "make room");
         }
     }

@@ -5,8 +5,8 @@ use crate::facts::{Facts, MemberFact};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
-use crate::plan::cluster::established;
-use crate::plan::cluster::etcd::peer_url;
+use crate::plan::members::peer_url;
+use crate::plan::situation::ClusterState;
 
 /// The entry of a host's member in etcd's member list, found by its peer URL or by its name. `None` also while no member answers.
 pub fn member_of<'a>(h: &HostEntry, facts: &'a Facts) -> Option<&'a MemberFact> {
@@ -29,7 +29,7 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
     // If every control-plane host and every host with an etcd member is selected, the whole cluster is reset, so etcd's quorum does not matter.
     let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name));
-    if !goes_on || !established(facts) {
+    if !goes_on || !ClusterState::of(facts).exists() {
         return out;
     }
     let members = facts.members().map_or_else(|| inv.etcd_hosts().len(), <[_]>::len);

@@ -4,8 +4,8 @@
 use serde::Serialize;
 
 use super::Plan;
-use super::cluster::established;
-use super::cluster::etcd::peer_url;
+use super::members::peer_url;
+use super::situation::ClusterState;
 use super::upgrade::{Running, UpgradeRefusal};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
@@ -109,18 +109,19 @@ pub enum Purpose {
 /// Every refusal of a run that changes the hosts to what the inventory describes.
 pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     let mut out = Vec::new();
-    let fresh = !established(facts);
+    let cluster = ClusterState::of(facts);
+    let founding = !cluster.exists();
     for host in &inv.hosts {
         match facts.hosts.get(&host.name) {
-            Some(f) => out.extend(host_blockers(inv, host, f, fresh)),
-            None if fresh && (host.has(Role::ControlPlane) || host.has(Role::Etcd)) => out.push(silent(&host.name, purpose)),
+            Some(f) => out.extend(host_blockers(inv, host, f, cluster)),
+            None if founding && (host.has(Role::ControlPlane) || host.has(Role::Etcd)) => out.push(silent(&host.name, purpose)),
             None => {}
         }
     }
     // A control-plane or etcd host that does not answer may be the only one with the mark of a finished cluster, so `no-cluster` is not
     // reported while such a host is silent.
     let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
-    if fresh && purpose != Purpose::Found && all_answer {
+    if founding && purpose != Purpose::Found && all_answer {
         out.push(Blocker::new(
             "",
             "no-cluster",
@@ -130,18 +131,18 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     }
     out.extend(not_yet(inv));
     out.extend(removed::of(inv));
-    out.extend(joining(inv, facts, fresh));
+    out.extend(joining(inv, facts, cluster));
     if !matches!(purpose, Purpose::Upgrade | Purpose::Repair) {
-        out.extend(version_change(inv, facts, fresh));
+        out.extend(version_change(inv, facts, cluster));
     }
     out.extend(mixed(inv, facts));
     out.extend(clocks(facts));
-    if !fresh {
+    if cluster.exists() {
         out.extend(quorum::lost(inv, facts));
     }
     out.extend(duplicates(facts));
     if purpose != Purpose::Repair {
-        out.extend(api_away(inv, facts, fresh));
+        out.extend(api_away(inv, facts, cluster));
     }
     out
 }
@@ -232,8 +233,8 @@ fn not_yet(inv: &Inventory) -> Vec<Blocker> {
 }
 
 /// Refuses to add an etcd member while a voting member does not answer, and on a host that still has the data of a former member.
-fn joining(inv: &Inventory, facts: &Facts, fresh: bool) -> Vec<Blocker> {
-    let Some(list) = facts.members().filter(|_| !fresh) else { return Vec::new() };
+fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Blocker> {
+    let Some(list) = facts.members().filter(|_| cluster.exists()) else { return Vec::new() };
     let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
     let mut out = Vec::new();
     let new: Vec<&HostEntry> = inv.etcd_hosts().into_iter().filter(|h| !listed(h) && facts.hosts.contains_key(&h.name)).collect();
@@ -277,12 +278,12 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
 
 /// The refusal if an API server or a kubelet of an existing cluster has another version than the inventory. Versions are changed node by node
 /// with drains in between, which only `upgrade` does.
-fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
+fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Blocker> {
     let running = Running::of(inv, facts);
     let wanted = &inv.cluster.version;
     let all = || running.api_servers.values().chain(running.kubelets.values());
     let newest = all().max()?;
-    if fresh || all().all(|v| v == wanted) {
+    if !cluster.exists() || all().all(|v| v == wanted) {
         return None;
     }
     let said = |versions: &dyn Fn() -> std::collections::BTreeSet<String>| versions().into_iter().collect::<Vec<_>>().join(", ");
@@ -296,8 +297,8 @@ fn version_change(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker
 }
 
 /// The refusal if the cluster exists but no API server answers, because such a cluster must be repaired before it can be changed.
-fn api_away(inv: &Inventory, facts: &Facts, fresh: bool) -> Option<Blocker> {
-    if fresh || facts.cluster.is_some() {
+fn api_away(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Blocker> {
+    if cluster != ClusterState::WithoutApi {
         return None;
     }
     let all = inv.control_planes().count();

@@ -161,9 +161,9 @@ fn while_the_cluster_takes_certificates_of_others_only_their_end_counts() {
     rotate(&mut facts, "w1", made("w1", "2026-11-01"));
     assert!(world::plan(&inv, &facts).0.is_empty(), "it was signed by the cluster's CA, and is good");
     inv.control_plane.controller_manager.extra_args.insert("cluster-signing-cert-file".into(), "/other.crt".into());
-    assert_eq!(clusterctl::plan::cluster::identity::fault(&inv, facts.host("w1"), &other_ca()), None);
+    assert_eq!(clusterctl::plan::identity::fault(&inv, facts.host("w1"), &other_ca()), None);
     inv.control_plane.controller_manager.extra_args.clear();
-    let fault = clusterctl::plan::cluster::identity::fault(&inv, facts.host("w1"), &other_ca());
+    let fault = clusterctl::plan::identity::fault(&inv, facts.host("w1"), &other_ca());
     assert_eq!(fault.map(|f| f.to_string()).as_deref(), Some("signed by another authority"));
 }
 

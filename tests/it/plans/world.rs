@@ -9,8 +9,10 @@ use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, KeyAlgorithm};
 use clusterctl::pki::Keys;
-use clusterctl::plan::cluster::{JoinToken, NodeChange, established};
+use clusterctl::plan::desired::JoinToken;
 use clusterctl::plan::goal::{Leaving, Upgrade};
+use clusterctl::plan::kubelet_policy::NodeChange;
+use clusterctl::plan::situation::ClusterState;
 use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, repair_run, reset, whole_run};
 use clusterctl::step::drain::DrainOptions;
 use clusterctl::{layout, versions};
@@ -160,7 +162,7 @@ pub fn run(goal: &Goal, inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
 
 /// The plan of `init`, or of `apply` if the cluster already exists, and the facts afterwards.
 pub fn plan(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
-    run(if established(facts) { &Goal::Keep } else { &Goal::Found }, inv, facts)
+    run(if ClusterState::of(facts).exists() { &Goal::Keep } else { &Goal::Found }, inv, facts)
 }
 
 /// An upgrade to the inventory's version, with a drain of every node.

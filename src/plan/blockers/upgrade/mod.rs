@@ -11,7 +11,7 @@ use crate::facts::upgrade::DeprecatedApi;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
-use crate::plan::cluster::etcd::peer_url;
+use crate::plan::members::peer_url;
 use crate::plan::upgrade::{Running, UpgradeStage};
 use crate::step::wait::is_ready;
 

@@ -1,15 +1,17 @@
 //! The steps for etcd members: the members that start the etcd cluster, the members that join it, and the systemd service on etcd hosts.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use super::master::{pki_files, watch};
-use super::{HostSteps, Parts, established};
+use super::{HostSteps, Phases, host_steps, phase};
 use crate::facts::{Facts, MemberFact};
 use crate::inventory::HostEntry;
 use crate::layout;
+use crate::plan::members::{client_url, is_listed, peer_url};
+use crate::plan::situation::EtcdMember;
+use crate::plan::{Phase, Width};
 use crate::render::{self, Component};
-use crate::step::{self, File, Member, MemberState, Snapshot, Step, Unit};
+use crate::step::{self, File, Member, MemberState, RollbackCopy, Snapshot, Step, Unit, Wait};
 
 /// The hosts with the etcd leader last. Each time the leadership moves, requests in flight can fail. If the leader is changed last, the
 /// leadership moves exactly once, to a member that has been changed already.
@@ -19,9 +21,38 @@ pub(super) fn leader_last<'a>(mut hosts: Vec<&'a HostEntry>, facts: &Facts) -> V
     hosts
 }
 
-impl Parts<'_> {
+impl Phases<'_> {
+    /// The phase that changes etcd on hosts of its own. Empty if the members are static pods, which change with their API servers.
+    pub(super) fn etcd(&self) -> Phase<Step> {
+        let services = self.etcd_hosts.iter().filter(|h| self.runs_etcd_service(h));
+        let hosts = services.map(|h| HostSteps { guards: self.guards(h), ..host_steps(h, self.etcd_host(h)) });
+        phase("etcd", self.situation.cluster.width(), hosts.collect())
+    }
+
+    /// The phase that takes a snapshot of etcd, on a host whose member answers if there is one. Empty if the operator wants none, or if etcd is
+    /// external.
+    pub(super) fn snapshot(&self) -> Phase<Step> {
+        let members = self.i.inv.etcd_hosts();
+        let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first());
+        let before_version = || self.i.inv.cluster.version.to_string();
+        let snapshot = member.zip(self.i.kubelet_policy.snapshot.clone());
+        let steps = snapshot.map(|(member, to)| host_steps(member, vec![Snapshot { to, before_version: before_version() }.into()]));
+        phase("snapshot", Width::All, steps.into_iter().collect())
+    }
+
+    /// The guards of a control-plane host or an etcd host: the check that etcd keeps its quorum without this host, and a copy of etcd's files
+    /// for a rollback if etcd is a systemd service. Empty for a host whose etcd member does not count for the quorum, and for a host without a
+    /// member.
+    pub(super) fn guards(&self, h: &HostEntry) -> Vec<Step> {
+        let rollback_copy = self.runs_etcd_service(h).then(|| RollbackCopy.into());
+        match self.situation.host(h).counts_for_quorum {
+            true => [Wait::Quorum.into()].into_iter().chain(rollback_copy).collect(),
+            false => vec![],
+        }
+    }
+
     /// The steps for a host with the role `etcd`, on which etcd is a systemd service.
-    pub(super) fn etcd_host(&self, h: &HostEntry) -> Vec<Step> {
+    fn etcd_host(&self, h: &HostEntry) -> Vec<Step> {
         let (ctx, node) = (self.ctx(), self.node(h));
         let (members, existing) = self.initial_cluster(h);
         let env = render::etcd::environment(&ctx, &node, &members, existing);
@@ -40,14 +71,6 @@ impl Parts<'_> {
             true => vec![files.into(), program, self.member(h, MemberState::Learner), unit, self.member(h, MemberState::Voter)],
             false => vec![files.into(), program, unit],
         }
-    }
-
-    /// The step that takes a snapshot of etcd, on a host whose member answers if there is one. The snapshot is saved in the file `to` on the
-    /// operator's machine. `None` if etcd is external.
-    pub(super) fn snapshot(&self, to: PathBuf) -> Option<HostSteps<Step>> {
-        let members = self.i.inv.etcd_hosts();
-        let member = members.iter().find(|m| self.i.facts.host(&m.name).members.is_some()).or(members.first())?;
-        Some(super::host_steps(member, vec![Snapshot { to, before_version: self.i.inv.cluster.version.to_string() }.into()]))
     }
 
     /// Whether the host's etcd member is a static pod beside its API server.
@@ -71,12 +94,7 @@ impl Parts<'_> {
 
     /// Whether the host's etcd member has yet to join an existing cluster.
     pub(super) fn joins_etcd(&self, h: &HostEntry) -> bool {
-        let f = self.i.facts.host(&h.name);
-        let votes = |list: &[MemberFact]| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)) && !m.learner);
-        // If no member answers, it is not known whether this member votes. A member with data then counts as joined, because it needs only to
-        // be started.
-        let known = self.i.facts.members().is_none_or(votes);
-        established(self.i.facts) && !(f.files.contains_key(layout::ETCD_MEMBER_DIR) && known)
+        self.situation.host(h).etcd == EtcdMember::Joining
     }
 
     pub(super) fn member(&self, h: &HostEntry, want: MemberState) -> Step {
@@ -94,34 +112,24 @@ impl Parts<'_> {
         let has_data = f.files.contains_key(layout::ETCD_MEMBER_DIR);
         let manifest = format!("{}/etcd.yaml", layout::MANIFESTS_DIR);
         let started_with = if self.i.inv.etcd_is_stacked() { manifest.as_str() } else { layout::ETCD_ENV };
-        if has_data && let Some(kept) = f.text(started_with).and_then(founders) {
-            return kept;
+        if has_data && let Some(present) = f.text(started_with).and_then(founders) {
+            return present;
         }
-        if !established(self.i.facts) {
+        if self.situation.host(h).etcd == EtcdMember::Founding {
             return (all().map(|m| (m.name.clone(), m.node_address())).collect(), false);
         }
         // Members join one after another in the order of the inventory, so a member after this one is included only if etcd already lists it.
-        let listed = |m: &&HostEntry| self.i.facts.members().into_iter().flatten().any(|l| l.peer_urls.contains(&peer_url(m)));
+        let listed = |m: &HostEntry| is_listed(m, self.i.facts) == Some(true);
         let position = all().position(|m| m.name == h.name).unwrap_or(0);
         let here = all().enumerate().filter(|(at, m)| *at <= position || listed(m)).map(|(_, m)| (m.name.clone(), m.node_address()));
-        let known = |l: &&MemberFact| !all().any(|m| l.peer_urls.contains(&peer_url(m)));
-        let strangers = self.i.facts.members().into_iter().flatten().filter(known);
+        let is_unknown = |l: &&MemberFact| !all().any(|m| l.peer_urls.contains(&peer_url(m)));
+        let strangers = self.i.facts.members().into_iter().flatten().filter(is_unknown);
         let strangers = strangers.filter_map(|l| {
             let name = if l.name.is_empty() { &l.id } else { &l.name };
             Some((name.clone(), address_of(l.peer_urls.first()?)?))
         });
         (here.chain(strangers).collect(), true)
     }
-}
-
-/// The peer URL of a host's etcd member.
-pub fn peer_url(h: &HostEntry) -> String {
-    format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_PEER_PORT))
-}
-
-/// The client URL of a host's etcd member.
-pub fn client_url(h: &HostEntry) -> String {
-    format!("https://{}", layout::join_host_port(h.node_address(), layout::ETCD_CLIENT_PORT))
 }
 
 fn address_of(url: &str) -> Option<IpAddr> {

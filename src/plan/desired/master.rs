@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Parts, PlanDefect, established};
+use super::{HostSteps, Phases, PlanDefect, host_steps};
 use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::layout;
 use crate::pki::FileOut;
+use crate::plan::situation::ClusterState;
+use crate::plan::{Part, Phase};
 use crate::render;
 use crate::step::static_pod::SwapPolicy;
 use crate::step::{ApiWithEtcd, Content, File, MemberState, StaticPod, Step, Wait};
@@ -25,12 +27,22 @@ pub(super) fn watch(h: &HostEntry, order: &[&HostEntry]) -> Duration {
     if order.first().is_some_and(|first| first.name == h.name) { WATCH_FIRST } else { WATCH }
 }
 
-impl Parts<'_> {
-    pub(super) fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
-        let (ctx, node) = (self.ctx(), self.node(h));
+impl Phases<'_> {
+    /// The phase that changes the control-plane hosts. If it also changes their kubelets to another version, it changes nodes.
+    pub(super) fn control_plane(&self) -> Result<Phase<Step>, PlanDefect> {
+        let (part, name) = match self.situation.cluster {
+            ClusterState::Standing if self.i.kubelet_policy.changes_version => (Part::Nodes, "control-plane nodes"),
+            _ => (Part::ControlPlane, "control plane"),
+        };
+        let hosts = self.masters.iter().map(|h| Ok(HostSteps { guards: self.guards(h), ..host_steps(h, self.master(h)?) }));
+        Ok(Phase { part, name, width: self.situation.cluster.width(), hosts: hosts.collect::<Result<_, _>>()? })
+    }
+
+    fn master(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
+        let (ctx, node, situation) = (self.ctx(), self.node(h), self.situation.host(h));
         let mut files: Vec<File> = self.i.pki.get(&h.name).map(|files| pki_files(files)).unwrap_or_default();
         let mut units = Vec::new();
-        if !self.is_held(h) {
+        if !situation.is_held {
             let kubelet = self.kubelet_files(h);
             units = self.units(h, &kubelet);
             files.extend(kubelet);
@@ -48,8 +60,8 @@ impl Parts<'_> {
             let (members, existing) = self.initial_cluster(h);
             let manifest = render::manifests::etcd(&ctx, &node, &members, existing);
             // A learner does not answer health checks, so its metrics are probed; a later step waits until the learner has become a voter.
-            let says = if joins { "metrics" } else { "health" };
-            let probe = format!("http://127.0.0.1:{}/{says}", layout::ETCD_METRICS_PORT);
+            let path = if joins { "metrics" } else { "health" };
+            let probe = format!("http://127.0.0.1:{}/{path}", layout::ETCD_METRICS_PORT);
             let etcd = self.static_pod(h, "etcd", manifest, probe)?;
             if joins {
                 steps.push(self.member(h, MemberState::Learner));
@@ -66,7 +78,8 @@ impl Parts<'_> {
         steps.push(ApiWithEtcd { etcd: along, api: Some(self.static_pod(h, "kube-apiserver", manifest, format!("{api}/readyz"))?) }.into());
         let probe = format!("https://127.0.0.1:{}/healthz", layout::SCHEDULER_PORT);
         steps.push(self.static_pod(h, "kube-scheduler", render::manifests::kube_scheduler(&ctx, &node), probe)?.into());
-        if established(self.i.facts) {
+        // In a founding, the controller managers start in a later phase; see `Phases::controller_managers_and_objects`.
+        if self.situation.cluster.exists() {
             steps.push(self.controller_manager(h)?);
         }
         if !joins {
@@ -78,7 +91,7 @@ impl Parts<'_> {
         if self.has_kubectl(h) {
             steps.push(self.kubectl(h, false));
         }
-        if self.runs_pods(h) && !self.is_held(h) {
+        if situation.runs_pods() && !situation.is_held {
             steps.push(self.node_ready(h));
             steps.extend(self.hooks(h, true));
             steps.extend(self.uncordon(h));
@@ -88,7 +101,7 @@ impl Parts<'_> {
 
     /// How a static pod is replaced: which load balancers must send no requests to the API server meanwhile, and how long the host watches the
     /// new process.
-    fn care(&self, h: &HostEntry, component: &str) -> SwapPolicy {
+    fn swap_policy(&self, h: &HostEntry, component: &str) -> SwapPolicy {
         let inv = self.i.inv;
         let addresses =
             |hosts: &mut dyn Iterator<Item = &HostEntry>| hosts.map(|b| b.node_address().to_string()).collect::<Vec<_>>().join(",");
@@ -121,7 +134,7 @@ impl Parts<'_> {
     }
 
     fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PlanDefect> {
-        let pod = StaticPod::new(component, manifest, probe, self.care(h, component));
+        let pod = StaticPod::new(component, manifest, probe, self.swap_policy(h, component));
         pod.map_err(|source| PlanDefect::Manifest { host: h.name.clone(), component, source })
     }
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::{HostSteps, Parts, host_steps};
+use super::{Phases, host_steps, phase};
 use crate::inventory::{HostEntry, LoadBalancerKind, Role};
 use crate::layout;
+use crate::plan::{Part, Phase, Width};
 use crate::render::lb::{self, Holder, Listen};
 use crate::step::file::Check;
 use crate::step::{self, File, Step, Stopped, Unit, Wait};
@@ -13,7 +14,22 @@ use crate::step::{self, File, Step, Stopped, Unit, Wait};
 /// changed.
 const UNKNOWN_INTERFACE: &str = "eth0";
 
-impl Parts<'_> {
+impl Phases<'_> {
+    /// The phase that changes the load balancers.
+    pub(super) fn load_balancers(&self) -> Phase<Step> {
+        let hosts = self.i.inv.hosts.iter().filter(|h| self.i.inv.runs_balancer(h)).map(|h| host_steps(h, self.balancer(h)));
+        Phase { part: Part::LoadBalancers, name: "load balancer", width: self.situation.cluster.width(), hosts: hosts.collect() }
+    }
+
+    /// The phase that waits, on every node, until the API is ready at the endpoint of the operator's own load balancer; without it, no worker
+    /// can join. Empty for all other kinds of load balancers.
+    pub(super) fn endpoint(&self) -> Phase<Step> {
+        let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
+        let hosts = self.i.inv.nodes().filter(|_| external);
+        let wait = || Wait::Endpoint { authority: self.endpoint.clone() }.into();
+        phase("endpoint", Width::All, hosts.map(|h| host_steps(h, vec![wait()])).collect())
+    }
+
     /// The packages that the host's load balancer needs.
     pub(super) fn balancer_packages(&self, h: &HostEntry) -> Vec<&'static str> {
         let mut names = match self.i.inv.load_balancer.kind {
@@ -27,7 +43,7 @@ impl Parts<'_> {
 
     /// The steps for the host's load balancer. A host with the role `load-balancer` runs exactly what the inventory names: one kind of load
     /// balancer, and keepalived only with a virtual address.
-    pub(super) fn balancer(&self, h: &HostEntry) -> Vec<Step> {
+    fn balancer(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let (_, port) = inv.endpoint();
         let backends: Vec<(String, IpAddr)> = inv.control_planes().map(|m| (m.name.clone(), m.node_address())).collect();
@@ -52,14 +68,6 @@ impl Parts<'_> {
             None => {}
         }
         steps
-    }
-
-    /// The waits, on every node, until the API is ready at the endpoint of the operator's own load balancer; without it, no worker can join.
-    /// Empty for all other kinds of load balancers.
-    pub(super) fn endpoint_reached(&self) -> impl Iterator<Item = HostSteps<Step>> {
-        let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
-        let hosts = self.i.inv.nodes().filter(move |_| external);
-        hosts.map(|h| host_steps(h, vec![Wait::Endpoint { authority: self.endpoint.clone() }.into()]))
     }
 
     fn keepalived(&self, h: &HostEntry, vip: IpAddr, port: u16) -> [Step; 3] {

@@ -4,7 +4,7 @@
 //! changed while its configuration means the same as the configuration that clusterctl would write. With the kubelet's first change, such as
 //! another version, clusterctl replaces its unit, program and configuration together.
 
-use super::Parts;
+use super::Phases;
 use crate::facts::kubeadm::{kubelet_flags, tells};
 use crate::inventory::HostEntry;
 use crate::layout;
@@ -14,12 +14,7 @@ use crate::step::kept;
 /// The path by which kubeadm names containerd's socket; `/var/run` is a link to `/run`.
 const OTHER_SOCKET: &str = "/var/run/containerd/containerd.sock";
 
-impl Parts<'_> {
-    /// Whether kubeadm created the host's node and clusterctl adopted it.
-    pub(super) fn adopted(&self, h: &HostEntry) -> bool {
-        self.i.facts.host(&h.name).files.contains_key(layout::ADOPTED)
-    }
-
+impl Phases<'_> {
     /// Whether the host's kubelet is still the one that kubeadm set up, and its configuration means the same as the one that clusterctl would
     /// write.
     pub(super) fn keeps_kubelet(&self, h: &HostEntry) -> bool {
@@ -36,11 +31,11 @@ impl Parts<'_> {
         let (ctx, node) = (self.kubelet_ctx(h), self.node(h));
         let config = render::kubelet::kubelet_config(&ctx, &node);
         let theirs = |path: &str| f.text(path).map(|text| text.replace(OTHER_SOCKET, layout::CONTAINERD_SOCKET));
-        let says = |path: &str, ours: &str| theirs(path).is_some_and(|theirs| kept::text_says(ours, &theirs));
-        let instance = render::kubelet::instance_config(&ctx).is_none_or(|ours| says(layout::KUBELET_INSTANCE_CONFIG, &ours));
+        let same_meaning = |path: &str, ours: &str| theirs(path).is_some_and(|theirs| kept::text_says(ours, &theirs));
+        let instance = render::kubelet::instance_config(&ctx).is_none_or(|ours| same_meaning(layout::KUBELET_INSTANCE_CONFIG, &ours));
         let flags = |env: &str| kubelet_flags(env).into_iter().filter(|(name, _)| tells(name)).collect::<Vec<_>>();
         let ours = flags(&render::kubelet::kubelet_flags_env(&ctx, &node));
-        instance && ours == flags(f.text(layout::KUBELET_FLAGS_ENV).unwrap_or_default()) && says(layout::KUBELET_CONFIG, &config)
+        instance && ours == flags(f.text(layout::KUBELET_FLAGS_ENV).unwrap_or_default()) && same_meaning(layout::KUBELET_CONFIG, &config)
     }
 }
 

@@ -1,17 +1,47 @@
-//! The steps for one node: the kubelet's files and units, and how a worker joins.
+//! The steps for one node: the kubelet's files and units, how a worker joins, and how a node is taken out of service for a change.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Parts, PlanDefect};
+use super::{Phases, PlanDefect, host_steps};
 use crate::host::Secret;
 use crate::inventory::{CniKind, HostEntry, Role};
 use crate::layout;
+use crate::plan::situation::NodeState;
+use crate::plan::{Part, Phase, Width};
 use crate::render;
-use crate::step::{self, Absent, Bootstrap, Content, File, Step, Unit, Wait};
+use crate::step::command::When;
+use crate::step::drain::DrainExtras;
+use crate::step::{self, Absent, Bootstrap, Command, Content, Drain, File, Step, Uncordon, Unit, Wait};
 
-impl Parts<'_> {
+/// The time limit of a hook. A hook that runs for longer is treated as hanging.
+const HOOK_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+impl Phases<'_> {
+    /// The phase that changes the workers in service, a few at a time.
+    pub(super) fn workers_in_service(&self) -> Result<Phase<Step>, PlanDefect> {
+        let (present, _) = self.changing_workers();
+        self.workers_phase(Width::AtMost(self.i.kubelet_policy.nodes.at_once.of(present.len())), &present)
+    }
+
+    /// The phase in which workers join, or join again, all at once.
+    pub(super) fn joining_workers(&self) -> Result<Phase<Step>, PlanDefect> {
+        let (_, joining) = self.changing_workers();
+        self.workers_phase(Width::All, &joining)
+    }
+
+    /// The workers whose kubelets may change in this stage: those in service, and those that join.
+    fn changing_workers(&self) -> (Vec<&HostEntry>, Vec<&HostEntry>) {
+        self.workers().filter(|h| !self.situation.host(h).is_held).partition(|h| self.situation.host(h).node == NodeState::InService)
+    }
+
+    fn workers_phase(&self, width: Width, hosts: &[&HostEntry]) -> Result<Phase<Step>, PlanDefect> {
+        let hosts = hosts.iter().map(|h| self.worker(h).map(|steps| host_steps(h, steps)));
+        Ok(Phase { part: Part::Nodes, name: "workers", width, hosts: hosts.collect::<Result<_, _>>()? })
+    }
+
     pub(super) fn kubelet_files(&self, h: &HostEntry) -> Vec<File> {
         let (ctx, node) = (self.kubelet_ctx(h), self.node(h));
         if self.keeps_kubelet(h) {
@@ -60,7 +90,7 @@ impl Parts<'_> {
         if self.keeps_kubelet(h) {
             return steps;
         }
-        if self.runs_pods(h) {
+        if self.situation.host(h).runs_pods() {
             steps.extend(self.runtime(h));
             steps.push(self.kubelet_binary(h, self.kubelet_version(h), false));
         }
@@ -71,7 +101,7 @@ impl Parts<'_> {
         steps
     }
 
-    pub(super) fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
+    fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
         let mut files = vec![File::text(format!("{}/ca.crt", layout::PKI_DIR), self.i.ca_pem)];
         let kubelet = self.kubelet_files(h);
         let units = self.units(h, &kubelet);
@@ -96,5 +126,32 @@ impl Parts<'_> {
         };
         let ready = self.i.inv.network.cni.kind != CniKind::None;
         Wait::Node { node: h.name.clone(), server, version: self.kubelet_version(h).to_string(), ready }.into()
+    }
+
+    /// The commands of the operator before the drain of the node, or, if `after` is true, after its change.
+    pub(super) fn hooks(&self, h: &HostEntry, after: bool) -> impl Iterator<Item = Step> {
+        let version = self.kubelet_version(h).to_string();
+        let (node, label) = (h.name.clone(), if after { "after the change" } else { "before the drain" });
+        let hooks = self.i.kubelet_policy.nodes.hooks.iter().filter(move |hook| hook.after == after);
+        hooks.map(move |hook| {
+            let when =
+                if after { When::After { node: node.clone() } } else { When::Before { node: node.clone(), version: version.clone() } };
+            let argv = ["/bin/sh", "-c", &hook.command].map(String::from).to_vec();
+            Command { label: label.into(), argv, timeout: HOOK_LIMIT, place: hook.place, when }.into()
+        })
+    }
+
+    /// The drain of the node before its kubelet is changed. `None` if this stage drains no nodes.
+    pub(super) fn drain(&self, h: &HostEntry) -> Option<Step> {
+        let (api_host, how) = (self.api_host?, self.i.kubelet_policy.nodes.drain?);
+        let (via, address) = (api_host.name.clone(), api_host.node_address());
+        let until_version = Some(self.kubelet_version(h).to_string());
+        Some(Drain { via, address, node: h.name.clone(), how, until_version, by_hand: DrainExtras::default() }.into())
+    }
+
+    /// The end of a drain by clusterctl. `None` if the inventory has no control-plane host.
+    pub(super) fn uncordon(&self, h: &HostEntry) -> Option<Step> {
+        let api_host = self.api_host?;
+        Some(Uncordon { via: api_host.name.clone(), address: api_host.node_address(), node: h.name.clone(), whoever: false }.into())
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Parts;
+use super::{Phases, host_steps};
 use crate::inventory::{HostEntry, KubeVersion, Role};
 use crate::layout;
+use crate::plan::{Part, Phase, Width};
 use crate::render::{self, Component, Ctx};
-use crate::step::{self, Binary, File, Image, Kernel, Package, Step, Unit, binary};
+use crate::step::{self, Binary, CheckFlags, File, Image, Kernel, Package, Step, Unit, binary};
 use crate::versions;
 
 /// The Debian packages of a host that runs pods.
@@ -20,8 +21,28 @@ const ETCD_PACKAGES: [&str; 3] = ["containerd", "runc", "curl"];
 const CNI_PLUGINS_FROM: &str = "/usr/lib/cni";
 const CNI_PLUGINS: [&str; 7] = ["bridge", "host-local", "loopback", "portmap", "bandwidth", "firewall", "tuning"];
 
-impl Parts<'_> {
-    pub(super) fn prepare(&self, h: &HostEntry) -> Vec<Step> {
+impl Phases<'_> {
+    /// The phase that prepares the hosts whose etcd members count for the quorum. They are prepared one after another, because writing images on
+    /// all of them at once would slow down the disks of all members.
+    pub(super) fn prepare_members(&self) -> Phase<Step> {
+        let members = self.i.inv.hosts.iter().filter(|h| self.situation.host(h).counts_for_quorum);
+        let hosts = members.map(|h| host_steps(h, self.prepare(h))).collect();
+        Phase { part: Part::Prepare, name: "prepare members", width: Width::One, hosts }
+    }
+
+    /// The phase that prepares all other hosts. On each control-plane host, every new binary of the phase `control_plane` then parses its flags,
+    /// before anything that runs is changed.
+    pub(super) fn prepare_hosts(&self, control_plane: &Phase<Step>) -> Phase<Step> {
+        let check_flags = |h: &HostEntry| {
+            let steps = control_plane.hosts.iter().filter(|t| t.host == h.name).flat_map(|t| &t.steps);
+            CheckFlags::of(steps.flat_map(Step::static_pods)).map(Step::from)
+        };
+        let prepare = |h: &HostEntry| if self.situation.host(h).counts_for_quorum { vec![] } else { self.prepare(h) };
+        let hosts = self.i.inv.hosts.iter().map(|h| host_steps(h, prepare(h).into_iter().chain(check_flags(h)).collect()));
+        Phase { part: Part::Prepare, name: "prepare hosts", width: Width::All, hosts: hosts.collect() }
+    }
+
+    fn prepare(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let mut names: Vec<&str> = Vec::new();
         let etcd = self.runs_etcd_service(h);
@@ -81,17 +102,17 @@ impl Parts<'_> {
             File::text(layout::SYSCTL_CONF, render::kernel::sysctl(&self.ctx())),
         ];
         files.extend(self.mirrors());
-        if inv.artifacts.packages && !self.adopted(h) {
+        if inv.artifacts.packages && !self.situation.host(h).is_adopted {
             files.extend(CNI_PLUGINS.map(|p| File::link(format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}"))));
         }
         let sysctls = render::kernel::sysctls(inv).map(|(key, value)| (key.into(), value.into())).into();
         let mut steps: Vec<Step> = vec![files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()];
-        let later = self.runs_pods(h);
+        let later = self.situation.host(h).runs_pods();
         if !later {
             steps.extend(self.runtime(h));
         }
         steps.push(self.images(h).into());
-        match &self.i.roll.next {
+        match &self.i.kubelet_policy.next {
             Some(next) if later => steps.push(self.kubelet_binary(h, next, true)),
             _ if later => {}
             _ if self.keeps_kubelet(h) => {}
@@ -125,7 +146,7 @@ impl Parts<'_> {
         if h.is_node() {
             references.push(self.pause(h));
         }
-        for version in &self.i.roll.later {
+        for version in &self.i.kubelet_policy.later {
             let mut inv = self.i.inv.clone();
             inv.cluster.version = version.clone();
             let Some(v) = versions::of(version) else { continue };
@@ -146,7 +167,7 @@ impl Parts<'_> {
     /// The steps for containerd's configuration and unit. They run before the first pod starts on the host, or after the node was drained.
     /// Empty for an adopted host, whose container runtime clusterctl does not change.
     pub(super) fn runtime(&self, h: &HostEntry) -> Vec<Step> {
-        if self.adopted(h) {
+        if self.situation.host(h).is_adopted {
             return Vec::new();
         }
         let config = render::containerd::containerd_config(&self.ctx(), &self.pause(h), render::containerd::ConfigVersion::V2);
@@ -166,7 +187,7 @@ impl Parts<'_> {
     }
 
     pub(super) fn has_kubectl(&self, h: &HostEntry) -> bool {
-        self.runs_pods(h) && self.i.facts.host(&h.name).binaries.contains_key(&format!("{}/kubectl", layout::BIN_DIR))
+        self.situation.host(h).runs_pods() && self.i.facts.host(&h.name).binaries.contains_key(&format!("{}/kubectl", layout::BIN_DIR))
     }
 
     fn binary(&self, h: &HostEntry, name: &str, version: &KubeVersion, staged: bool) -> Step {
