@@ -11,6 +11,7 @@ mod scripts {
     pub mod binary;
     pub mod cluster;
     pub mod drain;
+    pub mod etcd;
     pub mod etcd_service;
     pub mod etcd_versions;
     pub mod fence;
@@ -52,7 +53,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 32] = [
+const TABLES: [Entry; 33] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -85,6 +86,7 @@ const TABLES: [Entry; 32] = [
     ("removal", scripts::removal::table, &["clean.sh", "absent.sh", "mounts.sh"]),
     ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
+    ("etcd", scripts::etcd::table, &["etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
     ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
     ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),
     ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),

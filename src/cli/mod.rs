@@ -16,6 +16,7 @@ mod balancer;
 mod completion;
 mod connect;
 mod converge;
+mod etcd;
 mod exec;
 pub mod init;
 pub mod interrupt;
@@ -125,6 +126,7 @@ pub enum Verb {
     Adopt(adopt::Args),
     Reset(reset::Args),
     Status(status::Args),
+    Etcd(etcd::Args),
     Token(token::Args),
     Unlock(unlock::Args),
     Exec(exec::Args),
@@ -176,6 +178,7 @@ async fn run(call: &Call, verb: &Verb) -> Ended {
         Verb::Reset(args) => reset::run(call, args).await,
         Verb::Token(args) => token::run(call, args).await,
         Verb::Status(args) => status::run(call, args).await,
+        Verb::Etcd(args) => etcd::run(call, args).await,
         Verb::Unlock(args) => unlock::run(call, args).await,
         Verb::Exec(args) => exec::run(call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(call, args).await,

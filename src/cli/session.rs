@@ -46,6 +46,8 @@ pub enum Reach {
     Selected,
     /// The control-plane hosts, regardless of `--limit`.
     Masters,
+    /// The hosts with an etcd member, regardless of `--limit`.
+    Etcd,
 }
 
 /// The result of an observation.
@@ -123,10 +125,12 @@ impl Session {
     /// Connects to the hosts of `inventory` that `reach` selects.
     pub async fn connect(call: &Call, inventory: Inventory, reach: Reach) -> Result<Session, Stop> {
         let selected = select(&inventory, &call.global)?;
+        let etcd: Vec<&str> = inventory.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
         let wanted = |h: &&HostEntry| match reach {
             Reach::Everyone => true,
             Reach::Selected => selected.contains(&h.name),
             Reach::Masters => h.has(inventory::Role::ControlPlane),
+            Reach::Etcd => etcd.contains(&h.name.as_str()),
         };
         let entries: Vec<&HostEntry> = inventory.hosts.iter().filter(wanted).collect();
         let busy = call.report.busy(&format!("connecting to {}", plural(entries.len(), "host")));

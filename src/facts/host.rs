@@ -138,7 +138,8 @@ fn program(users: &str) -> String {
     format!("{name} (pid {pid})")
 }
 
-fn members(json: &str) -> Option<Vec<MemberFact>> {
+/// Reads the member list as `etcdctl member list -w json` prints it.
+pub(super) fn members(json: &str) -> Option<Vec<MemberFact>> {
     let value: Value = serde_json::from_str(json).ok()?;
     let list = value["members"].as_array()?;
     Some(

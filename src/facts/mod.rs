@@ -12,6 +12,7 @@ use ledger::Ledger;
 
 mod answers;
 pub mod cluster;
+pub mod etcd;
 pub mod evictions;
 pub mod host;
 pub mod kubeadm;
@@ -240,7 +241,7 @@ impl Facts {
         lists().find(|list| list.iter().any(|m| m.leader)).or_else(|| lists().next())
     }
 
-    /// The facts of a host, to be changed by a prediction.
+    /// The facts of a host, for `predict` of a step, which changes them as the step would change the host.
     pub fn host_mut(&mut self, name: &str) -> &mut HostFacts {
         self.hosts.entry(name.to_string()).or_default()
     }

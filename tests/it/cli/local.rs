@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Place, lines};
 use crate::needs::needs;
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 26] = [
     &[],
     &["init"],
     &["apply"],
@@ -19,6 +19,10 @@ const VERBS: [&[&str]; 22] = [
     &["adopt"],
     &["reset"],
     &["status"],
+    &["etcd"],
+    &["etcd", "status"],
+    &["etcd", "keys"],
+    &["etcd", "get"],
     &["unlock"],
     &["exec"],
     &["kubeconfig"],
@@ -51,7 +55,7 @@ fn without_global_options(help: &str) -> &str {
 
 #[test]
 fn every_verb_that_does_something_has_an_example() {
-    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"])) {
+    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"])) {
         let help = Place::new().run(&[verb, &["--help"][..]].concat()).out;
         assert!(help.contains("Example:\n  clusterctl "), "{verb:?} has no example");
     }
