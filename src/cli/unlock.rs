@@ -66,8 +66,8 @@ fn sentence(state: &str, holder: &str) -> String {
 
 /// Runs `unlock.sh` on the host, and returns the one line that the script prints. With `dry_run`, the script changes nothing.
 async fn unlock(host: &dyn Host, dry_run: bool) -> Result<String, StepError> {
-    let how = if dry_run { "look" } else { "free" };
-    let out = host.run(Cmd::script(UNLOCK).arg("action", how).timeout(Duration::from_secs(60))).await?;
+    let action = if dry_run { "look" } else { "free" };
+    let out = host.run(Cmd::script(UNLOCK).arg("action", action).timeout(Duration::from_secs(60))).await?;
     match out.status {
         0 => Ok(String::from_utf8_lossy(&out.stdout).trim().to_string()),
         status => Err(StepError::Refused { status, said: String::from_utf8_lossy(&out.stderr).trim().to_string() }),

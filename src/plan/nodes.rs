@@ -27,8 +27,8 @@ pub struct Work {
     pub command_timeout: Duration,
     /// How long a reboot may take; `None`: the host is not rebooted.
     pub reboot: Option<Duration>,
-    pub how: DrainOptions,
-    pub by_hand: DrainExtras,
+    pub options: DrainOptions,
+    pub extras: DrainExtras,
 }
 
 /// The desired steps of `cordon`.
@@ -45,15 +45,15 @@ pub fn uncordon(i: &Inputs<'_>) -> DesiredSteps {
 }
 
 /// The desired steps of `drain`.
-pub fn drain(i: &Inputs<'_>, how: DrainOptions, by_hand: &DrainExtras) -> DesiredSteps {
-    i.phases("drain", Width::One, i.workers_at_once(), &|h| i.drain(h, how, by_hand).into_iter().collect())
+pub fn drain(i: &Inputs<'_>, options: DrainOptions, extras: &DrainExtras) -> DesiredSteps {
+    i.phases("drain", Width::One, i.workers_at_once(), &|h| i.drain(h, options, extras).into_iter().collect())
 }
 
 /// The desired steps of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another. On a host with an
 /// etcd member, the work begins only after a check that etcd keeps its quorum without this member.
 pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
     let steps = |h: &HostEntry| {
-        let mut steps: Vec<Step> = i.drain(h, work.how, &work.by_hand).into_iter().collect();
+        let mut steps: Vec<Step> = i.drain(h, work.options, &work.extras).into_iter().collect();
         if !work.argv.is_empty() {
             steps.push(
                 Command {
@@ -114,10 +114,10 @@ impl Inputs<'_> {
         others().find(serves).or_else(|| self.inv.control_planes().find(serves)).or_else(|| self.inv.control_planes().next())
     }
 
-    fn drain(&self, h: &HostEntry, how: DrainOptions, by_hand: &DrainExtras) -> Option<Step> {
+    fn drain(&self, h: &HostEntry, options: DrainOptions, extras: &DrainExtras) -> Option<Step> {
         let via = self.through(h).filter(|_| h.is_node())?;
-        let (via, address, node, by_hand) = (via.name.clone(), via.node_address(), h.name.clone(), by_hand.clone());
-        Some(Drain { via, address, node, how, until_version: None, by_hand }.into())
+        let (via, address, node, extras) = (via.name.clone(), via.node_address(), h.name.clone(), extras.clone());
+        Some(Drain { via, address, node, options, until_version: None, extras }.into())
     }
 
     fn uncordon(&self, h: &HostEntry, whoever: bool) -> Option<Step> {

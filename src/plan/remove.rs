@@ -55,9 +55,9 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
                     via: via.name.clone(),
                     address,
                     node: h.name.clone(),
-                    how: DrainOptions::leaving(timeout),
+                    options: DrainOptions::leaving(timeout),
                     until_version: None,
-                    by_hand: DrainExtras::default(),
+                    extras: DrainExtras::default(),
                 }
                 .into()
             })

@@ -62,11 +62,11 @@ pub struct Drain {
     pub via: HostName,
     pub address: IpAddr,
     pub node: String,
-    pub how: DrainOptions,
+    pub options: DrainOptions,
     /// The version that the kubelet is to get: the node is drained only while its kubelet has another version. With `None`, the version of the
     /// kubelet does not matter.
     pub until_version: Option<String>,
-    pub by_hand: DrainExtras,
+    pub extras: DrainExtras,
 }
 
 /// Marks a node as unschedulable, so that it gets no new pods.
@@ -120,27 +120,27 @@ impl Answers for Drain {
                 node["spec"]["unschedulable"] = true.into();
                 node["metadata"]["annotations"][layout::CORDONED_ANNOTATION] = "".into();
             }
-            if self.by_hand.stays {
+            if self.extras.stays {
                 unmark(node);
             }
         }
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let how = self.how;
-        let mut flags = vec![format!("--grace-period={}", how.grace_period)];
-        flags.extend(how.force.then(|| "--force".to_string()));
-        flags.extend(how.delete_emptydir_data.then(|| "--delete-emptydir-data".to_string()));
-        flags.extend(how.disable_eviction.then(|| "--disable-eviction".to_string()));
-        flags.extend(self.by_hand.pod_selector.as_ref().map(|labels| format!("--pod-selector={labels}")));
-        if self.by_hand.skip_wait_for_delete > 0 {
-            flags.push(format!("--skip-wait-for-delete-timeout={}", self.by_hand.skip_wait_for_delete));
+        let options = self.options;
+        let mut flags = vec![format!("--grace-period={}", options.grace_period)];
+        flags.extend(options.force.then(|| "--force".to_string()));
+        flags.extend(options.delete_emptydir_data.then(|| "--delete-emptydir-data".to_string()));
+        flags.extend(options.disable_eviction.then(|| "--disable-eviction".to_string()));
+        flags.extend(self.extras.pod_selector.as_ref().map(|labels| format!("--pod-selector={labels}")));
+        if self.extras.skip_wait_for_delete > 0 {
+            flags.push(format!("--skip-wait-for-delete-timeout={}", self.extras.skip_wait_for_delete));
         }
-        let limit = if how.timeout.is_zero() { NO_LIMIT } else { how.timeout };
+        let limit = if options.timeout.is_zero() { NO_LIMIT } else { options.timeout };
         let cmd = on_api(fenced!("lib/kubectl.sh", "steps/drain.sh"), run, self.address)
             .arg("node", &self.node)
-            .arg("limit", how.timeout.as_secs())
-            .arg("then", if self.by_hand.stays { "stays" } else { "returns" });
+            .arg("limit", options.timeout.as_secs())
+            .arg("then", if self.extras.stays { "stays" } else { "returns" });
         carry_out(host, cmd.words(flags).timeout(limit + EVIDENCE)).await
     }
 }

@@ -38,7 +38,7 @@ fn lasting(object: &Secret) -> Secret {
 /// A bootstrap token that is to exist in the cluster.
 #[derive(Clone, Debug)]
 pub struct Token {
-    /// Address of the API server on the host of the step.
+    /// The address of the API server that runs on the host of the step.
     pub address: IpAddr,
     /// The token ID, which is the public part of the token.
     pub id: String,

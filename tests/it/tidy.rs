@@ -90,7 +90,8 @@ fn promises_name_tests_that_exist() {
     assert!(named > 30, "{named}");
 }
 
-/// The path and the words at the end of a row of the table; `None` if the row does not end with `path` "words".
+/// The test that a row of the table in safety.md names in its last column: the path of the file and the quoted title of the test. `None` if the last
+/// column has another form.
 fn shown_by(row: &str) -> Option<(&str, &str)> {
     let (_, shown) = row.trim_end().strip_suffix(" |")?.rsplit_once(" | ")?;
     let (path, words) = shown.strip_prefix('`')?.split_once("` ")?;

@@ -179,7 +179,7 @@ stage() {
 }
 
 ms_since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%d", 1000 * (b - a)}'; }
-# admin WORD...: runs kubectl through the endpoint, so that it does not depend on the one master that is being changed
+# admin WORD...: runs kubectl through the cluster's load-balanced endpoint, so that it works while one master is being changed
 admin() { on "${MASTERS[0]}" /opt/next/kubectl --kubeconfig /etc/kubernetes/admin.conf "$@"; }
 # next_kubeadm HOST VERB...: runs the kubeadm of the next release; its output is added to the host's log
 next_kubeadm() {

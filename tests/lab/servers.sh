@@ -55,7 +55,8 @@ build_host() {
     (cd "$repo" && apt-ftparchive packages . >Packages && gzip -9kf Packages && apt-ftparchive release . >Release)
     cp "$LAB_SRC/host/lab-init" "$LAB_SRC/Dockerfile.host" "$work/"
     docker_build "$HOST_IMAGE:$kind" Dockerfile.host "$work"
-    # A site that is being served keeps its old repository until the new one is complete.
+    # While the web server of the lab serves a package repository, the new repository is built beside the old one, and replaces it only when it is
+    # complete, so that no host sees half a repository.
     rm -rf "$site.old"
     [ ! -e "$site" ] || mv "$site" "$site.old"
     mv "$repo" "$site"

@@ -51,9 +51,9 @@ fn drain(seconds: u64, stays: bool) -> Drain {
         via: "m1".into(),
         address: [10, 0, 0, 1].into(),
         node: "w1".into(),
-        how: DrainOptions::leaving(Duration::from_secs(seconds)),
+        options: DrainOptions::leaving(Duration::from_secs(seconds)),
         until_version: None,
-        by_hand: DrainExtras { stays, ..DrainExtras::default() },
+        extras: DrainExtras { stays, ..DrainExtras::default() },
     }
 }
 

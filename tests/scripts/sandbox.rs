@@ -125,7 +125,7 @@ impl Sandbox {
         sandbox
     }
 
-    /// The path on the machine of the tests for a path on the host.
+    /// The path on the test machine that stands for a path on the host.
     pub fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }

@@ -21,7 +21,7 @@ pub(super) async fn judged(
     running: &Running,
     u: &Upgrade,
 ) -> (Vec<Blocker>, Vec<(HostName, String)>) {
-    let (Some(how), Some(cluster), Some(pods)) = (&u.nodes.drain, &observed.facts.cluster, observed.lists.get(PODS)) else {
+    let (Some(options), Some(cluster), Some(pods)) = (&u.nodes.drain, &observed.facts.cluster, observed.lists.get(PODS)) else {
         return (vec![], vec![]);
     };
     let behind = |h: &&HostEntry| session.selected.contains(&h.name) && running.kubelets.get(&h.name).is_some_and(|v| *v != u.to);
@@ -39,7 +39,7 @@ pub(super) async fn judged(
     let budgets = evictions::budgets(&observed.lists);
     let mut found: BTreeMap<String, Finding> = BTreeMap::new();
     for (order, at_once) in [(&masters, 1), (&workers, u.nodes.at_once.of(all_workers))] {
-        let inputs = Inputs { order, at_once, returns: true, how, nodes: &cluster.nodes, pods, budgets: &budgets, evictions: &answers };
+        let inputs = Inputs { order, at_once, returns: true, options, nodes: &cluster.nodes, pods, budgets: &budgets, evictions: &answers };
         found.extend(findings(&inputs).into_iter().map(|f| (f.to_string(), f)));
     }
     let (certain, perhaps): (Vec<Finding>, Vec<Finding>) = found.into_values().partition(|f| f.certain);

@@ -14,8 +14,8 @@ use crate::plan::goal::Upgrade;
 use crate::plan::situation::ClusterState;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
 
-/// The upgrade that the operator asked for, completed with a patch version for each minor version between the running version and the target that the
-/// operator did not name: the newest one that the artifact source offers.
+/// The upgrade that the operator asked for, with a patch version for every minor version on the way from the running version to the target. Where the
+/// operator named no patch version, it is the newest one that the artifact source offers.
 pub async fn with_offers(asked: &Upgrade, session: &Session, facts: &Facts) -> Upgrade {
     let running = Running::of(&session.inventory, facts);
     let missing: Vec<u64> = between(&running, &asked.to).into_iter().filter(|m| !asked.through.contains_key(m)).collect();

@@ -54,16 +54,16 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
         let hint = "write the command after `--`, such as `clusterctl maintenance w1 -- apt-get -y dist-upgrade`, or say `--reboot`";
         return Err(Stop::with(Exit::Usage).error("there is nothing to do on the hosts: no command, and no `--reboot`", hint));
     }
-    let how = args.flags.how();
+    let options = args.flags.options();
     let work = nodes::Work {
         argv: args.command.clone(),
         command_timeout: args.command_timeout,
         reboot: args.reboot.then_some(args.reboot_timeout),
-        how,
-        by_hand: args.flags.by_hand(false),
+        options,
+        extras: args.flags.extras(false),
     };
     let desired = |i: &nodes::Inputs<'_>| nodes::maintenance(i, &work);
-    let drains = Some(Drains { how, returns: true, labels: args.flags.pod_selector.is_some() });
+    let drains = Some(Drains { options, returns: true, labels: args.flags.pod_selector.is_some() });
     let verb = Verb { name: NAME, done: "done", named: &args.hosts, at_once: args.max_unavailable, drains, desired: &desired };
     operation::run(&verb, call, Reach::Everyone).await
 }

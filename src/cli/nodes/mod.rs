@@ -91,7 +91,7 @@ struct Flags {
 }
 
 impl Flags {
-    fn how(&self) -> DrainOptions {
+    fn options(&self) -> DrainOptions {
         DrainOptions {
             timeout: self.timeout,
             force: self.force,
@@ -101,7 +101,7 @@ impl Flags {
         }
     }
 
-    fn by_hand(&self, stays: bool) -> DrainExtras {
+    fn extras(&self, stays: bool) -> DrainExtras {
         DrainExtras { pod_selector: self.pod_selector.clone(), skip_wait_for_delete: self.skip_wait_for_delete_timeout, stays }
     }
 }
@@ -128,17 +128,17 @@ pub async fn uncordon(call: &Call, args: &UncordonArgs) -> Ended {
 
 /// Runs `drain`.
 pub async fn drain(call: &Call, args: &DrainArgs) -> Ended {
-    let (how, by_hand) = (args.flags.how(), args.flags.by_hand(true));
-    let desired = |i: &nodes::Inputs<'_>| nodes::drain(i, how, &by_hand);
+    let (options, extras) = (args.flags.options(), args.flags.extras(true));
+    let desired = |i: &nodes::Inputs<'_>| nodes::drain(i, options, &extras);
     let done = "drained, and cordoned until `clusterctl uncordon`";
-    let drains = Some(Drains { how, returns: false, labels: args.flags.pod_selector.is_some() });
+    let drains = Some(Drains { options, returns: false, labels: args.flags.pod_selector.is_some() });
     let verb = Verb { name: "drain", done, named: &args.hosts, at_once: args.max_unavailable, drains, desired: &desired };
     operation::run(&verb, call, Reach::Masters).await
 }
 
 /// How a verb drains nodes. `returns` is whether each node takes pods again before the next node is drained.
 struct Drains {
-    how: DrainOptions,
+    options: DrainOptions,
     returns: bool,
     /// Whether a label selector limits the drain to some pods. Then what could keep pods on the nodes is not computed before the drain.
     labels: bool,
@@ -261,7 +261,7 @@ impl Verb<'_> {
             order: &order,
             at_once,
             returns: drains.returns,
-            how: &drains.how,
+            options: &drains.options,
             nodes: &cluster.nodes,
             pods,
             budgets: &evictions::budgets(&observed.lists),

@@ -23,7 +23,7 @@ pub struct Inputs<'a> {
     pub at_once: usize,
     /// Whether a drained node takes pods again before the next node is drained; otherwise all drained nodes stay out of service.
     pub returns: bool,
-    pub how: &'a DrainOptions,
+    pub options: &'a DrainOptions,
     /// All nodes of the cluster, by name.
     pub nodes: &'a BTreeMap<String, Value>,
     /// All pods, as a list object of the API.
@@ -85,10 +85,10 @@ pub fn findings(i: &Inputs<'_>) -> Vec<Finding> {
     let all: Vec<Pod<'_>> = items(i.pods).map(Pod::of).collect();
     let leaving: Vec<&Pod<'_>> = all.iter().filter(|p| i.order.iter().any(|n| n == p.node) && p.leaves()).collect();
     let mut out = Vec::new();
-    out.extend(kept(&leaving, What::Unmanaged, i.how.force, |p| !p.managed(), "that nothing would make anew", "--force"));
+    out.extend(kept(&leaving, What::Unmanaged, i.options.force, |p| !p.managed(), "that nothing would make anew", "--force"));
     let data = "with data in emptyDir volumes";
-    out.extend(kept(&leaving, What::EmptyDir, i.how.delete_emptydir_data, |p| p.keeps_data(), data, "--delete-emptydir-data"));
-    if !i.how.disable_eviction {
+    out.extend(kept(&leaving, What::EmptyDir, i.options.delete_emptydir_data, |p| p.keeps_data(), data, "--delete-emptydir-data"));
+    if !i.options.disable_eviction {
         let evicted: Vec<&Pod<'_>> = leaving.into_iter().filter(|p| p.asks_budgets()).collect();
         out.extend(budget::findings(i, &evicted));
         out.extend(refused(i, &evicted, &out));

@@ -51,14 +51,14 @@ struct World {
     order: &'static [&'static str],
     at_once: usize,
     returns: bool,
-    how: DrainOptions,
+    options: DrainOptions,
     evictions: BTreeMap<PodName, Answer>,
 }
 
 fn world(pods: &[Value], budgets: &[Value]) -> World {
-    let mut how = DrainOptions::leaving(std::time::Duration::from_secs(60));
-    (how.force, how.delete_emptydir_data) = (false, false);
-    World { pods: pods.to_vec(), budgets: budgets.to_vec(), order: &["w1"], at_once: 1, returns: true, how, evictions: BTreeMap::new() }
+    let mut options = DrainOptions::leaving(std::time::Duration::from_secs(60));
+    (options.force, options.delete_emptydir_data) = (false, false);
+    World { pods: pods.to_vec(), budgets: budgets.to_vec(), order: &["w1"], at_once: 1, returns: true, options, evictions: BTreeMap::new() }
 }
 
 /// The findings for a test case. Each pod has only the fields that an observation keeps.
@@ -68,7 +68,7 @@ fn found(w: &World) -> Vec<Finding> {
         order: &order,
         at_once: w.at_once,
         returns: w.returns,
-        how: &w.how,
+        options: &w.options,
         nodes: &nodes(),
         pods: &projected(ALL_PODS, json!({"items": w.pods})),
         budgets: &json!({"apiVersion": "policy/v1", "items": w.budgets}),
@@ -125,7 +125,7 @@ fn what_is_not_asked_or_not_covered() {
         assert!(said(&world(&[left], std::slice::from_ref(&never))).is_empty());
     }
     let mut w = world(&two(), &[never]);
-    w.how.disable_eviction = true;
+    w.options.disable_eviction = true;
     assert!(said(&w).is_empty());
 }
 
@@ -231,7 +231,7 @@ fn pods_that_need_a_flag() {
             "never node w1: 1 pod with data in emptyDir volumes: shop/cache; with `--delete-emptydir-data` they go and are lost",
         ]
     );
-    (w.how.force, w.how.delete_emptydir_data) = (true, true);
+    (w.options.force, w.options.delete_emptydir_data) = (true, true);
     assert!(said(&w).is_empty());
 }
 

@@ -143,10 +143,10 @@ impl Phases<'_> {
 
     /// The drain of the node before its kubelet is changed. `None` if this stage drains no nodes.
     pub(super) fn drain(&self, h: &HostEntry) -> Option<Step> {
-        let (api_host, how) = (self.api_host?, self.i.kubelet_policy.nodes.drain?);
+        let (api_host, options) = (self.api_host?, self.i.kubelet_policy.nodes.drain?);
         let (via, address) = (api_host.name.clone(), api_host.node_address());
         let until_version = Some(self.kubelet_version(h).to_string());
-        Some(Drain { via, address, node: h.name.clone(), how, until_version, by_hand: DrainExtras::default() }.into())
+        Some(Drain { via, address, node: h.name.clone(), options, until_version, extras: DrainExtras::default() }.into())
     }
 
     /// The end of a drain by clusterctl. `None` if the inventory has no control-plane host.

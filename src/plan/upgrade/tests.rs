@@ -28,7 +28,8 @@ fn said(running: &Running, to: &str) -> String {
 
 #[test]
 fn every_pair_of_from_and_to() {
-    // The present versions of the API server and of the kubelets, the target version, and the stages or the rule.
+    // Test cases: the present versions of the API server and of the kubelets, the target version, and what is expected, which is the stages of the
+    // upgrade or the rule that refuses it.
     let table = [
         ("v1.34.2", "v1.34.2", "v1.34.2", "control plane v1.34.2, kubelets v1.34.2"),
         ("v1.34.2", "v1.34.2", "v1.34.5", "control plane v1.34.5, kubelets v1.34.5"),

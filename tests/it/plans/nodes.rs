@@ -18,8 +18,8 @@ fn work() -> Work {
         argv: ["apt-get", "-y", "dist-upgrade"].map(String::from).to_vec(),
         command_timeout: TIME,
         reboot: Some(TIME),
-        how: DrainOptions::leaving(TIME),
-        by_hand: DrainExtras::default(),
+        options: DrainOptions::leaving(TIME),
+        extras: DrainExtras::default(),
     }
 }
 

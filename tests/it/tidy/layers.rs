@@ -109,7 +109,7 @@ fn reaches(graph: &BTreeMap<&str, BTreeSet<&str>>, from: &str, to: &str) -> bool
     false
 }
 
-/// Returns a message for each child module of a top-level module that uses itself by way of other child modules.
+/// Returns a message for each circle of dependencies between child modules of a top-level module.
 pub fn circles(sources: &[Source]) -> Vec<String> {
     let mut faults = Vec::new();
     for (top, graph) in children(sources) {

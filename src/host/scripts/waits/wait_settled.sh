@@ -14,7 +14,7 @@ for script in $state/swap-*.sh; do
   c=${c%.sh}
   # `unfence` removes the iptables rules that are still recorded, and puts back a manifest that is still set aside.
   /bin/sh "$script" action=unfence "component=$c" >&2 || :
-  # A run that was killed was about to place this manifest, so it is removed.
+  # This copy of a new manifest was left by a run that was killed before it moved the copy to the kubelet's folder.
   rm -f "$state/$c.new"
 done
 # The copies of the previous manifests are removed. If a reboot ended a watch, it has no result, and the present manifests stay.
