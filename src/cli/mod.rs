@@ -13,6 +13,7 @@ mod adopt;
 pub mod apply;
 mod args;
 mod balancer;
+mod certs;
 mod completion;
 mod connect;
 mod converge;
@@ -127,6 +128,7 @@ pub enum Verb {
     Reset(reset::Args),
     Status(status::Args),
     Etcd(etcd::Args),
+    Certs(certs::Args),
     Token(token::Args),
     Unlock(unlock::Args),
     Exec(exec::Args),
@@ -179,6 +181,7 @@ async fn run(call: &Call, verb: &Verb) -> Ended {
         Verb::Token(args) => token::run(call, args).await,
         Verb::Status(args) => status::run(call, args).await,
         Verb::Etcd(args) => etcd::run(call, args).await,
+        Verb::Certs(args) => certs::run(call, args).await,
         Verb::Unlock(args) => unlock::run(call, args).await,
         Verb::Exec(args) => exec::run(call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(call, args).await,

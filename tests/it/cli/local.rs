@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Place, lines};
 use crate::needs::needs;
 
-const VERBS: [&[&str]; 26] = [
+const VERBS: [&[&str]; 28] = [
     &[],
     &["init"],
     &["apply"],
@@ -23,6 +23,8 @@ const VERBS: [&[&str]; 26] = [
     &["etcd", "status"],
     &["etcd", "keys"],
     &["etcd", "get"],
+    &["certs"],
+    &["certs", "list"],
     &["unlock"],
     &["exec"],
     &["kubeconfig"],
@@ -55,7 +57,7 @@ fn without_global_options(help: &str) -> &str {
 
 #[test]
 fn every_verb_that_does_something_has_an_example() {
-    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"])) {
+    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"] | ["certs"])) {
         let help = Place::new().run(&[verb, &["--help"][..]].concat()).out;
         assert!(help.contains("Example:\n  clusterctl "), "{verb:?} has no example");
     }
