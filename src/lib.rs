@@ -10,7 +10,7 @@
 //! - [`facts`]: the requests to a host and to the API, and the parsers of the answers.
 //! - [`pki`]: certificates, kept or created. [`render`]: text files and API objects, made from inventory, version and `templates/`.
 //! - [`step`]: the closed enum of steps; for each, which part of it is still to be done, how it changes the facts, and how it is executed.
-//! - [`plan`]: desired steps, plans and blockers. [`run`]: the engine that runs a plan. [`error`]: failures, hints and exit codes.
+//! - [`plan`]: desired steps, plans and refusals. [`run`]: the engine that runs a plan. [`error`]: failures, hints and exit codes.
 //! - [`host`]: the only access to hosts and processes; SSH, and the constant scripts of `host/scripts/`.
 //! - [`cli`]: the verbs; `cli/report/` is the only code that prints.
 //!

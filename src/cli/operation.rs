@@ -10,7 +10,7 @@ use super::{Call, random};
 use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::plan::{Plan, blockers};
+use crate::plan::{Plan, refusals};
 use crate::run::Run;
 
 /// The plan of a verb, and the facts from which the plan was made.
@@ -90,7 +90,7 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     // not asked would count as lost.
     let was_asked = |name: &HostName| session.hosts.contains_key(name) || unreachable.iter().any(|f| f.host == *name);
     let members_were_asked = session.inventory.etcd_hosts().iter().all(|h| was_asked(&h.name));
-    let lost = blockers::quorum_lost(&session.inventory, &observed.facts).filter(|_| members_were_asked);
+    let lost = refusals::quorum_lost(&session.inventory, &observed.facts).filter(|_| members_were_asked);
     let stop = Stop::with(Exit::Failed).failures(unreachable).failures(observed.failures);
     Err(match lost {
         Some(lost) => stop.then(Stop::refused(vec![lost])),

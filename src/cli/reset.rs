@@ -10,7 +10,7 @@ use super::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::host::HostName;
-use crate::plan::blockers::leaving;
+use crate::plan::refusals::leaving;
 use crate::plan::{Plan, reset};
 
 /// Remove the cluster, or single workers, from their hosts

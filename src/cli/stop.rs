@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::error::{Exit, Failure};
 use crate::inventory::Faults;
-use crate::plan::blockers::Blocker;
+use crate::plan::refusals::Refusal;
 
 /// How a verb ends: the exit code after the verb has printed its result, or the reasons for which there is no result.
 pub type Ended = Result<Exit, Stop>;
@@ -27,7 +27,7 @@ pub enum Reason {
     /// Failures on hosts.
     Failures(Vec<Failure>),
     /// Refusals for safety.
-    Blockers(Vec<Blocker>),
+    Refusals(Vec<Refusal>),
     /// A remark about the other reasons.
     Note(String),
     /// The state in which the verb leaves the cluster, and the command to continue with; both may be empty.
@@ -51,8 +51,8 @@ impl Stop {
     }
 
     /// A stop because of refusals for safety.
-    pub fn refused(blockers: Vec<Blocker>) -> Stop {
-        Stop::with(Exit::Refused).blockers(blockers)
+    pub fn refused(refusals: Vec<Refusal>) -> Stop {
+        Stop::with(Exit::Refused).refusals(refusals)
     }
 
     /// A stop because of faults of the inventory.
@@ -71,8 +71,8 @@ impl Stop {
     }
 
     /// Adds refusals for safety; the exit code stays.
-    pub fn blockers(self, blockers: Vec<Blocker>) -> Stop {
-        self.and(Reason::Blockers(blockers))
+    pub fn refusals(self, refusals: Vec<Refusal>) -> Stop {
+        self.and(Reason::Refusals(refusals))
     }
 
     /// Adds a remark.

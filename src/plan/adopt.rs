@@ -1,8 +1,8 @@
 //! The steps of an adoption: they write mark files on the hosts of a cluster that kubeadm created, and change nothing else. No running component
 //! reads these files.
 
-use super::blockers::{Blocker, UNREACHABLE_MASTER, mixed, owner};
 use super::desired::adopted::mark_of;
+use super::refusals::{Refusal, UNREACHABLE_MASTER, mixed, owner};
 use super::{DesiredSteps, HostSteps, Part, Phase, Width, desired};
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -41,11 +41,11 @@ fn marks(inv: &Inventory, h: &HostEntry, ca: &str) -> Step {
 }
 
 /// Every reason why the cluster must not be adopted.
-pub fn blockers(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
-    let mut out: Vec<Blocker> = inv.hosts.iter().flat_map(|h| host_blockers(inv, h, facts)).collect();
+pub fn refusals(inv: &Inventory, facts: &Facts) -> Vec<Refusal> {
+    let mut out: Vec<Refusal> = inv.hosts.iter().flat_map(|h| host_refusals(inv, h, facts)).collect();
     out.extend(mixed(inv, facts));
     let Some(cluster) = &facts.cluster else {
-        out.push(Blocker::new(
+        out.push(Refusal::new(
             "",
             "api-away",
             "no API server of the inventory's control-plane hosts answers",
@@ -58,15 +58,15 @@ pub fn blockers(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
         let master = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"].iter().any(|l| labels[l].is_string());
         if master && inv.host(name).is_none() {
             let message = "it is a control-plane node of the cluster, and the inventory does not have it";
-            out.push(Blocker::new(name, "missing-master", message, "write it into the inventory, or take it out of the cluster first"));
+            out.push(Refusal::new(name, "missing-master", message, "write it into the inventory, or take it out of the cluster first"));
         }
     }
     out
 }
 
-fn host_blockers(inv: &Inventory, h: &HostEntry, facts: &Facts) -> Vec<Blocker> {
+fn host_refusals(inv: &Inventory, h: &HostEntry, facts: &Facts) -> Vec<Refusal> {
     let mut out = Vec::new();
-    let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&h.name, name, message, fix));
+    let mut block = |name, message: String, fix: &str| out.push(Refusal::new(&h.name, name, message, fix));
     let Some(f) = facts.hosts.get(&h.name) else {
         block(
             UNREACHABLE_MASTER,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::blockers::Blocker;
 use super::planning::Planning;
+use super::refusals::Refusal;
 use super::situation::ClusterState;
 use crate::facts::Facts;
 use crate::host::HostName;
@@ -25,14 +25,14 @@ pub(super) fn certificates(
     v: &'static Minor,
     planning: &Planning<'_>,
     facts: &Facts,
-) -> Result<Certificates, Vec<Blocker>> {
+) -> Result<Certificates, Vec<Refusal>> {
     let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
     let allow_new = !ClusterState::of(facts).exists();
     let opts = pki::Opts { pki: &inv.pki, allow_new, keys: &planning.inputs.keys, external_etcd: planning.inputs.external_etcd.clone() };
-    let to_blockers = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Blocker::pki(&f.to_string())).collect::<Vec<_>>();
-    let auth = pki::authorities(&observed, &planning.inputs.given, &opts, planning.now).map_err(to_blockers)?;
+    let to_refusals = |faults: Vec<pki::PkiFault>| faults.iter().map(|f| Refusal::pki(&f.to_string())).collect::<Vec<_>>();
+    let auth = pki::authorities(&observed, &planning.inputs.given, &opts, planning.now).map_err(to_refusals)?;
     let endpoint = inv.endpoint_authority();
     let first = inv.control_planes().next().map(|h| &h.name);
     let none = pki::Observed::new();
@@ -52,7 +52,7 @@ pub(super) fn certificates(
         })
         .collect();
     let cluster = pki::Cluster { inv, v, endpoint: &endpoint };
-    let files = pki::fleet_files(&auth, cluster, &requests, &opts, planning.now).map_err(to_blockers)?;
+    let files = pki::fleet_files(&auth, cluster, &requests, &opts, planning.now).map_err(to_refusals)?;
     let files = holders.iter().map(|h| h.name.clone()).zip(files).collect();
     Ok(Certificates { ca_pem: auth.ca_pem(), external_ca: auth.is_external(), files })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::blockers::Purpose;
 use super::kubelet_policy::NodeChange;
+use super::refusals::Purpose;
 use super::{Part, Phase, Plan, Planned};
 use crate::host::HostName;
 use crate::inventory::KubeVersion;

@@ -9,7 +9,6 @@ use crate::host::HostName;
 use crate::step::Step;
 
 pub mod adopt;
-pub mod blockers;
 pub mod budgets;
 mod certificates;
 pub mod copies;
@@ -20,6 +19,7 @@ pub mod kubelet_policy;
 mod members;
 pub mod nodes;
 mod planning;
+pub mod refusals;
 pub mod remove;
 pub mod repair;
 pub mod reset;

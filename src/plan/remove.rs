@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::blockers::Blocker;
-use super::blockers::leaving::{member_of, mounts};
 use super::members::{client_url, peer_url};
+use super::refusals::Refusal;
+use super::refusals::leaving::{member_of, mounts};
 use super::{DesiredSteps, HostSteps, Part, Phase, Width, reset};
 use crate::facts::Facts;
 use crate::host::HostName;
@@ -104,12 +104,12 @@ pub fn spliced(i: &Inputs<'_>, mut rest: DesiredSteps) -> DesiredSteps {
 }
 
 /// Every reason why the hosts must not be removed.
-pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
+pub fn refusals(i: &Inputs<'_>) -> Vec<Refusal> {
     let mut out = Vec::new();
     let leaves = |h: &&HostEntry| i.leaving.contains(&h.name);
     if i.facts.cluster.is_none() {
         let fix = "see `clusterctl status`; bring a quorum of etcd members back first";
-        out.push(Blocker::new("", "api-away", "no API server answers, and without one no host can leave in good order", fix));
+        out.push(Refusal::new("", "api-away", "no API server answers, and without one no host can leave in good order", fix));
     }
     for role in [Role::ControlPlane, Role::LoadBalancer, Role::Etcd] {
         let of_role = || i.inv.hosts.iter().filter(move |h| h.has(role));
@@ -121,18 +121,18 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
                 Role::Etcd => ("no etcd host would be left", "add another etcd host to the inventory and `clusterctl join` it first"),
                 _ => ("no load balancer would be left", "add another load-balancer host to the inventory and `clusterctl join` it first"),
             };
-            out.push(Blocker::new("", "last-host", message, fix));
+            out.push(Refusal::new("", "last-host", message, fix));
         }
     }
     for h in i.inv.hosts.iter().filter(leaves) {
         match (i.facts.hosts.contains_key(&h.name), i.dead) {
             (false, false) => {
                 let fix = format!("make it reachable; if the machine is gone for good, say `clusterctl remove {} --dead`", h.name);
-                out.push(Blocker::new(&h.name, "unreachable", "it does not answer, so it cannot be drained and reset", fix));
+                out.push(Refusal::new(&h.name, "unreachable", "it does not answer, so it cannot be drained and reset", fix));
             }
             (true, true) => {
                 let fix = "leave out `--dead`; it is for machines that are gone for good";
-                out.push(Blocker::new(&h.name, "alive", "it answers", fix));
+                out.push(Refusal::new(&h.name, "alive", "it answers", fix));
             }
             _ => {}
         }
@@ -144,7 +144,7 @@ pub fn blockers(i: &Inputs<'_>) -> Vec<Blocker> {
 
 /// The refusal if etcd would lose its quorum: enough members must be healthy both before the first removal and after the last one. `None` if the
 /// quorum is kept, if no voting member is removed, or if no member answered.
-fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
+fn quorum(i: &Inputs<'_>) -> Option<Refusal> {
     let list = i.facts.members()?;
     let goes = |name: &str| i.leaving.iter().any(|l| l == name);
     let hosts: Vec<&HostEntry> = i.inv.etcd_hosts().into_iter().filter(|h| goes(&h.name)).collect();
@@ -166,6 +166,6 @@ fn quorum(i: &Inputs<'_>) -> Option<Blocker> {
             "etcd has {all} voting members, {alive} of them healthy (quorum {now}); {} would be left, {healthy} of them healthy (quorum {need})",
             staying.len()
         );
-        Blocker::new("", "etcd-quorum", message, "bring the unhealthy members back first, or restore etcd from a snapshot")
+        Refusal::new("", "etcd-quorum", message, "bring the unhealthy members back first, or restore etcd from a snapshot")
     })
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::blockers::Blocker;
+use super::refusals::Refusal;
 use super::{DesiredSteps, Plan, Width};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -49,7 +49,7 @@ pub fn by_version(hosts: &[&HostEntry], facts: &Facts, otherwise: &KubeVersion) 
 
 /// Refuses a repair by `apply` or `plan` if a host has another version than the inventory, because only `upgrade` changes versions. `None` if
 /// no host does.
-pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
+pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
     let wanted = &inv.cluster.version;
     let hosts = inv.nodes().filter_map(|h| Some((&h.name, facts.hosts.get(&h.name)?)));
     let other: Vec<String> = hosts
@@ -61,7 +61,7 @@ pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
     (!other.is_empty()).then(|| {
         let message = format!("the inventory says {wanted}, these hosts have another version, and no API server answers: {}", other.join(", "));
         let fix = "an upgrade that was interrupted goes on with `clusterctl upgrade`; else write the version that the hosts have into the inventory";
-        Blocker::new("", "version", message, fix)
+        Refusal::new("", "version", message, fix)
     })
 }
 

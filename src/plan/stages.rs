@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::blockers::{self, Blocker, Purpose};
 use super::goal::{Goal, Leaving, Upgrade};
 use super::kubelet_policy::{KubeletPolicy, NodeChange};
+use super::refusals::{self, Purpose, Refusal};
 use super::situation::{ClusterState, are_removed, has_begun_to_join, has_joined, removal_has_begun};
 use super::upgrade::{self, Running, UpgradeRefusal, UpgradeStage};
 use super::{remove, repair};
@@ -66,12 +66,12 @@ impl Stage {
     }
 
     /// Every reason why the stage must not begin.
-    pub fn blockers(&self, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
+    pub fn refusals(&self, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
         match self.leave(facts) {
             // If all control planes are removed, no cluster remains that could be checked, so only the removal is checked.
-            Some(leave) if self.inv.control_planes().next().is_none() => remove::blockers(&leave),
-            Some(leave) => remove::blockers(&leave).into_iter().chain(blockers::of(&self.inv, facts, purpose)).collect(),
-            None => blockers::of(&self.inv, facts, purpose),
+            Some(leave) if self.inv.control_planes().next().is_none() => remove::refusals(&leave),
+            Some(leave) => remove::refusals(&leave).into_iter().chain(refusals::of(&self.inv, facts, purpose)).collect(),
+            None => refusals::of(&self.inv, facts, purpose),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Makes the plan of a whole run. Each stage is planned from the facts that are predicted for the end of the stage before it. If the run must
 //! not begin, the result contains the reasons instead.
 
-use super::blockers::{self, Blocker, Purpose};
 use super::certificates::certificates;
 use super::desired::{self, Inputs, PlanDefect};
 use super::goal::Goal;
 use super::planning::Planning;
+use super::refusals::{self, Purpose, Refusal};
 use super::situation::ClusterState;
 use super::stages::{self, Stage};
 use super::upgrade::UpgradeRefusal;
@@ -17,7 +17,7 @@ use crate::versions;
 #[derive(Default)]
 pub struct WholeRun {
     /// Every reason why the run must not begin. If there is a reason, the plan is incomplete.
-    pub refusals: Vec<Blocker>,
+    pub refusals: Vec<Refusal>,
     pub plan: Plan,
     /// The facts as they are predicted to be after the plan has run, but without the effects of a stage in which an upgrade pauses.
     pub after: Facts,
@@ -30,13 +30,13 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
     let stages = match stages::of(goal, planning.inv, facts, planning.selected) {
         Ok(stages) => stages,
         Err(no) => {
-            run.refusals.push(Blocker::no_way(&no));
+            run.refusals.push(Refusal::no_way(&no));
             return Ok(run);
         }
     };
     for stage in stages {
-        let concerns = |b: &Blocker| b.name != blockers::KUBELET_STATE || touchable.contains(&b.host);
-        run.refusals.extend(stage.blockers(&run.after, goal.purpose()).into_iter().filter(concerns));
+        let concerns = |b: &Refusal| b.name != refusals::KUBELET_STATE || touchable.contains(&b.host);
+        run.refusals.extend(stage.refusals(&run.after, goal.purpose()).into_iter().filter(concerns));
         if !run.refusals.is_empty() {
             break;
         }
@@ -81,7 +81,7 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
     }
     for (version, hosts) in repair::by_version(&away, facts, &inv.cluster.version) {
         let stage = stages::repair(inv, facts, &version, !upgrades);
-        run.refusals.extend(stage.blockers(facts, Purpose::Repair));
+        run.refusals.extend(stage.refusals(facts, Purpose::Repair));
         if !run.refusals.is_empty() {
             break;
         }
@@ -102,10 +102,10 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
 
 /// The desired steps of a stage, including the steps that remove hosts. The inner error contains the refusals: clusterctl does not support the
 /// stage's version, or the certificates cannot be used or created. The outer error is a defect of clusterctl.
-fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Blocker>>, PlanDefect> {
+fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Refusal>>, PlanDefect> {
     let version = &stage.inv.cluster.version;
     let Some(v) = versions::of(version) else {
-        return Ok(Err(vec![Blocker::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));
+        return Ok(Err(vec![Refusal::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));
     };
     let certificates = match certificates(&stage.inv, v, planning, facts) {
         Ok(certificates) => certificates,

@@ -156,7 +156,7 @@ fn tests_may_do_what_they_like() {
         let faults = [layers::faults(std::slice::from_ref(&source), false), absent::faults(&[source], false)].concat();
         assert!(faults.is_empty(), "{code}: {faults:?}");
     }
-    let source = parse("src/plan/upgrade/mod.rs", "#[cfg(test)]\nmod tests;\nmod blockers;\n");
+    let source = parse("src/plan/upgrade/mod.rs", "#[cfg(test)]\nmod tests;\nmod refusals;\n");
     assert_eq!(source.test_modules, [["plan", "upgrade", "tests"]]);
 }
 

@@ -160,10 +160,10 @@ impl Operation for Adoption {
         let run_inputs = run_inputs::pack(session, call).await?;
         let Observed { facts, failures, .. } = look(session, &run_inputs, &Goal::Keep, &[]).await;
         let failures: Vec<Failure> = failures.into_iter().chain(session.unreachable()).collect();
-        let found = adopt::blockers(inv, &facts);
+        let found = adopt::refusals(inv, &facts);
         if !found.is_empty() {
             let exit = if failures.is_empty() { Exit::Refused } else { Exit::of(&failures) };
-            return Err(Stop::with(exit).failures(failures).blockers(found));
+            return Err(Stop::with(exit).failures(failures).refusals(found));
         }
         let (marks, adopted) = Plan::of(&adopt::desired_steps(inv, &facts), &facts);
         let WholeRun { refusals: found, plan, .. } = planned(session, &run_inputs, &adopted, &Goal::Keep)?;

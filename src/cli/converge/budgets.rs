@@ -8,19 +8,19 @@ use crate::cli::session::Observed;
 use crate::facts::evictions::{self, PODS};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Role};
-use crate::plan::blockers::Blocker;
 use crate::plan::budgets::{Finding, Inputs, What, evicted, findings};
 use crate::plan::goal::Upgrade;
+use crate::plan::refusals::Refusal;
 use crate::plan::upgrade::Running;
 
-/// Returns what keeps pods on the nodes that the upgrade `u` drains: blockers for drains that can never succeed, and warnings, each with its nodes,
+/// Returns what keeps pods on the nodes that the upgrade `u` drains: refusals for drains that can never succeed, and warnings, each with its nodes,
 /// for drains that may only have to wait. Both are empty if no node is drained, or if the API did not return the pods.
 pub(super) async fn judged(
     session: &Session,
     observed: &Observed,
     running: &Running,
     u: &Upgrade,
-) -> (Vec<Blocker>, Vec<(HostName, String)>) {
+) -> (Vec<Refusal>, Vec<(HostName, String)>) {
     let (Some(options), Some(cluster), Some(pods)) = (&u.nodes.drain, &observed.facts.cluster, observed.lists.get(PODS)) else {
         return (vec![], vec![]);
     };
@@ -44,10 +44,10 @@ pub(super) async fn judged(
     }
     let (certain, perhaps): (Vec<Finding>, Vec<Finding>) = found.into_values().partition(|f| f.certain);
     let warnings = perhaps.iter().map(|f| (f.nodes.join(", "), format!("{f}; its drain waits for that"))).collect();
-    (certain.iter().map(blocker).collect(), warnings)
+    (certain.iter().map(refusal).collect(), warnings)
 }
 
-fn blocker(f: &Finding) -> Blocker {
+fn refusal(f: &Finding) -> Refusal {
     let (name, fix) = match f.what {
         What::Budget | What::Budgets | What::Refused => (
             "disruption-budget",
@@ -56,5 +56,5 @@ fn blocker(f: &Finding) -> Blocker {
         What::Unmanaged => ("unmanaged-pods", "delete them yourself, or let them go with `--force`"),
         What::EmptyDir => ("emptydir-data", "save that data, then let it go with `--delete-emptydir-data`"),
     };
-    Blocker::drain(name, &f.to_string(), fix)
+    Refusal::drain(name, &f.to_string(), fix)
 }

@@ -20,9 +20,9 @@ use super::{Call, limit};
 use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
-use crate::plan::blockers::{self, Blocker};
 use crate::plan::desired::PlanDefect;
 use crate::plan::goal::Goal;
+use crate::plan::refusals::{self, Refusal};
 use crate::plan::situation::ClusterState;
 use crate::plan::{Planning, RunInputs, WholeRun, copies, whole_run};
 
@@ -74,15 +74,15 @@ impl Operation for Converge {
         if let Some(u) = goal.upgrade() {
             let findings = upgrade::judged(session, &observed, u).await;
             findings.warnings.iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
-            found.extend(findings.blockers);
+            found.extend(findings.refusals);
         }
         if found.is_empty() {
             found = sources::missing(session, &plan).await;
         }
         if !found.is_empty() {
-            let away = found.iter().all(|b| b.name == blockers::UNREACHABLE_MASTER);
+            let away = found.iter().all(|b| b.name == refusals::UNREACHABLE_MASTER);
             let exit = if away { Exit::Unreachable } else { Exit::Refused };
-            return Err(Stop::with(exit).failures(failures).blockers(found));
+            return Err(Stop::with(exit).failures(failures).refusals(found));
         }
         if plan.is_empty() && goal.upgrade().is_some() && !self.shows_only {
             record::oldest(session, call, &observed.facts);
@@ -107,7 +107,7 @@ impl Operation for Converge {
     fn agreed(&self, session: &Session, _call: &Call, proposal: &Proposal<Aim>) -> Result<bool, Stop> {
         let report = &session.report;
         if self.goal == Goal::Found && ClusterState::of(&proposal.facts).exists() {
-            return Err(Stop::refused(vec![Blocker::finished(&session.inventory, &proposal.plan)]));
+            return Err(Stop::refused(vec![Refusal::finished(&session.inventory, &proposal.plan)]));
         }
         let Some(leaving) = self.goal.leaving() else { return Ok(true) };
         report.say(&proposal.plan);

@@ -26,7 +26,7 @@ pub(super) async fn carried_out(
 ) -> Result<(), Stop> {
     let (report, plan) = (&session.report, &repair.plan);
     if !repair.refusals.is_empty() {
-        return Err(Stop::with(Exit::Refused).failures(observed.failures).blockers(repair.refusals));
+        return Err(Stop::with(Exit::Refused).failures(observed.failures).refusals(repair.refusals));
     }
     report.note("control planes whose API servers do not serve are restored first; what else differs is known once they serve");
     if shows_only || call.global.dry_run {

@@ -4,13 +4,13 @@ use super::Session;
 use crate::facts::sources;
 use crate::host::{Cmd, HostName};
 use crate::plan::Plan;
-use crate::plan::blockers::{self, Blocker};
+use crate::plan::refusals::{self, Refusal};
 use crate::step::binary::Source;
 use crate::step::{Binary, Image, Step};
 
-/// Returns a blocker for each program or image that a host cannot download although `plan` requires it. A host that cannot be asked is skipped, so
+/// Returns a refusal for each program or image that a host cannot download although `plan` requires it. A host that cannot be asked is skipped, so
 /// downloads that fail on this host are reported only by the run itself.
-pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
+pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Refusal> {
     let asks: Vec<(HostName, Cmd)> = plan.hosts().into_iter().filter_map(|h| ask(session, plan, &h).map(|cmd| (h, cmd))).collect();
     if asks.is_empty() {
         return Vec::new();
@@ -19,7 +19,7 @@ pub(super) async fn missing(session: &Session, plan: &Plan) -> Vec<Blocker> {
     let mut out = Vec::new();
     for (host, answer) in session.each(asks).await {
         let missing = answer.map(|output| sources::parse(&output.stdout)).unwrap_or_default();
-        out.extend(missing.iter().map(|m| blockers::unavailable(&host, m)));
+        out.extend(missing.iter().map(|m| refusals::unavailable(&host, m)));
     }
     out
 }

@@ -9,8 +9,8 @@ use crate::facts::Facts;
 use crate::facts::upgrade::{self as upgrade_facts, DeprecatedApi};
 use crate::host::{Cmd, HostName};
 use crate::inventory::{HostEntry, KubeVersion};
-use crate::plan::blockers::{self, Blocker};
 use crate::plan::goal::Upgrade;
+use crate::plan::refusals::{self, Refusal};
 use crate::plan::situation::ClusterState;
 use crate::plan::upgrade::{self, Running, UpgradeStage, between};
 
@@ -40,11 +40,11 @@ pub async fn offered(session: &Session, minors: &[u64]) -> BTreeMap<u64, KubeVer
 pub struct Findings {
     pub running: Running,
     pub stages: Vec<UpgradeStage>,
-    pub blockers: Vec<Blocker>,
+    pub refusals: Vec<Refusal>,
     pub warnings: Vec<(HostName, String)>,
 }
 
-/// Checks an upgrade. `blockers` are all reasons not to begin, except those that the operator disabled with `--allow`; `warnings` are findings that
+/// Checks an upgrade. `refusals` are all reasons not to begin, except those that the operator disabled with `--allow`; `warnings` are findings that
 /// do not prevent the upgrade.
 pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Findings {
     let (inv, facts) = (&session.inventory, &observed.facts);
@@ -52,7 +52,7 @@ pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Find
     // If the running versions cannot be upgraded to the target, there are no stages, and nothing is checked here: `whole_run` refuses the upgrade.
     let stages = upgrade::way(&running, &u.to, &u.through).unwrap_or_default();
     if !ClusterState::of(facts).exists() || stages.is_empty() {
-        return Findings { running, stages, blockers: vec![], warnings: vec![] };
+        return Findings { running, stages, refusals: vec![], warnings: vec![] };
     }
     let serving = |m: &&HostEntry| facts.host(&m.name).api_version.is_some();
     let asks = session.masters().filter(serving).map(|m| (m.name.clone(), upgrade_facts::deprecated(m.node_address()))).collect();
@@ -60,12 +60,12 @@ pub async fn judged(session: &Session, observed: &Observed, u: &Upgrade) -> Find
     let deprecated: BTreeSet<DeprecatedApi> =
         answers.into_iter().filter_map(|(_, a)| a.ok()).flat_map(|out| upgrade_facts::parse_deprecated(&out.stdout)).collect();
     let inputs =
-        blockers::upgrade::Inputs { inv, facts, running: &running, stages: &stages, selected: &session.selected, deprecated: &deprecated };
-    let mut blockers = blockers::upgrade::of(&inputs);
-    let mut warnings = blockers::upgrade::warnings(&inputs);
+        refusals::upgrade::Inputs { inv, facts, running: &running, stages: &stages, selected: &session.selected, deprecated: &deprecated };
+    let mut refusals = refusals::upgrade::of(&inputs);
+    let mut warnings = refusals::upgrade::warnings(&inputs);
     let (certain, perhaps) = budgets::judged(session, observed, &running, u).await;
-    blockers.extend(certain);
+    refusals.extend(certain);
     warnings.extend(perhaps);
-    blockers.retain(|b| !u.allow.iter().any(|a| a == b.name));
-    Findings { running, stages, blockers, warnings }
+    refusals.retain(|b| !u.allow.iter().any(|a| a == b.name));
+    Findings { running, stages, refusals, warnings }
 }

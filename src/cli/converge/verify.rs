@@ -75,7 +75,7 @@ async fn remains(session: &Session, aim: &Aim) -> Result<(Facts, Vec<Failure>, P
     // The plan of a run that is refused is incomplete, so its emptiness would not mean that nothing is left.
     if failures.is_empty() && !refusals.is_empty() {
         let stop = Stop::with(Exit::Failed).note("what is left cannot be told, because the next run would be refused:");
-        return Err(stop.blockers(refusals));
+        return Err(stop.refusals(refusals));
     }
     // After a pause of an upgrade, the plan contains the checks of the new binaries' flags again. They change nothing, so a plan of such checks alone
     // counts as empty.

@@ -14,7 +14,7 @@ use crate::error::{Exit, Failure};
 use crate::facts::evictions::{self, PODS};
 use crate::host::HostName;
 use crate::plan::budgets::{self, Finding};
-use crate::plan::{DesiredSteps, Parallelism, Plan, Width, blockers, nodes};
+use crate::plan::{DesiredSteps, Parallelism, Plan, Width, nodes, refusals};
 use crate::step::drain::{DrainExtras, DrainOptions};
 
 pub mod maintenance;
@@ -236,7 +236,7 @@ impl Verb<'_> {
             return Err(Stop::failed(away).note("nothing was changed"));
         }
         let foreign =
-            blockers::foreign(&session.inventory, &observed.facts, &session.masters().map(|m| m.name.clone()).collect::<Vec<_>>());
+            refusals::foreign(&session.inventory, &observed.facts, &session.masters().map(|m| m.name.clone()).collect::<Vec<_>>());
         if !foreign.is_empty() {
             return Err(Stop::refused(foreign));
         }

@@ -8,7 +8,7 @@ use super::{ERROR, Report, WARNING, hint_line, log};
 use crate::cli::stop::{Reason, Stop};
 use crate::error::{Exit, Failure, chain};
 use crate::inventory::{Fault, Faults};
-use crate::plan::blockers::Blocker;
+use crate::plan::refusals::Refusal;
 
 impl Report {
     /// Prints the reasons for which a verb stops, and returns its exit code.
@@ -18,7 +18,7 @@ impl Report {
                 Reason::Error { message, hint } => self.error(message, hint),
                 Reason::Faults(faults) => self.faults(faults),
                 Reason::Failures(failures) => self.failures(failures),
-                Reason::Blockers(blockers) => self.blockers(blockers),
+                Reason::Refusals(refusals) => self.refusals(refusals),
                 Reason::Note(text) => self.note(text),
                 Reason::Ending { state, next } => self.ending(state, next),
             }
@@ -68,17 +68,17 @@ impl Report {
     }
 
     /// Prints every refusal for safety; the same refusal on many hosts is printed once.
-    fn blockers(&self, blockers: &[Blocker]) {
-        for b in blockers {
+    fn refusals(&self, refusals: &[Refusal]) {
+        for b in refusals {
             tracing::error!(target: log::SHOWN, host = host_of(b), name = b.name, "{}", b.message);
         }
         if self.json() {
-            return blockers.iter().for_each(|b| {
-                let event = json!({"event": "blocker", "host": host_of(b), "name": b.name, "message": b.message, "fix": b.fix});
+            return refusals.iter().for_each(|b| {
+                let event = json!({"event": "refusal", "host": host_of(b), "name": b.name, "message": b.message, "fix": b.fix});
                 self.tell(event, "");
             });
         }
-        for ((name, message, fix), same) in grouped(blockers.iter().map(|b| ((b.name, b.message.as_str(), b.fix.as_str()), b))) {
+        for ((name, message, fix), same) in grouped(refusals.iter().map(|b| ((b.name, b.message.as_str(), b.fix.as_str()), b))) {
             let hosts: Vec<&str> = same.into_iter().filter_map(host_of).collect();
             let at = if hosts.is_empty() { String::new() } else { format!("{}: ", hosts.join(", ")) };
             let fix = (!fix.is_empty()).then_some(fix);
@@ -88,8 +88,8 @@ impl Report {
 }
 
 /// The host that a refusal concerns; `None` if it concerns the cluster as a whole.
-fn host_of(blocker: &Blocker) -> Option<&str> {
-    Some(blocker.host.as_str()).filter(|host| !host.is_empty())
+fn host_of(refusal: &Refusal) -> Option<&str> {
+    Some(refusal.host.as_str()).filter(|host| !host.is_empty())
 }
 
 /// Formats a cause: `before` and the first line of `text` on one line, and the other lines of `text`, which are the evidence, indented below.

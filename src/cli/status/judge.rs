@@ -11,7 +11,7 @@ use crate::inventory::{Inventory, Role};
 use crate::layout;
 use crate::plan::adopt::ca_pem;
 use crate::plan::situation::ClusterState;
-use crate::plan::{blockers, identity};
+use crate::plan::{identity, refusals};
 
 /// A problem or a warning for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -72,7 +72,7 @@ pub fn findings(inv: &Inventory, seen: &Seen, status: &Status) -> (Vec<Finding>,
 fn whose(inv: &Inventory, seen: &Seen, problems: &mut Vec<Finding>) {
     let facts = &seen.observed.facts;
     let hosts: Vec<HostName> = facts.hosts.keys().cloned().collect();
-    problems.extend(blockers::foreign(inv, facts, &hosts).into_iter().map(|b| on(&b.host, b.message)));
+    problems.extend(refusals::foreign(inv, facts, &hosts).into_iter().map(|b| on(&b.host, b.message)));
     let marked = inv.control_planes().any(|h| facts.host(&h.name).files.contains_key(layout::OWNERSHIP));
     if marked && !ClusterState::of(facts).exists() {
         problems.push(overall(format!("the founding of cluster {} is not finished; `clusterctl init` goes on with it", inv.cluster.name)));

@@ -15,8 +15,8 @@ use crate::error::Exit;
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
 use crate::inventory::KubeVersion;
-use crate::plan::blockers;
-use crate::plan::blockers::{Blocker, Purpose};
+use crate::plan::refusals;
+use crate::plan::refusals::{Purpose, Refusal};
 use crate::plan::upgrade::{Running, UpgradeStage, way};
 
 /// The output of the verb.
@@ -29,7 +29,7 @@ struct Shown {
     unsupported_offers: Vec<KubeVersion>,
     to: KubeVersion,
     way: Vec<String>,
-    blockers: Vec<Blocker>,
+    refusals: Vec<Refusal>,
     warnings: Vec<String>,
 }
 
@@ -64,11 +64,11 @@ pub async fn run(call: &Call, options: &Options) -> Ended {
     let findings = judged(&session, &observed, &upgrade).await;
     let mut inv = session.inventory.clone();
     inv.cluster.version = upgrade.to.clone();
-    let mut found = blockers::of(&inv, facts, Purpose::Upgrade);
+    let mut found = refusals::of(&inv, facts, Purpose::Upgrade);
     if let Err(no) = way(&running, &upgrade.to, &upgrade.through) {
-        found.push(Blocker::no_way(&no));
+        found.push(Refusal::no_way(&no));
     }
-    found.extend(findings.blockers.iter().cloned());
+    found.extend(findings.refusals.iter().cloned());
     let shown = Shown {
         cluster: session.inventory.cluster.name.clone(),
         hosts: rows(&session, facts, &running),
@@ -76,11 +76,11 @@ pub async fn run(call: &Call, options: &Options) -> Ended {
         unsupported_offers: offers.unsupported,
         to: upgrade.to.clone(),
         way: steps(&findings, &running),
-        blockers: found,
+        refusals: found,
         warnings: findings.warnings.iter().map(|(host, message)| format!("{host}: {message}")).collect(),
     };
     session.report.result(&shown, text(&shown));
-    Ok(if shown.blockers.is_empty() { Exit::of(&failures) } else { Exit::Refused })
+    Ok(if shown.refusals.is_empty() { Exit::of(&failures) } else { Exit::Refused })
 }
 
 /// The newest patch versions that the artifact source offers of the running minor version and of the next minor version. Empty if no API server
@@ -137,17 +137,17 @@ fn text(s: &Shown) -> String {
     for (n, step) in s.way.iter().enumerate() {
         out += &format!("  {}. {step}\n", n + 1);
     }
-    if s.way.is_empty() && s.blockers.is_empty() {
+    if s.way.is_empty() && s.refusals.is_empty() {
         out += "  nothing to do\n";
     }
     for w in &s.warnings {
         out += &format!("  warning: {w}\n");
     }
-    for b in &s.blockers {
+    for b in &s.refusals {
         let host = if b.host.is_empty() { String::new() } else { format!("{}: ", b.host) };
         out += &format!("  in the way: {host}{} [{}]\n    {}\n", b.message, b.name, b.fix);
     }
-    if s.blockers.is_empty() && !s.way.is_empty() {
+    if s.refusals.is_empty() && !s.way.is_empty() {
         out += &format!("\nnext: clusterctl upgrade --version {}\n", s.to);
     }
     out

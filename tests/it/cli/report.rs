@@ -10,7 +10,7 @@ use clusterctl::cli::stop::Stop;
 use clusterctl::error::{Exit, Failure, Place};
 use clusterctl::host::HostError;
 use clusterctl::inventory::Fault;
-use clusterctl::plan::blockers::Blocker;
+use clusterctl::plan::refusals::Refusal;
 use clusterctl::run::Event;
 use clusterctl::step::StepError;
 
@@ -129,14 +129,14 @@ fn failures_as_json() {
     insta::assert_snapshot!(out.text());
 }
 
-fn blockers() -> Vec<Blocker> {
-    let swap = |host: &str| Blocker { host: host.into(), name: "swap", message: "swap is on".into(), fix: "`swapoff -a`".into() };
-    let pki = Blocker { host: String::new(), name: "pki", message: "ca.key differs".into(), fix: String::new() };
+fn refusals() -> Vec<Refusal> {
+    let swap = |host: &str| Refusal { host: host.into(), name: "swap", message: "swap is on".into(), fix: "`swapoff -a`".into() };
+    let pki = Refusal { host: String::new(), name: "pki", message: "ca.key differs".into(), fix: String::new() };
     vec![swap("w1"), pki, swap("w2")]
 }
 
 #[test]
-fn blockers_and_faults() {
+fn refusals_and_faults() {
     let fault = Fault {
         file: "prod.yaml".into(),
         line: 4,
@@ -146,7 +146,7 @@ fn blockers_and_faults() {
         hint: Some("choose `worker`".into()),
     };
     let (report, _, err) = report(Format::Text);
-    assert_eq!(report.stopped(&Stop::refused(blockers())), Exit::Refused);
+    assert_eq!(report.stopped(&Stop::refused(refusals())), Exit::Refused);
     report.warnings(std::slice::from_ref(&fault));
     report.warning("an odd thing");
     report.note("a remark");
@@ -160,7 +160,7 @@ fn blockers_and_faults() {
     a remark
     ");
     let (report, out, _) = self::report(Format::Json);
-    assert_eq!(report.stopped(&Stop::refused(blockers())), Exit::Refused);
+    assert_eq!(report.stopped(&Stop::refused(refusals())), Exit::Refused);
     report.warnings(&[fault]);
     assert_eq!(report.stopped(&Stop::with(Exit::Usage).error("a thing", "")), Exit::Usage);
     insta::assert_snapshot!(out.text());

@@ -5,7 +5,7 @@ use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
 use clusterctl::layout;
-use clusterctl::plan::{Plan, adopt, blockers};
+use clusterctl::plan::{Plan, adopt, refusals};
 use serde_json::json;
 
 use super::world::{self, titles};
@@ -65,7 +65,7 @@ pub fn adopted(inv: &Inventory) -> Facts {
 fn an_adoption_is_marks_alone() {
     let inv = inventory("v1.36.2");
     let facts = by_kubeadm(&inv);
-    assert_eq!(adopt::blockers(&inv, &facts), vec![]);
+    assert_eq!(adopt::refusals(&inv, &facts), vec![]);
     insta::assert_snapshot!(titles(&Plan::of(&adopt::desired_steps(&inv, &facts), &facts).0));
 }
 
@@ -74,7 +74,7 @@ fn nothing_that_runs_is_changed_by_the_next_apply() {
     for version in ["v1.20.2", "v1.36.2"] {
         let inv = inventory(version);
         let facts = adopted(&inv);
-        assert_eq!(blockers::of(&inv, &facts, blockers::Purpose::Keep), vec![], "{version}");
+        assert_eq!(refusals::of(&inv, &facts, refusals::Purpose::Keep), vec![], "{version}");
         let plan = world::plan(&inv, &facts).0;
         insta::assert_snapshot!(format!("adopted-{version}"), titles(&plan));
         assert!(!plan.steps().any(|(_, _, s)| matches!(s.step.kind(), "static-pod" | "unit" | "object")), "{plan}");
@@ -101,7 +101,7 @@ fn a_changed_flag_changes_its_static_pod() {
 #[test]
 fn what_is_not_one_whole_cluster_is_not_adopted() {
     let names =
-        |inv: &Inventory, facts: &Facts| adopt::blockers(inv, facts).iter().map(|b| format!("{} {}", b.host, b.name)).collect::<Vec<_>>();
+        |inv: &Inventory, facts: &Facts| adopt::refusals(inv, facts).iter().map(|b| format!("{} {}", b.host, b.name)).collect::<Vec<_>>();
     let inv = inventory("v1.36.2");
     let mut facts = by_kubeadm(&inv);
     assert_eq!(names(&inv.without(&["m2".to_string()]), &facts), ["m2 missing-master"]);

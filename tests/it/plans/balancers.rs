@@ -2,8 +2,8 @@
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::blockers::Purpose;
-use clusterctl::plan::{Plan, blockers};
+use clusterctl::plan::refusals::Purpose;
+use clusterctl::plan::{Plan, refusals};
 
 use super::world;
 
@@ -42,7 +42,7 @@ fn shown(plan: &Plan, whole: bool) -> String {
 
 fn fresh(inv: &Inventory, whole: bool) -> String {
     let facts = world::bare(inv);
-    assert_eq!(blockers::of(inv, &facts, Purpose::Found), []);
+    assert_eq!(refusals::of(inv, &facts, Purpose::Found), []);
     shown(&world::plan(inv, &facts).0, whole)
 }
 
@@ -106,7 +106,7 @@ fn an_endpoint_that_leads_nowhere_is_a_change_that_remains() {
 #[test]
 fn what_is_refused() {
     let names =
-        |inv: &Inventory, facts: &Facts| blockers::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name)).collect::<Vec<_>>();
+        |inv: &Inventory, facts: &Facts| refusals::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name)).collect::<Vec<_>>();
     let inv = kind("nginx with a VIP");
     let mut facts = world::bare(&inv);
     facts.host_mut("lb2").addresses.clear();

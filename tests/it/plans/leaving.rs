@@ -3,7 +3,7 @@
 use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::host::Secret;
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::blockers::leaving;
+use clusterctl::plan::refusals::leaving;
 
 use super::world;
 

@@ -3,12 +3,12 @@
 
 use clusterctl::facts::{Facts, Listener};
 use clusterctl::inventory::Inventory;
-use clusterctl::plan::blockers::{self, Purpose};
+use clusterctl::plan::refusals::{self, Purpose};
 
 use super::world;
 
 fn refusals(inv: &Inventory, facts: &Facts) -> Vec<(String, &'static str, String)> {
-    blockers::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name, b.message)).collect()
+    refusals::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name, b.message)).collect()
 }
 
 fn listens(facts: &mut Facts, host: &str, port: u16, process: &str) {
@@ -107,7 +107,7 @@ fn a_kubelet_that_would_not_start_with_the_state_of_another_policy_is_refused() 
     inv.kubelet.config.insert("cpuManagerPolicy".into(), "static".into());
     let found = refusals(&inv, &facts);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((found[0].0.as_str(), found[0].1), ("w1", blockers::KUBELET_STATE));
+    assert_eq!((found[0].0.as_str(), found[0].1), ("w1", refusals::KUBELET_STATE));
     assert!(found[0].2.contains("cpuManagerPolicy changes from none to static"), "{found:?}");
     facts.host_mut("w1").kubelet_policies.insert("cpu".into(), "static".into());
     assert_eq!(refusals(&inv, &facts), []);
@@ -119,7 +119,7 @@ fn a_kubelet_that_would_not_start_with_the_state_of_another_policy_is_refused() 
 fn that_there_is_no_cluster_is_said_only_where_every_host_that_would_know_of_it_answers() {
     let inv = world::inventory("v1.36.2");
     let named = |facts: &Facts, purpose| -> Vec<String> {
-        blockers::of(&inv, facts, purpose).into_iter().map(|b| format!("{} {}", b.host, b.name)).collect()
+        refusals::of(&inv, facts, purpose).into_iter().map(|b| format!("{} {}", b.host, b.name)).collect()
     };
     let bare = world::bare(&inv);
     assert_eq!(named(&bare, Purpose::Keep), [" no-cluster"]);
@@ -143,7 +143,7 @@ fn nothing_is_begun_in_a_cluster_whose_etcd_cannot_have_its_quorum() {
     facts.cluster = None;
     facts.hosts.values_mut().for_each(|f| f.api_version = None);
     facts.hosts.values_mut().filter_map(|f| f.members.as_mut()).flatten().for_each(|m| m.leader = false);
-    let names = |facts: &Facts, purpose| -> Vec<&str> { blockers::of(&inv, facts, purpose).into_iter().map(|b| b.name).collect() };
+    let names = |facts: &Facts, purpose| -> Vec<&str> { refusals::of(&inv, facts, purpose).into_iter().map(|b| b.name).collect() };
     for purpose in [Purpose::Keep, Purpose::Upgrade, Purpose::Repair] {
         assert!(!names(&facts, purpose).contains(&"etcd-quorum"), "{purpose:?}: all of them answer");
         let mut one = facts.clone();

@@ -56,8 +56,8 @@ const RULES: &[Rule] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("src/facts/kubeadm.rs", "/etc/kubernetes", "the value that kubeadm always writes is compared, and no file is touched"),
     ("src/facts/kubeadm.rs", "/var/lib/etcd", "the value that kubeadm always writes is compared, and no file is touched"),
-    ("src/plan/blockers/host.rs", "/var/lib/kubelet", "leftovers that a script reports are told apart by their path"),
-    ("src/plan/blockers/host.rs", "/var/lib/etcd", "leftovers that a script reports are told apart by their path"),
+    ("src/plan/refusals/host.rs", "/var/lib/kubelet", "leftovers that a script reports are told apart by their path"),
+    ("src/plan/refusals/host.rs", "/var/lib/etcd", "leftovers that a script reports are told apart by their path"),
 ];
 
 impl What {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::Blocker;
+use super::Refusal;
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory};
 use crate::versions;
@@ -13,7 +13,7 @@ const CGROUP_V2: &str = "cgroup2fs";
 /// A refusal if the kubelet of the inventory's version would not start on this host: since 1.35, the kubelet refuses cgroup v1 unless
 /// `failCgroupV1` is false in its configuration. In an upgrade, this is checked before the node is drained. A host whose cgroups were not
 /// observed is not refused.
-pub fn blocker(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Blocker> {
+pub fn refusal(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Refusal> {
     let version = &inv.cluster.version;
     let starts = versions::of(version).is_none_or(|v| v.kubelet.cgroup_v1);
     if starts || !host.is_node() || !is_v1(f) {
@@ -25,7 +25,7 @@ pub fn blocker(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Block
     let message = format!("it has cgroup v1 (/sys/fs/cgroup is {}), and the kubelet of {version} does not start with it", f.cgroup_fs);
     let fix = "boot the host with cgroup v2 (`systemd.unified_cgroup_hierarchy=1` on the kernel's command line), or set \
         `kubelet.config.failCgroupV1: false`";
-    Some(Blocker::new(&host.name, "cgroup-v1", message, fix))
+    Some(Refusal::new(&host.name, "cgroup-v1", message, fix))
 }
 
 /// Whether the host was observed to have cgroup v1, or both versions at once, which the kubelet treats as v1.
@@ -46,7 +46,7 @@ mod tests {
         );
         let inv: Inventory = serde_yaml::from_str(&text).expect("the inventory is valid");
         let f = HostFacts { cgroup_fs: cgroup_fs.into(), ..HostFacts::default() };
-        inv.hosts.iter().filter_map(|h| blocker(&inv, h, &f)).map(|b| format!("{} {}", b.host, b.name)).collect()
+        inv.hosts.iter().filter_map(|h| refusal(&inv, h, &f)).map(|b| format!("{} {}", b.host, b.name)).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Refusals for hosts that are to be removed from a cluster or reset: whose cluster they belong to, what is mounted on them, and what etcd needs.
 
-use super::{Blocker, foreign, mixed};
+use super::{Refusal, foreign, mixed};
 use crate::facts::{Facts, MemberFact};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
@@ -23,7 +23,7 @@ pub fn has_member(inv: &Inventory, h: &HostEntry, facts: &Facts) -> bool {
 }
 
 /// Every reason not to reset hosts. `selected` are the hosts that the operator selected; `leaving` are those of them that answer.
-pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: &[HostName]) -> Vec<Blocker> {
+pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: &[HostName]) -> Vec<Refusal> {
     let mut out = not_ours(inv, facts, leaving);
     out.extend(mounts(facts, leaving));
     // If every control-plane host and every host with an etcd member is selected, the whole cluster is reset, so etcd's quorum does not matter.
@@ -35,37 +35,37 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
     let members = facts.members().map_or_else(|| inv.etcd_hosts().len(), <[_]>::len);
     for h in inv.hosts.iter().filter(|h| leaving.contains(&h.name)) {
         if has_member(inv, h, facts) {
-            out.push(Blocker::member_stays(&h.name, members));
+            out.push(Refusal::member_stays(&h.name, members));
         } else if h.has(Role::ControlPlane) {
             let fix = format!("take it out with `clusterctl remove {}`, or reset the whole cluster", h.name);
-            out.push(Blocker::new(&h.name, "control-plane", "it is a control-plane host of a cluster that goes on", fix));
+            out.push(Refusal::new(&h.name, "control-plane", "it is a control-plane host of a cluster that goes on", fix));
         }
     }
     out
 }
 
 /// Refuses hosts of another cluster. It is recognized by its name or, if it has the same name as the inventory's cluster, by its CA.
-fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
+fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Refusal> {
     let mut out = foreign(inv, facts, leaving);
     let other_ca = mixed(inv, facts).into_iter().filter(|b| leaving.contains(&b.host));
-    for mut blocker in other_ca.filter(|b| out.iter().all(|known| known.host != b.host)).collect::<Vec<_>>() {
-        blocker.fix =
+    for mut refusal in other_ca.filter(|b| out.iter().all(|known| known.host != b.host)).collect::<Vec<_>>() {
+        refusal.fix =
             "use the inventory of the cluster that it belongs to; a host that is left over from an earlier cluster of this name is reset \
                        with an inventory that lists only this host"
                 .into();
-        out.push(blocker);
+        out.push(refusal);
     }
     out
 }
 
 /// Refuses hosts on which a file system is mounted inside a folder that is to be removed, because the removal would also delete the files of
 /// this file system.
-pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Blocker> {
+pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Refusal> {
     let mounted = leaving.iter().filter(|h| !facts.host(h).mounts.is_empty());
     mounted
         .map(|h| {
             let message = format!("inside folders that are to be removed these are mounted: {}", facts.host(h).mounts.join(", "));
-            Blocker::new(h, "mount", message, "unmount them, for good also in /etc/fstab, then run the same command again")
+            Refusal::new(h, "mount", message, "unmount them, for good also in /etc/fstab, then run the same command again")
         })
         .collect()
 }

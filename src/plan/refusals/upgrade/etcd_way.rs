@@ -1,7 +1,7 @@
 //! The versions of etcd in an upgrade, and the reasons why etcd may not change to them: it is never downgraded, it is upgraded one minor
 //! version at a time, and some minor versions can be reached only from a minimum version.
 
-use super::super::Blocker;
+use super::super::Refusal;
 use super::Inputs;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
@@ -12,7 +12,7 @@ use crate::versions::etcd::{Floor, Version, floor, version};
 
 /// The refusal of the first change of etcd's version in the upgrade that etcd does not allow. `None` if etcd allows all of them. An external
 /// etcd is not checked, because clusterctl does not upgrade it.
-pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
+pub(super) fn of(i: &Inputs<'_>) -> Option<Refusal> {
     if i.inv.etcd.external.is_some() {
         return None;
     }
@@ -25,8 +25,8 @@ pub(super) fn of(i: &Inputs<'_>) -> Option<Blocker> {
     for stage in i.stages {
         let UpgradeStage::ControlPlane(kubernetes) = stage else { continue };
         let Some(next) = wanted(i.inv, kubernetes) else { continue };
-        if let Some(blocker) = step(i.inv, now, next) {
-            return Some(blocker);
+        if let Some(refusal) = step(i.inv, now, next) {
+            return Some(refusal);
         }
         now = next;
     }
@@ -46,7 +46,7 @@ pub(super) fn held_back(i: &Inputs<'_>) -> Option<(HostName, String)> {
 }
 
 /// The refusal to change etcd from version `now` to version `next`; `None` if etcd allows this change.
-fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
+fn step(inv: &Inventory, now: Version, next: Version) -> Option<Refusal> {
     let (message, fix) = if next < now {
         (
             format!("etcd runs {} and would go back to {}; its data may not be readable then", text(now), text(next)),
@@ -71,7 +71,7 @@ fn step(inv: &Inventory, now: Version, next: Version) -> Option<Blocker> {
     } else {
         return None;
     };
-    Some(Blocker::new("", "etcd-path", message, fix))
+    Some(Refusal::new("", "etcd-path", message, fix))
 }
 
 /// Advice for the operator how etcd reaches the minimum version `floor.from`. `clusterctl apply` alone is enough if the inventory has no

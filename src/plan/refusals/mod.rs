@@ -21,13 +21,13 @@ mod removed;
 pub mod upgrade;
 
 pub use host::KUBELET_STATE;
-use host::host_blockers;
+use host::host_refusals;
 pub(super) use host::owner;
 pub use quorum::lost as quorum_lost;
 
 /// One reason why a run must not begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Blocker {
+pub struct Refusal {
     /// The host that the refusal concerns; empty for the whole cluster.
     pub host: HostName,
     /// Stable name of the check that refuses the run.
@@ -44,14 +44,14 @@ pub const UNREACHABLE_MASTER: &str = "unreachable-master";
 /// and etcd's leases.
 const SKEW_LIMIT_SECONDS: f64 = 30.0;
 
-impl Blocker {
+impl Refusal {
     pub(super) fn new(host: &str, name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Blocker { host: host.into(), name, message: message.into(), fix: fix.into() }
+        Refusal { host: host.into(), name, message: message.into(), fix: fix.into() }
     }
 
     /// The refusal because of a PKI that cannot be used. `message` is the reason.
     pub fn pki(message: &str) -> Self {
-        Blocker::new(
+        Refusal::new(
             "",
             "pki",
             message,
@@ -62,35 +62,35 @@ impl Blocker {
     /// The refusal to reset a host with an etcd member while its cluster continues to run. `members` is the number of all members.
     pub fn member_stays(host: &str, members: usize) -> Self {
         let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
-        Blocker::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
+        Refusal::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
     }
 
     /// The refusal because of pods that would stay on a node that is to be drained.
     pub fn drain(name: &'static str, message: &str, fix: &str) -> Self {
-        Blocker::new("", name, message, fix)
+        Refusal::new("", name, message, fix)
     }
 
     /// The refusal of an upgrade that cannot reach its target version.
     pub fn no_way(no: &UpgradeRefusal) -> Self {
-        Blocker::new("", no.rule(), no.to_string(), no.fix())
+        Refusal::new("", no.rule(), no.to_string(), no.fix())
     }
 
     /// The refusal of `init` for a cluster that is already complete. `plan` contains the steps that would change it.
     pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
         let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
-        Blocker::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
+        Refusal::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
     }
 }
 
 /// The refusal because a host cannot download a program or an image that the plan requires.
-pub fn unavailable(host: &str, missing: &Missing) -> Blocker {
+pub fn unavailable(host: &str, missing: &Missing) -> Refusal {
     let (name, fix) = match missing.kind {
         Kind::Binary => ("binary", "check `cluster.version` and `artifacts.binaries`, and the host's way there"),
         Kind::Image => {
             ("image", "check `cluster.version`, `artifacts.imageRepository` and `artifacts.registryMirrors`, and the host's way there")
         }
     };
-    Blocker::new(host, name, format!("{} cannot be got: {}", missing.what, missing.why), fix)
+    Refusal::new(host, name, format!("{} cannot be got: {}", missing.what, missing.why), fix)
 }
 
 /// The purpose of a run.
@@ -107,13 +107,13 @@ pub enum Purpose {
 }
 
 /// Every refusal of a run that changes the hosts to what the inventory describes.
-pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
+pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
     let mut out = Vec::new();
     let cluster = ClusterState::of(facts);
     let founding = !cluster.exists();
     for host in &inv.hosts {
         match facts.hosts.get(&host.name) {
-            Some(f) => out.extend(host_blockers(inv, host, f, cluster)),
+            Some(f) => out.extend(host_refusals(inv, host, f, cluster)),
             None if founding && (host.has(Role::ControlPlane) || host.has(Role::Etcd)) => out.push(silent(&host.name, purpose)),
             None => {}
         }
@@ -122,7 +122,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
     // reported while such a host is silent.
     let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
     if founding && purpose != Purpose::Found && all_answer {
-        out.push(Blocker::new(
+        out.push(Refusal::new(
             "",
             "no-cluster",
             format!("there is no finished cluster {} on these hosts", inv.cluster.name),
@@ -148,7 +148,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Blocker> {
 }
 
 /// A refusal for a control-plane or etcd host that does not answer, if no host that answers has the mark of a finished cluster.
-fn silent(host: &str, purpose: Purpose) -> Blocker {
+fn silent(host: &str, purpose: Purpose) -> Refusal {
     let (message, fix) = match purpose {
         Purpose::Found => (
             "a cluster is founded by all its control-plane and etcd hosts together, and this one does not answer",
@@ -159,30 +159,30 @@ fn silent(host: &str, purpose: Purpose) -> Blocker {
             "make it reachable, and run the same command again",
         ),
     };
-    Blocker::new(host, UNREACHABLE_MASTER, message, fix)
+    Refusal::new(host, UNREACHABLE_MASTER, message, fix)
 }
 
 /// Refuses hosts whose ownership mark names another cluster, because a reset must not touch them.
-pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Blocker> {
+pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Refusal> {
     let marked = |h: &&HostName| facts.host(h).files.contains_key(layout::OWNERSHIP);
     hosts
         .iter()
         .filter(marked)
         .filter_map(|h| owner(inv, facts.host(h)).filter(|(_, same)| !same).map(|(whose, _)| (h, whose)))
-        .map(|(h, whose)| Blocker::new(h, "foreign-cluster", whose, "use the inventory of that cluster"))
+        .map(|(h, whose)| Refusal::new(h, "foreign-cluster", whose, "use the inventory of that cluster"))
         .collect()
 }
 
 /// Compares the clocks with the median of all hosts, so that a wrong clock of the operator's machine does not block every host.
-fn clocks(facts: &Facts) -> Vec<Blocker> {
+fn clocks(facts: &Facts) -> Vec<Refusal> {
     let mut offsets: Vec<f64> = facts.hosts.values().map(|f| f.clock_offset).collect();
     offsets.sort_by(f64::total_cmp);
     let Some(median) = offsets.get(offsets.len() / 2).copied() else { return Vec::new() };
     let off = facts.hosts.iter().filter(|(_, f)| (f.clock_offset - median).abs() > SKEW_LIMIT_SECONDS);
-    let mut out: Vec<Blocker> = off
+    let mut out: Vec<Refusal> = off
         .map(|(name, f)| {
             let message = format!("its clock is {:+.0} s off the other hosts' (limit {SKEW_LIMIT_SECONDS} s)", f.clock_offset - median);
-            Blocker::new(name, "clock", message, "synchronise it, for example with chrony")
+            Refusal::new(name, "clock", message, "synchronise it, for example with chrony")
         })
         .collect();
     if median.abs() > SKEW_LIMIT_SECONDS {
@@ -190,19 +190,19 @@ fn clocks(facts: &Facts) -> Vec<Blocker> {
             "this machine's clock is {:+.0} s off the hosts' (limit {SKEW_LIMIT_SECONDS} s); certificates made here would not be valid there",
             -median
         );
-        out.push(Blocker::new("", "clock", message, "synchronise this machine's clock"));
+        out.push(Refusal::new("", "clock", message, "synchronise this machine's clock"));
     }
     out
 }
 
 /// Refuses machines with the same machine ID or hostname, which careless cloning leaves behind.
-fn duplicates(facts: &Facts) -> Vec<Blocker> {
+fn duplicates(facts: &Facts) -> Vec<Refusal> {
     let mut out = Vec::new();
     let hosts: Vec<(&HostName, &HostFacts)> = facts.hosts.iter().collect();
     for (i, (a, fa)) in hosts.iter().enumerate() {
         for (b, fb) in &hosts[i + 1..] {
             if !fa.machine_id.is_empty() && fa.machine_id == fb.machine_id {
-                out.push(Blocker::new(
+                out.push(Refusal::new(
                     b,
                     "machine-id",
                     format!("it has the same machine-id as {a}"),
@@ -210,7 +210,7 @@ fn duplicates(facts: &Facts) -> Vec<Blocker> {
                 ));
             }
             if !fa.hostname.is_empty() && fa.hostname.eq_ignore_ascii_case(&fb.hostname) {
-                out.push(Blocker::new(
+                out.push(Refusal::new(
                     b,
                     "hostname",
                     format!("it has the same hostname as {a} ({})", fa.hostname),
@@ -223,17 +223,17 @@ fn duplicates(facts: &Facts) -> Vec<Blocker> {
 }
 
 /// Refuses settings that an inventory can contain and that this version does not support, rather than ignoring them silently.
-fn not_yet(inv: &Inventory) -> Vec<Blocker> {
+fn not_yet(inv: &Inventory) -> Vec<Refusal> {
     let asked = [(!inv.artifacts.binaries.starts_with("http"), "binaries from a folder", "serve the folder over HTTP")];
     asked
         .into_iter()
         .filter(|(asked, ..)| *asked)
-        .map(|(_, what, fix)| Blocker::new("", "not-yet", format!("{what} is not supported by this version of clusterctl"), fix))
+        .map(|(_, what, fix)| Refusal::new("", "not-yet", format!("{what} is not supported by this version of clusterctl"), fix))
         .collect()
 }
 
 /// Refuses to add an etcd member while a voting member does not answer, and on a host that still has the data of a former member.
-fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Blocker> {
+fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Refusal> {
     let Some(list) = facts.members().filter(|_| cluster.exists()) else { return Vec::new() };
     let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
     let mut out = Vec::new();
@@ -241,7 +241,7 @@ fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Blocker
     for h in new.iter().filter(|h| facts.host(&h.name).files.contains_key(layout::ETCD_MEMBER_DIR)) {
         let message = format!("{} holds the data of an etcd member that is not in the cluster's list any more", layout::ETCD_DATA_DIR);
         let fix = format!("`clusterctl reset --limit {}`, then join it anew", h.name);
-        out.push(Blocker::new(&h.name, "etcd-data", message, fix));
+        out.push(Refusal::new(&h.name, "etcd-data", message, fix));
     }
     // A listed member whose host answers but has no data of etcd is a new member whose join was interrupted, so it does not count as absent.
     let away = |name: &str| !facts.hosts.get(name).is_some_and(|f| f.members.is_some() || !f.files.contains_key(layout::ETCD_MEMBER_DIR));
@@ -251,14 +251,14 @@ fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Blocker
         let message =
             format!("of {voters} voting etcd members these do not answer: {}; a newcomer would only raise the quorum", away.join(", "));
         let fix = format!("bring them back, or take them out first: `clusterctl remove {} --dead`", away.join(" "));
-        out.push(Blocker::new("", "etcd-member-away", message, fix));
+        out.push(Refusal::new("", "etcd-member-away", message, fix));
     }
     out
 }
 
 /// Refuses hosts whose ownership mark differs from that of the first control-plane host, because all hosts of one cluster have the same name of
 /// the cluster and the same CA.
-pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
+pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Refusal> {
     let marks: Vec<(&HostName, &str)> = facts.hosts.iter().filter_map(|(name, f)| Some((name, f.text(layout::OWNERSHIP)?))).collect();
     let first = inv.control_planes().find_map(|m| marks.iter().find(|(name, _)| **name == m.name)).or_else(|| marks.first());
     let Some((reference, expected)) = first.copied() else { return Vec::new() };
@@ -266,7 +266,7 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
         .into_iter()
         .filter(|(_, mark)| *mark != expected)
         .map(|(name, _)| {
-            Blocker::new(
+            Refusal::new(
                 name,
                 "foreign-cluster",
                 format!("its mark ({}) names another cluster or CA than that of {reference}", layout::OWNERSHIP),
@@ -278,7 +278,7 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Blocker> {
 
 /// The refusal if an API server or a kubelet of an existing cluster has another version than the inventory. Versions are changed node by node
 /// with drains in between, which only `upgrade` does.
-fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Blocker> {
+fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Refusal> {
     let running = Running::of(inv, facts);
     let wanted = &inv.cluster.version;
     let all = || running.api_servers.values().chain(running.kubelets.values());
@@ -293,11 +293,11 @@ fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Opti
         true => format!("set `cluster.version: {newest}`, then go on with `clusterctl upgrade`; a cluster never goes back"),
         false => "roll it out with `clusterctl upgrade`; see it before with `clusterctl upgrade plan`".into(),
     };
-    Some(Blocker::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
+    Some(Refusal::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
 }
 
 /// The refusal if the cluster exists but no API server answers, because such a cluster must be repaired before it can be changed.
-fn api_away(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Blocker> {
+fn api_away(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Refusal> {
     if cluster != ClusterState::WithoutApi {
         return None;
     }
@@ -307,7 +307,7 @@ fn api_away(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Blo
     if up < all {
         return None;
     }
-    Some(Blocker::new(
+    Some(Refusal::new(
         "",
         "api-away",
         format!("the cluster stands, but no API server answers on its {all} control-plane hosts"),

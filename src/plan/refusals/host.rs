@@ -1,6 +1,6 @@
 //! The refusals that concern one host.
 
-use super::Blocker;
+use super::Refusal;
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -28,9 +28,9 @@ const POLICIES: [(&str, &str, &str, &str); 2] =
     [("cpu", "cpuManagerPolicy", "cpu-manager-policy", "none"), ("memory", "memoryManagerPolicy", "memory-manager-policy", "None")];
 
 /// The refusals that concern one host.
-pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, cluster: ClusterState) -> Vec<Blocker> {
+pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cluster: ClusterState) -> Vec<Refusal> {
     let mut out = Vec::new();
-    let mut block = |name, message: String, fix: &str| out.push(Blocker::new(&host.name, name, message, fix));
+    let mut block = |name, message: String, fix: &str| out.push(Refusal::new(&host.name, name, message, fix));
     if !matches!(f.machine.as_str(), "x86_64" | "aarch64") {
         block("architecture", format!("it is a {} machine; x86_64 and aarch64 are supported", f.machine), "use another host");
     }
@@ -139,7 +139,7 @@ pub(super) fn host_blockers(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
             block("disk", format!("{folder} has {} MiB free; {} are needed", free >> 20, DISK_BYTES >> 20), "make room");
         }
     }
-    out.extend(super::cgroup::blocker(inv, host, f));
+    out.extend(super::cgroup::refusal(inv, host, f));
     out
 }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Blocker;
+use super::Refusal;
 use crate::inventory::Inventory;
 use crate::versions::{self, etcd, locked, removed};
 
 /// Refuses each flag, admission plugin, feature gate and API version in the inventory that the inventory's Kubernetes or etcd version no longer
 /// has, and each feature gate with a value that the Kubernetes version does not allow.
-pub(super) fn of(inv: &Inventory) -> Vec<Blocker> {
+pub(super) fn of(inv: &Inventory) -> Vec<Refusal> {
     let mut found = Found { minor: inv.cluster.version.minor(), out: Vec::new() };
     let plane = &inv.control_plane;
     found.flags("", "controlPlane.apiServer.extraArgs", "kube-apiserver", &plane.api_server.extra_args);
@@ -32,14 +32,14 @@ pub(super) fn of(inv: &Inventory) -> Vec<Blocker> {
 
 struct Found {
     minor: u64,
-    out: Vec<Blocker>,
+    out: Vec<Refusal>,
 }
 
 impl Found {
     fn say(&mut self, host: &str, place: &str, what: String, since: Option<u64>) {
         let Some(since) = since.filter(|since| *since <= self.minor) else { return };
         let message = format!("{place} names {what}, which Kubernetes has no more since v1.{since}");
-        self.out.push(Blocker::new(host, "removed-option", message, "take it out of the inventory, or move on to what replaced it"));
+        self.out.push(Refusal::new(host, "removed-option", message, "take it out of the inventory, or move on to what replaced it"));
     }
 
     fn flags(&mut self, host: &str, place: &str, program: &str, args: &BTreeMap<String, String>) {
@@ -71,7 +71,7 @@ impl Found {
             return;
         };
         let message = format!("{place} sets the feature gate {gate} to {}, and Kubernetes v1.{} locks it to {locked}", !locked, self.minor);
-        self.out.push(Blocker::new(
+        self.out.push(Refusal::new(
             host,
             "locked-feature-gate",
             message,
@@ -87,7 +87,7 @@ impl Found {
         let message =
             format!("{place} names the API version {group_version} of runtime-config, which Kubernetes has no more since v1.{since}");
         let fix = "delete the objects that were made with that API version, then take the entry out of the inventory";
-        self.out.push(Blocker::new(host, "removed-option", message, fix));
+        self.out.push(Refusal::new(host, "removed-option", message, fix));
     }
 
     /// Checks etcd's flags by the version of etcd: `etcd.imageTag` of the inventory, or else the default of the Kubernetes version.
@@ -101,7 +101,7 @@ impl Found {
                 true => "name the flag without `experimental-`, or the entry of `feature-gates` that replaced it; see etcd's upgrade guide",
                 false => "take it out of the inventory",
             };
-            self.out.push(Blocker::new("", "removed-option", message, fix));
+            self.out.push(Refusal::new("", "removed-option", message, fix));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 mod announced;
 mod etcd_way;
 
-use super::{Blocker, UNREACHABLE_MASTER};
+use super::{Refusal, UNREACHABLE_MASTER};
 use crate::facts::Facts;
 use crate::facts::upgrade::DeprecatedApi;
 use crate::host::HostName;
@@ -34,8 +34,8 @@ pub struct Inputs<'a> {
 }
 
 /// Every reason why the upgrade must not begin.
-pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
-    let mut out: Vec<Blocker> = i.inv.control_planes().filter_map(|h| control_plane(i, h)).collect();
+pub fn of(i: &Inputs<'_>) -> Vec<Refusal> {
+    let mut out: Vec<Refusal> = i.inv.control_planes().filter_map(|h| control_plane(i, h)).collect();
     out.extend(members(i));
     out.extend(limit(i));
     out.extend(i.inv.hosts.iter().filter_map(|h| disk(i, h)));
@@ -44,7 +44,7 @@ pub fn of(i: &Inputs<'_>) -> Vec<Blocker> {
     out.extend(i.deprecated.iter().filter(|a| a.removed_in <= last).map(|a| {
         let message = format!("{} of {} is still asked for, and v1.{} has it no more", a.resource, a.group_version, a.removed_in);
         let fix = "find who asks for it in the API server's audit log or by its owners and move them on; if it does not matter, `--allow removed-api`";
-        Blocker::new("", "removed-api", message, fix)
+        Refusal::new("", "removed-api", message, fix)
     }));
     out
 }
@@ -73,10 +73,10 @@ pub fn warnings(i: &Inputs<'_>) -> Vec<(HostName, String)> {
 /// The refusal if a control-plane host does not answer, its API server is not ready, or its node is not Ready. The control plane must be
 /// complete before the upgrade takes one of its hosts out of service. A state that an interrupted upgrade has left behind, such as a node that
 /// clusterctl cordoned, is not refused.
-fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
+fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Refusal> {
     let Some(f) = i.facts.hosts.get(&h.name) else {
         let fix = format!("make it reachable; if the machine is gone for good, `clusterctl remove {} --dead` first", h.name);
-        return Some(Blocker::new(
+        return Some(Refusal::new(
             &h.name,
             UNREACHABLE_MASTER,
             "it does not answer, and without it one more control-plane host would be one too many",
@@ -85,12 +85,12 @@ fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     };
     if f.api_version.is_none() && f.unsettled.is_empty() {
         let fix = "see `clusterctl status`, mend it, then run the same command again";
-        return Some(Blocker::new(&h.name, "api-server", "its API server does not serve", fix));
+        return Some(Refusal::new(&h.name, "api-server", "its API server does not serve", fix));
     }
     let found = i.facts.node(&h.name)?;
     let ours = !found["metadata"]["annotations"][layout::CORDONED_ANNOTATION].is_null();
     (!is_ready(found) && !ours).then(|| {
-        Blocker::new(
+        Refusal::new(
             &h.name,
             "not-ready",
             "its node is not Ready",
@@ -101,7 +101,7 @@ fn control_plane(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
 
 /// The refusal if a voting etcd member does not answer. Every member must answer, because the upgrade takes each member in turn out of service
 /// for some seconds.
-fn members(i: &Inputs<'_>) -> Option<Blocker> {
+fn members(i: &Inputs<'_>) -> Option<Refusal> {
     let list = i.facts.members()?;
     let host = |urls: &[String]| i.inv.etcd_hosts().into_iter().find(|h| urls.contains(&peer_url(h)));
     let answers = |urls: &[String]| {
@@ -119,13 +119,13 @@ fn members(i: &Inputs<'_>) -> Option<Blocker> {
             "of {all} etcd members {healthy} are healthy (quorum {quorum}), and these are not: {}; the upgrade takes one more down at a time",
             away.join(", ")
         );
-        Blocker::new("", "etcd-member-away", message, "bring them back, or take them out with `clusterctl remove HOST --dead`")
+        Refusal::new("", "etcd-member-away", message, "bring them back, or take them out with `clusterctl remove HOST --dead`")
     })
 }
 
 /// The refusal if `--limit` leaves out a control-plane host that is older than the target version, although the upgrade also changes kubelets
 /// of workers or has more than two stages. A kubelet must never be newer than an API server.
-fn limit(i: &Inputs<'_>) -> Option<Blocker> {
+fn limit(i: &Inputs<'_>) -> Option<Refusal> {
     let to = i.stages.last()?.version();
     let behind: Vec<&str> =
         i.running.api_servers.iter().filter(|(h, v)| *v < to && !i.selected.contains(h)).map(|(h, _)| h.as_str()).collect();
@@ -136,11 +136,11 @@ fn limit(i: &Inputs<'_>) -> Option<Blocker> {
             behind.join(", ")
         );
         let all = i.inv.control_planes().map(|h| h.name.as_str()).collect::<Vec<_>>().join(",");
-        Blocker::new("", "kubelet-ahead", message, format!("upgrade the control plane first: `--limit {all}`"))
+        Refusal::new("", "kubelet-ahead", message, format!("upgrade the control plane first: `--limit {all}`"))
     })
 }
 
-fn disk(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
+fn disk(i: &Inputs<'_>, h: &HostEntry) -> Option<Refusal> {
     let f = i.facts.hosts.get(&h.name).filter(|_| h.is_node() && i.selected.contains(&h.name))?;
     let to = i.stages.last()?.version();
     if i.running.kubelets.get(&h.name) == Some(to) {
@@ -148,5 +148,5 @@ fn disk(i: &Inputs<'_>, h: &HostEntry) -> Option<Blocker> {
     }
     let (folder, free) = f.disk_free.iter().find(|(_, free)| **free < DISK_BYTES)?;
     let message = format!("{folder} has {} MiB free; {} are needed for what the upgrade brings", free >> 20, DISK_BYTES >> 20);
-    Some(Blocker::new(&h.name, "disk", message, "make room"))
+    Some(Refusal::new(&h.name, "disk", message, "make room"))
 }

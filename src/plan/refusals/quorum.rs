@@ -1,14 +1,14 @@
 //! Refuses to work on a cluster whose etcd has no quorum: nothing can be read or changed in it, and no change of the hosts that answer would
 //! help.
 
-use super::Blocker;
+use super::Refusal;
 use crate::facts::{Facts, HostFacts};
 use crate::inventory::{HostEntry, Inventory};
 
 /// Refuses a run if no API server answers and fewer etcd hosts answer than the quorum needs, although the members on the hosts that answer are
 /// running. If one of these members is not running, the run is not refused, because a repair starts this member and may thereby restore the
 /// quorum.
-pub fn lost(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
+pub fn lost(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
     let leads = facts.members().is_some_and(|list| list.iter().any(|m| m.leader));
     if facts.cluster.is_some() || leads {
         return None;
@@ -27,5 +27,5 @@ pub fn lost(inv: &Inventory, facts: &Facts) -> Option<Blocker> {
         answer.len(),
         silent.join(", ")
     );
-    Some(Blocker::new("", "etcd-quorum", message, "bring them back, and see the members with `clusterctl status`"))
+    Some(Refusal::new("", "etcd-quorum", message, "bring them back, and see the members with `clusterctl status`"))
 }
