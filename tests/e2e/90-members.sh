@@ -32,6 +32,13 @@ check "join of two masters and two workers" logged join
 say "join of 2 masters and 2 workers: $(($(millis) - start)) ms"
 check "six nodes are Ready" nodes_ready 6
 check "three voting members" test "$(members m2)" = "m1 m2 m3"
+expect "etcd status finds etcd healthy" 0 tried etcd status
+check "three members may lose one" output_has '3 healthy; quorum 2, 1 may fail'
+check "etcd keys counts the keys of the six nodes" output_has '^6 *nodes' ctl etcd keys
+check "etcd keys lists the keys below a prefix" output_has '^/registry/minions/w3$' ctl etcd keys minions/
+check "etcd get describes a key" output_has 'encoding *protobuf' ctl etcd get namespaces/default
+expect "certs list finds no certificate that expires within 30 days" 0 ctl certs list
+expect "certs list finds some that expire within 400 days" 1 ctl certs list --within 400d
 expect "a further join changes nothing" 0 ctl join
 expect "nothing is left to do after the join" 0 ctl plan
 # m3 is removed first. Before that, its etcd member is made the leader, so that the removal must hand the leadership over.
