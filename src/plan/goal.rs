@@ -137,10 +137,10 @@ impl Upgrade {
 mod tests {
     use super::*;
     use crate::plan::{HostSteps, Width};
-    use crate::step::{Step, Wait};
+    use crate::step::{Step, wait};
 
     fn phase(part: Part, name: &'static str, hosts: &[&str]) -> Phase<Planned> {
-        let planned = || Planned { step: Step::from(Wait::Quorum), title: name.into(), diff: String::new() };
+        let planned = || Planned { step: Step::from(wait::Quorum), title: name.into(), diff: String::new() };
         let hosts = hosts.iter().map(|h| HostSteps { host: h.to_string(), guards: vec![], steps: vec![planned()] });
         Phase { part, name, width: Width::One, hosts: hosts.collect() }
     }

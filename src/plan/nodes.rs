@@ -9,7 +9,7 @@ use crate::inventory::{CniKind, HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::command::{Place, When};
 use crate::step::drain::{DrainExtras, DrainOptions};
-use crate::step::{Command, Cordon, Drain, Reboot, Step, Uncordon, Wait};
+use crate::step::{Command, Cordon, Drain, Reboot, Step, Uncordon, wait};
 
 /// The inputs of `cordon`, `drain`, `uncordon` and `maintenance`: the hosts to work on, and the number of workers that are worked on at once.
 pub struct Inputs<'a> {
@@ -73,7 +73,7 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
     };
     // Of the four verbs, only `maintenance` needs a guard: its command or reboot can stop the host's etcd member, but a cordon or a drain
     // cannot.
-    let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![Wait::Quorum.into()] } else { vec![] } };
+    let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![wait::Quorum.into()] } else { vec![] } };
     i.guarded_phases("maintenance", Width::One, i.workers_at_once(), &guard, &steps)
 }
 
@@ -137,7 +137,7 @@ impl Inputs<'_> {
         let server = api.clone().unwrap_or_else(|| self.inv.endpoint_authority());
         let (node, etcd) = (h.is_node().then(|| h.name.clone()), self.inv.runs_etcd(h));
         let ready = self.inv.network.cni.kind != CniKind::None;
-        (node.is_some() || api.is_some() || etcd).then(|| Wait::Back { node, server: format!("https://{server}"), ready, api, etcd }.into())
+        (node.is_some() || api.is_some() || etcd).then(|| wait::Back { node, server: format!("https://{server}"), ready, api, etcd }.into())
     }
 }
 

@@ -202,7 +202,7 @@ impl Step {
             Step::Drain(s) => Some(&s.via),
             Step::Cordon(s) => Some(&s.via),
             Step::Uncordon(s) => Some(&s.via),
-            Step::Wait(Wait::Backend { balancer, .. }) => Some(balancer),
+            Step::Wait(Wait::Backend(wait)) => Some(&wait.balancer),
             _ => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Tests of swaps of etcd's static pod to another version: if the new etcd fails, the previous static pod manifest is put back only if the previous
 //! etcd would still start with the data.
 
-use clusterctl::step::Wait;
+use clusterctl::step::wait;
 
 use super::pods::{all, clean, ended, in_place, manifest, pod, standing};
 use super::sandbox::Sandbox;
@@ -46,7 +46,7 @@ pub fn table(t: &mut Table) {
         let host = at("3.5.1");
         host.stub("on-sleep", "[ ! -e \"$STUB/units/clusterctl-watch-etcd\" ] || echo 000 >\"$STUB/serves-etcd\"");
         let end = host.apply(pod(ETCD, manifest(ETCD, "3.6.1", ""), 60));
-        let told = host.apply(Wait::Settled);
+        let told = host.apply(wait::Settled);
         all(
             &host,
             [ended(&end, "done"), ended(&told, "invalid downgrade"), in_place(&host, ETCD, &[&manifest(ETCD, "3.6.1", "")]), clean(&host)],

@@ -79,7 +79,7 @@ pub fn in_place(host: &Sandbox, component: &str, one_of: &[&str]) -> Result<(), 
 }
 
 /// Checks that a swap has left no manifest that was to be placed, no drop-in of the kubelet's unit and no packet filter rule. Files that
-/// `Wait::Settled` removes later are allowed.
+/// `wait::Settled` removes later are allowed.
 pub fn clean(host: &Sandbox) -> Result<(), String> {
     let manifests = host.list("/etc/kubernetes/manifests").into_iter().filter(|n| n.starts_with('.'));
     let state = host

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clusterctl::step::command::{Place, When};
-use clusterctl::step::{Command, Reboot, Step, Unit, Wait};
+use clusterctl::step::{Command, Reboot, Step, Unit, wait};
 
 use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::{Fault, Sandbox};
@@ -32,7 +32,7 @@ fn no_static_pod(second: bool, third: bool) -> Sandbox {
 }
 
 fn check(host: &Sandbox, wanted: &str) -> Result<(), String> {
-    let end = host.apply(Wait::Quorum);
+    let end = host.apply(wait::Quorum);
     all(host, [ended(&end, wanted)])
 }
 

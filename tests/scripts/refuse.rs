@@ -1,7 +1,7 @@
 //! Tests of `refuse.sh`, which inserts packet filter rules that reject connections during a swap: every rule is removed, or stays recorded so that a
 //! later step removes it.
 
-use clusterctl::step::Wait;
+use clusterctl::step::wait;
 
 use super::pods::{all, clean, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::Fault;
@@ -29,7 +29,7 @@ pub fn table(t: &mut Table) {
             host.stub("xtables-held", "0\n");
             let next = match later {
                 "the next swap" => host.apply(pod(API, manifest(API, "next", ""), 0)),
-                _ => host.apply(Wait::Settled),
+                _ => host.apply(wait::Settled),
             };
             all(&host, [ended(&first, "done"), same(listed, true, "recorded"), ended(&next, "done"), clean(&host)])
         });

@@ -3,7 +3,7 @@
 use clusterctl::facts::ObjectRef;
 use clusterctl::host::Cmd;
 use clusterctl::script;
-use clusterctl::step::{Member, MemberState, Package, Wait};
+use clusterctl::step::{Member, MemberState, Package, wait};
 
 use super::sandbox::{End, Fault, RUN, Sandbox};
 use super::table::Table;
@@ -97,7 +97,7 @@ pub fn table(t: &mut Table) {
         let host = Sandbox::new();
         host.stub("kubectl.script", "case \"$*\" in *'rollout status'*) exit 1 ;; *'get pods'*) echo 'coredns-1 on m1: Pending no image' ;; *matchLabels*) echo '{\"k8s-app\":\"kube-dns\"}' ;; *observedGeneration*) echo '1 0 0' ;; esac\n");
         let object = ObjectRef { group: "apps".into(), kind: "Deployment".into(), namespace: "kube-system".into(), name: "coredns".into() };
-        let end = host.apply(Wait::Rollout { address: [10, 0, 0, 1].into(), object, first: false });
+        let end = host.apply(wait::Rollout { address: [10, 0, 0, 1].into(), object, first: false });
         let is = end.said().contains("has made no progress for 240 s") && end.said().contains("Pending no image");
         told(&host, is && host.log().contains("get pods -l k8s-app=kube-dns"), &end)
     });

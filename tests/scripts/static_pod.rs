@@ -1,7 +1,7 @@
 //! Tests of `static_pod.sh` and `swap.sh`, which swap a static pod: whatever fails, the whole old or the whole new static pod manifest is in place
 //! afterwards.
 
-use clusterctl::step::{StaticPodsGone, Wait};
+use clusterctl::step::{StaticPodsGone, wait};
 
 use super::pods::{all, both, clean, ended, in_place, manifest, pod, process, same, standing};
 use super::sandbox::{End, Fault, Sandbox};
@@ -38,7 +38,7 @@ pub fn table(t: &mut Table) {
         host.stub("on-sleep", "[ \"$now\" -lt 1000009000 ] || [ ! -e \"$STUB/units/clusterctl-watch-kube-scheduler\" ] || echo 000 >\"$STUB/serves-kube-scheduler\"");
         let end = host.apply(pod(SCHEDULER, manifest(SCHEDULER, "new", ""), 30));
         host.remove("/stub/on-sleep");
-        let told = host.apply(Wait::Settled);
+        let told = host.apply(wait::Settled);
         all(
             &host,
             [
@@ -62,7 +62,7 @@ pub fn table(t: &mut Table) {
              echo active >\"$STUB/units/kubelet\"; fi; fi\n",
         );
         let end = host.apply(pod(SCHEDULER, manifest(SCHEDULER, "new", ""), 30));
-        let told = host.apply(Wait::Settled);
+        let told = host.apply(wait::Settled);
         let old = manifest(SCHEDULER, "old", "");
         all(&host, [ended(&end, "done"), ended(&told, "log of kube-scheduler, start 0"), in_place(&host, SCHEDULER, &[&old])])
     });
@@ -89,7 +89,7 @@ pub fn table(t: &mut Table) {
                  elif [ -e \"$STUB/died\" ] && ! grep -q new \"$STUB/pods/kube-scheduler/yaml\"; then echo 200 >\"$STUB/serves-kube-scheduler\"; fi\n"
         );
         let end = host.apply(pod(SCHEDULER, manifest(SCHEDULER, "new", ""), 30));
-        let told = host.apply(Wait::Settled);
+        let told = host.apply(wait::Settled);
         all(&host, [ended(&end, "done"), ended(&told, "log of kube-scheduler, start 0")])
     });
 
@@ -126,7 +126,7 @@ pub fn table(t: &mut Table) {
         let host = standing(&[SCHEDULER]);
         let end = host.apply(pod(SCHEDULER, manifest(SCHEDULER, "new", ""), 5));
         let kept = host.read("/var/lib/clusterctl/static-pods/kube-scheduler.old").is_some();
-        let settled = host.apply(Wait::Settled);
+        let settled = host.apply(wait::Settled);
         let left = host.list("/var/lib/clusterctl/static-pods");
         all(
             &host,

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clusterctl::facts::ObjectRef;
-use clusterctl::step::{Step, Wait};
+use clusterctl::step::{Step, wait};
 
 use super::pods::{all, ended, same};
 use super::sandbox::{End, Fault, Sandbox};
@@ -36,25 +36,25 @@ fn node(host: &Sandbox, ready: &str, heard: &str, version: &str) {
 }
 
 fn api() -> Step {
-    Wait::Api { address: [10, 0, 0, 1].into(), version: "v1.30.4".into() }.into()
+    wait::Api { address: [10, 0, 0, 1].into(), version: "v1.30.4".into() }.into()
 }
 
 fn endpoint() -> Step {
-    Wait::Endpoint { authority: "10.0.0.9:6443".into() }.into()
+    wait::Endpoint { authority: "10.0.0.9:6443".into() }.into()
 }
 
 fn registered(ready: bool) -> Step {
-    Wait::Node { node: "w1".into(), server: SERVER.into(), version: "v1.30.4".into(), ready }.into()
+    wait::Node { node: "w1".into(), server: SERVER.into(), version: "v1.30.4".into(), ready }.into()
 }
 
 fn back() -> Step {
     let api = Some("10.0.0.1:6443".into());
-    Wait::Back { node: Some("w1".into()), server: SERVER.into(), ready: true, api, etcd: true }.into()
+    wait::Back { node: Some("w1".into()), server: SERVER.into(), ready: true, api, etcd: true }.into()
 }
 
 fn rollout(first: bool) -> Step {
     let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "proxy".into() };
-    Wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
+    wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
 }
 
 /// How many seconds have passed by the clock of the sandbox.
@@ -216,7 +216,7 @@ fn balancer(host: &Sandbox, words: &[&str]) -> std::thread::JoinHandle<()> {
 }
 
 fn backends(t: &mut Table) {
-    let wait = || Wait::Backend { balancer: "b1".into(), server: "m1".into(), limit: Duration::from_secs(30) };
+    let wait = || wait::Backend { balancer: "b1".into(), server: "m1".into(), limit: Duration::from_secs(30) };
     let (up, down) = (answer("UP"), answer("DOWN 1/3"));
     let unknown = "# pxname,svname\n".to_string();
     let rows: [(&str, Vec<&str>, &[&str]); 6] = [

@@ -6,7 +6,7 @@ use super::{Phases, host_steps, phase};
 use crate::facts::ObjectRef;
 use crate::inventory::CniKind;
 use crate::plan::{Part, Phase, Width};
-use crate::step::{Ids, Step, TokensGone, Wait};
+use crate::step::{Ids, Step, TokensGone, wait};
 
 impl Phases<'_> {
     /// The phase that waits for the rollout of kube-proxy before nodes are drained. Empty if this stage does not change kubelets to another
@@ -31,7 +31,7 @@ impl Phases<'_> {
         let later = policy.next.is_some() && policy.later.is_empty();
         let mut steps: Vec<Step> = if later { vec![] } else { self.proxy(address, !policy.held.is_empty()).into_iter().collect() };
         if dns.enabled && dns.wait && self.i.inv.network.cni.kind != CniKind::None {
-            steps.push(Wait::Rollout { address, object: add_on("Deployment", "coredns"), first: false }.into());
+            steps.push(wait::Rollout { address, object: add_on("Deployment", "coredns"), first: false }.into());
         }
         steps.push(TokensGone { address, ids: Ids::OfRuns }.into());
         steps
@@ -41,7 +41,7 @@ impl Phases<'_> {
     /// disables kube-proxy.
     fn proxy(&self, address: IpAddr, first: bool) -> Option<Step> {
         let object = add_on("DaemonSet", "kube-proxy");
-        self.i.inv.addons.kube_proxy.enabled.then(|| Wait::Rollout { address, object, first }.into())
+        self.i.inv.addons.kube_proxy.enabled.then(|| wait::Rollout { address, object, first }.into())
     }
 }
 

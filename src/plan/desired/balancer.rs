@@ -8,7 +8,7 @@ use crate::layout;
 use crate::plan::{Part, Phase, Width};
 use crate::render::lb::{self, Holder, Listen};
 use crate::step::file::Check;
-use crate::step::{self, File, Step, Stopped, Unit, Wait};
+use crate::step::{self, File, Step, Stopped, Unit, wait};
 
 /// The name in keepalived's configuration for an interface that is not known. A host with such an interface is refused before anything is
 /// changed.
@@ -26,7 +26,7 @@ impl Phases<'_> {
     pub(super) fn endpoint(&self) -> Phase<Step> {
         let external = self.i.inv.load_balancer.kind == LoadBalancerKind::External;
         let hosts = self.i.inv.nodes().filter(|_| external);
-        let wait = || Wait::Endpoint { authority: self.endpoint.clone() }.into();
+        let wait = || wait::Endpoint { authority: self.endpoint.clone() }.into();
         phase("endpoint", Width::All, hosts.map(|h| host_steps(h, vec![wait()])).collect())
     }
 

@@ -11,7 +11,7 @@ use crate::plan::members::{client_url, is_listed, peer_url};
 use crate::plan::situation::EtcdMember;
 use crate::plan::{Phase, Width};
 use crate::render::{self, Component};
-use crate::step::{self, File, Member, MemberState, RollbackCopy, Snapshot, Step, Unit, Wait};
+use crate::step::{self, File, Member, MemberState, RollbackCopy, Snapshot, Step, Unit, wait};
 
 /// The hosts with the etcd leader last. Each time the leadership moves, requests in flight can fail. If the leader is changed last, the
 /// leadership moves exactly once, to a member that has been changed already.
@@ -46,7 +46,7 @@ impl Phases<'_> {
     pub(super) fn guards(&self, h: &HostEntry) -> Vec<Step> {
         let rollback_copy = self.runs_etcd_service(h).then(|| RollbackCopy.into());
         match self.situation.host(h).counts_for_quorum {
-            true => [Wait::Quorum.into()].into_iter().chain(rollback_copy).collect(),
+            true => [wait::Quorum.into()].into_iter().chain(rollback_copy).collect(),
             false => vec![],
         }
     }

@@ -10,7 +10,7 @@ use crate::plan::situation::ClusterState;
 use crate::plan::{Part, Phase};
 use crate::render;
 use crate::step::static_pod::SwapPolicy;
-use crate::step::{ApiWithEtcd, Content, File, MemberState, StaticPod, Step, Wait};
+use crate::step::{ApiWithEtcd, Content, File, MemberState, StaticPod, Step, wait};
 
 /// How long new processes are watched on the host that is changed first. A broken process was observed to answer requests for up to 20 s before
 /// it crashed.
@@ -85,9 +85,9 @@ impl Phases<'_> {
         if !joins {
             steps.extend(units);
         }
-        steps.push(Wait::Api { address, version: self.i.inv.cluster.version.to_string() }.into());
+        steps.push(wait::Api { address, version: self.i.inv.cluster.version.to_string() }.into());
         steps.extend(self.taken_back(h));
-        steps.push(Wait::Settled.into());
+        steps.push(wait::Settled.into());
         if self.has_kubectl(h) {
             steps.push(self.kubectl(h, false));
         }
@@ -130,7 +130,7 @@ impl Phases<'_> {
         let some = inv.hosts.iter().filter(move |b| asks && inv.runs_balancer(b) && self.i.facts.hosts.contains_key(&b.name)).take(3);
         // A load balancer sends requests to an API server again after three successful checks; the rest of the limit is a margin.
         let limit = inv.load_balancer.check_interval * 4 + Duration::from_secs(30);
-        some.map(move |b| Wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
+        some.map(move |b| wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
 
     fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PlanDefect> {

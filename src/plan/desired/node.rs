@@ -14,7 +14,7 @@ use crate::plan::{Part, Phase, Width};
 use crate::render;
 use crate::step::command::When;
 use crate::step::drain::DrainExtras;
-use crate::step::{self, Absent, Bootstrap, Command, Content, Drain, File, Step, Uncordon, Unit, Wait};
+use crate::step::{self, Absent, Bootstrap, Command, Content, Drain, File, Step, Uncordon, Unit, wait};
 
 /// The time limit of a hook. A hook that runs for longer is treated as hanging.
 const HOOK_LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -125,7 +125,7 @@ impl Phases<'_> {
             false => format!("https://{}", self.endpoint),
         };
         let ready = self.i.inv.network.cni.kind != CniKind::None;
-        Wait::Node { node: h.name.clone(), server, version: self.kubelet_version(h).to_string(), ready }.into()
+        wait::Node { node: h.name.clone(), server, version: self.kubelet_version(h).to_string(), ready }.into()
     }
 
     /// The commands of the operator before the drain of the node, or, if `after` is true, after its change.

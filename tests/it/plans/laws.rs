@@ -5,7 +5,7 @@ use clusterctl::inventory::Inventory;
 use clusterctl::plan::goal::{Goal, Pause, Upgrade};
 use clusterctl::plan::situation::ClusterState;
 use clusterctl::plan::{DesiredSteps, HostSteps, Part, Phase, Plan, Width};
-use clusterctl::step::{Step, Wait};
+use clusterctl::step::{Step, wait};
 
 use super::world;
 
@@ -298,7 +298,7 @@ fn an_upgrade_keeps_to_the_skew_policy_step_by_step() {
 #[test]
 fn no_node_is_drained_while_kube_proxies_are_replaced() {
     let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "kube-proxy".into() };
-    let all_new = Step::from(Wait::Rollout { address: [192, 0, 2, 11].into(), object, first: false });
+    let all_new = Step::from(wait::Rollout { address: [192, 0, 2, 11].into(), object, first: false });
     for (inv, facts) in upgrades() {
         let (plan, mut now, mut drains) = (world::upgraded(&inv, &facts).0, facts.clone(), 0);
         for (_, host, planned) in plan.steps() {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use clusterctl::facts::ObjectRef;
 use clusterctl::host::{Cmd, Host, HostError, HostName, Output, WAIT_TIMEOUT};
 use clusterctl::step::static_pod::SwapPolicy;
-use clusterctl::step::{ApiWithEtcd, Member, MemberState, RollbackCopy, StaticPod, StaticPodsGone, Step, Unit, Wait};
+use clusterctl::step::{ApiWithEtcd, Member, MemberState, RollbackCopy, StaticPod, StaticPodsGone, Step, Unit, wait};
 
 /// A host that keeps the numbers among the values of the arguments of its last command, and that command's own time limit.
 struct Patient {
@@ -43,13 +43,13 @@ fn steps() -> Vec<(Step, Vec<u64>)> {
     let server = || "10.0.0.1:6443".to_string();
     let object = ObjectRef { group: "apps".into(), kind: "Deployment".into(), namespace: "kube-system".into(), name: "coredns".into() };
     vec![
-        (Wait::Api { address: [10, 0, 0, 1].into(), version: "v1.30.4".into() }.into(), vec![240]),
-        (Wait::Endpoint { authority: server() }.into(), vec![60]),
-        (Wait::Node { node: "w1".into(), server: server(), version: "v1.30.4".into(), ready: true }.into(), vec![240]),
-        (Wait::Quorum.into(), vec![60]),
-        (Wait::Settled.into(), vec![240]),
-        (Wait::Back { node: None, server: server(), ready: true, api: None, etcd: true }.into(), vec![240]),
-        (Wait::Rollout { address: [10, 0, 0, 1].into(), object, first: false }.into(), vec![240]),
+        (wait::Api { address: [10, 0, 0, 1].into(), version: "v1.30.4".into() }.into(), vec![240]),
+        (wait::Endpoint { authority: server() }.into(), vec![60]),
+        (wait::Node { node: "w1".into(), server: server(), version: "v1.30.4".into(), ready: true }.into(), vec![240]),
+        (wait::Quorum.into(), vec![60]),
+        (wait::Settled.into(), vec![240]),
+        (wait::Back { node: None, server: server(), ready: true, api: None, etcd: true }.into(), vec![240]),
+        (wait::Rollout { address: [10, 0, 0, 1].into(), object, first: false }.into(), vec![240]),
         (pod("kube-apiserver").into(), vec![120]),
         (ApiWithEtcd { etcd: Some(pod("etcd")), api: Some(pod("kube-apiserver")) }.into(), vec![120]),
         (StaticPodsGone { components: vec!["etcd"] }.into(), vec![120]),
