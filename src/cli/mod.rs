@@ -32,6 +32,7 @@ mod nodes;
 mod operation;
 mod operator_files;
 pub mod plan;
+mod quorum;
 mod random;
 mod remove;
 pub mod report;

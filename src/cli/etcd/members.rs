@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::cli::quorum::Quorum;
 use crate::error::Failure;
 use crate::facts::MemberFact;
 use crate::facts::etcd::{Alarm, MemberAnswer};
@@ -21,13 +22,9 @@ pub struct Etcd {
     /// The ID of the etcd cluster; `null` if no member answers.
     pub cluster_id: Option<String>,
     pub healthy: bool,
-    pub voters: usize,
+    #[serde(flatten)]
+    pub quorum: Quorum,
     pub learners: usize,
-    pub healthy_voters: usize,
-    /// The smallest number that is more than half of the voters.
-    pub quorum: usize,
-    /// How many of the healthy voters may fail without stopping writes; negative if writes have stopped already.
-    pub can_lose: i64,
     /// The members that etcd lists, and the hosts of the inventory that should have a member.
     pub members: Vec<Member>,
     pub alarms: Vec<Alarm>,
@@ -92,16 +89,12 @@ impl Etcd {
         let unstarted = listed.iter().filter(|m| m.name.is_empty() && !m.learner).count();
         let voters = listed.iter().filter(|m| !m.learner).count();
         let healthy_voters = members.iter().filter(|m| !m.learner && !m.id.is_empty() && m.state == State::Ok).count();
-        let quorum = voters / 2 + 1;
         let mut etcd = Etcd {
             cluster: cluster.into(),
             cluster_id: answers.values().find_map(|a| Some(a.status.as_ref()?.cluster.clone())),
             healthy: false,
-            voters,
+            quorum: Quorum::of(voters, healthy_voters),
             learners: listed.len() - voters,
-            healthy_voters,
-            quorum,
-            can_lose: i64::try_from(healthy_voters).unwrap_or(0) - i64::try_from(quorum).unwrap_or(0),
             members,
             alarms: answers.values().find_map(|a| a.alarms.clone()).unwrap_or_default(),
             problems: vec![],
@@ -116,7 +109,7 @@ impl Etcd {
     fn judge(&mut self, hosts: &[&str], answers: &BTreeMap<HostName, MemberAnswer>, unstarted: usize) {
         let name_of = |id: &str| self.members.iter().find(|m| m.id == id).map_or(id.to_string(), |m| m.name.clone());
         let mut problems = vec![];
-        if self.voters == 0 {
+        if self.quorum.voters == 0 {
             problems.push("no member lists the members: etcd has no quorum, or does not run at all".to_string());
         }
         for m in &self.members {
@@ -142,7 +135,7 @@ impl Etcd {
         }
         let leaders: BTreeSet<&str> = answers.values().filter_map(|a| a.status.as_ref()?.leader.as_deref()).collect();
         match leaders.len() {
-            0 if self.voters > 0 => problems.push("no member knows a leader".into()),
+            0 if self.quorum.voters > 0 => problems.push("no member knows a leader".into()),
             0 | 1 => {}
             _ => problems.push("the members know different leaders; look again in a moment".into()),
         }
@@ -257,7 +250,7 @@ pub(super) mod tests {
     #[test]
     fn three_healthy_members_may_lose_one() {
         let e = etcd(&all());
-        assert_eq!((e.healthy, e.voters, e.healthy_voters, e.quorum, e.can_lose), (true, 3, 3, 2, 1));
+        assert_eq!((e.healthy, e.quorum.voters, e.quorum.healthy_voters, e.quorum.quorum, e.quorum.can_lose), (true, 3, 3, 2, 1));
         assert_eq!(e.members.iter().filter(|m| m.leader).map(|m| m.name.as_str()).collect::<Vec<_>>(), ["m1"]);
     }
 
@@ -265,7 +258,7 @@ pub(super) mod tests {
     fn a_lost_quorum_is_a_problem_although_one_member_answers() {
         let silent = MemberAnswer::default();
         let e = etcd(&[("m1", answer(1, 0)), ("m2", silent.clone()), ("m3", silent)]);
-        assert_eq!((e.healthy, e.healthy_voters, e.can_lose), (false, 0, -2));
+        assert_eq!((e.healthy, e.quorum.healthy_voters, e.quorum.can_lose), (false, 0, -2));
         assert!(e.problems.iter().any(|p| p.contains("m1: its member has no quorum")), "{:?}", e.problems);
         assert!(e.problems.iter().any(|p| p == "m2: its member does not answer"), "{:?}", e.problems);
         assert!(e.problems.iter().any(|p| p == "no member knows a leader"), "{:?}", e.problems);

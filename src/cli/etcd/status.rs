@@ -38,7 +38,7 @@ pub(super) async fn run(session: &Session) -> Ended {
 
 fn text(e: &Etcd) -> String {
     let learners = if e.learners > 0 { format!(" and {}", plural(e.learners, "learner")) } else { String::new() };
-    let spare = match e.can_lose {
+    let spare = match e.quorum.can_lose {
         n if n < 0 => "the quorum is lost: no writes until members come back".into(),
         0 => "none may fail".into(),
         n => format!("{n} may fail"),
@@ -46,9 +46,9 @@ fn text(e: &Etcd) -> String {
     let head = format!(
         "etcd of cluster {}: {}{learners}, {} healthy; quorum {}, {spare}",
         e.cluster,
-        plural(e.voters, "voting member"),
-        e.healthy_voters,
-        e.quorum
+        plural(e.quorum.voters, "voting member"),
+        e.quorum.healthy_voters,
+        e.quorum.quorum
     );
     let rows = e.members.iter().map(row);
     let members = table(&["MEMBER", "ID", "STATE", "VERSION", "DATABASE", "IN USE", "TERM", "INDEX", "BEHIND", "READ", "SYNC"], rows);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Seen;
 use super::checks::{API_SERVER, CONTROLLER_MANAGER, ETCD, KUBELET, SCHEDULER};
 use super::model::{LEASES, State};
+use crate::cli::quorum::Quorum;
 use crate::facts::MemberFact;
 use crate::host::HostName;
 use crate::inventory::Inventory;
@@ -43,12 +44,8 @@ pub struct Leaders {
 #[serde(rename_all = "camelCase")]
 pub struct Etcd {
     pub members: Vec<Member>,
-    pub voters: usize,
-    pub healthy_voters: usize,
-    /// The smallest number that is more than half of the voters.
-    pub quorum: usize,
-    /// How many of the healthy voters may fail without stopping writes; negative if writes have stopped already.
-    pub can_lose: i64,
+    #[serde(flatten)]
+    pub quorum: Quorum,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -133,9 +130,7 @@ pub fn etcd(inv: &Inventory, seen: &Seen) -> Option<Etcd> {
 fn arithmetic(members: Vec<Member>) -> Etcd {
     let voters = members.iter().filter(|m| !m.learner).count();
     let healthy_voters = members.iter().filter(|m| !m.learner && m.state == State::Ok).count();
-    let quorum = voters / 2 + 1;
-    let can_lose = i64::try_from(healthy_voters).unwrap_or(0) - i64::try_from(quorum).unwrap_or(0);
-    Etcd { members, voters, healthy_voters, quorum, can_lose }
+    Etcd { members, quorum: Quorum::of(voters, healthy_voters) }
 }
 
 #[cfg(test)]
@@ -152,7 +147,7 @@ mod tests {
 
     #[test]
     fn quorum_is_more_than_half_of_the_voters() {
-        let told = |e: Etcd| (e.voters, e.quorum, e.can_lose);
+        let told = |e: Etcd| (e.quorum.voters, e.quorum.quorum, e.quorum.can_lose);
         assert_eq!(told(etcd_of(1, 0, 0)), (1, 1, 0));
         assert_eq!(told(etcd_of(3, 0, 0)), (3, 2, 1));
         assert_eq!(told(etcd_of(2, 1, 0)), (3, 2, 0));

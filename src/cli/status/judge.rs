@@ -123,9 +123,9 @@ fn etcd(inv: &Inventory, status: &Status, problems: &mut Vec<Finding>) {
         }
         return;
     };
-    if etcd.can_lose < 0 {
-        let (healthy, voters) = (etcd.healthy_voters, plural(etcd.voters, "voting etcd member"));
-        problems.push(overall(format!("{healthy} of {voters} healthy, and the quorum is {}", etcd.quorum)));
+    if etcd.quorum.can_lose < 0 {
+        let (healthy, voters) = (etcd.quorum.healthy_voters, plural(etcd.quorum.voters, "voting etcd member"));
+        problems.push(overall(format!("{healthy} of {voters} healthy, and the quorum is {}", etcd.quorum.quorum)));
     }
     for m in etcd.members.iter().filter(|m| m.state != State::Ok) {
         problems.push(on(&m.name, "its etcd member does not answer or is not known here"));

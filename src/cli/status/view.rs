@@ -87,16 +87,21 @@ fn balancers(s: &Status) -> String {
 }
 
 fn etcd(e: &Etcd) -> String {
-    let learners = match e.members.len() - e.voters {
+    let learners = match e.members.len() - e.quorum.voters {
         0 => String::new(),
         n => format!(" and {}", plural(n, "learner")),
     };
-    let bears = match e.can_lose {
+    let bears = match e.quorum.can_lose {
         n if n < 0 => "lost: no writes until members come back".into(),
         0 => "so none may fail".into(),
         n => format!("so {n} may fail"),
     };
-    format!("etcd: {}{learners}, {} healthy; quorum {}, {bears}", plural(e.voters, "voting member"), e.healthy_voters, e.quorum)
+    format!(
+        "etcd: {}{learners}, {} healthy; quorum {}, {bears}",
+        plural(e.quorum.voters, "voting member"),
+        e.quorum.healthy_voters,
+        e.quorum.quorum
+    )
 }
 
 fn certificates(all: &[Certificate]) -> Option<String> {
