@@ -199,11 +199,17 @@ fn files_say_their_job_and_stay_short() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// The path and the text of every script that runs on hosts.
+fn scripts() -> impl Iterator<Item = (std::path::PathBuf, String)> {
+    let below =
+        |folder: std::path::PathBuf| fs::read_dir(folder).expect("the folder is readable").map(|e| e.expect("it is readable").path());
+    let files = below("src/host/scripts".into()).flat_map(below);
+    files.map(|path| (path.clone(), fs::read_to_string(path).expect("the script is readable")))
+}
+
 #[test]
 fn remote_scripts_are_constant_files_that_a_shell_can_read() {
-    let below = |folder: &std::path::Path| fs::read_dir(folder).expect("folder is readable").map(|e| e.expect("entry is readable").path());
-    for path in below("src/host/scripts".as_ref()).flat_map(|purpose| below(&purpose)) {
-        let text = fs::read_to_string(&path).expect("script is readable");
+    for (path, text) in scripts() {
         assert!(text.starts_with('#'), "{}: no comment that says its job", path.display());
         let checked = std::process::Command::new("/bin/sh").arg("-n").arg(&path).output().expect("a shell runs");
         assert!(checked.status.success(), "{}: {}", path.display(), String::from_utf8_lossy(&checked.stderr));
@@ -213,15 +219,9 @@ fn remote_scripts_are_constant_files_that_a_shell_can_read() {
 /// The paths and ports of a cluster stand in `layout.rs` alone. The scripts read them from variables that `constants.sh` sets.
 #[test]
 fn scripts_name_no_path_or_port_of_a_cluster() {
-    let scripts = || {
-        let folders = fs::read_dir("src/host/scripts").expect("the folder is readable");
-        let files = folders.flat_map(|folder| fs::read_dir(folder.expect("a folder").path()).expect("the folder is readable"));
-        files.map(|file| file.expect("a file").path()).filter(|path| !path.ends_with("constants.sh"))
-    };
     let constants = clusterctl::layout::for_scripts();
     let mut unused: Vec<&str> = constants.iter().map(|(name, _)| *name).collect();
-    for path in scripts() {
-        let text = fs::read_to_string(&path).expect("a script is readable");
+    for (path, text) in scripts().filter(|(path, _)| !path.ends_with("constants.sh")) {
         for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#')) {
             for folder in ["/etc/kubernetes", "/var/lib/kubelet", "/var/lib/etcd", "/var/lib/clusterctl", "/usr/local/bin"] {
                 assert!(!line.contains(folder), "{}:{}: {folder} is written out", path.display(), n + 1);
@@ -237,18 +237,13 @@ fn scripts_name_no_path_or_port_of_a_cluster() {
     assert!(unused.is_empty(), "no script uses {unused:?}");
 }
 
-/// A script gets its own arguments by name: only functions use `$1`, `$2` and so on, and lists of words use `$@`.
+/// A script gets its own arguments by name: only functions use `$1`, `$2` and so on, and lists of words use `$@`. A script that takes a positional
+/// argument assigns it at the beginning of a line, as in `path=$1`.
 #[test]
 fn scripts_get_their_arguments_by_name() {
-    for folder in fs::read_dir("src/host/scripts").expect("the folder is readable") {
-        for file in fs::read_dir(folder.expect("a folder").path()).expect("the folder is readable") {
-            let path = file.expect("a file").path();
-            let text = fs::read_to_string(&path).expect("a script is readable");
-            // The assignments with which a script took its positional arguments stood at the beginning of a line, outside of functions.
-            let positional = |line: &&str| {
-                line.starts_with(|c: char| c.is_ascii_lowercase()) && line.split(' ').next().is_some_and(|w| w.ends_with("=$1"))
-            };
-            assert_eq!(text.lines().find(positional), None, "{}", path.display());
-        }
+    for (path, text) in scripts() {
+        let positional =
+            |line: &&str| line.starts_with(|c: char| c.is_ascii_lowercase()) && line.split(' ').next().is_some_and(|w| w.ends_with("=$1"));
+        assert_eq!(text.lines().find(positional), None, "{}", path.display());
     }
 }

@@ -1,7 +1,7 @@
 //! `clusterctl certs list`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::model::{Certificates, HERE};
@@ -60,18 +60,16 @@ pub(super) async fn run(call: &Call, args: &Args) -> Ended {
     let mut failures = session.unreachable();
     failures.extend(observed.failures.into_iter().filter(|f| !observed.facts.hosts.contains_key(&f.host)));
     if !failures.is_empty() {
-        return Err(Stop::broken(failures));
+        return Err(Stop::failed(failures));
     }
     Ok(if certificates.due == 0 { Exit::Done } else { Exit::Failed })
 }
 
-/// The client certificate of a kubeconfig on this machine. Empty if the kubeconfig has none, because it uses a token or a command.
-fn of_kubeconfig(path: &PathBuf) -> Result<Vec<CertInfo>, Stop> {
+/// The client certificate of a kubeconfig on this machine. `None` if the kubeconfig has none, because it uses a token or a command.
+fn of_kubeconfig(path: &Path) -> Result<Option<CertInfo>, Stop> {
     let shown = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| Stop::with(Exit::Usage).error(format!("cannot read the kubeconfig `{shown}`: {e}"), ""))?;
-    // `pki::expiry` reads a file with this suffix as a kubeconfig.
-    let found = pki::expiry(&[(format!("{shown}.conf"), bytes.into())].into());
-    Ok(found.into_iter().map(|c| CertInfo { path: shown.clone(), ..c }).collect())
+    Ok(CertInfo::of_kubeconfig(&shown, &bytes.into()))
 }
 
 fn text(all: &Certificates, within: Duration) -> String {
@@ -108,6 +106,6 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_that_does_not_exist_is_an_error() {
-        assert!(of_kubeconfig(&PathBuf::from("/no/such/file")).is_err());
+        assert!(of_kubeconfig(Path::new("/no/such/file")).is_err());
     }
 }

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::host::HostName;
-use crate::layout;
 use crate::pki::CertInfo;
 
 /// The name under which the operator's machine is listed.
@@ -48,11 +47,8 @@ impl Certificates {
     pub fn of(cluster: &str, found: &BTreeMap<HostName, Vec<CertInfo>>, now: Timestamp, within: Duration) -> Certificates {
         let mut all: BTreeMap<(Timestamp, &str, &str, &str), Certificate> = BTreeMap::new();
         let within = i64::try_from(within.as_secs()).unwrap_or(i64::MAX);
-        // Of the kubelet's certificates, only the one in use counts, because its predecessors expire without harm.
-        let used = |c: &&CertInfo| c.path == layout::KUBELET_CLIENT_CURRENT || !c.path.starts_with(layout::KUBELET_PKI_DIR);
         for (host, certificates) in found {
-            for c in certificates.iter().filter(used) {
-                let left = c.not_after.as_second() - now.as_second();
+            for c in certificates.iter().filter(|c| c.is_in_use()) {
                 let entry = all.entry((c.not_after, &c.path, &c.cn, &c.ca)).or_insert_with(|| Certificate {
                     path: c.path.clone(),
                     name: c.cn.clone(),
@@ -60,8 +56,8 @@ impl Certificates {
                     authority: c.is_ca,
                     hosts: vec![],
                     not_after: c.not_after,
-                    days: left.div_euclid(86_400),
-                    due: left < within,
+                    days: c.days_left(now),
+                    due: c.not_after.as_second() - now.as_second() < within,
                 });
                 entry.hosts.push(host.clone());
             }

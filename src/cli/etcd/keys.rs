@@ -7,9 +7,9 @@ use serde_json::json;
 use crate::cli::report::{plural, table};
 use crate::cli::session::Session;
 use crate::cli::stop::{Ended, Stop};
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::facts::etcd;
-use crate::host::{Cmd, HostError, HostName, Output};
+use crate::host::{Cmd, HostName, Output};
 
 /// The folder of the keys of Kubernetes (`--etcd-prefix` of the API server).
 const ROOT: &str = "/registry/";
@@ -109,22 +109,17 @@ fn resource(key: &str) -> String {
 async fn through_a_member(session: &Session, cmd: impl Fn() -> Cmd) -> Result<(HostName, Output), Stop> {
     let unreachable = session.unreachable();
     let mut last = None;
-    for h in session.inventory.etcd_hosts().iter().filter(|h| session.hosts.contains_key(&h.name)) {
-        match session.each(vec![(h.name.clone(), cmd())]).await.pop() {
-            Some((host, Ok(out))) if out.status == 0 => return Ok((host, out)),
-            Some((host, result)) => last = Some((host, result)),
-            None => {}
+    for host in session.inventory.etcd_hosts().iter().filter_map(|h| session.hosts.get(&h.name)) {
+        match host.run(cmd()).await {
+            Ok(out) if out.status == 0 => return Ok((host.name().clone(), out)),
+            result => last = Some((host.name().clone(), result)),
         }
     }
     match last {
         Some((host, Ok(out))) => Ok((host, out)),
-        Some((host, Err(e))) => Err(broken(host, e)),
-        None => Err(Stop::broken(unreachable)),
+        Some((host, Err(e))) => Err(Stop::failed(vec![Failure::observing(host, e)])),
+        None => Err(Stop::failed(unreachable)),
     }
-}
-
-fn broken(host: HostName, e: HostError) -> Stop {
-    Stop::broken(vec![crate::error::Failure::observing(host, e)])
 }
 
 fn refused(host: &str, out: &Output) -> Stop {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::super::report::{ERROR, GOOD, WARNING, plural, table};
 use super::members::{Etcd, Member, State};
+use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 use crate::cli::session::Session;
 use crate::cli::stop::Ended;
 use crate::error::{Exit, Failure};

@@ -10,7 +10,6 @@ use super::{Seen, checks, control_plane, judge};
 use crate::facts::status::LockFact;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory};
-use crate::layout;
 use crate::pki;
 
 /// API path of the Leases in which the components record their leaders.
@@ -200,18 +199,16 @@ fn node(name: &str, n: &Value, in_inventory: bool) -> Node {
 fn certificates(seen: &Seen, now: Timestamp) -> Vec<Certificate> {
     let (mut leaves, mut authorities) = (Vec::new(), Vec::new());
     for (host, facts) in &seen.observed.facts.hosts {
-        // Of the kubelet's certificates, only the one in use counts, because its predecessors expire without harm.
-        let used = |path: &str| path == layout::KUBELET_CLIENT_CURRENT || !path.starts_with(layout::KUBELET_PKI_DIR);
         let mut all: Vec<Certificate> = pki::expiry(&facts.contents())
             .into_iter()
-            .filter(|c| used(&c.path))
+            .filter(pki::CertInfo::is_in_use)
             .map(|c| Certificate {
+                days: c.days_left(now),
                 host: host.clone(),
                 path: c.path,
                 name: c.cn,
                 authority: c.is_ca,
                 not_after: c.not_after,
-                days: (c.not_after.as_second() - now.as_second()).div_euclid(86_400),
             })
             .collect();
         all.sort_by_key(|c| c.not_after);

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde_json::Value;
 
 use super::{Answers, Step, StepError, carry_out};
 use crate::facts::Facts;
@@ -91,12 +90,7 @@ impl Answers for Wait {
     }
 }
 
-/// A number in an object of the API; a missing number is 0.
-fn number(v: &Value) -> u64 {
-    v.as_u64().unwrap_or(0)
-}
-
-/// The word for the scripts: whether a node must be Ready or only registered.
+/// The value of the argument `want` of the scripts that wait for a node: whether the node must be Ready or only registered.
 fn wanted(ready: bool) -> &'static str {
     if ready { "ready" } else { "registered" }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Condition, number};
+use super::Condition;
 use crate::facts::{Facts, ObjectRef, url_host};
 use crate::fenced;
 use crate::host::{Cmd, HostName};
@@ -22,6 +22,11 @@ pub struct Rollout {
 /// The limit for a rollout that makes progress, unless the wait timeout is longer: enough for a hundred nodes whose pods are replaced one after
 /// another.
 const ROLLOUT_LIMIT: Duration = Duration::from_secs(1800);
+
+/// A number in an object of the API; a missing number is 0.
+fn number(v: &Value) -> u64 {
+    v.as_u64().unwrap_or(0)
+}
 
 /// Whether a controller has observed the object in its present form; until then, the object's status has no meaning.
 fn is_observed(object: &Value) -> bool {
