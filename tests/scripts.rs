@@ -92,7 +92,7 @@ const TABLES: [Entry; 33] = [
     ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),
     ("drain", scripts::drain::table, &["drain.sh", "cordon.sh"]),
     ("upload", scripts::upload::table, &["upload.sh", "upload_check.sh"]),
-    ("images", scripts::images::table, &["images.sh", "check_flags.sh"]),
+    ("images", scripts::images::table, &["images.sh", "check_flags.sh", "forget_image.sh"]),
     ("binary", scripts::binary::table, &["binary.sh"]),
     ("unit", scripts::unit::table, &["unit.sh", "unit_stop.sh"]),
     ("objects", scripts::objects::table, &["kubectl.sh", "objects.sh", "node_meta.sh", "delete_node.sh", "delete_tokens.sh"]),

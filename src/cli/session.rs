@@ -172,7 +172,9 @@ impl Session {
             }
         }
         let serves = |m: &&HostEntry| observed.facts.hosts.get(&m.name).is_some_and(|f| f.api_version.is_some());
-        for master in self.masters().skip(1).filter(serves) {
+        // The first control-plane host is asked again only if its API server became ready between the two questions to this host.
+        let asked = usize::from(!matches!(api, Ok(None)));
+        for master in self.masters().skip(asked).filter(serves) {
             let open = unanswered(&api);
             if open == 0 {
                 break;

@@ -97,7 +97,7 @@ pub fn instance_config(ctx: &Ctx<'_>) -> Option<String> {
 
 /// `kubelet.service`.
 pub fn kubelet_unit() -> String {
-    templates::fill("systemd/kubelet.service", json!({ "bin_dir": layout::BIN_DIR }))
+    templates::fill("systemd/kubelet.service", json!({ "bin_dir": layout::BIN_DIR, "pki_dir": layout::KUBELET_PKI_DIR }))
 }
 
 /// `10-kubeadm.conf`.

@@ -30,7 +30,7 @@ impl Answers for Image {
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let cmd = Cmd::script(fenced!("steps/images.sh")).arg("run", run).words(&self.references);
+        let cmd = Cmd::script(fenced!("lib/forget_image.sh", "steps/images.sh")).arg("run", run).words(&self.references);
         carry_out(host, cmd.timeout(Duration::from_secs(1800)).with_proxies()).await
     }
 }

@@ -57,6 +57,7 @@ create_host() {
     if [ $((0x$(awk '/^CapBnd/ {print $2}' /proc/self/status) >> 24 & 1)) = 0 ]; then
         options+=(--cap-drop SYS_RESOURCE)
     fi
+    mapfile -t -O "${#options[@]}" options < <(disk_options "$name")
     [ -d /lib/modules ] && options+=(-v /lib/modules:/lib/modules:ro)
     run_container "$prefix-$name" --hostname "$name" --network "$NET" --network-alias "$name" --ip "$ip" \
         --label "$LABEL" --label "clusterctl.lab.host=$name" --label "clusterctl.lab.ip=$ip" --label "clusterctl.lab.kind=$kind" \
@@ -177,6 +178,7 @@ remove_host() {
     local id
     id=$(container "$1")
     [ -z "$id" ] || docker rm -fv "$id" >/dev/null
+    remove_disk "$1"
     forget_host "$2"
 }
 
@@ -198,6 +200,7 @@ hosts_down() {
     ids=$(docker ps -aq --filter "label=clusterctl.lab" --filter "network=$NET")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker rm -fv $ids >/dev/null
+    remove_disks
     docker network rm "$NET" >/dev/null 2>&1 || true
     rm -f "$KNOWN_HOSTS" "$KNOWN_HOSTS.lock"
     if [ "${1:-}" = --all ]; then

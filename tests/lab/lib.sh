@@ -95,10 +95,11 @@ apt_private() {
 # sys_mounts: prints how many file systems are mounted at /sys, one over the other
 sys_mounts() { awk '$5 == "/sys"' /proc/self/mountinfo | wc -l; }
 
-# no_mounts_left BEFORE: fails if a build left a mount below the lab's directory or another one over /sys; BEFORE: what sys_mounts printed before
+# no_mounts_left BEFORE: fails if a build left a mount below the lab's directory, except the disks of hosts, or another one over /sys. BEFORE: what
+# sys_mounts printed before
 no_mounts_left() {
     local below
-    below=$(awk -v lab="$(realpath "$LAB")/" 'index($5, lab) == 1 {print $5}' /proc/self/mountinfo)
+    below=$(awk -v lab="$(realpath "$LAB")/" 'index($5, lab) == 1 && index($5, lab "disks/") != 1 {print $5}' /proc/self/mountinfo)
     [ -z "$below" ] || die "the build left mounts behind; unmount them:$(printf '\n  umount %s' $below)"
     [ "$(sys_mounts)" -le "$1" ] || die "while the lab was built, a file system was mounted over /sys, and Docker can start no container now; unmount it: umount /sys"
 }

@@ -11,7 +11,8 @@ use super::table::Table;
 
 /// A script for the stub of ctr: it appends each image that is pulled to the file `images`, and empties this file when an image is removed.
 const RUNTIME: &str =
-    "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;; esac\n";
+    "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;;
+*' images ls') for i in $(/bin/cat \"$STUB/images\"); do echo \"$i type sha256:digest-of-$i size\"; done ;; esac\n";
 
 /// The beginning of the message of a step whose kube-apiserver rejects its flags; the output of kube-apiserver follows.
 const NOT_TAKEN: &str = "kube-apiserver of site/kube-apiserver:1 does not accept its flags:\n";
@@ -20,6 +21,24 @@ fn host() -> Sandbox {
     let host = Sandbox::new();
     host.stub("ctr.script", RUNTIME);
     host.write("/var/lib/containerd/meta.db", "");
+    host.write("/run/containerd/containerd.sock", "");
+    host
+}
+
+/// A host on which image 1 was pulled, and not yet written to the disk. containerd also knows the image by its digest, and has two leases: one that
+/// is older than its own start, and one of a client that still runs.
+fn unsynced() -> Sandbox {
+    let host = host();
+    host.write("/var/lib/clusterctl/pulls", "site/image:1\n");
+    host.stub("images", "site/image:1\n");
+    host.stub(
+        "ctr.script",
+        &format!(
+            "case \"$*\" in *' images ls') echo 'REF TYPE DIGEST'; echo 'site/image:1 type sha256:aa'; echo 'sha256:bb type sha256:aa'; exit ;;\n\
+             *' leases ls') echo 'ID CREATED AT LABELS'; echo 'old 1970-01-01T00:00:05Z containerd.io/gc.expire=x'\n\
+             echo 'new 2970-01-01T00:00:05Z containerd.io/gc.expire=x'; echo 'kept 1970-01-01T00:00:05Z '; exit ;; esac\n{RUNTIME}"
+        ),
+    );
     host
 }
 
@@ -35,7 +54,8 @@ fn pulled(host: &Sandbox) -> Result<(), String> {
     let log = host.log();
     let last = last_call(&log, &[" images pull "]);
     let synced = last_call(&log, &[" sync -f "]);
-    same(last < synced, true, "the disk is synced after the last pull")
+    same(last < synced, true, "the disk is synced after the last pull")?;
+    same(host.read("/var/lib/clusterctl/pulls"), None, "names of images that are not on the disk")
 }
 
 fn accepts() -> CheckFlags {
@@ -46,7 +66,7 @@ fn accepts() -> CheckFlags {
 fn no_mount_left(host: &Sandbox) -> Result<(), String> {
     let log = host.log();
     same(log.matches(" images mount ").count(), log.matches(" images unmount ").count(), "mounts and unmounts")?;
-    same(host.list("/run"), Vec::<String>::new(), "left in /run")
+    same(host.list("/run"), vec!["containerd".to_string()], "left in /run")
 }
 
 pub fn table(t: &mut Table) {
@@ -89,6 +109,45 @@ fn pulls(t: &mut Table) {
         let not_pulled = |host: &Sandbox| same(host.log().contains("images pull"), false, "pulled");
         under(Fault::ToolFails("mktemp", "*"), &host(), four(), "No space left", not_pulled)
     });
+    t.row("pull: the power failed after an earlier pull -> its image is removed under all its names, and pulled anew", || {
+        let host = unsynced();
+        let end = host.apply(four());
+        let log = host.log();
+        let removed = last_call(&log, &["images rm --sync site/image:1 sha256:bb"]);
+        let [old, others] = ["leases rm --sync old", "leases rm --sync new"].map(|call| log.contains(call));
+        let anew = removed < last_call(&log, &["images pull", "site/image:1"]);
+        all(
+            &host,
+            [
+                ended(&end, "done"),
+                same(removed.is_some(), true, "it is removed"),
+                same(anew, true, "it is pulled after that"),
+                same((old, others, log.contains("leases rm --sync kept")), (true, false, false), "leases that are removed"),
+                pulled(&host),
+            ],
+        )
+    });
+    t.row("pull: an earlier pull was killed, and the host has not booted since -> its image is pulled again, and not removed", || {
+        let host = unsynced();
+        host.write("/run/clusterctl-pulls", "");
+        let end = host.apply(four());
+        all(&host, [ended(&end, "done"), same(host.log().contains("images rm"), false, "removed"), pulled(&host)])
+    });
+    t.row("pull: the image of an earlier pull cannot be removed -> the step fails and names it", || {
+        under(Fault::CallFails("ctr", "*images rm*"), &unsynced(), four(), "site/image:1 was pulled before a power failure", |h| {
+            same(h.log().contains("images pull"), false, "pulled")
+        })
+    });
+    t.row("pull: some pulls fail -> those that ended are on the disk", || {
+        under(Fault::CallFails("ctr", "*image:2"), &host(), four(), "site/image:2", |h| {
+            same(h.read("/var/lib/clusterctl/pulls"), None, "names of images that are not on the disk")
+        })
+    });
+    t.row("pull: the disk does not take the images -> their names stay, so that they do not count as present", || {
+        under(Fault::ToolFails("sync", "*/var/lib/containerd"), &host(), four(), "cannot be written to the disk", |h| {
+            same(h.read("/var/lib/clusterctl/pulls").map(|p| p.lines().count()), Some(4), "names of images that are not on the disk")
+        })
+    });
     t.sweep("pull: killed at a call -> the next run ends the work", 1, |n| {
         killed(Fault::KilledAtCall(n), &host(), four(), anything, pulled)
     });
@@ -109,7 +168,8 @@ fn flags(t: &mut Table) {
     });
     t.row("flags: a program ends by a signal -> its image is removed and pulled anew, and it is asked again", || {
         let host = host();
-        host.stub("chroot.script", "grep -q etcd \"$STUB/images\" || case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+        host.stub("images", "site/etcd:1\n");
+        host.stub("chroot.script", "grep -q 'images pull.*etcd' \"$STUB/log\" || case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
         let end = host.apply(accepts());
         all(&host, [ended(&end, "done"), same(host.log().contains("images rm --sync site/etcd:1"), true, "removed"), no_mount_left(&host)])
     });

@@ -75,6 +75,7 @@ pub fn table(t: &mut Table) {
         all(&host, [same(certificate(&host, &facts), None, "certificate"), same(facts.clock > 1e9, true, "clock")])
     });
     outdated(t);
+    images(t);
     read_at_boot(t);
     policies(t);
 }
@@ -142,6 +143,20 @@ fn running(component: &str, started: u64, written: u64) -> (Sandbox, UnixListene
     host.write("/proc/77/cmdline", &format!("{component}\0--leader-elect=true\0"));
     let socket = UnixListener::bind(host.path("/run/containerd/containerd.sock")).expect("a socket can be made");
     (host, socket)
+}
+
+fn images(t: &mut Table) {
+    for (pulls, seen) in [("", 2), ("site/image:1\n", 1), ("site/image:1\nsite/image:2\n", 0)] {
+        t.row(format!("two images, of which {} may be damaged -> {seen} are seen", 2 - seen), || {
+            let (host, _socket) = running("kube-scheduler", 500, 400);
+            host.stub("images", "site/image:1\nsite/image:2\n");
+            if !pulls.is_empty() {
+                host.write("/var/lib/clusterctl/pulls", pulls);
+            }
+            let (_, facts) = look(&host, true)?;
+            all(&host, [same(facts.images.len(), seen, "images")])
+        });
+    }
 }
 
 fn outdated(t: &mut Table) {

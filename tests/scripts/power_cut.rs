@@ -1,5 +1,6 @@
 //! A real power cut: an ext4 file system on a loop device is shut down without a flush of its journal while `manifest.sh` sets a static pod manifest
-//! aside. Where the machine has no root rights or loop devices, these rows are skipped, and the skip is reported.
+//! aside. Where the machine has no root rights or loop devices, these rows are skipped, and the skip is reported. Other rows start the kubelet with the
+//! empty files that a power cut leaves of certificates which the kubelet has just written.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -45,7 +46,80 @@ fn torn_copy(folder: &Path) -> Result<(), String> {
     }
 }
 
+/// Runs the command that precedes the start of the kubelet, in a folder with these files of `/var/lib/kubelet/pki`, each with its content. `current` is the
+/// target of `kubelet-client-current.pem`; empty: that link does not exist. Returns the files afterwards, the link with its target.
+fn before_the_kubelet(files: &[(&str, &str)], current: &str) -> Result<Vec<(String, String)>, String> {
+    let place = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let pki = place.path().join("var/lib/kubelet/pki");
+    std::fs::create_dir_all(&pki).map_err(|e| e.to_string())?;
+    for (at, (name, content)) in files.iter().enumerate() {
+        std::fs::write(pki.join(name), content).map_err(|e| e.to_string())?;
+        // The script takes the newest of several client certificates, so each file is one second newer than the previous one.
+        run("touch", &["-d", &format!("@{}", 1_700_000_000 + at), &pki.join(name).display().to_string()])?;
+    }
+    if !current.is_empty() {
+        std::os::unix::fs::symlink(pki.join(current), pki.join("kubelet-client-current.pem")).map_err(|e| e.to_string())?;
+    }
+    let unit = clusterctl::render::kubelet::kubelet_unit().replace("\\\n", " ");
+    let line = unit.lines().find_map(|l| l.strip_prefix("ExecStartPre=-/bin/sh -c '")).ok_or("the unit has no ExecStartPre")?;
+    let line = line.trim_end_matches('\'').replace("$$", "$");
+    let _ = run("/bin/sh", &["-c", &super::rewrite::rewrite(&line, &place.path().display().to_string())]);
+    let mut left: Vec<(String, String)> = std::fs::read_dir(&pki)
+        .map_err(|e| e.to_string())?
+        .flatten()
+        .map(|entry| {
+            let to = std::fs::read_link(entry.path()).map(|to| format!("-> {}", to.file_name().unwrap_or_default().display()));
+            let content = to.unwrap_or_else(|_| std::fs::read_to_string(entry.path()).unwrap_or_default());
+            (entry.file_name().to_string_lossy().into_owned(), content)
+        })
+        .collect();
+    left.sort();
+    Ok(left)
+}
+
+/// Rows for what a power cut leaves of the kubelet's own certificates, which the kubelet does not sync.
+fn kubelet_certificates(t: &mut Table) {
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let whole: Files<'_> = &[("kubelet-client-2026-01-01.pem", "client"), ("kubelet.crt", "serving"), ("kubelet.key", "key")];
+    let torn: Files<'_> = &[("kubelet-client-2026-01-01.pem", "client"), ("kubelet.crt", "serving"), ("kubelet.key", "")];
+    let rotated: Files<'_> =
+        &[("kubelet-client-initial.pem", "first"), ("kubelet-client-2026-01-01.pem", "second"), ("kubelet-client-2026-09-01.pem", "")];
+    let only: Files<'_> = &[("kubelet-client-2026-01-01.pem", "")];
+    let current = "kubelet-client-current.pem";
+    let rows: [(&str, Files<'_>, &str, Files<'_>); 5] = [
+        (
+            "whole certificates -> they stay",
+            whole,
+            "kubelet-client-2026-01-01.pem",
+            &[(current, "-> kubelet-client-2026-01-01.pem"), whole[0], whole[1], whole[2]],
+        ),
+        ("an empty key of the serving certificate -> the pair is removed, and the kubelet makes another", torn, "", &torn[..1]),
+        (
+            "an empty client certificate -> the one before it is used",
+            rotated,
+            "kubelet-client-2026-09-01.pem",
+            &[rotated[1], (current, "-> kubelet-client-2026-01-01.pem"), rotated[0]],
+        ),
+        (
+            "an empty client certificate, and none before it -> it is removed",
+            only,
+            only[0].0,
+            &[(current, "-> kubelet-client-2026-01-01.pem")],
+        ),
+        ("no client certificate in use -> an earlier one is not taken up again", &rotated[..2], "", &[rotated[1], rotated[0]]),
+    ];
+    for (what, files, link, wanted) in rows {
+        t.row(format!("the kubelet starts after a power cut: {what}"), || {
+            let mut wanted: Vec<(String, String)> = wanted.iter().map(|(n, c)| (n.to_string(), c.to_string())).collect();
+            wanted.sort();
+            let left = before_the_kubelet(files, link)?;
+            if left == wanted { Ok(()) } else { Err(format!("the folder has {left:?}")) }
+        });
+    }
+}
+
 pub fn table(t: &mut Table) {
+    kubelet_certificates(t);
     t.row("the copy of the old manifest is torn -> it is not put in place, and the script says so", || {
         torn_copy(tempfile::tempdir().map_err(|e| e.to_string())?.path())
     });

@@ -98,6 +98,14 @@ fn starts(t: &mut Table) {
             under(Fault::None, &host, haproxy(true), "haproxy does not listen on port 6443", no_stamp)
         });
     }
+    t.row("start: containerd works, and a power failure has emptied the file with its UUID -> it is started", || {
+        let host = host();
+        host.stub("on-restart", "echo active >\"$STUB/units/containerd\"");
+        host.stub("ctr.script", "case $1 in version) echo 'ctr: invalid UUID length: 0: unknown' >&2; exit 1 ;; esac\n");
+        under(Fault::None, &host, Unit::new("containerd", "digest".into()), "done", |h| {
+            same(h.read("/var/lib/clusterctl/units/containerd").is_some(), true, "it has its stamp")
+        })
+    });
     for (what, fault) in [("does not answer", Fault::CallFails("ctr", "*")), ("hangs", Fault::Hangs("ctr", "*"))] {
         t.row(format!("start: containerd is active and {what} -> the step fails"), || {
             let host = host();

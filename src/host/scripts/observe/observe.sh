@@ -91,7 +91,10 @@ for f in $BINARIES_DIR/*; do
   [ "$(stat -Lc '%s %Y %Z %i' "$path" 2>/dev/null)" = "$was" ] && say binary "$path" "$source"
 done
 if [ -S $CONTAINERD_SOCKET ] && command -v ctr >/dev/null; then
-  timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | while read -r i; do say image "$i"; done
+  # Images in this file may be damaged, and do not count as present; see images.sh.
+  unsynced=$STATE_DIR/pulls
+  [ -e $unsynced ] || unsynced=/dev/null
+  timeout $((5 * patience)) ctr -n k8s.io images ls -q 2>/dev/null | grep -vxFf $unsynced | while read -r i; do say image "$i"; done
   # An image can have two names, so the digest of the image is reported for each name.
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.

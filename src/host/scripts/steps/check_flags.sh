@@ -29,7 +29,7 @@ reads() {
   status=0
   asks "$@" || status=$?
   if damaged $status; then
-    c images rm --sync "$1" >/dev/null 2>&1 || :
+    forget_image "$1" >/dev/null 2>&1 || :
     if ! pulled=$(within 200 ctr -n k8s.io images pull --hosts-dir $CONTAINERD_CERTS_DIR "$1" 2>&1) || ! sync -f $CONTAINERD_DIR; then
       echo "the program $2 of image $1 does not run (status $status), so the image was removed from this host, and it cannot be pulled anew: $(printf '%s' "$pulled" | tail -n 1)" >>"$fail"
       return 0

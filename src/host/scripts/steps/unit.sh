@@ -31,8 +31,9 @@ out=$(within 190 systemctl "$action" "$unit" 2>&1) || fail "$out"
 active() { state=$(systemctl show -p ActiveState --value "$unit") && [ "$state" = active ]; }
 comes $((limit / 2)) active || fail "$unit is not active after $((limit / 2)) s: it is $state"
 if [ "$unit" = containerd ]; then
-  # The unit of containerd may be active before containerd answers requests.
-  answers() { within 5 ctr version >/dev/null 2>&1; }
+  # The unit of containerd may be active before containerd answers requests. `ctr version` is not used, because it fails for ever if a power failure
+  # has left the file with the server's UUID empty, while containerd works.
+  answers() { within 5 ctr namespaces ls -q >/dev/null 2>&1; }
   comes $((limit / 4)) answers || fail "containerd does not answer on its socket"
 fi
 # The listener on $port must be a process of this unit: another program may hold the port, and a unit that could not bind its port in a reload stays
