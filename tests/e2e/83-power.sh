@@ -113,7 +113,7 @@ for n in $(seq "${CUTS:-12}"); do
     sed -i '/^controlPlane:/d' "$CLUSTERCTL_INVENTORY"
     if [ $((n % 4)) = 0 ]; then
         sed -i "/^  extraArgs: { max-txn-ops/d; s/^etcd:\$/&\n  extraArgs: { max-txn-ops: \"$((128 + n))\" }/" "$CLUSTERCTL_INVENTORY"
-        cut_at "run static pod etcd" "$((n / 4)).5" apply
+        cut_at "run static pods\? etcd" "$((n / 4)).5" apply
         settle "etcd has the new flag" "max-txn-ops=$((128 + n))" /etc/kubernetes/manifests/etcd.yaml
     else
         printf 'controlPlane: { apiServer: { extraArgs: { event-ttl: %dh0m0s } } }\n' "$n" >>"$CLUSTERCTL_INVENTORY"
