@@ -31,6 +31,7 @@ mod scripts {
     pub mod quorum;
     pub mod refuse;
     pub mod removal;
+    pub mod reset;
     pub mod restarts;
     pub mod rewrite;
     pub mod rollback_copy;
@@ -53,7 +54,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 33] = [
+const TABLES: [Entry; 34] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -84,6 +85,7 @@ const TABLES: [Entry; 33] = [
     ("power_cut", scripts::power_cut::table, &[]),
     ("etcd_service", scripts::etcd_service::table, &["unit.sh", "etcd_service.sh"]),
     ("removal", scripts::removal::table, &["clean.sh", "absent.sh", "mounts.sh"]),
+    ("reset", scripts::reset::table, &["clean.sh", "in_use.sh"]),
     ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
     ("etcd", scripts::etcd::table, &["etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
@@ -99,7 +101,7 @@ const TABLES: [Entry; 33] = [
     ("observe", scripts::observe::table, &["observe.sh"]),
     ("settled", scripts::settled::table, &["wait_settled.sh", "report_rollbacks.sh"]),
     ("lock", scripts::lock::table, &["lock.sh", "unlock.sh"]),
-    ("turns", scripts::turns::table, &["within.sh", "files.sh", "unit.sh", "binary.sh", "static_pod.sh"]),
+    ("turns", scripts::turns::table, &["within.sh", "files.sh", "unit.sh", "binary.sh", "static_pod.sh", "clean.sh"]),
     (
         "waits",
         scripts::waits::table,

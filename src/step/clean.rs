@@ -10,6 +10,11 @@ use crate::fenced;
 use crate::host::{Cmd, Host, HostName};
 use crate::layout;
 
+/// The limit of the step, and the shorter one after which the script begins nothing more. The script's last command, which has a limit of 60 s, ends
+/// between the two, so that no script goes on after the run has given it up.
+const LIMIT: Duration = Duration::from_secs(300);
+const OF_SCRIPT: Duration = Duration::from_secs(220);
+
 /// After this step, nothing is left on the host that Kubernetes made at run time.
 #[derive(Clone, Debug)]
 pub struct Clean {
@@ -51,7 +56,7 @@ impl Answers for Clean {
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         let images = if self.images { "remove" } else { "keep" };
-        let cmd = Cmd::script(fenced!("lib/mounts.sh", "steps/clean.sh")).arg("run", run).arg("images", images);
-        carry_out(host, cmd.timeout(Duration::from_secs(300))).await
+        let cmd = Cmd::script(fenced!("lib/mounts.sh", "lib/in_use.sh", "steps/clean.sh")).arg("run", run).arg("images", images);
+        carry_out(host, cmd.arg("limit", OF_SCRIPT.as_secs()).timeout(LIMIT)).await
     }
 }

@@ -51,10 +51,10 @@ esac
 "$iptables" -w 10 -t nat -C POSTROUTING -s "$pods" -j "$chain" 2>/dev/null ||
     "$iptables" -w 10 -t nat -A POSTROUTING -s "$pods" -j "$chain"
 
-# Docker and many firewalls drop what is forwarded; pods' packets must pass.
+# Docker and many firewalls drop what is forwarded; pods' packets must pass. The comment marks the rules as ours, so that they can be removed.
 if "$iptables" -w 10 -S FORWARD | grep -q '^-P FORWARD DROP'; then
     for direction in -s -d; do
-        "$iptables" -w 10 -C FORWARD "$direction" "$pods" -j ACCEPT 2>/dev/null ||
-            "$iptables" -w 10 -I FORWARD "$direction" "$pods" -j ACCEPT
+        "$iptables" -w 10 -C FORWARD "$direction" "$pods" -m comment --comment clusterctl -j ACCEPT 2>/dev/null ||
+            "$iptables" -w 10 -I FORWARD "$direction" "$pods" -m comment --comment clusterctl -j ACCEPT
     done
 fi

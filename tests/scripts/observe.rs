@@ -76,8 +76,38 @@ pub fn table(t: &mut Table) {
     });
     outdated(t);
     images(t);
+    mounts(t);
     read_at_boot(t);
     policies(t);
+}
+
+/// Adds rows for mounts at and inside folders that a reset removes.
+fn mounts(t: &mut Table) {
+    let seen = |host: &Sandbox, at: &str| {
+        host.write("/proc/self/mountinfo", &format!("40 22 0:50 / {} rw - nfs4 server:/share rw\n", host.at(at)));
+        look(host, false).map(|(_, facts)| facts.mounts)
+    };
+    for (at, counts) in [
+        ("/opt/cni/bin", true),
+        ("/etc/containerd/certs.d", true),
+        ("/etc/kubernetes/backup", true),
+        ("/var/lib/etcd/backup", true),
+        ("/var/lib/etcd", false),
+        ("/var/lib/kubelet/pods/uid/volumes/nfs/v", false),
+        ("/srv", false),
+    ] {
+        t.row(format!("something is mounted at {at} -> a reset is told: {counts}"), || {
+            let host = Sandbox::new();
+            let wanted = if counts { vec![host.at(at)] } else { vec![] };
+            same(seen(&host, at)?, wanted, "mounts")
+        });
+    }
+    t.row("/var/lib is a link, and something is mounted below the real folder -> a reset is told", || {
+        let host = Sandbox::new();
+        std::fs::rename(host.path("/var/lib"), host.path("/data")).map_err(|e| e.to_string())?;
+        host.link_at("/var/lib", host.path("/data"));
+        same(seen(&host, "/data/etcd/tenant")?, vec![host.at("/data/etcd/tenant")], "mounts")
+    });
 }
 
 /// Adds a row for the policy that the kubelet's CPU manager has stored in its state file.

@@ -6,17 +6,17 @@ use clusterctl::step::{Absent, Clean};
 use super::sandbox::{End, Sandbox};
 use super::table::Table;
 
-const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
+pub const MOUNTINFO: &str = "22 1 0:20 / /proc rw - proc proc rw\n";
 
 /// A file with data of etcd, which exists as long as nothing was deleted.
-const DATA: &str = "/var/lib/etcd/member/wal";
+pub const DATA: &str = "/var/lib/etcd/member/wal";
 
 /// The folder of a pod's volume.
 const VOLUME: &str = "/var/lib/kubelet/pods/uid/volumes/nfs/v";
 
 /// A host that was a node. It has data of etcd, a configuration of the kubelet, a log of a pod, the network links `cni0` and `veth1` of the pod
 /// network, and the network link `veth-vpn`, which does not belong to the pod network.
-fn node() -> Sandbox {
+pub fn node() -> Sandbox {
     let host = Sandbox::new();
     host.write_all(&[
         ("/proc/self/mountinfo", MOUNTINFO),
@@ -40,24 +40,24 @@ fn node_with_mount(path: &str) -> Sandbox {
 }
 
 /// Adds the containerd-shim process of a container in this containerd namespace to the host.
-fn container_runs(host: &Sandbox, namespace: &str) {
+pub fn container_runs(host: &Sandbox, namespace: &str) {
     host.write("/proc/77/comm", "containerd-shim\n");
     host.write("/proc/77/stat", "77 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0\n");
     host.write("/proc/77/cmdline", &format!("/usr/bin/containerd-shim-runc-v2\0-namespace\0{namespace}\0-id\0abc\0"));
 }
 
-fn clean() -> Clean {
+pub fn clean() -> Clean {
     Clean { images: false, found: vec!["data in /var/lib/etcd".into()] }
 }
 
 /// Checks that the step was refused with an output that contains `words`, and that the path `kept` still exists.
-fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), String> {
+pub fn refused(host: &Sandbox, end: &End, words: &str, kept: &str) -> Result<(), String> {
     let is = matches!(end, End::Refused(_)) && end.said().contains(words) && host.path(kept).exists();
     if is { Ok(()) } else { Err(format!("{end:?}, {kept} is there: {}\n{}", host.path(kept).exists(), host.log())) }
 }
 
 /// Checks that a removal is refused with an output that contains `words`, and that the data of etcd still exists.
-fn keeps_its_data(host: &Sandbox, words: &str) -> Result<(), String> {
+pub fn keeps_its_data(host: &Sandbox, words: &str) -> Result<(), String> {
     refused(host, &host.apply(clean()), words, DATA)
 }
 
@@ -139,9 +139,48 @@ pub fn table(t: &mut Table) {
             && restored == "*nat\n-D POSTROUTING -j KUBE-SERVICES\n-F KUBE-SERVICES\n-X KUBE-SERVICES\nCOMMIT\n";
         if is { Ok(()) } else { Err(format!("{end:?}\n{restored}\n{}", host.log())) }
     });
-    t.row("a path to remove has something mounted below -> it stays", || {
-        let host = node_with_mount("/opt/cni/bin/share");
+    for at in ["/opt/cni/bin/share", "/opt/cni/bin"] {
+        t.row(format!("a path to remove has something mounted at {at} -> it stays, and nothing of the share is deleted"), || {
+            let host = node_with_mount(at);
+            let end = host.apply(Absent { paths: vec![host.at("/opt/cni/bin")], locked: false, why: String::new() });
+            refused(&host, &end, &host.at(at), &format!("{at}/precious"))
+        });
+    }
+    t.row("a path to remove is a link to a mount -> the link is removed, and its target is not", || {
+        let host = node_with_mount("/data/bin");
+        host.link_at("/opt/cni/bin", host.path("/data/bin"));
         let end = host.apply(Absent { paths: vec![host.at("/opt/cni/bin")], locked: false, why: String::new() });
-        refused(&host, &end, &host.at("/opt/cni/bin/share"), "/opt/cni/bin/share/precious")
+        let is = end == End::Done && host.path("/data/bin/precious").exists() && std::fs::symlink_metadata(host.path("/opt/cni/bin")).is_err();
+        if is { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
+    });
+    parent_is_a_link(t);
+}
+
+/// Adds rows for a host on which /var/lib is a link to a folder on a data disk, so that the kernel's list of mounts has other paths than the scripts.
+fn parent_is_a_link(t: &mut Table) {
+    let linked = |mount: &str| {
+        let host = node();
+        std::fs::rename(host.path("/var/lib"), host.path("/data")).expect("the sandbox is writable");
+        host.link_at("/var/lib", host.path("/data"));
+        host.write(&format!("/data/{mount}/precious"), "precious");
+        host.write("/proc/self/mountinfo", &format!("{MOUNTINFO}40 22 0:50 / {} rw - ext4 /dev/sdb rw\n", host.at(&format!("/data/{mount}"))));
+        host
+    };
+    t.row("a parent folder is a link, and a bind mount is below the real folder -> nothing is changed, and the mount is named", || {
+        let host = linked("etcd/tenant");
+        let end = host.apply(clean());
+        refused(&host, &end, &host.at("/data/etcd/tenant"), "/data/etcd/tenant/precious")?;
+        refused(&host, &end, "nothing was changed", DATA)
+    });
+    t.row("a parent folder is a link, and the volume of a pod is mounted -> it is unmounted, and the data is deleted", || {
+        let host = linked("kubelet/pods/uid/volumes/nfs/v");
+        host.stub("umount.script", "/bin/rm \"$2/precious\"; head -n 1 \"$ROOT/proc/self/mountinfo\" >\"$STUB/m\"; /bin/mv \"$STUB/m\" \"$ROOT/proc/self/mountinfo\"\n");
+        let end = host.apply(clean());
+        if end == End::Done && host.list("/data/kubelet").is_empty() { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
+    });
+    t.row("a parent folder of a path to remove is a link, and something is mounted below -> it stays", || {
+        let host = linked("clusterctl/share");
+        let end = host.apply(Absent { paths: vec![host.at("/var/lib/clusterctl")], locked: false, why: String::new() });
+        refused(&host, &end, &host.at("/data/clusterctl/share"), "/data/clusterctl/share/precious")
     });
 }

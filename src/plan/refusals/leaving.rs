@@ -58,13 +58,13 @@ fn not_ours(inv: &Inventory, facts: &Facts, leaving: &[HostName]) -> Vec<Refusal
     out
 }
 
-/// Refuses hosts on which a file system is mounted inside a folder that is to be removed, because the removal would also delete the files of
+/// Refuses hosts on which a file system is mounted at or inside a folder that is to be removed, because the removal would also delete the files of
 /// this file system.
 pub fn mounts(facts: &Facts, leaving: &[HostName]) -> Vec<Refusal> {
     let mounted = leaving.iter().filter(|h| !facts.host(h).mounts.is_empty());
     mounted
         .map(|h| {
-            let message = format!("inside folders that are to be removed these are mounted: {}", facts.host(h).mounts.join(", "));
+            let message = format!("at or inside folders that are to be removed these are mounted: {}", facts.host(h).mounts.join(", "));
             Refusal::new(h, "mount", message, "unmount them, for good also in /etc/fstab, then run the same command again")
         })
         .collect()

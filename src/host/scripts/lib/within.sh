@@ -2,10 +2,12 @@
 # within SECONDS COMMAND...: runs the command. If it does not end within SECONDS, ends it and prints its name; the status is then 124. With a longer
 # --wait-timeout, which is meant for slow hosts, SECONDS is multiplied by CLUSTERCTL_PATIENCE.
 within() { limit_of_tool=$(($1 * ${CLUSTERCTL_PATIENCE:-1})); shift; within_exactly "$limit_of_tool" "$@"; }
-# within_exactly SECONDS COMMAND...: does the same with a limit that is not multiplied.
+# within_exactly SECONDS COMMAND...: does the same with a limit that is not multiplied. If no second is left, the command is not started: `timeout`
+# takes 0 for no limit.
 within_exactly() (
   seconds=$1 status=0
   shift
+  [ "$seconds" -ge 1 ] || { echo "${1##*/} was not started, because the time for it is over" >&2; exit 124; }
   timeout -k 5 "$seconds" "$@" || status=$?
   # Status 137 means that the command did not end at SIGTERM, and was killed.
   case $status in 124|137) status=124; echo "${1##*/} did not end within $seconds s" >&2 ;; esac

@@ -151,14 +151,16 @@ if [ -n "$endpoint" ] && command -v curl >/dev/null; then
   say endpoint "$(curl -sk --connect-timeout 1 -m 3 -o /dev/null -w '%{http_code}' "https://$endpoint/readyz" 2>/dev/null)"
 fi
 [ -r $STATE_DIR/lock ] && read -r run _ <$STATE_DIR/lock && say last_run "$run"
-grep -E " ($KUBELET_DIR/|/run/netns/cni-)" /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
-# Reports mounts inside a folder that a reset removes, except for the volumes of pods.
-while read -r _ _ _ _ mount _; do
-  case $mount in
-    $KUBELET_DIR/pods/*/*|$KUBELET_DIR/plugins/*) ;;
-    $KUBERNETES_DIR/*|$KUBELET_DIR/*|$ETCD_DATA_DIR/*|$CNI_STATE_DIR/*|$STATE_DIR/*|$POD_LOGS_DIR/*|$CONTAINER_LOGS_DIR/*|$CONTAINERD_CERTS_DIR/*|$CNI_BIN_DIR/*) say mount "$mount" ;;
-  esac
-done </proc/self/mountinfo
+kubelet=$(in_kernel $KUBELET_DIR)
+grep -E " ($kubelet/|/run/netns/cni-)" /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
+# Reports mounts inside a folder that a reset empties or removes, except for the volumes of pods, and mounts at the folders that it removes.
+{
+  mounts_below $KUBERNETES_DIR $KUBELET_DIR $ETCD_DATA_DIR $CNI_STATE_DIR $STATE_DIR $POD_LOGS_DIR $CONTAINER_LOGS_DIR $CONTAINERD_CERTS_DIR \
+    $CNI_BIN_DIR
+  mounts_at $KUBERNETES_DIR $STATE_DIR $CONTAINERD_CERTS_DIR $CNI_BIN_DIR
+} 2>/dev/null | while read -r mount; do
+  case $mount in "$kubelet"/pods/*/*|"$kubelet"/plugins/*) ;; *) say mount "$mount" ;; esac
+done
 for l in /sys/class/net/cni0 /sys/class/net/flannel.1 /sys/class/net/kube-ipvs0 /sys/class/net/kube-bridge; do
   [ -e "$l" ] && say leftover link "${l##*/}"
 done
