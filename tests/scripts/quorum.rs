@@ -70,6 +70,7 @@ pub fn table(t: &mut Table) {
         if host.log().contains("ETCDCTL_API") { Err("ETCDCTL_API is set".into()) } else { Ok(()) }
     });
     t.row("the own member does not run -> there is nothing to lose", || check(&no_static_pod(false, false), "done"));
+    absence(t);
     type Change = fn(&Sandbox);
     let services: [(&str, Change); 2] = [
         ("the own member is a service that runs", |h| h.stub("units/etcd.MainPID", "77\n")),
@@ -134,6 +135,46 @@ pub fn table(t: &mut Table) {
             all(&host, [same(matches!(end, super::sandbox::End::Done), false, "it is done"), same(done, false, "something was done")])
         });
     }
+}
+
+/// Adds rows for looks at the own member that see nothing although it runs, or that fail: its absence is not proven, so the members are asked.
+fn absence(t: &mut Table) {
+    type Change = fn(&Sandbox);
+    let runs: [(&str, Change); 2] = [
+        ("the log folders of all pods are gone", |h| h.remove("/var/log/pods")),
+        ("the logs of pods are in another folder", |h| {
+            let _ = std::fs::rename(h.path("/var/log/pods"), h.path("/var/log/elsewhere"));
+        }),
+    ];
+    for (what, change) in runs {
+        t.row(format!("{what}, and the own member runs -> the guard stays closed"), || {
+            let host = three(true, false);
+            change(&host);
+            check(&host, "1 would be left healthy")
+        });
+    }
+    let unknown: [(&str, Change); 3] = [
+        ("something listens on the port of etcd", |h| h.stub("ss.script", "echo 'LISTEN 0 4096 127.0.0.1:2379 0.0.0.0:*'\n")),
+        ("it cannot be seen who listens", |h| h.inject(Fault::CallFails("ss", "*"))),
+        ("it cannot be seen which processes run", |h| h.program("/stub/tools/pgrep", "#!/bin/sh\nexit 3\n")),
+    ];
+    for (what, change) in unknown {
+        t.row(format!("no process of the own member is found, and {what} -> the guard stays closed"), || {
+            let host = no_static_pod(true, false);
+            change(&host);
+            check(&host, "1 would be left healthy")
+        });
+    }
+    t.row("an etcd of another pod or of no pod runs, and the own member does not -> there is nothing to lose", || {
+        let host = no_static_pod(false, false);
+        host.write("/proc/88/comm", "etcd\n");
+        host.write("/proc/88/stat", "88 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 7 0 0\n");
+        for cgroup in ["kubepods.slice/kubepods-pod5b3e1f0a_7a0c_4f3e_9d57_0a1b2c3d4e5f.slice/cri-containerd-beef.scope", "system.slice/docker-0123456789abcdef.scope"] {
+            host.write("/proc/88/cgroup", &format!("0::/{cgroup}\n"));
+            check(&host, "done")?;
+        }
+        Ok(())
+    });
 }
 
 /// The steps that stop this host's etcd member, or may stop it.

@@ -18,6 +18,7 @@ const ETCD_SERVERS: &str = "it follows from the hosts, or from `etcd.external`";
 const SERVICE_CIDR: &str = "use `network.serviceCidr`";
 const POD_CIDR: &str = "use `network.podCidr`";
 const NODE_MASK: &str = "use `network.nodeCidrMask`";
+const OWN_PROCESSES: &str = "a host tells its own control plane's processes from others by the standard log folder and cgroup of their pods";
 const AGGREGATION: &str = "the aggregation layer's certificates are laid out as kubeadm does";
 
 pub(super) const API_SERVER: Owned = &[
@@ -109,6 +110,7 @@ pub(super) const KUBELET: Owned = &[
     ("bootstrap-kubeconfig", KUBECONFIG),
     ("cert-dir", PKI),
     ("cgroup-driver", "use `containerd.cgroupDriver`"),
+    ("cgroups-per-qos", OWN_PROCESSES),
     ("client-ca-file", PKI),
     ("cluster-domain", "use `network.dnsDomain`"),
     ("config", "use `kubelet.config`"),
@@ -127,12 +129,14 @@ pub(super) const KUBELET_CONFIG: Owned = &[
     ("apiVersion", "only fields are merged"),
     ("authentication.x509.clientCAFile", PKI),
     ("cgroupDriver", "use `containerd.cgroupDriver`"),
+    ("cgroupsPerQOS", OWN_PROCESSES),
     ("clusterDomain", "use `network.dnsDomain`"),
     ("containerRuntimeEndpoint", "the runtime is containerd"),
     ("healthzBindAddress", PORT),
     ("healthzPort", PORT),
     ("kind", "only fields are merged"),
     ("podCIDR", POD_CIDR),
+    ("podLogsDir", OWN_PROCESSES),
     ("port", PORT),
     ("registerWithTaints", "use the host's `taints`"),
     ("rotateCertificates", "the kubelet's client certificate must renew itself"),

@@ -1,15 +1,23 @@
 # wait_quorum SECONDS: waits until the other etcd members have the quorum without this host's member; prints why and fails if they do not have it in
-# time. A script that stops the member calls this function directly before, so that the result is not older than necessary. If the process of this
-# member does not run, its stop has no effect on the quorum, and the function succeeds. The function looks for the process and does not rely on a
-# request to the member, which can also fail because a leader died a moment ago, the disk is slow, or a certificate has expired.
+# time. A script that stops the member calls this function directly before, so that the result is not older than necessary. If this member certainly
+# does not run, its stop has no effect on the quorum, and the function succeeds. The function looks for the process and does not rely on a request to
+# the member, which can also fail because a leader died a moment ago, the disk is slow, or a certificate has expired.
 wait_quorum() (
   limit=$1
   pki=$PKI_DIR
+  # Succeeds unless three looks agree that the member does not run. A look that fails counts as a member that runs. The log folder of the pod is not
+  # asked, because somebody may have emptied /var/log/pods.
   runs() {
-    [ -z "$(own_process etcd)" ] || return 0
-    # If systemd does not answer, the process is assumed to run.
+    # Status 1 of pgrep means that there is no such process.
+    found=$(pgrep -x etcd) || [ $? = 1 ] || return 0
+    for pid in $found; do
+      # The UID of a static pod has 32 digits without hyphens, and its cgroup contains the UID.
+      ! grep -qE 'pod[0-9a-f]{32}([^0-9a-f]|$)' "/proc/$pid/cgroup" 2>/dev/null || return 0
+    done
     pid=$(systemctl show -p MainPID --value etcd 2>/dev/null) || return 0
-    [ "${pid:-0}" -gt 0 ]
+    [ "${pid:-0}" -eq 0 ] || return 0
+    listens=$(ss -Hltn "sport = :$ETCD_CLIENT_PORT" 2>/dev/null) || return 0
+    [ -n "$listens" ]
   }
   # A host without /var/lib/clusterctl/established has not joined its cluster yet, so the quorum does not depend on its member.
   { [ -e $ESTABLISHED ] && runs; } || exit 0
