@@ -150,7 +150,8 @@ pub fn table(t: &mut Table) {
         let host = node_with_mount("/data/bin");
         host.link_at("/opt/cni/bin", host.path("/data/bin"));
         let end = host.apply(Absent { paths: vec![host.at("/opt/cni/bin")], locked: false, why: String::new() });
-        let is = end == End::Done && host.path("/data/bin/precious").exists() && std::fs::symlink_metadata(host.path("/opt/cni/bin")).is_err();
+        let is =
+            end == End::Done && host.path("/data/bin/precious").exists() && std::fs::symlink_metadata(host.path("/opt/cni/bin")).is_err();
         if is { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
     });
     parent_is_a_link(t);
@@ -163,7 +164,10 @@ fn parent_is_a_link(t: &mut Table) {
         std::fs::rename(host.path("/var/lib"), host.path("/data")).expect("the sandbox is writable");
         host.link_at("/var/lib", host.path("/data"));
         host.write(&format!("/data/{mount}/precious"), "precious");
-        host.write("/proc/self/mountinfo", &format!("{MOUNTINFO}40 22 0:50 / {} rw - ext4 /dev/sdb rw\n", host.at(&format!("/data/{mount}"))));
+        host.write(
+            "/proc/self/mountinfo",
+            &format!("{MOUNTINFO}40 22 0:50 / {} rw - ext4 /dev/sdb rw\n", host.at(&format!("/data/{mount}"))),
+        );
         host
     };
     t.row("a parent folder is a link, and a bind mount is below the real folder -> nothing is changed, and the mount is named", || {

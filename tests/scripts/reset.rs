@@ -47,7 +47,10 @@ pub fn table(t: &mut Table) {
     ] {
         t.row(format!("another run takes the lock at the call {call} of ctr -> nothing more is ended, and nothing is deleted"), || {
             let host = with_container();
-            host.stub("ctr.script", &format!("case \"$*\" in {call}) {LOST} ;; esac\n{}", host.read("/stub/ctr.script").unwrap_or_default()));
+            host.stub(
+                "ctr.script",
+                &format!("case \"$*\" in {call}) {LOST} ;; esac\n{}", host.read("/stub/ctr.script").unwrap_or_default()),
+            );
             let end = host.apply(clean());
             fenced(&host, &end, &not_done)
         });
@@ -67,7 +70,10 @@ pub fn table(t: &mut Table) {
     });
     t.row("another run takes the lock while the network links are deleted -> no data is deleted", || {
         let host = node();
-        host.stub("ip.script", &format!("case \"$*\" in *'route show'*) {LOST} ;; *'link delete'*) /bin/rm -r \"$ROOT/sys/class/net/$3\" ;; esac\n"));
+        host.stub(
+            "ip.script",
+            &format!("case \"$*\" in *'route show'*) {LOST} ;; *'link delete'*) /bin/rm -r \"$ROOT/sys/class/net/$3\" ;; esac\n"),
+        );
         let end = host.apply(clean());
         fenced(&host, &end, &[])
     });
@@ -91,11 +97,14 @@ pub fn table(t: &mut Table) {
 
 fn in_use(t: &mut Table) {
     for cgroup in CGROUPS {
-        t.row(format!("a process runs in a pod that no containerd knows ({}) -> no data is deleted, and it is named", cgroup.trim()), || {
-            let host = node();
-            runs(&host, "etcd", cgroup, None);
-            keeps_its_data(&host, "process 88 (etcd) runs in a pod")
-        });
+        t.row(
+            format!("a process runs in a pod that no containerd knows ({}) -> no data is deleted, and it is named", cgroup.trim()),
+            || {
+                let host = node();
+                runs(&host, "etcd", cgroup, None);
+                keeps_its_data(&host, "process 88 (etcd) runs in a pod")
+            },
+        );
     }
     t.row("a process has a file of etcd open -> no data is deleted, and both are named", || {
         let host = node();
@@ -111,7 +120,11 @@ fn in_use(t: &mut Table) {
     });
     for (what, cgroup, open) in [
         ("reads the logs of pods", "0::/system.slice/fluent-bit.service\n", Some("/var/log/pods/kube-system_etcd-m1_uid/etcd/0.log")),
-        ("is in a container of podman's pod", "0::/machine.slice/machine-libpod_pod_0123456789abcdef0123456789abcdef.slice/libpod-beef.scope\n", None),
+        (
+            "is in a container of podman's pod",
+            "0::/machine.slice/machine-libpod_pod_0123456789abcdef0123456789abcdef.slice/libpod-beef.scope\n",
+            None,
+        ),
         ("has a file of its own open", "0::/user.slice\n", Some("/etc/passwd")),
     ] {
         t.row(format!("a process that is not of Kubernetes {what} -> it is none of ours, and the data is deleted"), || {

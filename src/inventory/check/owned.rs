@@ -18,7 +18,8 @@ const ETCD_SERVERS: &str = "it follows from the hosts, or from `etcd.external`";
 const SERVICE_CIDR: &str = "use `network.serviceCidr`";
 const POD_CIDR: &str = "use `network.podCidr`";
 const NODE_MASK: &str = "use `network.nodeCidrMask`";
-const OWN_PROCESSES: &str = "a host tells its own control plane's processes from others by the standard log folder and cgroup of their pods";
+const OWN_PROCESSES: &str =
+    "a host tells its own control plane's processes from others by the standard log folder and cgroup of their pods";
 const AGGREGATION: &str = "the aggregation layer's certificates are laid out as kubeadm does";
 
 pub(super) const API_SERVER: Owned = &[
