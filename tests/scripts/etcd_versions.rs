@@ -42,6 +42,39 @@ pub fn table(t: &mut Table) {
             all(&host, [ended(&end, wanted), in_place(&host, ETCD, &[&manifest(ETCD, stays, mark)]), clean(&host)])
         });
     }
+    let raised = r#"{"etcdserver":"3.6.1","etcdcluster":"3.6.0"}"#;
+    for (what, tag) in [("the same image", "3.6.1"), ("a later one", "3.6.2")] {
+        t.row(format!("the copy is of 3.5.1, 3.6.1 is in place and does not serve, and {what} fails -> 3.5.1 is not put back"), || {
+            let host = at("3.6.1");
+            let old = manifest(ETCD, "3.5.1", "");
+            host.stub("images", "site/etcd:3.6.1\nsite/etcd:3.6.2\n");
+            host.write("/var/lib/clusterctl/static-pods/etcd.old", &old);
+            host.write("/var/lib/clusterctl/static-pods/etcd.old.sha256", &format!("{}  -\n", clusterctl::step::digest(old.as_bytes())));
+            host.stub("serves-etcd", "000\n");
+            host.stub("serves-etcd-version", "200\n");
+            host.stub("answer-version", raised);
+            let next = manifest(ETCD, tag, "# does not serve\n");
+            let end = host.apply(pod(ETCD, next.clone(), 0));
+            all(&host, [ended(&end, "invalid downgrade"), in_place(&host, ETCD, &[&next]), clean(&host)])
+        });
+    }
+    t.row(
+        "3.6.1 is placed for 3.5.1 while the kubelet is stopped, and does not serve -> the other members say that 3.5.1 must not come back",
+        || {
+            let host = at("3.5.1");
+            host.kubelet("inactive");
+            let next = manifest(ETCD, "3.6.1", "# does not serve\n");
+            let placed = host.apply(pod(ETCD, next.clone(), 0));
+            host.kubelet("active");
+            host.tick();
+            host.stub("etcdctl.script", "exit 1\n");
+            host.stub("curl.script", "case $url in *127.0.0.1:2379/version) exit 7 ;; esac\n");
+            host.stub("serves-etcd-version", "200\n");
+            host.stub("answer-version", raised);
+            let end = host.apply(pod(ETCD, next.clone(), 0));
+            all(&host, [ended(&placed, "done"), ended(&end, "invalid downgrade"), in_place(&host, ETCD, &[&next]), clean(&host)])
+        },
+    );
     t.row("from 3.5.1 to 3.6.1, which served and ended, and no member answers -> 3.6.1 is in place", || {
         let host = at("3.5.1");
         host.stub("on-sleep", "[ ! -e \"$STUB/units/clusterctl-watch-etcd\" ] || echo 000 >\"$STUB/serves-etcd\"");

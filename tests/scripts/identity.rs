@@ -55,7 +55,7 @@ pub fn table(t: &mut Table) {
                         let ending = host.apply(pod(API, new.clone(), 0));
                         let lives = lived(foreign);
                         let (wanted, stays) =
-                            if runtime == "answers" { ("done", new) } else { ("is not on this host any more", manifest(API, "old", "")) };
+                            if runtime == "answers" { ("done", new) } else { ("containerd does not answer", manifest(API, "old", "")) };
                         all(
                             &host,
                             [same(lives, true, "the tenant's process lives"), ended(&ending, wanted), in_place(&host, API, &[&stays])],

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clusterctl::step::command::{Place, When};
 use clusterctl::step::{Command, Reboot, Step, Unit, wait};
 
-use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
+use super::pods::{all, both, clean, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
@@ -71,6 +71,22 @@ pub fn table(t: &mut Table) {
     });
     t.row("the own member does not run -> there is nothing to lose", || check(&no_static_pod(false, false), "done"));
     absence(t);
+    t.row("the kubelet is stopped, and the others cannot do without this host's member -> no manifest is replaced", || {
+        let host = three(true, false);
+        host.kubelet("inactive");
+        let end = host.apply(both(&manifest("etcd", "new", ""), &manifest("kube-apiserver", "new", "")));
+        let old = ["etcd", "kube-apiserver"].map(|c| in_place(&host, c, &[&manifest(c, "old", "")]));
+        all(&host, [ended(&end, "1 would be left healthy"), clean(&host)])?;
+        all(&host, old)
+    });
+    t.row("the kubelet is stopped, and the lock is lost while the quorum is waited for -> no manifest is replaced", || {
+        let host = three(true, true);
+        host.kubelet("inactive");
+        host.stub("etcdctl.lost", &host.read("/stub/etcdctl.script").unwrap_or_default());
+        host.stub("etcdctl.script", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"; . \"$STUB/etcdctl.lost\"\n");
+        let end = host.apply(pod("etcd", manifest("etcd", "new", ""), 0));
+        all(&host, [ended(&end, "fenced"), in_place(&host, "etcd", &[&manifest("etcd", "old", "")])])
+    });
     type Change = fn(&Sandbox);
     let services: [(&str, Change); 2] = [
         ("the own member is a service that runs", |h| h.stub("units/etcd.MainPID", "77\n")),
@@ -169,7 +185,10 @@ fn absence(t: &mut Table) {
         let host = no_static_pod(false, false);
         host.write("/proc/88/comm", "etcd\n");
         host.write("/proc/88/stat", "88 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 7 0 0\n");
-        for cgroup in ["kubepods.slice/kubepods-pod5b3e1f0a_7a0c_4f3e_9d57_0a1b2c3d4e5f.slice/cri-containerd-beef.scope", "system.slice/docker-0123456789abcdef.scope"] {
+        for cgroup in [
+            "kubepods.slice/kubepods-pod5b3e1f0a_7a0c_4f3e_9d57_0a1b2c3d4e5f.slice/cri-containerd-beef.scope",
+            "system.slice/docker-0123456789abcdef.scope",
+        ] {
             host.write("/proc/88/cgroup", &format!("0::/{cgroup}\n"));
             check(&host, "done")?;
         }

@@ -287,6 +287,40 @@ fn kubelet(t: &mut Table) {
             [ended(&first, "done"), ended(&end, "is back and serves"), in_place(&host, API, &[&manifest(API, "old", "")]), clean(&host)],
         )
     });
+    t.row("the kubelet is stopped, and a bad manifest is corrected by another bad one -> the copy of the good one stays", || {
+        let host = standing(&[API]);
+        host.kubelet("inactive");
+        for tag in ["new", "next"] {
+            let end = host.apply(pod(API, manifest(API, tag, "# does not serve\n"), 0));
+            all(&host, [ended(&end, "done"), in_place(&host, API, &[&manifest(API, tag, "# does not serve\n")])])?;
+        }
+        let kept = host.read("/var/lib/clusterctl/static-pods/kube-apiserver.old");
+        all(&host, [same(kept, Some(manifest(API, "old", "")), "kept"), clean(&host)])
+    });
+    t.row("the kubelet is stopped, and the second of two manifests cannot be written -> neither is placed, now or later", || {
+        let host = standing(&["etcd", API]);
+        host.kubelet("inactive");
+        host.inject(Fault::DiskFull("cp", "*manifests/.kube-apiserver.swap"));
+        let end = host.apply(both(&manifest("etcd", "new", ""), &manifest(API, "new", "")));
+        all(&host, [ended(&end, "cannot be written"), in_place(&host, "etcd", &[&manifest("etcd", "old", "")]), clean(&host)])
+    });
+    t.row("the kubelet is stopped, and a killed run has left a staged manifest -> it is not placed for the one that is there", || {
+        let host = standing(&[API]);
+        host.kubelet("inactive");
+        host.write("/etc/kubernetes/manifests/.kube-apiserver.swap", "half a manif");
+        let end = host.apply(pod(API, manifest(API, "old", ""), 0));
+        all(&host, [ended(&end, "done"), in_place(&host, API, &[&manifest(API, "old", "")]), clean(&host)])
+    });
+    for (fault, wanted) in
+        [(Fault::Hangs("ctr", "*images ls*"), "containerd does not answer"), (Fault::CallFails("ctr", "*"), "containerd does not answer")]
+    {
+        t.row(format!("{fault:?} before a swap -> it ends with that, and nothing is changed"), || {
+            let host = standing(&[API]);
+            host.inject(fault);
+            let end = host.apply(pod(API, manifest(API, "new", ""), 0));
+            all(&host, [ended(&end, wanted), in_place(&host, API, &[&manifest(API, "old", "")]), clean(&host)])
+        });
+    }
     for state in ["activating", "deactivating", "reloading"] {
         t.row(format!("the kubelet is {state} and then active -> the swap is a watched one"), || {
             let host = standing(&[API]);

@@ -8,6 +8,12 @@ client_urls() {
   ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
     $ETCDCTL --endpoints $own --command-timeout 2s --dial-timeout 1s member list 2>/dev/null | cut -d, -f5 | tr -d ' '
 }
+# note_etcd: writes the client URLs of all members to a file for has_no_way_back, which needs them when this host's own member does not answer any
+# more. If it does not answer now, what was written earlier stays.
+note_etcd() {
+  members=$(client_urls) || members=
+  [ -z "$members" ] || printf '%s\n' "$members" >$STATIC_PODS_DIR/etcd.before
+}
 # cluster_minor URL...: prints the cluster version (MAJOR.MINOR) that the first answering member at these client URLs reports, or nothing if no member
 # answers.
 cluster_minor() {

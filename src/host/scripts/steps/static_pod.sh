@@ -36,7 +36,7 @@ while :; do
 done
 still_ours
 mkdir -p -m 0700 $state
-fail() { for c in $all; do rm -f "$state/.$c.new" "$state/$c.new"; done; echo "$*" >&2; exit 1; }
+fail() { for c in $all; do rm -f "$state/.$c.new" "$state/$c.new" "$dir/.$c.swap"; done; echo "$*" >&2; exit 1; }
 install_script() { printf '%s' "$swap" >"$state/.swap-$1" && sync "$state/.swap-$1" && mv -f "$state/.swap-$1" "$state/swap-$1.sh" && sync $state; }
 # put_right COMPONENT: undoes what an interrupted transaction of the component left. Removes its iptables rules, puts back a manifest that was set
 # aside, and deletes a new manifest that was not placed. Does nothing while a transaction of the component is under way.
@@ -69,16 +69,25 @@ rm -f $state/$component.failed.*
 report_rollbacks "$run" || { rm -f $state/*.failed.*; fail "the manifest of $component stays as it is beside it"; }
 case $kubelet in active|reloading|refreshing) ;; *)
   # The kubelet does not run, and reads the new manifest when it starts. A copy of the previous manifest is kept: the next run puts it back if the
-  # component does not answer with the new one.
+  # component does not answer with the new one. A whole copy that is there already stays: what is in place now was then placed without a kubelet as
+  # well, or by a run that was interrupted, and nobody has seen it serve.
   if [ "$action" = remove ]; then
     forget_old "$component"
     rm -f $dir/$component.yaml
     exit 0
   fi
   mkdir -p -m 0700 $dir
+  # A copy that was staged by an interrupted run is not the manifest of this one.
+  for c in $all; do rm -f "$dir/.$c.swap"; done
   for c in $all; do
-    cmp -s $state/$c.new $dir/$c.yaml || { keep_old $c && stage $state/$c.new $c; } || fail "the manifest of $c cannot be written (no space?); nothing was changed"
+    cmp -s $state/$c.new $dir/$c.yaml || { { old_is_whole $c || keep_old $c; } && stage $state/$c.new $c; } || fail "the manifest of $c cannot be written (no space?); nothing was changed"
   done
+  # A container outlives its kubelet. When the kubelet starts, it ends a member of etcd whose manifest has changed.
+  if [ -e $dir/.etcd.swap ]; then
+    wait_quorum 60 || fail "nothing was changed"
+    still_ours
+    [ ! -e $dir/etcd.yaml ] || note_etcd
+  fi
   for c in $all; do
     [ ! -e $dir/.$c.swap ] || place $c
     rm -f $state/$c.new

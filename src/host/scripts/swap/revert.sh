@@ -1,19 +1,13 @@
 # How swap.sh puts the previous manifest of a static pod back.
-# note_etcd: before etcd is swapped for another image, writes its minor version and the client URLs of all members to a file for has_no_way_back.
-note_etcd() {
-  rm -f $state/etcd.before
-  [ "$component" = etcd ] && [ "$(image_of $dir/etcd.yaml)" != "$(image_of $state/etcd.new)" ] || return 0
-  members=$(client_urls)
-  tag=$(image_of $dir/etcd.yaml)
-  printf '%s\n%s\n' "$(minor_of "${tag##*:}")" "$members" >$state/etcd.before
-}
-# has_no_way_back: succeeds, and prints why, if the previous etcd would refuse to start with the present data.
+# has_no_way_back: succeeds, and prints why, if the previous etcd would refuse to start with the present data. The previous etcd is that of the copy
+# that will be put back. That copy can be older than the manifest that this transaction has replaced, because an earlier transaction may have been
+# interrupted or have failed.
 has_no_way_back() {
-  [ "$component" = etcd ] && [ -s $state/etcd.before ] && [ -e $dir/etcd.yaml ] || return 1
-  was=$(sed -n 1p $state/etcd.before)
+  [ "$component" = etcd ] && [ -s $state/etcd.old ] && [ -e $dir/etcd.yaml ] || return 1
+  was=$(minor_of "$(image_of $state/etcd.old | sed 's/.*://')")
   now=$(minor_of "$(image_of $dir/etcd.yaml | sed 's/.*://')")
   { [ -n "$was" ] && [ -n "$now" ] && is_older "$was" "$now"; } || return 1
-  cluster=$(cluster_minor https://127.0.0.1:$ETCD_CLIENT_PORT $(sed 1d $state/etcd.before))
+  cluster=$(cluster_minor https://127.0.0.1:$ETCD_CLIENT_PORT $(cat $state/etcd.before 2>/dev/null))
   # If no member reports the cluster version and the new etcd has answered once, the cluster version is assumed to be raised, because a cluster of one
   # member raises it within seconds.
   [ -n "$cluster" ] || [ -z "$served" ] || cluster=$now

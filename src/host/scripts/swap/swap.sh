@@ -60,13 +60,17 @@ if cmp -s $state/$component.new $dir/$component.yaml; then
   [ ! -e $state/$component.old ] || revert >&2
   exit 1
 fi
-for c in ${etcd_url:+etcd} $component; do
-  image=$(image_of $state/$c.new)
-  if [ -n "$image" ] && command -v ctr >/dev/null && ! ctr -n k8s.io images ls -q 2>/dev/null | grep -qxF "$image"; then
-    echo "image $image is not on this host any more; nothing was changed" >&2
+if command -v ctr >/dev/null; then
+  # ctr waits forever for a containerd that hangs.
+  images=$(timeout -k 5 $((60 * patience)) ctr -n k8s.io images ls -q 2>/dev/null) || {
+    echo "containerd does not answer, so it is not known whether the image of $component is on this host; nothing was changed. See \`journalctl -u containerd\`" >&2
     exit 1
-  fi
-done
+  }
+  for c in ${etcd_url:+etcd} $component; do
+    image=$(image_of $state/$c.new)
+    [ -z "$image" ] || printf '%s\n' "$images" | grep -qxF "$image" || { echo "image $image is not on this host any more; nothing was changed" >&2; exit 1; }
+  done
+fi
 # The quorum is checked here again, because minutes may have passed since the run checked it. A swap of an API server together with etcd stops the
 # member, too.
 case $component$etcd_url in
@@ -80,7 +84,7 @@ esac
 if ! old_is_whole "$component" || serves; then
   keep_old "$component" || { echo "the manifest of $component cannot be kept in $state (no space?); nothing was changed" >&2; exit 1; }
 fi
-note_etcd
+[ "$component" != etcd ] || note_etcd
 case $component in
   etcd) relieve; [ -n "$api_is_out" ] || hand_over ;;
   # The leadership of etcd is handed over while this API server gets no new requests, because a request that is under way at that moment can be lost.
