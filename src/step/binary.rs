@@ -80,7 +80,7 @@ impl Answers for Binary {
         };
         let staged = self.staged_path();
         let to = if self.staged { &staged } else { &self.path };
-        let cmd = Cmd::script(fenced!("steps/binary.sh"))
+        let cmd = Cmd::script(fenced!("lib/image_mount.sh", "steps/binary.sh"))
             .arg("run", run)
             .arg("path", to)
             .arg("kind", kind)

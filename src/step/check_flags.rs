@@ -52,7 +52,7 @@ impl Answers for CheckFlags {
             input.extend(words.map(|w| format!("{}\n", w.replace('\n', " "))));
             input.push('\n');
         }
-        let cmd = Cmd::script(fenced!("lib/forget_image.sh", "steps/check_flags.sh")).arg("run", run).stdin(input);
+        let cmd = Cmd::script(fenced!("lib/forget_image.sh", "lib/image_mount.sh", "steps/check_flags.sh")).arg("run", run).stdin(input);
         carry_out(host, cmd.timeout(Duration::from_secs(600)).with_proxies()).await
     }
 }

@@ -109,7 +109,10 @@ pub fn table(t: &mut Table) {
             }
             t.sweep(format!("{what}, {how} -> the program is old or new, and the next run ends the work"), 1, |n| {
                 let host = host();
-                killed(fault(n), &host, step(&host), old_or_new, |h| placed(h, origin))
+                killed(fault(n), &host, step(&host), old_or_new, |h| {
+                    let mounts: Vec<_> = h.list("/run").into_iter().filter(|f| !f.ends_with(".lock")).collect();
+                    placed(h, origin).and_then(|()| same(mounts, vec![], "left in /run"))
+                })
             });
         }
     }
@@ -127,6 +130,15 @@ pub fn table(t: &mut Table) {
             }
         });
     }
+    t.row("an image, and a killed script has left another one mounted -> it is unmounted first, and no mount is left", || {
+        let host = host();
+        host.write("/run/clusterctl-kubelet.mount/kubelet", "another program");
+        let end = host.apply(from_image(&host));
+        let log = host.log();
+        let first = log.lines().find(|l| l.contains(" images ")).unwrap_or_default().contains("images unmount");
+        let left = host.path("/run/clusterctl-kubelet.mount").exists();
+        all(&host, [ended(&end, "done"), placed(&host, "site/node:1"), same((first, left), (true, false), "unmounted first, left")])
+    });
     t.row("an image that cannot be mounted -> the step fails, and nothing is placed", || {
         let host = host();
         under(Fault::CallFails("ctr", "*images mount*"), &host, from_image(&host), "ctr: it fails", untouched)

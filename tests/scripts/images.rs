@@ -66,7 +66,13 @@ fn accepts() -> CheckFlags {
 fn no_mount_left(host: &Sandbox) -> Result<(), String> {
     let log = host.log();
     same(log.matches(" images mount ").count(), log.matches(" images unmount ").count(), "mounts and unmounts")?;
-    same(host.list("/run"), vec!["containerd".to_string()], "left in /run")
+    nothing_in_run(host)
+}
+
+/// Checks that no file and no mount point is left in `/run`. A lock file stays, because another script may hold its lock.
+fn nothing_in_run(host: &Sandbox) -> Result<(), String> {
+    let left: Vec<String> = host.list("/run").into_iter().filter(|f| !f.ends_with(".lock") && f != "containerd").collect();
+    same(left, vec![], "left in /run")
 }
 
 pub fn table(t: &mut Table) {
@@ -102,6 +108,11 @@ fn pulls(t: &mut Table) {
             under(Fault::None, &host, four(), "not all pulled", anything)
         });
     }
+    t.row("pull: the first three take all of the time -> the fourth is not begun, because it would have no limit", || {
+        let not_begun =
+            |host: &Sandbox| same(host.log().lines().any(|l| l.contains("images pull") && l.contains("image:4")), false, "image 4");
+        under(Fault::Hangs("ctr", "*image:3"), &host(), four(), "site/image:4: ctr was not started", not_begun)
+    });
     t.row("pull: the disk does not take the images -> the step fails", || {
         under(Fault::ToolFails("sync", "*"), &host(), four(), "cannot be written to the disk", anything)
     });
@@ -201,6 +212,26 @@ fn flags(t: &mut Table) {
     t.row("flags: a program does not end -> the step ends and names it, and no mount is left", || {
         let wanted = format!("{NOT_TAKEN}error: it does not answer --help within 20 s");
         under(Fault::Hangs("chroot", "* kube-apiserver *"), &host(), accepts(), &wanted, no_mount_left)
+    });
+    t.row("flags: a killed script has left an image mounted -> it is unmounted first, and no mount is left", || {
+        let host = host();
+        host.write("/run/clusterctl-flags.mount/usr/bin/etcd", "");
+        host.stub("ctr.script", "case \"$*\" in *' images unmount '*) for m; do :; done; /bin/rm -rf \"$m/usr\" ;; *' images mount '*) for m; do :; done; [ ! -e \"$m/usr\" ] || exit 1 ;; esac\n");
+        let end = host.apply(accepts());
+        all(&host, [ended(&end, "done"), nothing_in_run(&host)])
+    });
+    t.row("flags: the host was rebooted while an image was mounted -> its snapshot is removed, and it is mounted again", || {
+        let host = host();
+        host.stub("snapshot", "");
+        host.stub("ctr.script", "case \"$*\" in *' images unmount '*) /bin/rm -f \"$STUB/snapshot\" ;; *' images mount '*) [ ! -e \"$STUB/snapshot\" ] || { echo 'ctr: snapshot: already exists' >&2; exit 1; } ;; esac\n");
+        let end = host.apply(accepts());
+        all(&host, [ended(&end, "done"), nothing_in_run(&host)])
+    });
+    t.row("flags: another run takes the lock while a program is asked -> its image is not removed", || {
+        let host = host();
+        host.stub("chroot.script", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"; exit 139\n");
+        let end = host.apply(accepts());
+        all(&host, [ended(&end, "fenced"), same(host.log().contains("images rm"), false, "removed"), nothing_in_run(&host)])
     });
     let whole = host();
     whole.apply(accepts());

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use clusterctl::step::binary::Source;
-use clusterctl::step::{Binary, Clean, File, Step, Unit};
+use clusterctl::step::{Binary, CheckFlags, Clean, File, Step, Unit};
 
 use super::pods::{all, both, ended, in_place, manifest, pod, same, standing};
 use super::sandbox::{Fault, Sandbox};
@@ -50,7 +50,7 @@ impl Drop for AtWork {
 
 pub fn table(t: &mut Table) {
     type Make = fn(&Sandbox) -> Step;
-    let steps: [(&str, Make, &str, &str); 6] = [
+    let steps: [(&str, Make, &str, &str); 7] = [
         ("files", |h| vec![File::text(h.at("/etc/first"), "new")].into(), "clusterctl-files.lock", "at work on files after 60 s"),
         (
             "a unit",
@@ -81,6 +81,12 @@ pub fn table(t: &mut Table) {
             |_| Clean { images: true, found: vec![] }.into(),
             "clusterctl-clean.lock",
             "at work on what Kubernetes left after 60 s",
+        ),
+        (
+            "the flags of programs",
+            |_| CheckFlags { programs: vec![] }.into(),
+            "clusterctl-flags.lock",
+            "at work on the flags of programs after 60 s",
         ),
     ];
     for (what, step, file, wanted) in steps {

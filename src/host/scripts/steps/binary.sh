@@ -50,9 +50,11 @@ url)
     exit 1
   fi ;;
 image)
-  mount=$(mktemp -d /run/clusterctl.XXXXXX)
-  trap 'c images unmount --rm "$mount" >/dev/null 2>&1; rmdir "$mount" 2>/dev/null' EXIT
-  c images mount "$source" "$mount" >/dev/null
+  # The mount point is always the same one, so that what a killed script has left there is unmounted first.
+  mount=/run/clusterctl-$name.mount
+  trap unmounted EXIT
+  unmounted
+  mounted "$source"
   cp "$mount$inner" "$part" ;;
 esac
 rm -f "$part_of"

@@ -6,7 +6,8 @@
 pulls=$STATE_DIR/pulls same=/run/clusterctl-pulls
 fail=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$fail" "$fail".*' EXIT
-# ctr has no time limit of its own and waits forever for a registry that has stopped answering, so all pulls together have a limit.
+# ctr has no time limit of its own and waits forever for a registry that has stopped answering, so all pulls together have a limit. A pull that would
+# begin after it is not started; see within_exactly.
 end=$(($(date +%s) + 1700 * ${CLUSTERCTL_PATIENCE:-1}))
 pull() {
   within_exactly $((end - $(date +%s))) ctr -n k8s.io images pull --hosts-dir $CONTAINERD_CERTS_DIR "$1" >"$fail.$2" 2>&1 && return
