@@ -118,6 +118,15 @@ pub fn table(t: &mut Table) {
         });
     }
 
+    for tool in ["chmod", "chown"] {
+        t.row(format!("{tool} fails for a folder alone -> the step fails and names the folder, and nothing is changed"), || {
+            let host = host();
+            host.inject(Fault::ToolFails(tool, "*/etc/folder"));
+            let end = host.apply(files(&host));
+            says(end.said().contains("/etc/folder; nothing was changed") && untouched(&host), "it is done", &host, &end)
+        });
+    }
+
     for (how, fault) in ENDS {
         t.sweep(format!("{how} an effect -> each file is whole, and the next run ends the work"), 1, |n| {
             let host = host();

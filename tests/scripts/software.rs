@@ -38,6 +38,22 @@ fn told(host: &Sandbox, is: bool, end: &End) -> Result<(), String> {
     if is { Ok(()) } else { Err(format!("{end:?}\n{}", host.log())) }
 }
 
+/// A host on which another program holds the frontend lock of dpkg.
+fn at_work() -> Sandbox {
+    use std::os::unix::fs::MetadataExt;
+    let host = Sandbox::new();
+    host.write("/var/lib/dpkg/lock-frontend", "");
+    let inode = std::fs::metadata(host.path("/var/lib/dpkg/lock-frontend")).map(|m| m.ino()).unwrap_or_default();
+    host.write("/proc/locks", &format!("1: FLOCK  ADVISORY  WRITE 12 08:01:7 0 EOF\n2: POSIX  ADVISORY  WRITE 900 08:01:{inode} 0 EOF\n"));
+    host.write("/proc/900/comm", "unattended-upgr\n");
+    host
+}
+
+/// How many seconds have passed on the clock of the host.
+fn seconds(host: &Sandbox) -> u64 {
+    host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default() / 1000 - 1_000_000
+}
+
 pub fn table(t: &mut Table) {
     t.row("packages: an installation that would remove docker-ce -> nothing is installed, and the packages are named", || {
         let host = Sandbox::new();
@@ -60,6 +76,52 @@ pub fn table(t: &mut Table) {
         host.write("/var/lib/dpkg/updates/0001", "");
         let end = package(&host);
         told(&host, end == End::Done && host.log().contains("dpkg --force-confold --configure -a"), &end)
+    });
+    for message in [
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 900 (apt-get)",
+        "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), is another process using it?",
+        "dpkg: error: dpkg frontend lock was locked by another process with pid 900",
+    ] {
+        t.row(format!("packages: apt-get says {message:?} at first -> it is tried again, and the packages are installed"), || {
+            let host = Sandbox::new();
+            host.stub(
+                "apt-get.script",
+                &format!("n=0; read -r n 2>/dev/null <\"$STUB/n\"; echo $((n + 1)) >\"$STUB/n\"; [ $n -gt 5 ] || {{ echo '{message}'; exit 100; }}\n"),
+            );
+            let end = package(&host);
+            told(&host, end == End::Done && host.log().contains("--no-remove containerd"), &end)
+        });
+        t.row(format!("packages: apt-get says {message:?} again and again -> the step ends with that within its limit"), || {
+            let host = Sandbox::new();
+            host.stub("apt-get.script", &format!("echo '{message}'; exit 100\n"));
+            let end = package(&host);
+            told(&host, end.said().contains(message) && seconds(&host) < 600, &end)
+        });
+    }
+    t.row("packages: unattended-upgrades is at work -> dpkg is asked for what is unconfigured only after its end", || {
+        let host = at_work();
+        host.stub("on-sleep", "[ \"$now\" -lt 1000060000 ] || : >\"$ROOT/proc/locks\"");
+        host.stub("dpkg.script", "[ ! -s \"$ROOT/proc/locks\" ] || : >\"$STUB/asked\"\n");
+        let end = package(&host);
+        told(&host, end == End::Done && !host.path("/stub/asked").exists() && host.log().contains("dpkg --audit"), &end)
+    });
+    t.row("packages: another program does not end with the packages -> nothing is installed, and it is named", || {
+        let host = at_work();
+        let end = package(&host);
+        let is = end.said().contains("process 900 (unattended-upgr)") && end.said().contains("nothing was installed");
+        told(&host, is && !host.log().contains("apt-get") && seconds(&host) < 600, &end)
+    });
+    t.row("packages: the lock is lost while another program is waited for -> nothing is installed", || {
+        let host = at_work();
+        host.stub("on-sleep", "echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\"; : >\"$ROOT/proc/locks\"");
+        let end = package(&host);
+        told(&host, matches!(end, End::Fenced(_)) && !host.log().contains("apt-get"), &end)
+    });
+    t.row("member: another run takes the lock while the others are asked for their health -> it is not removed", || {
+        let host = three([true, true]);
+        host.stub("etcdctl.script", "case \"$*\" in *'endpoint health'*) echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\" ;; esac\n");
+        let end = host.apply(member(MemberState::Gone));
+        told(&host, matches!(end, End::Fenced(_)) && !host.log().contains("member remove"), &end)
     });
     t.row("member: etcdctl warns on standard error -> the member is removed", || {
         let host = three([true, true]);

@@ -15,7 +15,7 @@ while read -r kind mode size unit check path; do
   [ "$unit" = - ] || units="$units $UNITS_DIR/$unit"
   if [ "$kind" = d ]; then
     [ -d "$path" ] || mkdir -p "$path"
-    chmod "$mode" "$path" && chown 0:0 "$path"
+    { chmod "$mode" "$path" && chown 0:0 "$path"; } || fail "cannot set the mode and the owner of the folder $path"
     continue
   fi
   dir_of "$path"

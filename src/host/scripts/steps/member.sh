@@ -10,8 +10,9 @@ export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_K
 errors=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$errors"' EXIT
 etcd() { $ETCDCTL --command-timeout 5s --dial-timeout 2s "$@" 2>"$errors"; }
-# change ARGUMENT...: runs `etcdctl member`, and leaves its error message in $said if it fails.
-change() { etcd --endpoints "$endpoints" member "$@" >/dev/null || { said=$(tail -n 3 "$errors"); return 1; }; }
+# change ARGUMENT...: runs `etcdctl member`, and leaves its error message in $said if it fails. The questions before it can take a minute, and another
+# run may have taken the lock meanwhile.
+change() { still_ours; etcd --endpoints "$endpoints" member "$@" >/dev/null || { said=$(tail -n 3 "$errors"); return 1; }; }
 end=$(($(date +%s) + limit))
 said=
 # Waits before the next attempt, or exits with 1 after the limit. Attempts are repeated because etcd refuses a change for some seconds after the
