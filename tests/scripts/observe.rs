@@ -76,9 +76,34 @@ pub fn table(t: &mut Table) {
     });
     outdated(t);
     images(t);
+    foreign(t);
     mounts(t);
     read_at_boot(t);
     policies(t);
+}
+
+/// Adds rows for processes of a component's name of which containerd knows no container in kube-system.
+fn foreign(t: &mut Table) {
+    let id = "0123456789abcdef".repeat(4);
+    let uid = &id[..32];
+    let static_pod = format!("/var/log/pods/kube-system_etcd-m1_{uid}/etcd/0.log");
+    for (what, cgroup, log, counts) in [
+        ("a container of Docker", format!("/system.slice/docker-{id}.scope"), None, false),
+        ("a container of podman", format!("/machine.slice/libpod-{id}.scope"), None, false),
+        ("a node of kind", format!("/docker/{id}/kubepods/burstable/pod{uid}/{id}"), None, false),
+        ("a static pod of kube-system that another runtime runs", format!("/kubepods/burstable/pod{uid}/{id}"), Some(&static_pod), true),
+    ] {
+        t.row(format!("an etcd is in {what} -> it counts as ours: {counts}"), || {
+            let (host, _socket) = running("etcd", 500, 400);
+            host.remove("/run/containerd/io.containerd.runtime.v2.task/k8s.io");
+            host.write("/proc/77/cgroup", &format!("0::{cgroup}\n"));
+            if let Some(log) = log {
+                host.write(log, "log");
+            }
+            let (_, facts) = look(&host, true)?;
+            all(&host, [same(facts.pods.contains_key("etcd"), counts, "it counts")])
+        });
+    }
 }
 
 /// Adds rows for mounts at and inside folders that a reset removes.

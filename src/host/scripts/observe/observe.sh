@@ -108,9 +108,16 @@ if [ -S $CONTAINERD_SOCKET ] && command -v ctr >/dev/null; then
     id=$(sed -n 's,.*\([0-9a-f]\{64\}\)[^/]*$,\1,p;q' "/proc/$pid/cgroup" 2>/dev/null)
     [ -n "$id" ] || continue
     about=$(grep -oE '"io.kubernetes.cri.(image-name|sandbox-namespace)":"[^"]*"' "$tasks/$id/config.json" 2>/dev/null | tr '\n' ' ')
-    # A pod of a tenant may run its own control plane (vcluster, Kamaji). The static pods of this host are in kube-system, so processes in other
-    # namespaces are skipped.
-    case $about in *'sandbox-namespace":"kube-system"'*) ;; *'sandbox-namespace":'*) continue ;; esac
+    # A pod of a tenant may run its own control plane (vcluster, Kamaji), and so may a container outside of Kubernetes (an application's etcd, kind).
+    # The static pods of this host are in kube-system, so a process counts only if containerd says that its container is there, or if its cgroup is
+    # that of such a static pod (see process.sh).
+    read -r name 2>/dev/null <"/proc/$pid/comm" || continue
+    case $name in kube-controller*) name=kube-controller-manager ;; esac
+    case $about in
+    *'sandbox-namespace":"kube-system"'*) ;;
+    *'sandbox-namespace":'*) continue ;;
+    *) [ -n "$(folder_of "$name" "$pid")" ] || continue ;;
+    esac
     image=${about##*image-name\":\"}
     image=${image%%\"*}
     say container "$id" "$image"
