@@ -43,11 +43,11 @@ inside=$(printf '%s\n' "$inside" | grep . | grep -vE "^$kubelet/(pods/[^/]+|plug
 
 started=
 if have ctr; then
-  if ! c version >/dev/null 2>&1; then
+  if ! c namespaces ls -q >/dev/null 2>&1; then
     go_on
     within 60 systemctl start containerd >/dev/null 2>&1 && started=yes || :
     tries=0
-    until c version >/dev/null 2>&1; do
+    until c namespaces ls -q >/dev/null 2>&1; do
       tries=$((tries + 1))
       if [ $tries -gt 50 ] || [ "$(left)" -lt 1 ]; then
         ! runs || fail "containerd does not answer, so the containers that run here cannot be listed and ended; nothing was deleted. See \`journalctl -u containerd\`"
@@ -56,7 +56,7 @@ if have ctr; then
       sleep 0.2
     done
   fi
-  if c version >/dev/null 2>&1; then
+  if c namespaces ls -q >/dev/null 2>&1; then
     tries=0
     while :; do
       containers=$(c containers ls -q) || fail "containerd does not list its containers; nothing was deleted"
