@@ -88,7 +88,7 @@ const TABLES: [Entry; 34] = [
     ("reset", scripts::reset::table, &["clean.sh", "in_use.sh"]),
     ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
-    ("etcd", scripts::etcd::table, &["etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
+    ("etcd", scripts::etcd::table, &["etcdctl.sh", "etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
     ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
     ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),
     ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),

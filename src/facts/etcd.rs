@@ -9,9 +9,9 @@ use super::host::members;
 use crate::host::Cmd;
 use crate::script;
 
-const MEMBER: &str = script!("observe/etcd_member.sh");
-const KEYS: &str = script!("observe/etcd_keys.sh");
-const GET: &str = script!("observe/etcd_get.sh");
+const MEMBER: &str = script!("lib/etcdctl.sh", "observe/etcd_member.sh");
+const KEYS: &str = script!("lib/etcdctl.sh", "observe/etcd_keys.sh");
+const GET: &str = script!("lib/etcdctl.sh", "observe/etcd_get.sh");
 
 /// The answer of one host about its own etcd member. A field is `None` if the member did not answer the question.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -10,7 +10,7 @@ use super::{FileFact, FileKind, HostFacts, Listener, MemberFact, PodFact, url_ho
 use crate::host::{Cmd, Secret};
 use crate::script;
 
-const OBSERVE: &str = script!("lib/mounts.sh", "lib/process.sh", "observe/observe.sh");
+const OBSERVE: &str = script!("lib/mounts.sh", "lib/process.sh", "lib/etcdctl.sh", "observe/observe.sh");
 
 /// A host whose answer takes longer than this is reported as unreachable.
 const LIMIT: Duration = Duration::from_secs(30);

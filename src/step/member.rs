@@ -104,7 +104,7 @@ impl Answers for Member {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         // The script gets the whole wait timeout, because a learner may have to copy much data before it can be promoted.
         let limit = host.wait_timeout();
-        let cmd = Cmd::script(fenced!("lib/hand_over.sh", "steps/member.sh"))
+        let cmd = Cmd::script(fenced!("lib/etcdctl.sh", "lib/hand_over.sh", "steps/member.sh"))
             .arg("run", run)
             .arg("action", self.word())
             .arg("name", &self.name)

@@ -53,7 +53,7 @@ impl Snapshot {
     async fn fetch(&self, host: &dyn Host, run: &str, part: &Path) -> Result<(), StepError> {
         let local = |e| StepError::Host(HostError::local(format!("cannot write the snapshot to {}", self.to.display()), e));
         let mut file = tokio::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).await.map_err(local)?;
-        let mut cmd = Cmd::script(fenced!("steps/snapshot.sh")).arg("run", run).timeout(LIMIT);
+        let mut cmd = Cmd::script(fenced!("lib/etcdctl.sh", "steps/snapshot.sh")).arg("run", run).timeout(LIMIT);
         let (tap, mut chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(64);
         cmd.tap = Some(tap);
         // The output ends with the digest that the host computed, as 64 hexadecimal digits. Therefore the last 64 bytes are held back and are not

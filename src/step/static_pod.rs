@@ -13,6 +13,7 @@ use crate::{fenced, script};
 
 /// The script of the transaction, which the host runs even if the connection to it is lost.
 const SWAP: &str = script!(
+    "lib/etcdctl.sh",
     "lib/hand_over.sh",
     "lib/lock_held.sh",
     "lib/process.sh",
@@ -30,7 +31,7 @@ const SWAP: &str = script!(
 );
 
 /// The script that starts the transaction.
-const SCRIPT: &str = fenced!("lib/report_rollbacks.sh", "lib/quorum.sh", "lib/manifest.sh", "lib/etcd_version.sh", "steps/static_pod.sh");
+const SCRIPT: &str = fenced!("lib/etcdctl.sh", "lib/report_rollbacks.sh", "lib/quorum.sh", "lib/manifest.sh", "lib/etcd_version.sh", "steps/static_pod.sh");
 
 /// The static pod of one control-plane component.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ pub struct Unit {
 
 /// The script that restarts etcd and restores the previous etcd if the new one fails. The host finishes it even if the connection to the host is
 /// lost.
-const ETCD: &str = script!("lib/hand_over.sh", "lib/etcd_version.sh", "steps/etcd_service.sh");
+const ETCD: &str = script!("lib/etcdctl.sh", "lib/hand_over.sh", "lib/etcd_version.sh", "steps/etcd_service.sh");
 
 impl Unit {
     /// A unit that is restarted when its inputs change.
@@ -83,7 +83,7 @@ impl Answers for Unit {
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
         // A single unit is ready sooner than a whole control plane, so it gets only a part of the wait timeout.
         let limit = host.wait_timeout() / 4;
-        let cmd = Cmd::script(fenced!("lib/hand_over.sh", "lib/quorum.sh", "steps/unit.sh"))
+        let cmd = Cmd::script(fenced!("lib/etcdctl.sh", "lib/hand_over.sh", "lib/quorum.sh", "steps/unit.sh"))
             .arg("run", run)
             .arg("unit", self.name)
             .arg("digest", &self.digest)

@@ -36,7 +36,7 @@ fn host(size: &str, torn: bool) -> Sandbox {
 }
 
 fn taken(host: &Sandbox) -> Output {
-    host.output(Cmd::script(script!("steps/snapshot.sh")))
+    host.output(Cmd::script(script!("lib/etcdctl.sh", "steps/snapshot.sh")))
 }
 
 fn left(host: &Sandbox) -> Vec<String> {

@@ -173,7 +173,7 @@ pub fn table(t: &mut Table) {
                 "etcdctl.script",
                 &format!("case \"$*\" in *'snapshot save'*) for to; do :; done; {{ printf data; {trailer}; }} >\"$to\" ;; esac\n"),
             );
-            let script = script!("lib/lock_held.sh", "lib/fence.sh", "steps/snapshot.sh");
+            let script = script!("lib/lock_held.sh", "lib/fence.sh", "lib/etcdctl.sh", "steps/snapshot.sh");
             let out = host.output(Cmd::script(script).arg("run", RUN));
             let left = host.list("/var/lib/clusterctl").iter().any(|f| f.starts_with("snapshot."));
             let is = out.status == wanted && !left && (wanted != 0 || out.stdout.starts_with(b"data"));

@@ -1,15 +1,9 @@
 # Moves the leadership of etcd to another member before this member stops. Without this, an election would prevent writes to the cluster for about a
-# second. A failure is ignored.
+# second. A failure is ignored. Needs etcdctl.sh.
 # hand_over [URL]: URL is the client URL of the member that stops; the default is the member of this host.
 hand_over() {
   goes=${1:-https://127.0.0.1:$ETCD_CLIENT_PORT}
-  e=$ETCD_PKI_DIR
-  # The certificates are passed in variables and not as flags, because the calling script may have exported these variables, and etcdctl refuses a
-  # flag whose variable is also set. For the same reason they are set for this command only.
-  goer() {
-    ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key \
-      $ETCDCTL --endpoints "$goes" --command-timeout 5s --dial-timeout 2s "$@" 2>/dev/null
-  }
+  goer() { $ETCDCTL --endpoints "$goes" --command-timeout 5s --dial-timeout 2s "$@" 2>/dev/null; }
   # The output is JSON, because the columns of the plain output differ between versions of etcdctl.
   now=$(goer endpoint status -w json) || return 0
   self=$(echo "$now" | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')

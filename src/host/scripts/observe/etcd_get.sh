@@ -3,15 +3,12 @@
 # Output: etcd's answer as JSON without the value; a line `size BYTES`; and a line `begins TEXT` with the beginning of the value up to its fourth or
 # fifth colon if the value is encrypted (`k8s:enc:aescbc:v1:key1:`), or else with its first three bytes (`k8s` for Kubernetes' protobuf encoding).
 export LC_ALL=C
-e=$ETCD_PKI_DIR
-export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-etcd() { $ETCDCTL --endpoints "https://127.0.0.1:$ETCD_CLIENT_PORT" --command-timeout $((10 * ${CLUSTERCTL_PATIENCE:-1}))s --dial-timeout 2s "$@"; }
 umask 077
 # The folder is in memory, because the value may be secret.
 dir=$(mktemp -d /dev/shm/clusterctl.XXXXXX) || exit 1
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
-etcd get "$key" -w json >"$dir/answer" 2>"$dir/said" || { tail -n 3 "$dir/said" >&2; exit 1; }
+own_member --command-timeout $((10 * ${CLUSTERCTL_PATIENCE:-1}))s get "$key" -w json >"$dir/answer" 2>"$dir/said" || { tail -n 3 "$dir/said" >&2; exit 1; }
 sed 's/"value":"[^"]*"/"value":""/' "$dir/answer"
 echo
 sed -n 's/.*"value":"\([^"]*\)".*/\1/p' "$dir/answer" | base64 -d >"$dir/value"

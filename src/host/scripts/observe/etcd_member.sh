@@ -4,15 +4,12 @@
 # SECONDS` for the metric of the syncs of etcd's log since the start of the member. A line is left out if there is no answer.
 export LC_ALL=C
 patience=${CLUSTERCTL_PATIENCE:-1}
-e=$ETCD_PKI_DIR
-[ -x $ETCDCTL ] && [ -r $e/healthcheck-client.key ] || exit 0
-export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-export ETCDCTL_ENDPOINTS=https://127.0.0.1:$ETCD_CLIENT_PORT
+[ -x $ETCDCTL ] && [ -r $ETCDCTL_KEY ] || exit 0
 # ask KIND WORD...: runs etcdctl with the words. `endpoint health` fails for a member that is not healthy, and prints its answer nevertheless.
 ask() {
   kind=$1
   shift
-  said=$($ETCDCTL "$@" -w json --command-timeout $((3 * patience))s --dial-timeout 1s 2>/dev/null) || :
+  said=$(own_member --command-timeout $((3 * patience))s "$@" -w json 2>/dev/null) || :
   [ -z "$said" ] || printf '%s %s\n' "$kind" "$said"
 }
 # The questions are asked at the same time, because each waits for its limit if there is no quorum. Every answer is written by one call of printf, so

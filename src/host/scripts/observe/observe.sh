@@ -146,12 +146,9 @@ if [ "$control_plane" = 1 ] && command -v curl >/dev/null; then
   if [ "$(curl -sk -m $((10 * patience)) -o /dev/null -w '%{http_code}' "https://$address:$API_SERVER_PORT/readyz" 2>/dev/null)" = 200 ]; then
     say api "$(curl -sk -m $((10 * patience)) "https://$address:$API_SERVER_PORT/version" 2>/dev/null | grep gitVersion | cut -d'"' -f4)"
   fi
-  e=$ETCD_PKI_DIR
-  if [ -x $ETCDCTL ] && [ -r $e/healthcheck-client.key ]; then
-    export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
-    export ETCDCTL_ENDPOINTS=https://127.0.0.1:$ETCD_CLIENT_PORT
-    members=$($ETCDCTL member list -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say members "$members"
-    own=$($ETCDCTL endpoint status -w json --command-timeout $((2 * patience))s --dial-timeout 1s 2>/dev/null) && say etcd_status "$own"
+  if [ -x $ETCDCTL ] && [ -r $ETCDCTL_KEY ]; then
+    members=$(own_member --command-timeout $((2 * patience))s member list -w json 2>/dev/null) && say members "$members"
+    own=$(own_member --command-timeout $((2 * patience))s endpoint status -w json 2>/dev/null) && say etcd_status "$own"
   fi
 fi
 if [ -n "$endpoint" ] && command -v curl >/dev/null; then

@@ -4,9 +4,6 @@
 # Arguments: `action`, which is `learn` (add the member as a learner), `vote` (promote it), `remove`, or `check`, which changes nothing and fails if
 # `remove` would be refused; `name` of the member; `peer`, its peer URL; `endpoints`, the client URLs of other members, separated by commas; and
 # `limit` in seconds.
-e=$ETCD_PKI_DIR
-# ETCDCTL_API is not set: API version 3 is the default since etcd 3.4, and etcdctl 3.6 prints a warning if the variable is set.
-export ETCDCTL_CACERT=$e/ca.crt ETCDCTL_CERT=$e/healthcheck-client.crt ETCDCTL_KEY=$e/healthcheck-client.key
 errors=$(mktemp /run/clusterctl.XXXXXX)
 trap 'rm -f "$errors"' EXIT
 etcd() { $ETCDCTL --command-timeout 5s --dial-timeout 2s "$@" 2>"$errors"; }

@@ -3,7 +3,6 @@
 # `ready`, or `registered` if there is no CNI that makes nodes Ready; `api`, the host:port at which this host serves the API, or empty; and `etcd`,
 # which is `member` if the host has an etcd member, and otherwise empty.
 cert=$KUBELET_CLIENT_CURRENT
-e=$ETCD_PKI_DIR
 end=$(($(date +%s) + limit))
 said=
 served() {
@@ -13,8 +12,7 @@ served() {
 }
 member() {
   [ "$etcd" = member ] && [ -x $ETCDCTL ] || return 0
-  health=$($ETCDCTL --endpoints https://127.0.0.1:$ETCD_CLIENT_PORT --cacert $e/ca.crt --cert $e/healthcheck-client.crt \
-    --key $e/healthcheck-client.key --command-timeout 3s --dial-timeout 1s endpoint health 2>&1) ||
+  health=$(own_member --command-timeout 3s endpoint health 2>&1) ||
     { said="its etcd member: $(printf %s "$health" | tail -n 1 | head -c 300)"; return 1; }
 }
 ready() {
