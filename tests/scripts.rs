@@ -12,6 +12,7 @@ mod scripts {
     pub mod cluster;
     pub mod drain;
     pub mod etcd;
+    pub mod etcd_change;
     pub mod etcd_service;
     pub mod etcd_versions;
     pub mod fence;
@@ -89,6 +90,7 @@ const TABLES: [Entry; 34] = [
     ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
     ("etcd", scripts::etcd::table, &["etcdctl.sh", "etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
+    ("etcd_change", scripts::etcd_change::table, &["etcd_defrag.sh", "etcd_leader.sh", "etcd_disarm.sh", "etcd_compact.sh", "quorum.sh"]),
     ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
     ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),
     ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),

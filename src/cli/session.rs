@@ -46,6 +46,8 @@ pub enum Reach {
     Selected,
     /// The control-plane hosts, regardless of `--limit`.
     Masters,
+    /// The control-plane hosts and the hosts with an etcd member, regardless of `--limit`. A run that changes one of them locks all of them.
+    MastersAndEtcd,
     /// The hosts with an etcd member, regardless of `--limit`.
     Etcd,
 }
@@ -130,6 +132,7 @@ impl Session {
             Reach::Everyone => true,
             Reach::Selected => selected.contains(&h.name),
             Reach::Masters => h.has(inventory::Role::ControlPlane),
+            Reach::MastersAndEtcd => h.has(inventory::Role::ControlPlane) || etcd.contains(&h.name.as_str()),
             Reach::Etcd => etcd.contains(&h.name.as_str()),
         };
         let entries: Vec<&HostEntry> = inventory.hosts.iter().filter(wanted).collect();

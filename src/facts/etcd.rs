@@ -24,6 +24,22 @@ pub struct MemberAnswer {
     pub alarms: Option<Vec<Alarm>>,
     /// The mean time of a sync of etcd's log since the member started, in milliseconds.
     pub sync_ms: Option<f64>,
+    /// The size in bytes that the database may have before etcd refuses writes.
+    pub quota: Option<u64>,
+    /// The revision of the last compaction; older revisions can no longer be read.
+    pub compacted: Option<u64>,
+}
+
+impl MemberAnswer {
+    /// Whether the member answered a read that needs the quorum.
+    pub fn is_healthy(&self) -> bool {
+        self.status.is_some() && self.health.as_ref().is_some_and(|h| h.healthy)
+    }
+
+    /// Whether the member is the leader.
+    pub fn leads(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.leader.as_ref() == Some(&s.member))
+    }
 }
 
 /// The state of a member as it reports it. Sizes are in bytes; IDs are in hexadecimal, as etcdctl prints them.
@@ -44,6 +60,11 @@ pub struct MemberStatus {
     /// The index of the last entry that the member has applied. 0 if the version of etcd does not report it.
     pub applied: u64,
     pub learner: bool,
+}
+
+/// The size of a database as people read it.
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 /// Whether a member answered a linearizable read, which needs the quorum.
@@ -83,6 +104,8 @@ pub fn parse(stdout: &[u8]) -> MemberAnswer {
             "sync" => {
                 answer.sync_ms = rest.split_once(' ').and_then(|(n, s)| Some(s.parse::<f64>().ok()? * 1000.0 / n.parse::<f64>().ok()?))
             }
+            "quota" => answer.quota = rest.parse().ok().filter(|bytes| *bytes > 0),
+            "compacted" => answer.compacted = rest.parse().ok(),
             _ => {}
         }
     }
@@ -231,18 +254,21 @@ health [{"endpoint":"https://127.0.0.1:2379","health":true,"took":"8.107153ms"}]
 members {"header":{},"members":[{"ID":10276657743932975437,"name":"m1","peerURLs":["https://192.0.2.11:2380"],"clientURLs":["https://192.0.2.11:2379"]}]}
 alarms {"header":{},"alarms":[{"memberID":10276657743932975437,"alarm":1}]}
 sync 200 0.5
+quota 2147483648
+compacted 900
 "#;
 
     #[test]
     fn the_answer_of_a_member_is_read() {
         let answer = parse(ANSWER.as_bytes());
-        let status = answer.status.expect("the member has answered");
+        let status = answer.status.clone().expect("the member has answered");
         assert_eq!((status.member.as_str(), status.leader.as_deref()), ("8e9e05c52164694d", Some("8e9e05c52164694d")));
         assert_eq!((status.database, status.in_use, status.index - status.applied, status.term), (24_576_000, 12_288_000, 2, 3));
         assert_eq!(answer.health, Some(Health { healthy: true, took_ms: 8.107153, error: String::new() }));
+        assert!(answer.is_healthy() && answer.leads());
         assert_eq!(answer.alarms, Some(vec![Alarm { member: "8e9e05c52164694d".into(), alarm: "NOSPACE".into() }]));
         assert_eq!(answer.members.map(|m| m[0].name.clone()).as_deref(), Some("m1"));
-        assert_eq!(answer.sync_ms, Some(2.5));
+        assert_eq!((answer.sync_ms, answer.quota, answer.compacted), (Some(2.5), Some(2_147_483_648), Some(900)));
     }
 
     #[test]

@@ -99,6 +99,8 @@ pub struct HostFacts {
     pub unsettled: BTreeSet<String>,
     /// The etcd members as this host's member lists them; `None` if the member does not answer.
     pub members: Option<Vec<MemberFact>>,
+    /// What the host's etcd member says about itself; `None` unless the verb asks for it, as those of `etcd` do.
+    pub etcd: Option<etcd::MemberAnswer>,
     /// The version of the host's own API server; `None` while it is not ready.
     pub api_version: Option<String>,
     /// Whether the API is ready at the cluster's endpoint as seen from this host; `false` also if the endpoint was not tried.

@@ -13,6 +13,7 @@ pub mod budgets;
 mod certificates;
 pub mod copies;
 pub mod desired;
+pub mod etcd;
 pub mod goal;
 pub mod identity;
 pub mod kubelet_policy;

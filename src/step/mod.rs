@@ -17,11 +17,15 @@ pub mod binary;
 pub mod check_flags;
 pub mod clean;
 pub mod command;
+pub mod compact;
+pub mod defrag;
+pub mod disarm;
 pub mod drain;
 pub mod file;
 pub mod image;
 pub mod kept;
 pub mod kernel;
+pub mod leader;
 pub mod member;
 pub mod node_gone;
 pub mod node_meta;
@@ -42,10 +46,14 @@ pub use binary::Binary;
 pub use check_flags::CheckFlags;
 pub use clean::Clean;
 pub use command::{Command, Reboot};
+pub use compact::Compact;
+pub use defrag::Defrag;
+pub use disarm::Disarm;
 pub use drain::{Cordon, Drain, Uncordon};
 pub use file::{Content, File};
 pub use image::Image;
 pub use kernel::Kernel;
+pub use leader::MoveLeader;
 pub use member::{Member, MemberState};
 pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
@@ -147,6 +155,10 @@ steps! {
     StaticPodsGone(StaticPodsGone) => "static-pod",
     CheckFlags(CheckFlags) => "check-flags",
     Member(Member) => "member",
+    MoveLeader(MoveLeader) => "move-leader",
+    Defrag(Defrag) => "defrag",
+    Compact(Compact) => "compact",
+    Disarm(Disarm) => "disarm",
     Drain(Drain) => "drain",
     Cordon(Cordon) => "cordon",
     Uncordon(Uncordon) => "uncordon",

@@ -13,6 +13,8 @@ say "init with external etcd, etcd hosts bare: $(($(millis) - start)) ms"
 check "kubeconfig" ctl kubeconfig --yes --output-file "$KUBECONFIG"
 check "three nodes are Ready" nodes_ready 3
 check "three voting members" test "$(members e2)" = "e1 e2 e3"
+check "their databases are defragmented" ctl etcd defrag --all --yes
+check "the leadership moves to another member" ctl etcd move-leader
 check "etcd's CA key is on no master" on m1 test ! -e /etc/kubernetes/pki/etcd/ca.key
 check "no etcd runs on a master" on m1 sh -c '! pgrep -x etcd'
 check "status reports a healthy cluster" ctl status

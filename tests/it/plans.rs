@@ -3,6 +3,7 @@
 mod adopted;
 mod balancers;
 mod engine;
+mod etcd;
 mod goldens;
 mod identities;
 mod laws;

@@ -50,6 +50,9 @@ pub fn table(t: &mut Table) {
         let host = host(&format!(
             "case \"$*\" in *'endpoint status'*) echo '{status}' ;; *'endpoint health'*) echo '{health}'; exit 1 ;; *) exit 1 ;; esac\n"
         ));
+        let metrics = "etcd_server_quota_backend_bytes 2.147483648e+09\netcd_debugging_mvcc_compact_revision 1.234567e+06\n";
+        host.stub("metrics", metrics);
+        host.stub("curl.script", "case $url in */metrics) /bin/cat \"$STUB/metrics\"; exit 0 ;; esac\n");
         let answer = etcd::parse(&host.output(etcd::request()).stdout);
         let health = answer.health.map(|h| (h.healthy, h.error));
         all(
@@ -58,6 +61,7 @@ pub fn table(t: &mut Table) {
                 same(answer.status.map(|s| s.version), Some("3.5.30".into()), "the version"),
                 same(health, Some((false, "context deadline exceeded".into())), "the health"),
                 same(answer.members, None, "the member list"),
+                same((answer.quota, answer.compacted), (Some(2_147_483_648), Some(1_234_567)), "the quota and the last compaction"),
             ],
         )
     });

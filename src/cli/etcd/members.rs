@@ -7,12 +7,12 @@ use serde::Serialize;
 use crate::cli::quorum::Quorum;
 use crate::error::Failure;
 use crate::facts::MemberFact;
-use crate::facts::etcd::{Alarm, MemberAnswer};
+use crate::facts::etcd::{Alarm, MemberAnswer, mebibytes};
 use crate::host::HostName;
+use crate::plan::etcd::LATE;
 
-/// The difference between the log indexes of two healthy members from which one of them is reported as late. The members are asked one after another,
-/// and a busy etcd writes hundreds of entries in between.
-const LATE: u64 = 5000;
+/// The percentage of its quota from which the size of a database is reported.
+const NEARLY_FULL: u64 = 80;
 
 /// The state of etcd.
 #[derive(Clone, Debug, Serialize)]
@@ -69,6 +69,8 @@ pub struct Own {
     pub database_bytes: u64,
     /// 0 if this version of etcd does not report it.
     pub in_use_bytes: u64,
+    /// The size that the database may have before etcd refuses writes; `null` if it is not known.
+    pub quota_bytes: Option<u64>,
     pub revision: u64,
     pub term: u64,
     pub index: u64,
@@ -154,9 +156,17 @@ impl Etcd {
             .iter()
             .filter(late)
             .map(|m| format!("{}: its log is {} entries behind the newest one", m.name, newest - m.own.as_ref().map_or(0, |o| o.index)))
+            .chain(self.members.iter().filter_map(nearly_full))
             .collect();
         self.problems.extend(problems);
     }
+}
+
+/// The warning about a member whose database will soon reach its quota.
+fn nearly_full(m: &Member) -> Option<String> {
+    let (database, quota) = m.own.as_ref().and_then(|o| Some((o.database_bytes, o.quota_bytes?)))?;
+    let full = database.saturating_mul(100) > quota.saturating_mul(NEARLY_FULL);
+    full.then(|| format!("{}: its database has {} of the {} that it may have", m.name, mebibytes(database), mebibytes(quota)))
 }
 
 /// The member list of a member that knows a leader, or else any list.
@@ -181,6 +191,7 @@ fn member(name: &str, listed: &[MemberFact], answers: &BTreeMap<HostName, Member
         version: s.version.clone(),
         database_bytes: s.database,
         in_use_bytes: s.in_use,
+        quota_bytes: answer.and_then(|a| a.quota),
         revision: s.revision,
         term: s.term,
         index: s.index,
@@ -192,7 +203,7 @@ fn member(name: &str, listed: &[MemberFact], answers: &BTreeMap<HostName, Member
         name: name.into(),
         id: entry.map(|m| m.id.clone()).unwrap_or_default(),
         learner: entry.is_some_and(|m| m.learner),
-        leader: status.is_some_and(|s| s.leader.as_ref() == Some(&s.member)),
+        leader: answer.is_some_and(MemberAnswer::leads),
         state,
         message: health.filter(|_| state == State::Unhealthy).map(|h| h.error.clone()).unwrap_or_default(),
         own,
@@ -230,6 +241,8 @@ pub(super) mod tests {
             members: Some((1..=3).map(fact).collect()),
             alarms: Some(vec![]),
             sync_ms: Some(1.25),
+            quota: Some(2 * 1_073_741_824),
+            compacted: Some(800),
         }
     }
 
@@ -269,6 +282,14 @@ pub(super) mod tests {
         let mut answers = all();
         answers[0].1.alarms = Some(vec![Alarm { member: "2".into(), alarm: "NOSPACE".into() }]);
         assert_eq!(etcd(&answers).problems, ["alarm NOSPACE of m2: the database has reached its quota, and etcd refuses writes"]);
+    }
+
+    #[test]
+    fn a_database_that_is_nearly_full_is_a_warning() {
+        let mut answers = all();
+        answers[1].1.status.as_mut().expect("m2 answers").database = 1_800_000_000;
+        let e = etcd(&answers);
+        assert_eq!((e.healthy, e.warnings), (true, vec!["m2: its database has 1716.6 MiB of the 2048.0 MiB that it may have".to_string()]));
     }
 
     #[test]

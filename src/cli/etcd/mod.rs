@@ -1,18 +1,27 @@
-//! `clusterctl etcd`: a look at etcd that changes nothing.
+//! `clusterctl etcd`: looks at etcd, and maintains it.
 
-use super::Call;
-use super::session::{Reach, Session};
+use std::collections::BTreeMap;
+
+use super::session::{self, Reach, Session};
 use super::stop::{Ended, Stop};
-use crate::error::Exit;
+use super::{Call, operation};
+use crate::error::{Exit, Failure};
+use crate::facts::etcd::{self, MemberAnswer};
+use crate::host::HostName;
 use crate::inventory::Inventory;
 
+mod alarm;
+mod change;
+mod compact;
+mod defrag;
 mod keys;
+mod leader;
 mod members;
 mod status;
 
-/// Look at etcd
+/// Look at etcd and maintain it
 ///
-/// These commands change nothing. They ask the etcd members on the hosts, and work without an API server.
+/// The commands ask the etcd members on the hosts, and work without an API server. `status`, `keys`, `get` and `alarm list` change nothing.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -24,22 +33,53 @@ enum Verb {
     Status(status::Args),
     Keys(keys::Keys),
     Get(keys::Get),
+    Defrag(defrag::Args),
+    MoveLeader(leader::Args),
+    Alarm(alarm::Args),
+    Compact(compact::Args),
 }
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Ended {
-    let session = Session::open_to_look(call, Reach::Etcd).await?;
-    if session.inventory.etcd.external.is_some() {
-        return Err(external(&session.inventory));
-    }
     match &args.verb {
-        Verb::Status(_) => status::run(&session).await,
-        Verb::Keys(args) => keys::list(&session, args).await,
-        Verb::Get(args) => keys::describe(&session, args).await,
+        Verb::Status(_) => status::run(&open(call, Reach::Etcd).await?).await,
+        Verb::Keys(args) => keys::list(&open(call, Reach::Etcd).await?, args).await,
+        Verb::Get(args) => keys::describe(&open(call, Reach::Etcd).await?, args).await,
+        Verb::Alarm(alarm::Args { verb: alarm::Verb::List(_) }) => alarm::list(&open(call, Reach::Etcd).await?).await,
+        Verb::Alarm(alarm::Args { verb: alarm::Verb::Disarm(args) }) => change(call, args).await,
+        Verb::Defrag(args) => change(call, args).await,
+        Verb::MoveLeader(args) => change(call, args).await,
+        Verb::Compact(args) => change(call, args).await,
     }
+}
+
+async fn change<O: operation::Operation>(call: &Call, operation: &O) -> Ended {
+    operation::operate(operation, &open(call, Reach::MastersAndEtcd).await?, call).await
+}
+
+async fn open(call: &Call, reach: Reach) -> Result<Session, Stop> {
+    let inventory = session::load_to_look(&call.global, &call.report)?.inventory;
+    if inventory.etcd.external.is_some() {
+        return Err(external(&inventory));
+    }
+    Session::connect(call, inventory, reach).await
 }
 
 fn external(inv: &Inventory) -> Stop {
     let what = format!("the etcd of cluster {} is not managed by clusterctl (etcd.external)", inv.cluster.name);
     Stop::with(Exit::Failed).error(what, "ask its members with etcdctl, with the endpoints and certificates of the inventory")
+}
+
+/// Asks each etcd host for the state of its own member. Returns the answers, and why other hosts could not be asked.
+async fn answers(session: &Session) -> (BTreeMap<HostName, MemberAnswer>, Vec<Failure>) {
+    let commands = session.inventory.etcd_hosts().iter().map(|h| (h.name.clone(), etcd::request())).collect();
+    let mut failures = session.unreachable();
+    let mut answers = BTreeMap::new();
+    for (host, answer) in session.each(commands).await {
+        match answer {
+            Ok(out) => drop(answers.insert(host, etcd::parse(&out.stdout))),
+            Err(e) => failures.push(Failure::observing(host, e)),
+        }
+    }
+    (answers, failures)
 }

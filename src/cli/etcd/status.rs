@@ -1,13 +1,12 @@
 //! `clusterctl etcd status`.
 
-use std::collections::BTreeMap;
-
+use super::answers;
 use super::members::{Etcd, Member, State};
 use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 use crate::cli::session::Session;
 use crate::cli::stop::Ended;
-use crate::error::{Exit, Failure};
-use crate::facts::etcd;
+use crate::error::Exit;
+use crate::facts::etcd::mebibytes;
 
 /// Show every etcd member, the quorum and the alarms
 ///
@@ -20,20 +19,16 @@ pub struct Args {}
 
 /// Runs the verb.
 pub(super) async fn run(session: &Session) -> Ended {
-    let hosts = session.inventory.etcd_hosts();
-    let commands = hosts.iter().map(|h| (h.name.clone(), etcd::request())).collect();
-    let mut failures = session.unreachable();
-    let mut answers = BTreeMap::new();
-    for (host, answer) in session.each(commands).await {
-        match answer {
-            Ok(out) => drop(answers.insert(host, etcd::parse(&out.stdout))),
-            Err(e) => failures.push(Failure::observing(host, e)),
-        }
-    }
-    let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
-    let etcd = Etcd::of(&session.inventory.cluster.name, &names, &answers, &failures);
+    let etcd = observe(session).await;
     session.report.result(&etcd, text(&etcd));
     Ok(if etcd.healthy { Exit::Done } else { Exit::Failed })
+}
+
+/// The state of etcd now.
+pub(super) async fn observe(session: &Session) -> Etcd {
+    let (answers, failures) = answers(session).await;
+    let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
+    Etcd::of(&session.inventory.cluster.name, &names, &answers, &failures)
 }
 
 fn text(e: &Etcd) -> String {
@@ -85,10 +80,6 @@ fn row(m: &Member) -> Vec<String> {
         }
     }
     row
-}
-
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 
 mod cgroup;
+pub mod etcd;
 mod host;
 pub mod leaving;
 mod quorum;

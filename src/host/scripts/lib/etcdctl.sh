@@ -4,3 +4,5 @@
 export ETCDCTL_CACERT=$ETCD_PKI_DIR/ca.crt ETCDCTL_CERT=$ETCD_PKI_DIR/healthcheck-client.crt ETCDCTL_KEY=$ETCD_PKI_DIR/healthcheck-client.key
 # own_member WORD...: runs etcdctl, which asks this host's own etcd member.
 own_member() { $ETCDCTL --endpoints "https://127.0.0.1:$ETCD_CLIENT_PORT" --dial-timeout 2s "$@"; }
+# number KEY JSON: prints the number that the key has in the JSON text, which is the status of one member; nothing if there is none.
+number() { printf '%s\n' "$2" | sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p"; }

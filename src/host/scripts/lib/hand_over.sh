@@ -6,8 +6,8 @@ hand_over() {
   goer() { $ETCDCTL --endpoints "$goes" --command-timeout 5s --dial-timeout 2s "$@" 2>/dev/null; }
   # The output is JSON, because the columns of the plain output differ between versions of etcdctl.
   now=$(goer endpoint status -w json) || return 0
-  self=$(echo "$now" | sed -n 's/.*"member_id":\([0-9]*\).*/\1/p')
-  [ -n "$self" ] && [ "$(echo "$now" | sed -n 's/.*"leader":\([0-9]*\).*/\1/p')" = "$self" ] || return 0
+  self=$(number member_id "$now")
+  [ -n "$self" ] && [ "$(number leader "$now")" = "$self" ] || return 0
   self=$(printf %x "$self")
   for to in $(goer member list | grep ', started, ' | grep 'false$' | cut -d, -f1 | grep -v "^$self$"); do
     goer move-leader "$to" >/dev/null && return 0

@@ -2,8 +2,9 @@
 # time. A script that stops the member calls this function directly before, so that the result is not older than necessary. If this member certainly
 # does not run, its stop has no effect on the quorum, and the function succeeds. The function looks for the process and does not rely on a request to
 # the member, which can also fail because a leader died a moment ago, the disk is slow, or a certificate has expired.
+# wait_quorum SECONDS all: waits until all other voting members are healthy, whether or not the process of this member runs.
 wait_quorum() (
-  limit=$1
+  limit=$1 all=${2:-}
   pki=$PKI_DIR
   # Succeeds unless three looks agree that the member does not run. A look that fails counts as a member that runs. The log folder of the pod is not
   # asked, because somebody may have emptied /var/log/pods.
@@ -20,7 +21,7 @@ wait_quorum() (
     [ -n "$listens" ]
   }
   # A host without /var/lib/clusterctl/established has not joined its cluster yet, so the quorum does not depend on its member.
-  { [ -e $ESTABLISHED ] && runs; } || exit 0
+  [ -n "$all" ] || { [ -e $ESTABLISHED ] && runs; } || exit 0
   # If the client certificate for health checks is lost, another certificate of the same CA is used.
   pair=
   for name in etcd/healthcheck-client apiserver-etcd-client etcd/peer etcd/server; do
@@ -55,7 +56,7 @@ wait_quorum() (
     # A cluster of two members has no quorum if one of them stops. It is enough here that the other one is healthy: writes have to wait, and no data
     # is lost.
     need=$quorum
-    [ $need -lt "$members" ] || need=$((members - 1))
+    [ -z "$all" ] && [ $need -lt "$members" ] || need=$((members - 1))
     said="of $members etcd members $healthy would be left healthy without this one, and $need are needed (quorum $quorum)"
     [ "$healthy" -ge $need ]
   }
@@ -64,6 +65,6 @@ wait_quorum() (
     [ "$(date +%s)" -lt $end ] || { echo "$said; see the etcd members with 'clusterctl status' and bring them back first" >&2; exit 1; }
     sleep 0.5
     # The process of this host's member may have ended in the meantime, and then there is nothing to wait for.
-    runs || exit 0
+    [ -n "$all" ] || runs || exit 0
   done
 )

@@ -7,7 +7,7 @@ dir=$(mktemp -d $state/snapshot.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' HUP INT TERM
 # The whole database is written to a disk that etcd may use as well, so the same amount of space and 256 MiB must stay free for etcd.
-size=$(own_member endpoint status -w json 2>"$dir/said" | sed -n 's/.*"dbSize":\([0-9]*\).*/\1/p')
+size=$(number dbSize "$(own_member endpoint status -w json 2>"$dir/said")")
 [ -n "$size" ] || { echo "the etcd member of this host does not tell the size of its database: $(tail -n 3 "$dir/said")" >&2; exit 1; }
 need=$((size / 1024 * 2 + 262144))
 free=$(df -Pk $state | awk 'NR == 2 { print $4 }')
