@@ -30,6 +30,8 @@ pub struct Minor {
     pub proxy: Proxy,
     /// How many minor versions a kubelet may be older than the control plane.
     pub kubelet_skew: u64,
+    /// The API version in which kubectl asks a program of a kubeconfig for a credential.
+    pub exec_credential: &'static str,
 }
 
 /// Default images.

@@ -23,7 +23,8 @@ const BACKDATED_SECONDS: i64 = 5 * 60;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
     pub cn: String,
-    pub org: Option<String>,
+    /// Organizations, which are the groups of a client.
+    pub orgs: Vec<String>,
     pub usage: Usage,
     /// Subject alternative names in the order in which they are written.
     pub sans: Vec<San>,
@@ -158,9 +159,8 @@ impl Cert {
     /// The difference between this certificate and the specification. `None` if they agree. The signature and the lifetime are not compared.
     pub fn differs(&self, spec: &Spec) -> Option<Reason> {
         let subject = |cn: &str, orgs: &[String]| orgs.iter().map(|o| format!("O={o}, ")).collect::<String>() + &format!("CN={cn}");
-        let orgs: Vec<String> = spec.org.iter().cloned().collect();
-        if self.cn != spec.cn || self.orgs != orgs {
-            return Some(Reason::OtherSubject { found: subject(&self.cn, &self.orgs), wanted: subject(&spec.cn, &orgs) });
+        if self.cn != spec.cn || self.orgs != spec.orgs {
+            return Some(Reason::OtherSubject { found: subject(&self.cn, &self.orgs), wanted: subject(&spec.cn, &spec.orgs) });
         }
         if self.usages != spec.usage.flags() || self.is_ca {
             return Some(Reason::OtherUsage { wanted: spec.usage.name() });
@@ -190,7 +190,7 @@ fn san(name: &GeneralName<'_>) -> Option<San> {
 
 /// Makes a self-signed authority with this name. `validity` is in seconds.
 pub(super) fn mint_authority(name: &str, key: &Key, now: Timestamp, validity: i64) -> Result<Cert, String> {
-    let mut params = params(name, None, now, now.as_second() + validity)?;
+    let mut params = params(name, now, now.as_second() + validity)?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages.push(KeyUsagePurpose::KeyCertSign);
     params.subject_alt_names = vec![SanType::DnsName(name.try_into().map_err(text)?)];
@@ -201,7 +201,7 @@ pub(super) fn mint_authority(name: &str, key: &Key, now: Timestamp, validity: i6
 /// Makes a certificate with this specification for this key, signed by an authority. `not_after` is in seconds since 1970.
 pub(super) fn mint(spec: &Spec, key: &Key, authority: (&Cert, &Key), now: Timestamp, not_after: i64) -> Result<Cert, String> {
     let (ca, ca_key) = authority;
-    let mut params = params(&spec.cn, spec.org.as_deref(), now, not_after)?;
+    let mut params = params(&spec.cn, now, not_after)?;
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     let (server, client) = spec.usage.flags();
@@ -222,19 +222,16 @@ pub(super) fn mint(spec: &Spec, key: &Key, authority: (&Cert, &Key), now: Timest
         issuer.key_identifier_method = KeyIdMethod::PreSpecified(id.clone());
     }
     let draft = params.signed_by(&key.pair, &Issuer::new(issuer, Unsigned(&ca_key.pair))).map_err(text)?;
-    let der = sign(draft.der(), &ca.subject, &ca_key.pair).ok_or("the draft has an unexpected form")??;
+    let der = sign(draft.der(), &ca.subject, &subject(spec), &ca_key.pair).ok_or("the draft has an unexpected form")??;
     check(Cert::from_der(der)?, key, ca)
 }
 
 /// The parameters that all certificates have in common.
-fn params(cn: &str, org: Option<&str>, now: Timestamp, not_after: i64) -> Result<CertificateParams, String> {
+fn params(cn: &str, now: Timestamp, not_after: i64) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    for (kind, value) in [(DnType::OrganizationName, org), (DnType::CommonName, Some(cn))] {
-        let Some(value) = value else { continue };
-        let printable = PrintableString::try_from(value).map(DnValue::PrintableString);
-        params.distinguished_name.push(kind, printable.unwrap_or_else(|_| DnValue::Utf8String(value.to_owned())));
-    }
+    let printable = PrintableString::try_from(cn).map(DnValue::PrintableString);
+    params.distinguished_name.push(DnType::CommonName, printable.unwrap_or_else(|_| DnValue::Utf8String(cn.to_owned())));
     let mut serial: [u8; 16] = rand::random();
     serial[0] = serial[0] & 0x3f | 0x40;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
@@ -264,10 +261,26 @@ impl SigningKey for Unsigned<'_> {
     }
 }
 
-/// Signs a draft after it has replaced the issuer by the authority's own name, byte by byte. rcgen can keep only one value of each kind in a
-/// name, which breaks the chain to an authority with a name such as `DC=example, DC=com`. `None` if the draft has an unexpected form.
-fn sign(draft: &[u8], issuer: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, String>> {
+/// The subject of a certificate in DER: the organizations, and then the common name.
+fn subject(spec: &Spec) -> Vec<u8> {
+    const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
+    const ORGANIZATION: [u8; 3] = [0x55, 0x04, 0x0a];
+    let part = |kind: [u8; 3], value: &str| {
+        let text = if PrintableString::try_from(value).is_ok() { der::PRINTABLE_STRING } else { der::UTF8_STRING };
+        let pair = [der::element(der::OBJECT_IDENTIFIER, &[&kind]), der::element(text, &[value.as_bytes()])].concat();
+        der::element(der::SET, &[&der::element(der::SEQUENCE, &[&pair])])
+    };
+    let orgs = spec.orgs.iter().map(|org| part(ORGANIZATION, org));
+    let parts: Vec<Vec<u8>> = orgs.chain([part(COMMON_NAME, &spec.cn)]).collect();
+    der::element(der::SEQUENCE, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// Signs a draft after it has replaced the issuer by the authority's own name, byte by byte, and the subject. rcgen can keep only one value of each
+/// kind in a name, which breaks the chain to an authority with a name such as `DC=example, DC=com`, and allows a client only one group. `None` if the
+/// draft has an unexpected form.
+fn sign(draft: &[u8], issuer: &[u8], subject: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, String>> {
     const ISSUER: usize = 3;
+    const SUBJECT: usize = 5;
     let mut outer = der::expect(&mut &draft[..], der::SEQUENCE)?;
     let mut body = der::expect(&mut outer, der::SEQUENCE)?;
     let algorithm = der::take(&mut outer)?.whole;
@@ -276,6 +289,7 @@ fn sign(draft: &[u8], issuer: &[u8], key: &KeyPair) -> Option<Result<Vec<u8>, St
         fields.push(field.whole);
     }
     *fields.get_mut(ISSUER)? = issuer;
+    *fields.get_mut(SUBJECT)? = subject;
     let body = der::element(der::SEQUENCE, &fields);
     let signed = key.sign(&body).map(|signature| {
         let signature = der::element(der::BIT_STRING, &[&[0], &signature]);

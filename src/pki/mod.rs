@@ -14,6 +14,7 @@ pub use fault::{PkiFault, Reason, Whose};
 pub use files::{HostRequest, Wants, fleet_files, host_files};
 pub use identity::{client_fault, node_of};
 pub use kubeconfig::{Credential, kubeconfig};
+pub use person::{ClientCertificate, ClusterAuthority, client_certificate};
 pub use supply::Keys;
 
 mod authority;
@@ -25,6 +26,7 @@ mod files;
 mod identity;
 mod key;
 mod kubeconfig;
+mod person;
 mod supply;
 mod table;
 

@@ -122,7 +122,7 @@ pub(super) fn confs(cluster: Cluster<'_>, wants: Wants) -> Vec<Conf> {
 
 /// The specification of a client certificate.
 pub(super) fn client(cn: &str, org: Option<&str>) -> Spec {
-    Spec { cn: cn.into(), org: org.map(Into::into), usage: Usage::Client, sans: Vec::new() }
+    Spec { cn: cn.into(), orgs: org.map(Into::into).into_iter().collect(), usage: Usage::Client, sans: Vec::new() }
 }
 
 /// The specification of the kubelet's client certificate.
@@ -139,14 +139,14 @@ fn api_server(cluster: Cluster<'_>, name: &str, address: IpAddr) -> Spec {
     sans.push(San::Ip(address));
     sans.push(either(layout::host_of(cluster.endpoint)));
     sans.extend(cluster.inv.control_plane.api_server.cert_sans.iter().map(|name| either(name)));
-    Spec { cn: "kube-apiserver".into(), org: None, usage: Usage::Server, sans: in_kubeadms_order(sans) }
+    Spec { cn: "kube-apiserver".into(), orgs: vec![], usage: Usage::Server, sans: in_kubeadms_order(sans) }
 }
 
 fn etcd_member(name: &str, address: IpAddr) -> Spec {
     let local = [IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into()].map(San::Ip);
     let mut sans = vec![dns("localhost"), dns(name), San::Ip(address)];
     sans.extend(local);
-    Spec { cn: name.into(), org: None, usage: Usage::Peer, sans: in_kubeadms_order(sans) }
+    Spec { cn: name.into(), orgs: vec![], usage: Usage::Peer, sans: in_kubeadms_order(sans) }
 }
 
 /// Returns the names in sorted order, then the addresses in the given order, without duplicates.

@@ -65,6 +65,7 @@ const V37: Minor = Minor {
     },
     proxy: Proxy { critical_toleration: false, mode: Some("iptables") },
     kubelet_skew: 3,
+    exec_credential: "client.authentication.k8s.io/v1",
 };
 const V36: Minor = Minor { minor: 36, images: images("3.6.11-0", "v1.14.2", "3.10.2"), proxy: Proxy { mode: None, ..V37.proxy }, ..V37 };
 const V35: Minor = Minor { minor: 35, images: images("3.6.11-0", "v1.13.1", "3.10.1"), pods: Pods { flexvolume: true, ..V36.pods }, ..V36 };
@@ -148,6 +149,8 @@ const V20: Minor = Minor {
     proxy: Proxy { critical_toleration: true, mode: None },
     // Since 1.28, a kubelet may be three minor versions older than the control plane; before, two.
     kubelet_skew: 2,
+    // kubectl knows `v1` since 1.22.
+    exec_credential: "client.authentication.k8s.io/v1beta1",
     ..V28
 };
 

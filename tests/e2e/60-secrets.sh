@@ -40,6 +40,20 @@ done
 check "no plan shows a key" sh -c "on m1 rm /etc/kubernetes/scheduler.conf; ctl plan >'$WORK/plan.out' 2>&1; ! grep -qE 'PRIVATE KEY|client-key-data' '$WORK/plan.out'"
 check "the deleted file is restored" ctl apply
 
+# A user's own certificate gives no rights by itself. With --exec, kubectl runs clusterctl for a new certificate.
+jane() { KUBECONFIG=$WORK/jane.kubeconfig kubectl "$@"; }
+ln -sfn ctl "$WORK/bin/clusterctl"
+for form in --ttl=1h --exec; do
+    check "a kubeconfig for a user is made ($form)" ctl kubeconfig --user jane --group developers $form --yes --output-file "$WORK/jane.kubeconfig"
+    check "only the operator can read it ($form)" test "$(stat -c %a "$WORK/jane.kubeconfig")" = 600
+    check "the user is known and may nothing ($form)" output_has 'User "jane" cannot list resource "pods"' jane get pods
+    kubectl create clusterrolebinding developers-view --clusterrole view --group developers >/dev/null
+    check "a binding gives rights ($form)" wait_until 10 jane get pods
+    kubectl delete clusterrolebinding developers-view >/dev/null
+done
+check "the CA's key is in no kubeconfig of a user" sh -c "ctl kubeconfig --user jane 2>&1 | tr -d ' \n' >'$WORK/jane.out'; ! grep -qFf '$secrets' '$WORK/jane.out'"
+expect "a user in system:masters is refused" 4 ctl kubeconfig --user jane --group system:masters
+
 swapped=$WORK/known_hosts.swapped
 sed "/^$SUBNET.21 /s/ AAAA.*/ AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl/" "$KNOWN_HOSTS" >"$swapped"
 sed "s|knownHosts: .*|knownHosts: [$swapped]|" "$CLUSTERCTL_INVENTORY" >"$WORK/swapped.yaml"

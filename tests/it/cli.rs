@@ -2,6 +2,7 @@
 
 mod documents;
 mod hosts;
+mod kubeconfig;
 mod local;
 mod reference;
 mod report;

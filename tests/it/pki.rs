@@ -1,7 +1,8 @@
 //! Tests of the PKI: the files that clusterctl makes are like kubeadm's, good files are kept, and bad files are replaced with a reason.
 
 mod authorities;
-mod fixture;
+pub mod fixture;
+mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -19,14 +19,21 @@ use crate::{layout, yaml};
 mod merge;
 #[cfg(test)]
 mod tests;
+mod user;
 
-/// Fetch the administrator's kubeconfig
+/// Fetch the administrator's kubeconfig, or make one for a user
 ///
-/// The kubeconfig is read from a control-plane host. Its cluster and its context are named after the cluster of the inventory. Whoever has
-/// this file has full access to the cluster.
+/// The administrator's kubeconfig is read from a control-plane host. Its cluster and its context are named after the cluster of the inventory. Whoever
+/// has this file has full access to the cluster.
+///
+/// With `--user`, the kubeconfig gets a client certificate of that user. The cluster's CA signs it, whose key is read from a control-plane host into
+/// memory; no API server is needed. A client certificate cannot be revoked, so choose a short `--ttl`, or let kubectl renew it with `--exec`. The user
+/// has only the rights that role bindings give.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  clusterctl kubeconfig --merge && kubectl get nodes\n  clusterctl kubeconfig --output-file prod.kubeconfig"
+    after_help = "Example:\n  clusterctl kubeconfig --merge && kubectl get nodes\n  clusterctl kubeconfig --output-file prod.kubeconfig\n  \
+        clusterctl kubeconfig --user jane --group developers --ttl 30d --output-file jane.kubeconfig\n  \
+        clusterctl kubeconfig --user jane --exec --merge"
 )]
 pub struct Args {
     /// Merge into the file of $KUBECONFIG, or ~/.kube/config, and select the context; a copy of the old file is kept beside it
@@ -35,23 +42,53 @@ pub struct Args {
     /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
+    #[command(flatten)]
+    user: user::UserArgs,
 }
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Ended {
-    let session = Session::open_to_look(call, Reach::Masters).await?;
-    let report = &session.report;
-    let name = session.inventory.cluster.name.clone();
-    let (master, fetched) = fetch(&session).await?;
-    let mut config = merge::renamed(&fetched, &name).map_err(|e| unusable(&e))?;
-    if session.inventory.load_balancer.kind == LoadBalancerKind::Local {
-        // With `local`, the endpoint is each node's own loopback address, which cannot be used from the operator's machine.
-        let server = format!("https://{}", layout::join_host_port(master.node_address(), layout::API_SERVER_PORT));
-        config["clusters"][0]["cluster"]["server"] = server.into();
+    if let Some(refusal) = args.user.refusal() {
+        return Err(Stop::refused(vec![refusal]));
     }
+    let session = Session::open_to_look(call, Reach::Masters).await?;
+    match &args.user.user {
+        Some(user) if args.user.exec_credential => {
+            let credential = args.user.exec_credential(&session, user).await?;
+            session.report.result(&credential, &credential);
+            Ok(Exit::Done)
+        }
+        Some(user) => {
+            let user::Made { context, config, remark } = args.user.kubeconfig(&session, call, user).await?;
+            let exit = deliver(call, args, &config, &context)?;
+            if exit == Exit::Done {
+                session.report.note(remark);
+            }
+            Ok(exit)
+        }
+        None => {
+            let name = session.inventory.cluster.name.clone();
+            deliver(call, args, &administrators(&session, &name).await?, &name)
+        }
+    }
+}
+
+/// The administrator's kubeconfig.
+async fn administrators(session: &Session, name: &str) -> Result<Value, Stop> {
+    let (master, [fetched]) = fetch(session, ["admin.conf"]).await?;
+    let mut config = merge::renamed(&fetched, name).map_err(|e| unusable(&e))?;
+    if session.inventory.load_balancer.kind == LoadBalancerKind::Local {
+        config["clusters"][0]["cluster"]["server"] = user::server(session, master).into();
+    }
+    Ok(config)
+}
+
+/// Prints the kubeconfig, or writes it to the file that the arguments name. `name` is the name of its context.
+fn deliver(call: &Call, args: &Args, config: &Value, name: &str) -> Ended {
+    let report = &call.report;
     let target = match (&args.output_file, args.merge) {
         (None, false) => {
-            report.result(&json!({"context": name, "kubeconfig": config}), yaml::document(&config));
+            report.result(&json!({"context": name, "kubeconfig": config}), yaml::document(config));
             return Ok(Exit::Done);
         }
         (Some(path), _) => path.clone(),
@@ -62,33 +99,42 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
         report.result(&json!({"context": name, "file": target}), format!("would write context {name} into {}", target.display()));
         return Ok(Exit::Done);
     }
-    if args.merge { merge_into(report, &target, &config, &name) } else { write_to(report, &target, &config, &name) }
+    if args.merge { merge_into(report, &target, config, name) } else { write_to(report, &target, config, name) }
 }
 
-/// The first control-plane host that has an admin.conf, and the content of that file.
-async fn fetch(session: &Session) -> Result<(&HostEntry, Secret), Stop> {
+/// The first control-plane host that has these files, which are named relative to the folder of Kubernetes, and their content.
+async fn fetch<'s, const N: usize>(session: &'s Session, files: [&str; N]) -> Result<(&'s HostEntry, [Secret; N]), Stop> {
     let mut failures = session.unreachable();
     for master in session.masters() {
         let Some(host) = session.hosts.get(&master.name) else { continue };
-        let failed =
-            |source| Failure { host: master.name.clone(), phase: "kubeconfig".into(), step: "read admin.conf".into(), place: None, source };
-        match host.run(Cmd::root(["cat", layout::ADMIN_CONF])).await {
-            Ok(out) if out.status == 0 => {
+        let reads = futures_util::future::try_join_all(files.map(|file| read(host.as_ref(), file)));
+        match reads.await.map(<[Secret; N]>::try_from) {
+            Ok(Ok(contents)) => {
                 belongs(session, master, host.as_ref()).await?;
-                return Ok((master, Secret::from(out.stdout)));
+                return Ok((master, contents));
             }
-            Ok(out) => {
-                let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
-                failures.push(failed(StepError::Refused { status: out.status, said }));
+            Ok(Err(_)) => {}
+            Err((file, source)) => {
+                let step = format!("read {file}");
+                failures.push(Failure { host: master.name.clone(), phase: "kubeconfig".into(), step, place: None, source });
             }
-            Err(e) => failures.push(failed(e.into())),
         }
     }
     if Exit::of(&failures) == Exit::Unreachable {
         return Err(Stop::failed(failures));
     }
     let next = "`clusterctl init` founds the cluster, if there is none yet";
-    Err(Stop::with(Exit::Failed).failures(failures).ending("no control-plane host gave a kubeconfig", next))
+    Err(Stop::with(Exit::Failed).failures(failures).ending(format!("no control-plane host has {}", files.join(" and ")), next))
+}
+
+/// The content of a file in the folder of Kubernetes. The error has the name of the file.
+async fn read<'f>(host: &dyn Host, file: &'f str) -> Result<Secret, (&'f str, StepError)> {
+    let path = format!("{}/{file}", layout::KUBERNETES_DIR);
+    match host.run(Cmd::root(["cat", &path])).await {
+        Ok(out) if out.status == 0 => Ok(Secret::from(out.stdout)),
+        Ok(out) => Err((file, StepError::Refused { status: out.status, said: String::from_utf8_lossy(&out.stderr).trim().into() })),
+        Err(e) => Err((file, e.into())),
+    }
 }
 
 /// Refuses a host that has the mark of another cluster, because its kubeconfig would get the name of the inventory's cluster. A host without a mark

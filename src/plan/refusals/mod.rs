@@ -71,6 +71,18 @@ impl Refusal {
         Refusal::new("", name, message, fix)
     }
 
+    /// The refusal to make a certificate for one of Kubernetes' own users or groups.
+    pub fn reserved_identity(name: &str) -> Self {
+        let message = match name {
+            "system:masters" => {
+                "the group system:masters has every right, which no role binding and no admission plugin can take away".into()
+            }
+            _ => format!("{name} is a name of Kubernetes itself: its components have the users and groups that begin with `system:`"),
+        };
+        let fix = "choose another name and bind a role to it; `--allow-system-masters` makes the certificate nevertheless";
+        Refusal::new("", "system-identity", message, fix)
+    }
+
     /// The refusal of an upgrade that cannot reach its target version.
     pub fn no_way(no: &UpgradeRefusal) -> Self {
         Refusal::new("", no.rule(), no.to_string(), no.fix())

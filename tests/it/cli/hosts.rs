@@ -9,7 +9,7 @@ use crate::needs::needs;
 use crate::ssh::sshd::{Sshd, user};
 
 /// A folder with an inventory of two hosts: `m1` is the server `sshd`, and `w1` does not answer.
-fn place(sshd: &Sshd) -> Place {
+pub fn place(sshd: &Sshd) -> Place {
     let place = Place::new();
     let file = |name: &str| sshd.path(name).display().to_string();
     place.write(
