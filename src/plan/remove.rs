@@ -11,7 +11,7 @@ use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::step::drain::{DrainExtras, DrainOptions};
-use crate::step::{Drain, Member, MemberState, NodeGone, StaticPodsGone, Step};
+use crate::step::{Drain, Member, MemberState, NodeGone, StaticPodsGone, Step, wait};
 
 /// The inputs of a removal: the hosts that are removed, and how.
 pub struct Inputs<'a> {
@@ -38,6 +38,11 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     let through = |steps: Vec<Step>| vec![HostSteps { host: via.name.clone(), guards: vec![], steps }];
     let on_hosts = |steps: &dyn Fn(&HostEntry) -> Vec<Step>| {
         leaving.iter().filter(|_| !i.dead).map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: steps(h) }).collect::<Vec<_>>()
+    };
+    // Between the plan and the end of the drains, the API server that stays may have stopped, and then the one that leaves may be the last one.
+    let stays = || wait::OtherApi { authority: layout::join_host_port(address, layout::API_SERVER_PORT) };
+    let stops = |pods: &dyn Fn(&HostEntry) -> Vec<Step>| {
+        on_hosts(pods).into_iter().map(|t| HostSteps { guards: vec![stays().into()], ..t }).collect::<Vec<_>>()
     };
     let nodes = || leaving.iter().filter(|h| h.is_node());
     // An etcd member is removed through a member that remains. If etcd has hosts of its own, this member is not on the control-plane host
@@ -80,7 +85,7 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     [
         ("check etcd", Width::One, of_members(MemberState::Dispensable)),
         ("drain", Width::One, through(drains)),
-        ("stop control plane", Width::One, on_hosts(&pods)),
+        ("stop control plane", Width::One, stops(&pods)),
         ("leave etcd", Width::One, of_members(MemberState::Gone)),
         ("reset hosts", Width::All, on_hosts(&|h| reset::host(i.inv, h, i.facts, false))),
         ("forget nodes", Width::One, through(forget)),
@@ -138,8 +143,27 @@ pub fn refusals(i: &Inputs<'_>) -> Vec<Refusal> {
         }
     }
     out.extend(mounts(i.facts, i.leaving));
+    out.extend(last_api_server(i));
     out.extend(quorum(i));
     out
+}
+
+/// The refusal if no API server would be left that answers. `None` if no control plane is removed, if all of them are, or if no API server answers
+/// now; the latter two have refusals of their own.
+fn last_api_server(i: &Inputs<'_>) -> Option<Refusal> {
+    let (leaving, staying): (Vec<&HostEntry>, Vec<&HostEntry>) = i.inv.control_planes().partition(|h| i.leaving.contains(&h.name));
+    let serves = |h: &&HostEntry| i.facts.host(&h.name).api_version.is_some();
+    if i.facts.cluster.is_none() || leaving.is_empty() || staying.is_empty() || staying.iter().any(serves) {
+        return None;
+    }
+    let names = staying.iter().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!("no API server that answers would be left: those of {names} do not");
+    Some(Refusal::new(
+        "",
+        "last-api-server",
+        message,
+        "see `clusterctl status`; restore their API servers first, for example with `clusterctl apply`",
+    ))
 }
 
 /// The refusal if etcd would lose its quorum: enough members must be healthy both before the first removal and after the last one. `None` if the

@@ -27,6 +27,9 @@ impl Condition for Endpoint {
     }
 
     fn command(&self, whole: Duration) -> Cmd {
-        Cmd::script(fenced!("waits/wait_endpoint.sh")).arg("endpoint", &self.authority).arg("limit", (whole / 4).as_secs())
+        Cmd::script(fenced!("waits/wait_endpoint.sh"))
+            .arg("endpoint", &self.authority)
+            .arg("server", "balancer")
+            .arg("limit", (whole / 4).as_secs())
     }
 }

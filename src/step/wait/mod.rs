@@ -13,6 +13,7 @@ mod back;
 mod backend;
 mod endpoint;
 mod node;
+mod other_api;
 mod quorum;
 mod rollout;
 mod settled;
@@ -22,6 +23,7 @@ pub use back::Back;
 pub use backend::Backend;
 pub use endpoint::Endpoint;
 pub use node::{Node, is_ready};
+pub use other_api::OtherApi;
 pub use quorum::Quorum;
 pub use rollout::Rollout;
 pub use settled::Settled;
@@ -67,7 +69,7 @@ macro_rules! waits {
     };
 }
 
-waits!(Api, Endpoint, Node, Quorum, Settled, Backend, Back, Rollout);
+waits!(Api, Endpoint, Node, Quorum, Settled, Backend, Back, Rollout, OtherApi);
 
 #[async_trait]
 impl Answers for Wait {

@@ -1,4 +1,5 @@
-# Waits for the API at an endpoint whose load balancer clusterctl does not manage. Arguments: `endpoint` (host:port); and `limit` in seconds.
+# Waits for the API at an address. Arguments: `endpoint` (host:port); `server`, which is `balancer` if a load balancer that clusterctl does not manage
+# listens there, or `api-server` for the API server of another host; and `limit` in seconds.
 end=$(($(date +%s) + limit))
 code=
 while [ "$(date +%s)" -lt $end ]; do
@@ -11,5 +12,5 @@ case $code in
 *) said="/readyz answers $code" ;;
 esac
 echo "the API is not reached at the endpoint $endpoint from this host after $limit s: $said" >&2
-echo "its balancer is yours (loadBalancer.kind: external): it must pass TCP on to port $API_SERVER_PORT of every control plane; \`clusterctl balancer\` prints a configuration" >&2
+[ "$server" = api-server ] || echo "its balancer is yours (loadBalancer.kind: external): it must pass TCP on to port $API_SERVER_PORT of every control plane; \`clusterctl balancer\` prints a configuration" >&2
 exit 1
