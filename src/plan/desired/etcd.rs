@@ -8,7 +8,7 @@ use crate::facts::{Facts, MemberFact};
 use crate::inventory::HostEntry;
 use crate::layout;
 use crate::plan::members::{client_url, is_listed, peer_url};
-use crate::plan::situation::EtcdMember;
+use crate::plan::situation::{ClusterState, EtcdMember};
 use crate::plan::{Phase, Width};
 use crate::render::{self, Component};
 use crate::step::{self, File, Member, MemberState, RollbackCopy, Snapshot, Step, Unit, wait};
@@ -68,7 +68,11 @@ impl Phases<'_> {
         let unit: Step = Unit { watch: watch(h, &self.etcd_hosts), ..Unit::new("etcd", digest) }.into();
         let program = self.etcd_binary("etcd", false);
         match self.joins_etcd(h) {
-            true => vec![files.into(), program, self.member(h, MemberState::Learner), unit, self.member(h, MemberState::Voter)],
+            true => {
+                let (learner, voter) = (self.member(h, MemberState::Learner), self.member(h, MemberState::Voter));
+                vec![files.into(), program, learner, unit, voter, self.established()]
+            }
+            false if self.situation.cluster == ClusterState::Standing => vec![files.into(), program, unit, self.established()],
             false => vec![files.into(), program, unit],
         }
     }

@@ -86,6 +86,9 @@ impl Phases<'_> {
             steps.extend(units);
         }
         steps.push(wait::Api { address, version: self.i.inv.cluster.version.to_string() }.into());
+        if self.situation.cluster == ClusterState::Standing {
+            steps.push(self.established());
+        }
         steps.extend(self.taken_back(h));
         steps.push(wait::Settled.into());
         if self.has_kubectl(h) {

@@ -210,8 +210,13 @@ impl<'a> Phases<'a> {
     /// The last phase, which writes the mark of a finished cluster on each control-plane host and etcd host.
     fn done(&self) -> Phase<Step> {
         let counted_on = self.i.inv.hosts.iter().filter(|h| h.has(Role::ControlPlane) || h.has(Role::Etcd));
-        let mark = || vec![File::text(layout::ESTABLISHED, format!("{}\n", self.i.inv.cluster.name))].into();
-        phase("done", Width::All, counted_on.map(|h| host_steps(h, vec![mark()])).collect())
+        phase("done", Width::All, counted_on.map(|h| host_steps(h, vec![self.established()])).collect())
+    }
+
+    /// The mark of a finished cluster, from which on the etcd member of the host counts for the quorum. A host that joins gets it as soon as its
+    /// member votes and its API server is ready: from then on, others count on the member, whatever becomes of the rest of the run.
+    fn established(&self) -> Step {
+        vec![File::text(layout::ESTABLISHED, format!("{}\n", self.i.inv.cluster.name))].into()
     }
 }
 

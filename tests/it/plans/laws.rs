@@ -114,10 +114,23 @@ fn after_any_prefix_the_rest_is_planned() {
         let mut now = facts.clone();
         for (done, (_, host, planned)) in plan.steps().enumerate() {
             let rest = titles(&world::plan(&inv, &now).0);
-            assert_eq!(rest, all[done..], "{name}: after {done} steps");
+            // A member that has just joined is guarded from then on, so the rest can also have the check of the quorum.
+            let planned_before = |t: &String| !t.contains("quorum") || all[done..].contains(t);
+            let rest: Vec<String> = rest.into_iter().filter(planned_before).collect();
+            assert_eq!(marks_last(&rest), marks_last(&all[done..]), "{name}: after {done} steps");
             planned.step.predict(host, &mut now);
         }
     }
+}
+
+/// The titles with the marks of a finished cluster at their end: the first mark ends the founding, and the phases of an existing cluster write the
+/// other ones in another order.
+fn marks_last(titles: &[String]) -> (Vec<&str>, Vec<&str>) {
+    let mark = |t: &&str| t.ends_with("write /var/lib/clusterctl/established");
+    let (mut marks, rest): (Vec<&str>, Vec<&str>) = titles.iter().map(String::as_str).partition(mark);
+    marks.iter_mut().for_each(|t| *t = t.split_once(" / ").map_or(*t, |(_, host_and_title)| host_and_title));
+    marks.sort_unstable();
+    (rest, marks)
 }
 
 /// Every step changes the number of voting etcd members by at most one, and after every step more than half of the voting members have data.
