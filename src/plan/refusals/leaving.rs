@@ -28,8 +28,8 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
     out.extend(mounts(facts, leaving));
     // If every control-plane host and every host with an etcd member is selected, the whole cluster is reset, so etcd's quorum does not matter.
     let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
-    let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name));
-    if !goes_on || !ClusterState::of(facts).exists() {
+    let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name)) && ClusterState::of(facts).exists();
+    if !goes_on && !others_vote(inv, facts, selected) {
         return out;
     }
     let members = facts.members().map_or_else(|| inv.etcd_hosts().len(), <[_]>::len);
@@ -42,6 +42,15 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
         }
     }
     out
+}
+
+/// Whether etcd has a leader and a voting member on a host that is not selected. An inventory may list only a part of a cluster, and the rest of the
+/// cluster then goes on without the hosts that it lists.
+fn others_vote(inv: &Inventory, facts: &Facts, selected: &[HostName]) -> bool {
+    let hosts = || inv.hosts.iter().filter(|h| selected.contains(&h.name));
+    let is_selected = |m: &MemberFact| hosts().any(|h| m.peer_urls.contains(&peer_url(h)) || m.name == h.name);
+    let list = facts.members().unwrap_or_default();
+    list.iter().any(|m| m.leader) && list.iter().any(|m| !m.learner && !is_selected(m))
 }
 
 /// Refuses hosts of another cluster. It is recognized by its name or, if it has the same name as the inventory's cluster, by its CA.

@@ -69,6 +69,21 @@ fn a_host_of_another_cluster_of_the_same_name_is_not_reset() {
 }
 
 #[test]
+fn a_member_of_a_cluster_that_the_inventory_lists_in_part_is_not_reset() {
+    let (_, mut facts) = finished();
+    let part = world::hosts("v1.34.2", &[("m3", 13, "control-plane"), ("lb1", 31, "load-balancer")]);
+    facts.hosts.retain(|name, _| part.host(name).is_some());
+    assert_eq!(refusals(&part, &facts, &[]), on(&["m3"], "etcd-member"));
+    // Without a leader, no cluster goes on that this member would know of.
+    let mut alone = facts.clone();
+    alone.host_mut("m3").members.iter_mut().flatten().for_each(|m| m.leader = false);
+    assert_eq!(refusals(&part, &alone, &[]), []);
+    // A member that already votes is protected even if the run in which it joined did not end well.
+    facts.host_mut("m3").files.remove("/var/lib/clusterctl/established");
+    assert_eq!(refusals(&part, &facts, &[]), on(&["m3"], "etcd-member"));
+}
+
+#[test]
 fn what_is_mounted_inside_a_folder_that_is_removed_is_named() {
     let (inv, mut facts) = finished();
     facts.host_mut("m2").mounts = vec!["/var/lib/etcd/backup".into()];
