@@ -34,9 +34,19 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
             return Ok(run);
         }
     };
+    let given = planning.inputs.given.get("ca.crt").and_then(|ca| std::str::from_utf8(ca.expose()).ok());
+    run.refusals.extend(refusals::of_another_founding(planning.inv, facts, given));
+    if stages.is_empty() {
+        // Without a running version, nobody knows which stages are left, so the run is refused and not taken for complete.
+        run.refusals.extend(refusals::quorum_lost(planning.inv, facts));
+        run.refusals.push(Refusal::no_api_server(planning.inv));
+    }
     for stage in stages {
         let concerns = |b: &Refusal| b.name != refusals::KUBELET_STATE || touchable.contains(&b.host);
-        run.refusals.extend(stage.refusals(&run.after, goal.purpose()).into_iter().filter(concerns));
+        let found = stage.refusals(&run.after, goal.purpose());
+        let is_new = |b: &Refusal| !run.refusals.iter().any(|known| known.host == b.host && known.name == b.name);
+        let found: Vec<Refusal> = found.into_iter().filter(|b| concerns(b) && is_new(b)).collect();
+        run.refusals.extend(found);
         if !run.refusals.is_empty() {
             break;
         }

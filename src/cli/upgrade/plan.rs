@@ -17,6 +17,7 @@ use crate::facts::evictions::{self, PODS};
 use crate::inventory::KubeVersion;
 use crate::plan::refusals;
 use crate::plan::refusals::{Purpose, Refusal};
+use crate::plan::situation::ClusterState;
 use crate::plan::upgrade::{Running, UpgradeStage, way};
 
 /// The output of the verb.
@@ -67,6 +68,10 @@ pub async fn run(call: &Call, options: &Options) -> Ended {
     let mut found = refusals::of(&inv, facts, Purpose::Upgrade);
     if let Err(no) = way(&running, &upgrade.to, &upgrade.through) {
         found.push(Refusal::no_way(&no));
+    }
+    let unknown = findings.stages.is_empty() && running.oldest().is_none() && ClusterState::of(facts).exists();
+    if unknown && !found.iter().any(|b| b.name == "api-away") {
+        found.push(Refusal::no_api_server(&inv));
     }
     found.extend(findings.refusals.iter().cloned());
     let shown = Shown {

@@ -3,10 +3,11 @@
 
 use serde::Serialize;
 
-use super::Plan;
+use super::desired::mark_field;
 use super::members::peer_url;
 use super::situation::ClusterState;
 use super::upgrade::{Running, UpgradeRefusal};
+use super::{Plan, adopt, desired};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -63,7 +64,8 @@ impl Refusal {
     /// The refusal to reset a host with an etcd member while its cluster continues to run. `members` is the number of all members.
     pub fn member_stays(host: &str, members: usize) -> Self {
         let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
-        Refusal::new(host, "etcd-member", message, "take it out with `clusterctl remove`, or reset the whole cluster")
+        let fix = "take it out with `clusterctl remove`, or reset the whole cluster with an inventory that lists all of its hosts";
+        Refusal::new(host, "etcd-member", message, fix)
     }
 
     /// The refusal because of pods that would stay on a node that is to be drained.
@@ -86,6 +88,12 @@ impl Refusal {
     /// The refusal of an upgrade that cannot reach its target version.
     pub fn no_way(no: &UpgradeRefusal) -> Self {
         Refusal::new("", no.rule(), no.to_string(), no.fix())
+    }
+
+    /// The refusal to change an existing cluster of which no API server answers.
+    pub fn no_api_server(inv: &Inventory) -> Self {
+        let message = format!("the cluster stands, but no API server answers on its {} control-plane hosts", inv.control_planes().count());
+        Refusal::new("", "api-away", message, "see `clusterctl status`; bring a quorum of etcd members back first")
     }
 
     /// The refusal of `init` for a cluster that is already complete. `plan` contains the steps that would change it.
@@ -269,6 +277,39 @@ fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Refusal
     out
 }
 
+/// Refuses to found a cluster with hosts that are in another cluster of the same name. The CA in a host's mark tells the clusters apart: it must be
+/// the CA that a control-plane host has or, before that, the one that the operator gave (`given`). While there is neither, no kubelet can be in the
+/// new cluster. A load balancer is not refused, because an interrupted `init` marks load balancers before any other host has the CA.
+pub fn of_another_founding(inv: &Inventory, facts: &Facts, given: Option<&str>) -> Vec<Refusal> {
+    if ClusterState::of(facts).exists() {
+        return Vec::new();
+    }
+    let expected = adopt::ca_pem(inv, facts).or(given).map(|pem| mark_field(&desired::ownership(inv, pem), "ca:").to_string());
+    let has_kubelet = |f: &HostFacts| {
+        [layout::KUBELET_CONF, layout::KUBELET_CONFIG, layout::KUBELET_CLIENT_CURRENT].iter().any(|p| f.files.contains_key(*p))
+    };
+    let mut out = Vec::new();
+    for h in &inv.hosts {
+        let f = facts.host(&h.name);
+        let Some(ca) = f.text(layout::OWNERSHIP).map(|mark| mark_field(mark, "ca:")) else { continue };
+        let (kubelet, etcd) = (h.is_node() && has_kubelet(f), h.has(Role::Etcd));
+        let foreign = match &expected {
+            Some(expected) => (kubelet || etcd) && ca != expected,
+            None => kubelet,
+        };
+        if let Some((whose, _)) = owner(inv, f).filter(|_| foreign) {
+            let fix = "take it out of this inventory; if its cluster is gone, reset it with an inventory that lists only this host";
+            out.push(Refusal::new(
+                &h.name,
+                "foreign-cluster",
+                format!("{whose}, which is not the cluster of this name that is being founded"),
+                fix,
+            ));
+        }
+    }
+    out
+}
+
 /// Refuses hosts whose ownership mark differs from that of the first control-plane host, because all hosts of one cluster have the same name of
 /// the cluster and the same CA.
 pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Refusal> {
@@ -317,13 +358,5 @@ fn api_away(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Ref
     let all = inv.control_planes().count();
     let up = inv.control_planes().filter(|h| facts.host(&h.name).units.get("kubelet").is_some_and(|u| u.active == "active")).count();
     // If the kubelet of a control-plane host is not active, this is the cause, and the run starts the kubelet, so the run is not refused.
-    if up < all {
-        return None;
-    }
-    Some(Refusal::new(
-        "",
-        "api-away",
-        format!("the cluster stands, but no API server answers on its {all} control-plane hosts"),
-        "see `clusterctl status`; bring a quorum of etcd members back first",
-    ))
+    (up == all).then(|| Refusal::no_api_server(inv))
 }

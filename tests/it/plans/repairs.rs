@@ -68,6 +68,13 @@ fn where_nothing_on_the_hosts_differs_there_is_nothing_to_mend() {
 }
 
 #[test]
+fn an_upgrade_is_refused_while_no_api_server_tells_its_version() {
+    let (inv, facts) = silent();
+    let refused = world::whole(&Goal::Upgrade(Box::new(world::upgrade(&inv))), &inv, &facts).refusals;
+    assert_eq!(refused.iter().map(|b| b.name).collect::<Vec<_>>(), ["api-away"]);
+}
+
+#[test]
 fn a_stopped_kubelet_is_started() {
     let (inv, mut facts) = silent();
     facts.host_mut("m1").units.entry("kubelet".into()).or_default().active = "inactive".into();
