@@ -265,20 +265,24 @@ fn not_told(host: &HostName, source: StepError) -> Failure {
 async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
     let name = host.name();
     // The host prints the time of its clock first, so it read the clock between the request and the first bytes of its output. The host's clock is
-    // compared with the middle of this interval; the middle of the whole command would be too late.
+    // compared with the middle of this interval; the middle of the whole command would be too late. The empty chunk tells when the request was sent:
+    // before that, the operator may have typed a password for minutes.
     let (tap, mut chunks) = mpsc::channel::<Vec<u8>>(64);
     cmd.tap = Some(tap);
-    let asked = unix_seconds();
+    let mut asked = unix_seconds();
     let collect = async {
+        let mut requested = None;
         let mut heard = None;
         let mut bytes = Vec::new();
         while let Some(chunk) = chunks.recv().await {
-            heard.get_or_insert_with(unix_seconds);
+            let first = if chunk.is_empty() { &mut requested } else { &mut heard };
+            first.get_or_insert_with(unix_seconds);
             bytes.extend(chunk);
         }
-        (heard, bytes)
+        (requested, heard, bytes)
     };
-    let (ran, (heard, bytes)) = join(host.run(cmd), collect).await;
+    let (ran, (requested, heard, bytes)) = join(host.run(cmd), collect).await;
+    asked = requested.unwrap_or(asked);
     let out = ran.map_err(|e| Failure::observing(name.clone(), e))?;
     let refused = |status, said| Failure {
         host: name.clone(),
@@ -297,4 +301,37 @@ async fn look_at(host: &dyn Host, mut cmd: Cmd) -> Result<HostFacts, Failure> {
 
 fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+
+    /// A host that takes a second until it requests the command, as while the operator types a password, and whose clock is right.
+    struct Slow(HostName);
+
+    #[async_trait]
+    impl Host for Slow {
+        fn name(&self) -> &HostName {
+            &self.0
+        }
+
+        async fn run(&self, mut cmd: Cmd) -> Result<Output, HostError> {
+            let tap = cmd.tap.take().expect("an observation has a tap");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let answer = format!("clock {}\n\n@tar\n", unix_seconds()).into_bytes();
+            for chunk in [Vec::new(), answer] {
+                tap.send(chunk).await.expect("somebody listens");
+            }
+            Ok(Output { status: 0, stdout: Vec::new(), stderr: Vec::new() })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_typed_slowly_is_no_wrong_clock() {
+        let host = Slow("m1".into());
+        let facts = look_at(&host, facts::host::request([192, 0, 2, 1].into(), true, None)).await.expect("it answers");
+        assert!(facts.clock_offset.abs() < 0.25, "{}", facts.clock_offset);
+    }
 }

@@ -60,7 +60,8 @@ pub struct Cmd {
     /// Whether the command sees the proxy variables of the host's environment. Commands that fetch files from outside the cluster do. Commands that
     /// send requests to hosts of the cluster do not: a proxy would receive the requests to the API server or to etcd.
     pub proxies: bool,
-    /// Receives standard output in chunks while the command runs, in place of `Output::stdout`.
+    /// Receives standard output in chunks while the command runs, in place of `Output::stdout`. An empty chunk can come first: it tells that the
+    /// command was requested on the host, after everything that had to come before, such as the operator's password for sudo.
     pub tap: Option<mpsc::Sender<Vec<u8>>>,
 }
 

@@ -38,6 +38,15 @@ impl Goal {
         }
     }
 
+    /// The hosts that were named on the command line to join.
+    pub fn joining(&self) -> &[HostName] {
+        match self {
+            Goal::Join(hosts) => hosts,
+            Goal::Replace(_, new) => std::slice::from_ref(new),
+            _ => &[],
+        }
+    }
+
     /// The hosts that are removed, and how. `None` if the goal removes no host.
     pub fn leaving(&self) -> Option<&Leaving> {
         match self {

@@ -134,12 +134,19 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The plan for these hosts only, and the facts as they are predicted to be after the plan has run; see [`Plan::of`] and [`Plan::limited`].
-    /// The steps of other hosts do not run, so they are removed before the prediction, and the facts do not contain their effects.
+    /// The plan for these hosts only, and the facts as they are predicted to be after the plan has run; see [`Plan::of`]. The steps of other hosts
+    /// do not run, so they are removed before the prediction, and the facts do not contain their effects. See [`retain_steps`] for the exceptions.
     pub fn for_hosts(mut desired: DesiredSteps, hosts: &[HostName], facts: &Facts) -> (Plan, Facts) {
-        retain_hosts(&mut desired, hosts);
-        let (plan, after) = Plan::of(&desired, facts);
-        (plan.limited(hosts), after)
+        retain_steps(&mut desired, hosts, facts);
+        let (mut plan, after) = Plan::of(&desired, facts);
+        // Tokens are deleted through another host only where this plan makes one.
+        let makes_token = plan.steps().any(|(.., s)| matches!(s.step, Step::Token(_)));
+        for t in plan.phases.iter_mut().flat_map(|p| &mut p.hosts).filter(|t| !hosts.contains(&t.host)) {
+            t.steps.retain(|s| makes_token || !matches!(s.step, Step::TokensGone(_)));
+        }
+        plan.phases.iter_mut().for_each(|p| p.hosts.retain(|t| !t.steps.is_empty()));
+        plan.phases.retain(|p| !p.hosts.is_empty());
+        (plan.without_idle_waits(), after)
     }
 
     /// The plan with the desired steps whose postconditions do not hold according to the facts, and the facts as they are predicted to be after
@@ -188,7 +195,15 @@ impl Plan {
     /// Removes the steps of all hosts but these. A phase of [`Part::BeforeNodes`], which waits for the whole cluster, is kept if a phase of
     /// [`Part::Nodes`] remains after it.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {
-        retain_hosts(&mut self.phases, hosts);
+        for phase in self.phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
+            phase.hosts.retain(|t| hosts.contains(&t.host));
+        }
+        self.phases.retain(|p| !p.hosts.is_empty());
+        self.without_idle_waits()
+    }
+
+    /// Removes the phases of [`Part::BeforeNodes`] after which no phase of [`Part::Nodes`] comes.
+    fn without_idle_waits(mut self) -> Plan {
         let mut nodes = self.phases.iter().filter(|p| p.part == Part::Nodes).count();
         self.phases.retain(|p| {
             nodes -= usize::from(p.part == Part::Nodes);
@@ -198,12 +213,28 @@ impl Plan {
     }
 }
 
-/// Removes the steps of all hosts but these, except in phases of [`Part::BeforeNodes`], which wait for the whole cluster.
-fn retain_hosts<S>(phases: &mut Vec<Phase<S>>, hosts: &[HostName]) {
+/// Removes the steps of all hosts but these, except in phases of [`Part::BeforeNodes`], which wait for the whole cluster, and except the steps by
+/// which another control-plane host, whose API server answers, lets one of these hosts join. Such steps change only the API.
+fn retain_steps(phases: &mut DesiredSteps, hosts: &[HostName], facts: &Facts) {
     for phase in phases.iter_mut().filter(|p| p.part != Part::BeforeNodes) {
-        phase.hosts.retain(|t| hosts.contains(&t.host));
+        for t in phase.hosts.iter_mut().filter(|t| !hosts.contains(&t.host)) {
+            let serves = facts.host(&t.host).api_version.is_some();
+            t.guards.clear();
+            t.steps = std::mem::take(&mut t.steps).into_iter().filter(|_| serves).filter_map(|step| lets_join(step, hosts)).collect();
+        }
+        phase.hosts.retain(|t| !t.steps.is_empty());
     }
     phases.retain(|p| !p.hosts.is_empty());
+}
+
+/// The part of a step on a control-plane host that one of these hosts needs to join: the metadata of its node, and the bootstrap token.
+fn lets_join(step: Step, hosts: &[HostName]) -> Option<Step> {
+    match step {
+        Step::NodeMeta(meta) => hosts.contains(&meta.node).then_some(Step::NodeMeta(meta)),
+        Step::Token(token) => token.only_for(hosts).map(Step::Token),
+        Step::TokensGone(gone) => Some(Step::TokensGone(gone)),
+        _ => None,
+    }
 }
 
 /// The steps whose postconditions do not hold. The effect of each of them is predicted in `facts` before the next step is judged.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::refusals::Refusal;
+use super::upgrade::kubelet_fits;
 use super::{DesiredSteps, Plan, Width};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -54,8 +55,10 @@ pub fn other_version(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
     let hosts = inv.nodes().filter_map(|h| Some((&h.name, facts.hosts.get(&h.name)?)));
     let other: Vec<String> = hosts
         .filter_map(|(name, f)| {
-            let versions = [control_plane_version(f), kubelet_version(f)].into_iter().flatten();
-            Some(format!("{name} {}", versions.filter(|v| v != wanted).max()?))
+            // An older kubelet that may run beside the API server stays as it is; see `Kubelets::OfInventory`.
+            let kubelet = kubelet_version(f).filter(|v| !kubelet_fits(v, wanted));
+            let versions = control_plane_version(f).filter(|v| v != wanted).into_iter().chain(kubelet);
+            Some(format!("{name} {}", versions.max()?))
         })
         .collect();
     (!other.is_empty()).then(|| {

@@ -1,5 +1,6 @@
 //! The stages of a run: one for most commands, several for `replace` and for upgrades.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::goal::{Goal, Leaving, Upgrade};
@@ -7,7 +8,7 @@ use super::kubelet_policy::{KubeletPolicy, NodeChange};
 use super::refusals::{self, Purpose, Refusal};
 use super::situation::{ClusterState, are_removed, has_begun_to_join, has_joined, removal_has_begun};
 use super::upgrade::{self, Running, UpgradeRefusal, UpgradeStage};
-use super::{remove, repair};
+use super::{DesiredSteps, remove, repair};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
@@ -15,7 +16,8 @@ use crate::inventory::{HostEntry, Inventory, KubeVersion};
 /// How running kubelets are treated in a stage.
 #[derive(Clone, Debug)]
 enum Kubelets {
-    /// Kubelets get the version and configuration of the inventory.
+    /// Kubelets get the version and configuration of the inventory. The kubelets of an interrupted upgrade, which run an older version, stay as they
+    /// are: only `upgrade` drains their nodes and changes them.
     OfInventory,
     /// Kubelets keep their version while the control plane is upgraded. `next` is the version that they get in a later stage, `later` are the
     /// versions that the control plane gets in later stages, and `snapshot` is the file for a snapshot of etcd.
@@ -34,6 +36,8 @@ pub(super) struct Stage {
     /// The inventory that still contains the hosts that this stage removes, and the hosts with the options of their removal; `None`: no host is
     /// removed.
     leaving: Option<(Inventory, Leaving)>,
+    /// Whether the stage only removes hosts and changes nothing else in the cluster.
+    alone: bool,
 }
 
 impl Stage {
@@ -46,7 +50,7 @@ impl Stage {
     /// How kubelets are treated in this stage.
     pub fn kubelet_policy(&self, facts: &Facts) -> KubeletPolicy {
         match &self.kubelets {
-            Kubelets::OfInventory => KubeletPolicy::default(),
+            Kubelets::OfInventory => KubeletPolicy { held: self.behind(facts), ..KubeletPolicy::default() },
             Kubelets::Kept => {
                 let version =
                     |h: &HostEntry| repair::kubelet_version(facts.host(&h.name)).unwrap_or_else(|| self.inv.cluster.version.clone());
@@ -65,14 +69,47 @@ impl Stage {
         matches!(self.kubelets, Kubelets::Changed(_))
     }
 
-    /// Every reason why the stage must not begin.
-    pub fn refusals(&self, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
-        match self.leave(facts) {
-            // If all control planes are removed, no cluster remains that could be checked, so only the removal is checked.
-            Some(leave) if self.inv.control_planes().next().is_none() => remove::refusals(&leave),
-            Some(leave) => remove::refusals(&leave).into_iter().chain(refusals::of(&self.inv, facts, purpose)).collect(),
-            None => refusals::of(&self.inv, facts, purpose),
+    /// The nodes of an existing cluster whose kubelets have another version than the inventory, with that version. While no API server answers, it is
+    /// the version that clusterctl installed.
+    fn behind(&self, facts: &Facts) -> BTreeMap<HostName, KubeVersion> {
+        if !ClusterState::of(facts).exists() {
+            return BTreeMap::new();
         }
+        let running = Running::of(&self.inv, facts).kubelets;
+        let installed = |h: &HostEntry| repair::kubelet_version(facts.host(&h.name)).filter(|_| facts.cluster.is_none());
+        let version = |h: &HostEntry| running.get(&h.name).cloned().or_else(|| installed(h));
+        let all = self.inv.nodes().filter_map(|h| Some((h.name.clone(), version(h)?)));
+        all.filter(|(_, v)| *v != self.inv.cluster.version).collect()
+    }
+
+    /// The desired steps of a stage that only removes hosts; `None` for every other stage.
+    pub fn removal_alone(&self, facts: &Facts) -> Option<DesiredSteps> {
+        self.leave(facts).filter(|_| self.alone).map(|leave| remove::desired_steps(&leave))
+    }
+
+    /// Every reason why the hosts of the stage must not be removed; empty if it removes none.
+    pub fn removal_refusals(&self, facts: &Facts) -> Vec<Refusal> {
+        self.leave(facts).map(|leave| remove::refusals(&leave)).unwrap_or_default()
+    }
+
+    /// Every other reason why the stage must not begin.
+    pub fn refusals(&self, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
+        // If all control planes are removed, no cluster remains that could be checked.
+        if self.leaving.is_some() && self.inv.control_planes().next().is_none() {
+            return Vec::new();
+        }
+        if self.alone { refusals::mixed(&self.inv, facts) } else { refusals::of(&self.inv, facts, purpose) }
+    }
+
+    /// What the operator should know about kubelets that the stage leaves at another version.
+    pub fn held_back(&self, facts: &Facts) -> Option<Refusal> {
+        let behind = if matches!(self.kubelets, Kubelets::OfInventory) && !self.alone { self.behind(facts) } else { BTreeMap::new() };
+        let names: Vec<String> = behind.iter().map(|(h, v)| format!("{h} {v}")).collect();
+        (!names.is_empty()).then(|| {
+            let message =
+                format!("these kubelets have another version than {} and stay as they are: {}", self.inv.cluster.version, names.join(", "));
+            Refusal::new("", "version", message, "bring them to it with `clusterctl upgrade`")
+        })
     }
 }
 
@@ -91,10 +128,14 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let going = |l: &Leaving, from: &Inventory| {
         let others = inv.hosts.iter().map(|h| &h.name).filter(|h| from.host(h).is_none() && !l.hosts.contains(h));
         let before = inv.without(&others.cloned().collect::<Vec<_>>());
-        Stage { inv: from.without(&l.hosts), kubelets: Kubelets::OfInventory, leaving: Some((before, l.clone())) }
+        Stage { inv: from.without(&l.hosts), kubelets: Kubelets::OfInventory, leaving: Some((before, l.clone())), alone: false }
     };
-    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::OfInventory, leaving: None };
+    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::OfInventory, leaving: None, alone: false };
+    // In the middle of an upgrade, the desired steps would change control planes to another version. A dead host can be removed nevertheless, and
+    // must be, because the upgrade goes on only when every control plane answers.
+    let in_between = || Running::of(&all, facts).api_servers.values().any(|v| *v != inv.cluster.version);
     Ok(match goal {
+        Goal::Remove(l) if l.dead && in_between() => vec![Stage { alone: true, ..going(l, &all) }],
         Goal::Remove(l) => vec![going(l, &all)],
         // A dead host is removed before the new host joins, because etcd adds no member while another member is unhealthy. A live host is
         // removed after the new host has joined.
@@ -117,7 +158,7 @@ pub(super) fn repair(inv: &Inventory, facts: &Facts, version: &KubeVersion, kube
     let outside: Vec<HostName> = inv.hosts.iter().filter(|h| !has_begun_to_join(h, inv, facts)).map(|h| h.name.clone()).collect();
     let mut inv = inv.without(&outside);
     inv.cluster.version = version.clone();
-    Stage { inv, kubelets: if kubelets { Kubelets::OfInventory } else { Kubelets::Kept }, leaving: None }
+    Stage { inv, kubelets: if kubelets { Kubelets::OfInventory } else { Kubelets::Kept }, leaving: None, alone: false }
 }
 
 /// Makes one stage of the run for each stage of the upgrade in `way`.
@@ -133,7 +174,7 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
                 Kubelets::Held { next: next.map(|s| s.version().clone()), later: later.collect(), snapshot: u.snapshot.clone() }
             }
         };
-        Stage { inv, kubelets, leaving: None }
+        Stage { inv, kubelets, leaving: None, alone: false }
     };
     way.iter().enumerate().map(stage).collect()
 }

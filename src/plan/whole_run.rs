@@ -11,6 +11,7 @@ use super::stages::{self, Stage};
 use super::upgrade::UpgradeRefusal;
 use super::{DesiredSteps, Plan, remove, repair};
 use crate::facts::Facts;
+use crate::host::HostName;
 use crate::versions;
 
 /// The plan of a run, or the reasons why the run is refused.
@@ -18,15 +19,40 @@ use crate::versions;
 pub struct WholeRun {
     /// Every reason why the run must not begin. If there is a reason, the plan is incomplete.
     pub refusals: Vec<Refusal>,
+    /// What the operator should know, although it does not keep the run from beginning: what is wrong with hosts that the run does not change.
+    pub warnings: Vec<Refusal>,
     pub plan: Plan,
     /// The facts as they are predicted to be after the plan has run, but without the effects of a stage in which an upgrade pauses.
     pub after: Facts,
 }
 
+impl WholeRun {
+    /// Adds what was found: refusals about the whole cluster and those for which `stands` is true as refusals, and the others as warnings. What is
+    /// known already is not added again.
+    fn add(&mut self, found: Vec<Refusal>, stands: impl Fn(&Refusal) -> bool) {
+        for refusal in found {
+            let list = if refusal.host.is_empty() || stands(&refusal) { &mut self.refusals } else { &mut self.warnings };
+            if !list.iter().any(|known| (&known.host, known.name, &known.message) == (&refusal.host, refusal.name, &refusal.message)) {
+                list.push(refusal);
+            }
+        }
+    }
+}
+
+/// Whether a run for named hosts leaves a host alone because it has the data of a former etcd member. A run in which a member joins needs every host
+/// with an etcd member, because the new member gets the list of them.
+fn is_left_alone(goal: &Goal, planning: &Planning<'_>, facts: &Facts, host: &HostName) -> bool {
+    let named = goal.named();
+    let member_joins = goal.joining().iter().filter_map(|h| planning.inv.host(h)).any(|h| planning.inv.runs_etcd(h));
+    let has_old_data = || refusals::with_old_data(planning.inv, facts).iter().any(|h| h.name == *host);
+    !named.is_empty() && !named.contains(host) && !member_joins && has_old_data()
+}
+
 /// Plans the stages of a run, up to the first stage that is refused or in which an upgrade pauses. An error is a defect of clusterctl.
 pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<WholeRun, PlanDefect> {
     let mut run = WholeRun { after: facts.clone(), ..WholeRun::default() };
-    let touchable = planning.touchable(facts);
+    let mut touchable = planning.touchable(facts);
+    touchable.retain(|h| !is_left_alone(goal, planning, facts, h));
     let stages = match stages::of(goal, planning.inv, facts, planning.selected) {
         Ok(stages) => stages,
         Err(no) => {
@@ -42,11 +68,10 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
         run.refusals.push(Refusal::no_api_server(planning.inv));
     }
     for stage in stages {
-        let concerns = |b: &Refusal| b.name != refusals::KUBELET_STATE || touchable.contains(&b.host);
-        let found = stage.refusals(&run.after, goal.purpose());
-        let is_new = |b: &Refusal| !run.refusals.iter().any(|known| known.host == b.host && known.name == b.name);
-        let found: Vec<Refusal> = found.into_iter().filter(|b| concerns(b) && is_new(b)).collect();
-        run.refusals.extend(found);
+        run.add(stage.removal_refusals(&run.after), |_| true);
+        let changes = |b: &Refusal| touchable.contains(&b.host) || refusals::endangers(planning.inv, b);
+        run.add(stage.refusals(&run.after, goal.purpose()), changes);
+        run.warnings.extend(stage.held_back(&run.after).filter(|_| run.warnings.iter().all(|w| w.name != "version")));
         if !run.refusals.is_empty() {
             break;
         }
@@ -91,19 +116,23 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
     }
     for (version, hosts) in repair::by_version(&away, facts, &inv.cluster.version) {
         let stage = stages::repair(inv, facts, &version, !upgrades);
-        run.refusals.extend(stage.refusals(facts, Purpose::Repair));
-        if !run.refusals.is_empty() {
-            break;
-        }
+        let found = stage.refusals(facts, Purpose::Repair);
         let desired = match desired_of(&stage, facts, planning)? {
             Ok(desired) => repair::of(desired, facts),
             Err(refusals) => {
-                run.refusals = refusals;
+                run.add(found, |_| true);
+                run.refusals.extend(refusals);
                 break;
             }
         };
-        let hosts = if upgrades { hosts } else { planning.touchable(facts) };
-        let (next, after) = Plan::for_hosts(desired, &hosts, facts);
+        let mut touched = planning.touchable(facts);
+        touched.retain(|h| !upgrades || hosts.contains(h));
+        let (next, after) = Plan::for_hosts(desired, &touched, facts);
+        let changed = next.hosts();
+        run.add(found, |b| changed.contains(&b.host) || refusals::endangers(inv, b));
+        if !run.refusals.is_empty() {
+            break;
+        }
         run.plan.phases.extend(next.phases);
         run.after = after;
     }
@@ -113,6 +142,9 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
 /// The desired steps of a stage, including the steps that remove hosts. The inner error contains the refusals: clusterctl does not support the
 /// stage's version, or the certificates cannot be used or created. The outer error is a defect of clusterctl.
 fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Refusal>>, PlanDefect> {
+    if let Some(removal) = stage.removal_alone(facts) {
+        return Ok(Ok(removal));
+    }
     let version = &stage.inv.cluster.version;
     let Some(v) = versions::of(version) else {
         return Ok(Err(vec![Refusal::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));

@@ -56,6 +56,19 @@ pub enum Purpose {
     Hosts(Vec<HostName>),
 }
 
+impl Token {
+    /// The token for those of its hosts that are among `hosts`; `None` if there is no such host.
+    pub fn only_for(mut self, hosts: &[HostName]) -> Option<Token> {
+        if let Purpose::Hosts(joining) = &mut self.purpose {
+            joining.retain(|h| hosts.contains(h));
+            if joining.is_empty() {
+                return None;
+            }
+        }
+        Some(self)
+    }
+}
+
 #[async_trait]
 impl Answers for Token {
     fn title(&self) -> String {

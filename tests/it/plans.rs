@@ -12,6 +12,7 @@ mod laws;
 mod leaving;
 mod limits;
 mod nodes;
+mod paused;
 mod refusals;
 mod removals;
 mod renewals;

@@ -57,6 +57,15 @@ fn rollout(first: bool) -> Step {
     wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
 }
 
+/// A kubectl that answers for a DaemonSet of two nodes, of which w7 is dead. `pod` is the other node with the generation and the readiness of its pod.
+fn dead_node(pod: &str) -> String {
+    format!(
+        "case \"$*\" in *'rollout status'*) exit 1 ;; *'get nodes'*) printf 'm1 True\\nw7 Unknown\\n' ;; \
+         *pod-template-generation*) printf '{pod}\\nw7|1|False\\n' ;; *matchLabels*) echo '{{\"k8s-app\":\"kube-proxy\"}}' ;; \
+         *deprecated*) printf '1|1|2|2' ;; *observedGeneration*) echo '1 0 0' ;; esac\n"
+    )
+}
+
 /// How many seconds have passed by the clock of the sandbox.
 fn took(host: &Sandbox) -> u64 {
     let now = host.read("/stub/clock").and_then(|c| c.trim().parse::<u64>().ok()).unwrap_or_default();
@@ -162,6 +171,15 @@ pub fn table(t: &mut Table) {
         ),
         ("the API server fails", |h| h.inject(Fault::CallFails("kubectl", "*")), &["has made no progress for 240 s", "kubectl: it fails"]),
     ];
+    for (pod, wanted) in [("m1|2|True", true), ("m1|1|True", false), ("m1|2|False", false)] {
+        t.row(format!("rollout: w7 is not Ready, and the pod of the other node is {pod} -> done: {wanted}, and w7 is named"), || {
+            let host = host();
+            host.stub("kubectl.script", &dead_node(pod));
+            let end = host.apply(rollout(false));
+            let named = end.said().contains("these nodes are not Ready: w7;") && end.said().contains("remove NODE --dead");
+            all(&host, [same(end == End::Done, wanted, "it is done"), same(named, !wanted, "w7 is named")])
+        });
+    }
     let steps: [(&str, Make, &[Row]); 6] = [
         ("api", api, api_rows),
         ("endpoint", endpoint, endpoint_rows),

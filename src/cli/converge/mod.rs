@@ -14,6 +14,7 @@ mod verify;
 pub(super) use look::look;
 
 use super::operation::{self, Operation, Proposal};
+use super::report::Report;
 use super::session::{Observed, Reach, Session};
 use super::stop::{Ended, Stop};
 use super::{Call, limit};
@@ -70,7 +71,8 @@ impl Operation for Converge {
             Goal::Upgrade(u) => Goal::Upgrade(Box::new(upgrade::with_offers(u, session, &observed.facts).await)),
             other => other.clone(),
         };
-        let WholeRun { refusals: mut found, plan, .. } = planned(session, &run_inputs, &observed.facts, &goal)?;
+        let WholeRun { refusals: mut found, warnings, plan, .. } = planned(session, &run_inputs, &observed.facts, &goal)?;
+        warn(report, &warnings);
         if let Some(u) = goal.upgrade() {
             let findings = upgrade::judged(session, &observed, u).await;
             findings.warnings.iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
@@ -148,6 +150,14 @@ impl Converge {
             return Err(Stop::failed(observed.failures));
         }
         Ok(observed)
+    }
+}
+
+/// Tells what does not keep the run from beginning, such as what is wrong with hosts that the run does not change.
+fn warn(report: &Report, warnings: &[Refusal]) {
+    for w in warnings {
+        let host = if w.host.is_empty() { String::new() } else { format!("{}: ", w.host) };
+        report.warning(format!("{host}{} [{}]; {}", w.message, w.name, w.fix));
     }
 }
 

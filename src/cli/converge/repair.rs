@@ -1,6 +1,6 @@
 //! Restores control planes whose API servers are not ready, before a verb continues with the work that needs the API.
 
-use super::{Observed, Session, defect, planning};
+use super::{Observed, Session, defect, planning, warn};
 use crate::cli::Call;
 use crate::cli::operation::carry_out;
 use crate::cli::stop::Stop;
@@ -25,6 +25,7 @@ pub(super) async fn carried_out(
     observed: Observed,
 ) -> Result<(), Stop> {
     let (report, plan) = (&session.report, &repair.plan);
+    warn(report, &repair.warnings);
     if !repair.refusals.is_empty() {
         return Err(Stop::with(Exit::Refused).failures(observed.failures).refusals(repair.refusals));
     }

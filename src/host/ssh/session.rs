@@ -47,6 +47,9 @@ impl Host for SshHost {
             _ => None,
         };
         let (connection, session) = self.start(&line).await?;
+        if let Some(tap) = &cmd.tap {
+            let _ = tap.try_send(Vec::new());
+        }
         let ended = match exec::finish(session, cmd.stdin, cmd.tap, lease.as_mut(), cmd.timeout).await {
             Ok(ended) => ended,
             Err(ExecFault::Timeout) => return Err(HostError::Timeout { limit: cmd.timeout }),

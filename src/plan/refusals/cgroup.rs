@@ -1,8 +1,7 @@
 //! Checks whether the kubelet would start with the version of cgroups that its host has.
 
-use serde_json::Value;
-
 use super::Refusal;
+use super::host::is_off;
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory};
 use crate::versions;
@@ -11,7 +10,7 @@ use crate::versions;
 const CGROUP_V2: &str = "cgroup2fs";
 
 /// A refusal if the kubelet of the inventory's version would not start on this host: since 1.35, the kubelet refuses cgroup v1 unless
-/// `failCgroupV1` is false in its configuration. In an upgrade, this is checked before the node is drained. A host whose cgroups were not
+/// `failCgroupV1` is false in its configuration or by its flag. In an upgrade, this is checked before the node is drained. A host whose cgroups were not
 /// observed is not refused.
 pub fn refusal(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Refusal> {
     let version = &inv.cluster.version;
@@ -19,7 +18,7 @@ pub fn refusal(inv: &Inventory, host: &HostEntry, f: &HostFacts) -> Option<Refus
     if starts || !host.is_node() || !is_v1(f) {
         return None;
     }
-    if inv.kubelet_for(host).config.get("failCgroupV1") == Some(&Value::Bool(false)) {
+    if is_off(inv, host, "failCgroupV1", "fail-cgroupv1") {
         return None;
     }
     let message = format!("it has cgroup v1 (/sys/fs/cgroup is {}), and the kubelet of {version} does not start with it", f.cgroup_fs);
@@ -63,5 +62,6 @@ mod tests {
         assert_eq!(refused("v1.36.2", "", "cgroup2fs"), [""; 0]);
         assert_eq!(refused("v1.36.2", "", ""), [""; 0], "nothing was observed");
         assert_eq!(refused("v1.36.2", "config: {failCgroupV1: false}", "tmpfs"), [""; 0]);
+        assert_eq!(refused("v1.36.2", "extraArgs: {fail-cgroupv1: \"false\"}", "tmpfs"), [""; 0], "the flag has the same effect");
     }
 }

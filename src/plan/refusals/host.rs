@@ -95,7 +95,7 @@ pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
     if !host.is_node() {
         return out;
     }
-    if f.swap && inv.kubelet_for(host).config.get("failSwapOn") != Some(&serde_json::Value::Bool(false)) {
+    if f.swap && !is_off(inv, host, "failSwapOn", "fail-swap-on") {
         block(
             "swap",
             "swap is on, and the kubelet refuses to start with it".into(),
@@ -141,6 +141,15 @@ pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
     }
     out.extend(super::cgroup::refusal(inv, host, f));
     out
+}
+
+/// Whether the inventory sets a boolean setting of the host's kubelet to false. A flag of the kubelet wins over the field of its configuration.
+pub(super) fn is_off(inv: &Inventory, host: &HostEntry, field: &str, flag: &str) -> bool {
+    let kubelet = inv.kubelet_for(host);
+    match kubelet.extra_args.get(flag) {
+        Some(value) => ["false", "False", "FALSE", "f", "F", "0"].contains(&value.as_str()),
+        None => kubelet.config.get(field) == Some(&serde_json::Value::Bool(false)),
+    }
 }
 
 /// A sentence that names the cluster of the host, and whether it is the inventory's cluster by its name; `None` for a host that is in no

@@ -4,14 +4,14 @@
 use serde::Serialize;
 
 use super::desired::mark_field;
-use super::members::peer_url;
+use super::members::is_listed;
 use super::situation::ClusterState;
-use super::upgrade::{Running, UpgradeRefusal};
-use super::{Plan, adopt, desired};
+use super::upgrade::{Running, UpgradeRefusal, kubelet_fits};
+use super::{Plan, desired};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory, Role};
+use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
 use crate::layout;
 
 mod cgroup;
@@ -41,6 +41,9 @@ pub struct Refusal {
 
 /// The name of the refusal for a host that does not answer although the run needs it, such as a control-plane host of a new cluster.
 pub const UNREACHABLE_MASTER: &str = "unreachable-master";
+
+/// The name of the refusal for a host that still has the data of a former etcd member.
+pub const ETCD_DATA: &str = "etcd-data";
 
 /// The largest difference, in seconds, between a host's clock and the median of all hosts that is accepted. A larger one breaks certificates
 /// and etcd's leases.
@@ -103,6 +106,17 @@ impl Refusal {
     }
 }
 
+/// Whether a refusal about one host stands even if the run does not change this host: another cluster's host, or a control plane or an etcd member
+/// with a wrong clock, endangers the whole cluster.
+pub fn endangers(inv: &Inventory, refusal: &Refusal) -> bool {
+    let counts = |h: &HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
+    match refusal.name {
+        UNREACHABLE_MASTER | "foreign-cluster" => true,
+        "clock" => inv.host(&refusal.host).is_some_and(counts),
+        _ => false,
+    }
+}
+
 /// The refusal because a host cannot download a program or an image that the plan requires.
 pub fn unavailable(host: &str, missing: &Missing) -> Refusal {
     let (name, fix) = match missing.kind {
@@ -155,6 +169,9 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
     out.extend(joining(inv, facts, cluster));
     if !matches!(purpose, Purpose::Upgrade | Purpose::Repair) {
         out.extend(version_change(inv, facts, cluster));
+    }
+    if cluster.exists() && matches!(purpose, Purpose::Found | Purpose::Keep) {
+        out.extend(upgrade::etcd_change(inv, facts));
     }
     out.extend(mixed(inv, facts));
     out.extend(clocks(facts));
@@ -253,16 +270,32 @@ fn not_yet(inv: &Inventory) -> Vec<Refusal> {
         .collect()
 }
 
+/// The hosts that answer and that are to have an etcd member, but are not in etcd's member list. Empty while no member answers.
+fn unlisted<'a>(inv: &'a Inventory, facts: &Facts) -> Vec<&'a HostEntry> {
+    let is_new = |h: &&HostEntry| is_listed(h, facts) == Some(false) && facts.hosts.contains_key(&h.name);
+    inv.etcd_hosts().into_iter().filter(is_new).collect()
+}
+
+/// Those of an existing cluster's hosts that are not in etcd's member list any more and still have the data of a member.
+pub(super) fn with_old_data<'a>(inv: &'a Inventory, facts: &Facts) -> Vec<&'a HostEntry> {
+    let has_data = |h: &&HostEntry| facts.host(&h.name).files.contains_key(layout::ETCD_MEMBER_DIR);
+    let new = if ClusterState::of(facts).exists() { unlisted(inv, facts) } else { Vec::new() };
+    new.into_iter().filter(has_data).collect()
+}
+
 /// Refuses to add an etcd member while a voting member does not answer, and on a host that still has the data of a former member.
 fn joining(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Vec<Refusal> {
     let Some(list) = facts.members().filter(|_| cluster.exists()) else { return Vec::new() };
-    let listed = |h: &&HostEntry| list.iter().any(|m| m.peer_urls.contains(&peer_url(h)));
     let mut out = Vec::new();
-    let new: Vec<&HostEntry> = inv.etcd_hosts().into_iter().filter(|h| !listed(h) && facts.hosts.contains_key(&h.name)).collect();
-    for h in new.iter().filter(|h| facts.host(&h.name).files.contains_key(layout::ETCD_MEMBER_DIR)) {
+    let new = unlisted(inv, facts);
+    for h in with_old_data(inv, facts) {
         let message = format!("{} holds the data of an etcd member that is not in the cluster's list any more", layout::ETCD_DATA_DIR);
-        let fix = format!("`clusterctl reset --limit {}`, then join it anew", h.name);
-        out.push(Refusal::new(&h.name, "etcd-data", message, fix));
+        // A reset of a control-plane host is refused while its cluster goes on.
+        let fix = match h.has(Role::ControlPlane) {
+            true => format!("`clusterctl remove {}`, then join it anew", h.name),
+            false => format!("`clusterctl reset --limit {}`, then join it anew", h.name),
+        };
+        out.push(Refusal::new(&h.name, ETCD_DATA, message, fix));
     }
     // A listed member whose host answers but has no data of etcd is a new member whose join was interrupted, so it does not count as absent.
     let away = |name: &str| !facts.hosts.get(name).is_some_and(|f| f.members.is_some() || !f.files.contains_key(layout::ETCD_MEMBER_DIR));
@@ -284,7 +317,8 @@ pub fn of_another_founding(inv: &Inventory, facts: &Facts, given: Option<&str>) 
     if ClusterState::of(facts).exists() {
         return Vec::new();
     }
-    let expected = adopt::ca_pem(inv, facts).or(given).map(|pem| mark_field(&desired::ownership(inv, pem), "ca:").to_string());
+    let ca = inv.control_planes().find_map(|m| facts.host(&m.name).text(&format!("{}/ca.crt", layout::PKI_DIR)));
+    let expected = ca.or(given).map(|pem| mark_field(&desired::ownership(inv, pem), "ca:").to_string());
     let has_kubelet = |f: &HostFacts| {
         [layout::KUBELET_CONF, layout::KUBELET_CONFIG, layout::KUBELET_CLIENT_CURRENT].iter().any(|p| f.files.contains_key(*p))
     };
@@ -330,14 +364,15 @@ pub fn mixed(inv: &Inventory, facts: &Facts) -> Vec<Refusal> {
         .collect()
 }
 
-/// The refusal if an API server or a kubelet of an existing cluster has another version than the inventory. Versions are changed node by node
-/// with drains in between, which only `upgrade` does.
+/// The refusal if an API server of an existing cluster has another version than the inventory, or a kubelet has a version that may not run beside
+/// it. Versions are changed node by node with drains in between, which only `upgrade` does. Older kubelets that may run, as an interrupted upgrade
+/// leaves them, are no reason: the run leaves them as they are. Hosts that do not answer are not changed either.
 fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Option<Refusal> {
     let running = Running::of(inv, facts);
     let wanted = &inv.cluster.version;
-    let all = || running.api_servers.values().chain(running.kubelets.values());
-    let newest = all().max()?;
-    if !cluster.exists() || all().all(|v| v == wanted) {
+    let newest = running.api_servers.values().chain(running.kubelets.values()).max()?;
+    let fits = |(node, v): (&String, &KubeVersion)| !facts.hosts.contains_key(node) || kubelet_fits(v, wanted);
+    if !cluster.exists() || (running.api_servers.values().all(|v| v == wanted) && running.kubelets.iter().all(fits)) {
         return None;
     }
     let said = |versions: &dyn Fn() -> std::collections::BTreeSet<String>| versions().into_iter().collect::<Vec<_>>().join(", ");
@@ -346,6 +381,15 @@ fn version_change(inv: &Inventory, facts: &Facts, cluster: ClusterState) -> Opti
     let fix = match newest > wanted {
         true => format!("set `cluster.version: {newest}`, then go on with `clusterctl upgrade`; a cluster never goes back"),
         false => "roll it out with `clusterctl upgrade`; see it before with `clusterctl upgrade plan`".into(),
+    };
+    let silent: Vec<&str> = inv.control_planes().filter(|h| !facts.hosts.contains_key(&h.name)).map(|h| h.name.as_str()).collect();
+    let fix = match silent.is_empty() {
+        true => fix,
+        false => format!(
+            "bring {} back, or `clusterctl remove {} --dead` first if it is gone for good; then {fix}",
+            silent.join(", "),
+            silent.join(" ")
+        ),
     };
     Some(Refusal::new("", "version", format!("the inventory says {wanted}; the API servers run {api}, the kubelets {kubelets}"), fix))
 }

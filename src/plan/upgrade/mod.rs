@@ -118,6 +118,11 @@ impl Running {
     }
 }
 
+/// Whether a kubelet of the version `kubelet` may run beside API servers of the version `api`, by the version skew policy.
+pub fn kubelet_fits(kubelet: &KubeVersion, api: &KubeVersion) -> bool {
+    kubelet <= api && versions::of(api).is_none_or(|v| kubelet.minor() >= v.oldest_kubelet())
+}
+
 /// The version that the cluster records in `kubeadm-config` after its control plane was upgraded.
 fn recorded(facts: &Facts) -> Option<KubeVersion> {
     let config =

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::Condition;
+use super::{Condition, is_ready};
 use crate::facts::{Facts, ObjectRef, url_host};
 use crate::fenced;
 use crate::host::{Cmd, HostName};
@@ -34,16 +34,17 @@ fn is_observed(object: &Value) -> bool {
     !observed.is_null() && number(observed) >= number(&object["metadata"]["generation"])
 }
 
-/// Whether all pods of a Deployment or DaemonSet are new and available.
-fn is_rolled_out(object: &Value) -> bool {
+/// Whether all pods of a Deployment or DaemonSet are new and available. A DaemonSet also wants a pod on each of the `away` nodes that are not Ready, and
+/// a pod there never becomes available, so these pods are left out.
+fn is_rolled_out(object: &Value, away: u64) -> bool {
     let (status, n) = (&object["status"], number);
     if !is_observed(object) {
         return false;
     }
     match object["kind"].as_str() {
         Some("DaemonSet") => {
-            let want = n(&status["desiredNumberScheduled"]);
-            n(&status["updatedNumberScheduled"]) == want && n(&status["numberAvailable"]) == want
+            let want = n(&status["desiredNumberScheduled"]).saturating_sub(away);
+            n(&status["updatedNumberScheduled"]) >= want && n(&status["numberAvailable"]) >= want
         }
         _ => {
             let want = n(&object["spec"]["replicas"]);
@@ -67,8 +68,9 @@ impl Condition for Rollout {
     }
 
     fn holds(&self, _host: &HostName, facts: &Facts) -> bool {
-        let object = facts.cluster.as_ref().and_then(|c| c.objects.get(&self.object));
-        object.is_some_and(|o| is_rolled_out(o) || self.first && has_begun(o))
+        let Some(cluster) = &facts.cluster else { return false };
+        let away = cluster.nodes.values().filter(|n| !is_ready(n)).count() as u64;
+        cluster.objects.get(&self.object).is_some_and(|o| is_rolled_out(o, away) || self.first && has_begun(o))
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
@@ -92,5 +94,27 @@ impl Condition for Rollout {
 
     fn limit(&self, whole: Duration) -> Duration {
         ROLLOUT_LIMIT.max(whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_not_ready_is_left_out() {
+        let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "proxy".into() };
+        let status = json!({"observedGeneration": 1, "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 2});
+        let mut facts = Facts::default();
+        let cluster = facts.cluster.get_or_insert_default();
+        cluster.objects.insert(object.clone(), json!({"kind": "DaemonSet", "metadata": {"generation": 1}, "status": status}));
+        let node = |ready: &str| json!({"status": {"conditions": [{"type": "Ready", "status": ready}]}});
+        cluster.nodes.extend([("m1", "True"), ("w1", "True"), ("w2", "True")].map(|(name, ready)| (name.to_string(), node(ready))));
+        let rollout = Rollout { address: [192, 0, 2, 1].into(), object, first: false };
+        assert!(!rollout.holds(&"m1".into(), &facts), "a pod on a Ready node is not available");
+        if let Some(cluster) = &mut facts.cluster {
+            cluster.nodes.insert("w2".into(), node("Unknown"));
+        }
+        assert!(rollout.holds(&"m1".into(), &facts));
     }
 }

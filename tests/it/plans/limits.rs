@@ -68,3 +68,58 @@ fn what_a_limit_leaves_out_is_in_the_next_plan() {
     assert_eq!(of(&rest, false), of(&all, false));
     assert_eq!(of(&rest, true), [""; 0]);
 }
+
+fn named(found: &[clusterctl::plan::refusals::Refusal]) -> Vec<(&str, &str)> {
+    found.iter().map(|b| (b.host.as_str(), b.name)).collect()
+}
+
+/// A finished cluster in which the worker `w2` has a wrong clock and swap.
+fn faulty() -> (clusterctl::inventory::Inventory, Facts) {
+    let inv = world::inventory("v1.36.2");
+    let mut facts = world::finished(&inv);
+    facts.host_mut("w2").swap = true;
+    facts.host_mut("w2").clock_offset = 100.0;
+    (inv, facts)
+}
+
+#[test]
+fn what_is_wrong_with_a_host_concerns_the_runs_that_change_it() {
+    let (inv, mut facts) = faulty();
+    let both = [("w2", "swap"), ("w2", "clock")];
+    assert_eq!(named(&world::whole(&Goal::Keep, &inv, &facts).refusals), both);
+    assert_eq!(named(&world::limited(&Goal::Keep, &inv, &facts, &["w2"]).refusals), both);
+    let run = world::limited(&Goal::Keep, &inv, &facts, &["m1"]);
+    assert_eq!((named(&run.refusals), named(&run.warnings)), (vec![], both.to_vec()));
+    // The clock of a control plane endangers the whole cluster, and so does a host of another cluster.
+    facts.host_mut("m2").clock_offset = 100.0;
+    assert_eq!(named(&world::limited(&Goal::Keep, &inv, &facts, &["m1"]).refusals), [("m2", "clock")]);
+}
+
+#[test]
+fn what_is_wrong_with_a_worker_does_not_keep_control_planes_from_being_restored() {
+    let (inv, mut facts) = faulty();
+    facts.cluster = None;
+    for m in ["m1", "m2", "m3"] {
+        facts.host_mut(m).api_version = None;
+        facts.host_mut(m).files.remove("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    }
+    let run = world::repair(&Goal::Keep, &inv, &facts).expect("there is something to restore");
+    assert_eq!((named(&run.refusals), named(&run.warnings)), (vec![], vec![("w2", "swap"), ("w2", "clock")]));
+    facts.host_mut("m3").swap = true;
+    let run = world::repair(&Goal::Keep, &inv, &facts).expect("there is something to restore");
+    assert_eq!(named(&run.refusals), [("m3", "swap")]);
+}
+
+#[test]
+fn the_repair_before_an_upgrade_changes_no_host_that_the_limit_leaves_out() {
+    let inv = world::inventory("v1.36.2");
+    let mut facts = world::finished(&inv);
+    for m in ["m2", "m3"] {
+        facts.host_mut(m).api_version = None;
+        facts.host_mut(m).files.remove("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    }
+    let goal = Goal::Upgrade(Box::new(world::upgrade(&inv)));
+    let run = world::limited_repair(&goal, &inv, &facts, &["m1", "m2"]).expect("m2 is restored");
+    assert!(run.plan.steps().all(|(_, host, _)| host == "m2"), "{}", run.plan);
+    assert!(world::limited_repair(&goal, &inv, &facts, &["m1"]).is_none());
+}

@@ -158,3 +158,29 @@ fn nothing_is_begun_in_a_cluster_whose_etcd_cannot_have_its_quorum() {
         assert!(!names(&one, purpose).contains(&"etcd-quorum"), "{purpose:?}: it sees a leader, so the others run");
     }
 }
+
+#[test]
+fn the_flag_of_the_kubelet_wins_over_its_configuration_for_swap() {
+    let mut inv = world::inventory("v1.36.2");
+    let mut facts = world::bare(&inv);
+    facts.host_mut("w1").swap = true;
+    assert_eq!(refusals(&inv, &facts).len(), 1);
+    inv.kubelet.extra_args.insert("fail-swap-on".into(), "false".into());
+    assert_eq!(refusals(&inv, &facts), []);
+    inv.kubelet.extra_args.insert("fail-swap-on".into(), "true".into());
+    inv.kubelet.config.insert("failSwapOn".into(), false.into());
+    assert_eq!(refusals(&inv, &facts).len(), 1);
+}
+
+#[test]
+fn apply_changes_etcd_only_on_a_way_that_etcd_allows() {
+    let mut inv = world::inventory("v1.33.2");
+    let facts = world::finished(&inv);
+    let names = |inv: &Inventory, purpose| -> Vec<&str> { refusals::of(inv, &facts, purpose).into_iter().map(|b| b.name).collect() };
+    assert_eq!(names(&inv, Purpose::Keep), [""; 0]);
+    for tag in ["3.7.0-0", "3.4.13-0"] {
+        inv.etcd.image_tag = Some(tag.into());
+        assert_eq!(names(&inv, Purpose::Keep), ["etcd-path"], "{tag}");
+        assert_eq!(names(&inv, Purpose::Repair), [""; 0], "a repair leaves a member as it is");
+    }
+}

@@ -134,6 +134,12 @@ pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
+/// The run that would restore control planes before a run that is limited to some hosts; see [`repair`].
+pub fn limited_repair(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> Option<WholeRun> {
+    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(authorities()));
+    repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
+}
+
 /// The files of the certificate authorities, the same in all worlds; the plans get them as files of the operator. Otherwise, each plan for a cluster
 /// in which no host has a CA yet would contain a new CA, and such plans could not be compared.
 pub fn authorities() -> BTreeMap<String, Secret> {

@@ -3,6 +3,7 @@
 
 use super::super::Refusal;
 use super::Inputs;
+use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
 use crate::layout;
@@ -16,12 +17,7 @@ pub(super) fn of(i: &Inputs<'_>) -> Option<Refusal> {
     if i.inv.etcd.external.is_some() {
         return None;
     }
-    let image = |h: &&HostEntry| {
-        let f = i.facts.host(&h.name);
-        f.pods.get("etcd").map(|p| p.image.clone()).or_else(|| f.binaries.get(&format!("{}/etcd", layout::BIN_DIR)).cloned())
-    };
-    let hosts = i.inv.etcd_hosts();
-    let mut now = hosts.iter().filter_map(image).filter_map(|image| version(image.rsplit_once(':')?.1)).min()?;
+    let mut now = running(i.inv, i.facts).into_iter().min()?;
     for stage in i.stages {
         let UpgradeStage::ControlPlane(kubernetes) = stage else { continue };
         let Some(next) = wanted(i.inv, kubernetes) else { continue };
@@ -31,6 +27,27 @@ pub(super) fn of(i: &Inputs<'_>) -> Option<Refusal> {
         now = next;
     }
     None
+}
+
+/// The refusal of the change of etcd's version that a run without an upgrade makes, from the versions of all members to that of the inventory. `None`
+/// if etcd allows it.
+pub(in crate::plan::refusals) fn change(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
+    if inv.etcd.external.is_some() {
+        return None;
+    }
+    let next = wanted(inv, &inv.cluster.version)?;
+    let running = running(inv, facts);
+    let (oldest, newest) = (running.iter().min()?, running.iter().max()?);
+    [oldest, newest].into_iter().find_map(|now| step(inv, *now, next))
+}
+
+/// The versions of etcd on the hosts.
+fn running(inv: &Inventory, facts: &Facts) -> Vec<Version> {
+    let image = |h: &&HostEntry| {
+        let f = facts.host(&h.name);
+        f.pods.get("etcd").map(|p| p.image.clone()).or_else(|| f.binaries.get(&format!("{}/etcd", layout::BIN_DIR)).cloned())
+    };
+    inv.etcd_hosts().iter().filter_map(image).filter_map(|image| version(image.rsplit_once(':')?.1)).collect()
 }
 
 /// A warning if `etcd.imageTag` of the inventory is older than the etcd version that comes with the target version of Kubernetes, as it may be
@@ -107,7 +124,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::facts::{Facts, HostFacts};
+    use crate::facts::HostFacts;
     use crate::plan::upgrade::Running;
 
     /// The message and the fix of the refusal of an upgrade through the Kubernetes versions `stages`, for an etcd of version `now`. `own` are

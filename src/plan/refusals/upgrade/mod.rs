@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 mod announced;
 mod etcd_way;
 
+pub(super) use etcd_way::change as etcd_change;
+
 use super::{Refusal, UNREACHABLE_MASTER};
 use crate::facts::Facts;
 use crate::facts::upgrade::DeprecatedApi;
