@@ -31,7 +31,8 @@ const SWAP: &str = script!(
 );
 
 /// The script that starts the transaction.
-const SCRIPT: &str = fenced!("lib/etcdctl.sh", "lib/report_rollbacks.sh", "lib/quorum.sh", "lib/manifest.sh", "lib/etcd_version.sh", "steps/static_pod.sh");
+const SCRIPT: &str =
+    fenced!("lib/etcdctl.sh", "lib/report_rollbacks.sh", "lib/quorum.sh", "lib/manifest.sh", "lib/etcd_version.sh", "steps/static_pod.sh");
 
 /// The static pod of one control-plane component.
 #[derive(Clone, Debug)]
