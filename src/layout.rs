@@ -115,8 +115,21 @@ pub const ETCD: &str = "/usr/local/bin/etcd";
 pub const BINARIES: [&str; 4] = [KUBELET, KUBECTL, ETCDCTL, ETCD];
 /// The files and folders in [`STATE_DIR`] that a reset removes even if it keeps the installed software. They record the cluster of the host and how
 /// its static pods and its kubelet were started.
-pub const STATE_OF_CLUSTER: [&str; 7] =
-    [OWNERSHIP, ESTABLISHED, ADOPTED, ROUTES_DATA, STATIC_PODS_DIR, SPARE_DIR, "/var/lib/clusterctl/units/kubelet"];
+pub const STATE_OF_CLUSTER: [&str; 8] =
+    [OWNERSHIP, ESTABLISHED, ADOPTED, ROUTES_DATA, STATIC_PODS_DIR, SPARE_DIR, RESTORE_DIR, "/var/lib/clusterctl/units/kubelet"];
+/// Folder of a restore of etcd.
+pub const RESTORE_DIR: &str = "/var/lib/clusterctl/restore";
+/// File that records how far the host has come in a restore of etcd. It stays after the restore.
+pub const RESTORE_MARK: &str = "/var/lib/clusterctl/restore/mark";
+/// Folder with the manifests of the static pods that a restore of etcd has stopped.
+pub const RESTORE_MANIFESTS_DIR: &str = "/var/lib/clusterctl/restore/manifests";
+/// The snapshot that a restore of etcd has brought to the host.
+pub const RESTORE_SNAPSHOT: &str = "/var/lib/clusterctl/restore/db";
+/// The snapshot whose restore the host rehearses. Because of its name, the next run that locks the host removes it if the rehearsal was killed; see
+/// `lock.sh`.
+pub const REHEARSED_SNAPSHOT: &str = "/var/lib/clusterctl/snapshot.rehearsed.db";
+/// The path of etcdutl in etcd's image.
+pub const ETCDUTL: &str = "/usr/local/bin/etcdutl";
 /// The folder with the data of the host's etcd member. It exists as soon as the member has data.
 pub const ETCD_MEMBER_DIR: &str = "/var/lib/etcd/member";
 
@@ -164,6 +177,7 @@ pub fn for_scripts() -> Vec<(&'static str, String)> {
         ESTABLISHED,
         ETCD,
         ETCDCTL,
+        ETCDUTL,
         ETCD_CLIENT_PORT,
         ETCD_DATA_DIR,
         ETCD_ENV,
@@ -191,6 +205,10 @@ pub fn for_scripts() -> Vec<(&'static str, String)> {
         OWNERSHIP,
         PKI_DIR,
         POD_LOGS_DIR,
+        RESTORE_DIR,
+        RESTORE_MANIFESTS_DIR,
+        RESTORE_MARK,
+        RESTORE_SNAPSHOT,
         ROUTES_DATA,
         ROUTES_SCRIPT,
         ROUTES_UNIT,

@@ -34,6 +34,9 @@ mod scripts {
     pub mod removal;
     pub mod reset;
     pub mod restarts;
+    pub mod restore;
+    pub mod restore_data;
+    pub mod restore_pods;
     pub mod rewrite;
     pub mod rollback_copy;
     pub mod runs;
@@ -55,7 +58,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 35] = [
+const TABLES: [Entry; 38] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -77,6 +80,17 @@ const TABLES: [Entry; 35] = [
         ],
     ),
     ("restarts", scripts::restarts::table, &["static_pod.sh", "swap.sh"]),
+    ("restore", scripts::restore::table, &["restore_mark.sh", "etcd_tools.sh", "aside.sh", "restore_prepare.sh", "restore_exchange.sh"]),
+    (
+        "restore_pods",
+        scripts::restore_pods::table,
+        &["restore_stop.sh", "restore_start.sh", "restore_await.sh", "restore_finish.sh", "restore_kubelet.sh"],
+    ),
+    (
+        "restore_data",
+        scripts::restore_data::table,
+        &["restore_room.sh", "scratch_etcd.sh", "rehearse.sh", "recover_snapshot.sh", "etcd_tools.sh", "aside.sh"],
+    ),
     ("snapshot", scripts::snapshot::table, &["snapshot.sh"]),
     ("status", scripts::status::table, &["status.sh"]),
     ("kills", scripts::kills::table, &["static_pod.sh", "swap.sh", "manifest.sh"]),
@@ -89,7 +103,7 @@ const TABLES: [Entry; 35] = [
     ("reset", scripts::reset::table, &["clean.sh", "in_use.sh"]),
     ("software", scripts::software::table, &["packages.sh", "member.sh", "wait_rollout.sh", "snapshot.sh"]),
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
-    ("etcd", scripts::etcd::table, &["etcdctl.sh", "etcd_member.sh", "etcd_keys.sh", "etcd_get.sh"]),
+    ("etcd", scripts::etcd::table, &["etcdctl.sh", "etcd_member.sh", "etcd_keys.sh", "etcd_get.sh", "etcd_snapshot.sh"]),
     ("etcd_change", scripts::etcd_change::table, &["etcd_defrag.sh", "etcd_leader.sh", "etcd_disarm.sh", "etcd_compact.sh", "quorum.sh"]),
     ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
     ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),

@@ -131,7 +131,7 @@ pub async fn carry_out(session: &Session, call: &Call, plan: &Plan, facts: &Fact
 }
 
 /// The stop of a run that did not get its locks: the reason, the exit code, and a hint about what to do next.
-fn not_locked(e: &LockError) -> Stop {
+pub(super) fn not_locked(e: &LockError) -> Stop {
     let (exit, hint) = match e {
         LockError::Held { .. } | LockError::Changed { .. } | LockError::Overtaken { .. } => (
             Exit::Locked,

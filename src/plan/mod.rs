@@ -24,6 +24,7 @@ pub mod refusals;
 pub mod remove;
 pub mod repair;
 pub mod reset;
+pub mod restore;
 mod show;
 pub mod situation;
 mod stages;

@@ -31,6 +31,7 @@ pub mod node_gone;
 pub mod node_meta;
 pub mod object;
 pub mod package;
+pub mod restore;
 pub mod rollback_copy;
 pub mod snapshot;
 pub mod static_pod;
@@ -59,6 +60,7 @@ pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
 pub use object::Object;
 pub use package::Package;
+pub use restore::Restore;
 pub use rollback_copy::RollbackCopy;
 pub use snapshot::Snapshot;
 pub use static_pod::StaticPod;
@@ -163,6 +165,7 @@ steps! {
     Cordon(Cordon) => "cordon",
     Uncordon(Uncordon) => "uncordon",
     Snapshot(Snapshot) => "snapshot",
+    Restore(Restore) => "restore",
     RollbackCopy(RollbackCopy) => "rollback-copy",
     Object(Object) => "object",
     NodeMeta(NodeMeta) => "node",

@@ -52,6 +52,8 @@ for form in --ttl=1h --exec; do
     kubectl delete clusterrolebinding developers-view >/dev/null
 done
 check "the CA's key is in no kubeconfig of a user" sh -c "ctl kubeconfig --user jane 2>&1 | tr -d ' \n' >'$WORK/jane.out'; ! grep -qFf '$secrets' '$WORK/jane.out'"
+check "a kubeconfig that renews itself is merged into another" \
+    env KUBECONFIG="$WORK/jane.kubeconfig" ctl kubeconfig --user jane --exec --merge
 expect "a user in system:masters is refused" 4 ctl kubeconfig --user jane --group system:masters
 
 swapped=$WORK/known_hosts.swapped

@@ -50,6 +50,7 @@ start=$(millis)
 expect "all databases are defragmented" 0 tried etcd defrag --all --yes
 say "defragmentation of three members: $(($(millis) - start)) ms"
 check "the sizes before and after are shown" output_has '^m3 .* MiB .* MiB'
+check "there is no alarm to disarm" output_has 'nothing to do' ctl etcd alarm disarm
 check "the history is compacted" ctl etcd compact --keep 100 --yes
 check "etcd is healthy afterwards" ctl etcd status
 # m3 is removed first. Before that, its etcd member is made the leader, so that the removal must hand the leadership over.

@@ -17,5 +17,6 @@ mod refusals;
 mod removals;
 mod renewals;
 mod repairs;
+mod restores;
 mod slow_hosts;
 mod world;

@@ -1,6 +1,8 @@
 //! Tests of the scripts that look at etcd: a list of keys that is cut short is not taken for the whole list, and the value of a key stays on the host.
 
 use clusterctl::facts::etcd;
+use clusterctl::facts::snapshot::{self, Taken, Unpacker};
+use clusterctl::host::Output;
 
 use super::pods::{all, same};
 use super::sandbox::Sandbox;
@@ -15,7 +17,68 @@ fn host(etcdctl: &str) -> Sandbox {
     host
 }
 
+/// A host whose etcd sends this answer to a request for a snapshot. The answer may also be shell text that prints it.
+fn gateway(snapshot: &str) -> Sandbox {
+    let host = host("");
+    host.stub(
+        "curl.script",
+        &format!(
+            "case $url in\n\
+             */v3/kv/range) echo '{{\"header\":{{\"cluster_id\":\"10\",\"revision\":\"7\"}},\"count\":\"3\"}}'; exit 0 ;;\n\
+             */v3/maintenance/snapshot) {snapshot}; exit 0 ;;\nesac\n"
+        ),
+    );
+    host
+}
+
+/// The snapshot in the output of `etcd_snapshot.sh`, or the reason why it is not whole.
+fn unpacked(out: &Output) -> Result<(Taken, Vec<u8>), String> {
+    let mut unpacker = Unpacker::new(Vec::new());
+    unpacker.take(&out.stdout).and_then(|()| unpacker.finish()).map_err(|e| e.to_string())
+}
+
+/// A line for each part of a snapshot with the content `abc`: first the content, then its SHA-256.
+const PARTS: &str =
+    "printf '%s\\n' '{\"result\":{\"blob\":\"YWJj\"}}' '{\"result\":{\"blob\":\"ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=\"}}'";
+
+fn snapshots(t: &mut Table) {
+    t.row("etcd streams a snapshot -> it is unpacked, and nothing is written on the host", || {
+        let host = gateway(PARTS);
+        let out = host.output(snapshot::request());
+        let (taken, bytes) = unpacked(&out)?;
+        let wanted = ("a", 7, 3, 35);
+        let none = Vec::<String>::new();
+        all(
+            &host,
+            [
+                same((taken.cluster.as_str(), taken.revision, taken.keys, taken.size), wanted, "the snapshot"),
+                same(&bytes[..3], b"abc", "the content"),
+                same((host.list("/run"), host.list("/var/lib/clusterctl")), (none, vec!["lock".into()]), "what is left"),
+            ],
+        )
+    });
+    for (what, snapshot, why) in [
+        ("the stream ends early", "echo '{\"result\":{\"blob\":\"YWJj\"}}'; echo 'curl: (18) transfer closed' >&2; exit 18", "not whole"),
+        ("etcd fails in the middle", "echo '{\"error\":{\"message\":\"disk gone\"}}'", "etcd ended the snapshot: disk gone"),
+        ("a byte differs", "echo '{\"result\":{\"blob\":\"YWJk\"}}'", "SHA-256"),
+    ] {
+        t.row(format!("snapshot: {what} -> it is not taken for a whole one"), || {
+            let host = gateway(snapshot);
+            let said = unpacked(&host.output(snapshot::request())).err().unwrap_or_default();
+            all(&host, [same(said.contains(why), true, &said)])
+        });
+    }
+    t.row("snapshot: the gateway does not answer -> the cause is told", || {
+        let host = host("");
+        host.stub("curl.script", "echo 'curl: (7) Failed to connect' >&2; exit 7\n");
+        let out = host.output(snapshot::request());
+        let said = String::from_utf8_lossy(&out.stderr).contains("Failed to connect");
+        all(&host, [same(unpacked(&out).is_err(), true, "it is not whole"), same(said, true, "the cause")])
+    });
+}
+
 pub fn table(t: &mut Table) {
+    snapshots(t);
     t.row("keys are listed -> all of them are read", || {
         let host = host("printf '/registry/a\\n\\n/registry/b\\n\\n'\n");
         let out = host.output(etcd::keys("/registry/"));

@@ -52,15 +52,22 @@ pub(super) async fn list(session: &Session, args: &Keys) -> Ended {
         session.report.result(&json!({"keys": keys}), keys.iter().map(|k| format!("{k}\n")).collect::<String>());
         return Ok(Exit::Done);
     }
-    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for key in &keys {
-        *counts.entry(resource(key)).or_default() += 1;
-    }
-    let mut rows: Vec<(&String, &usize)> = counts.iter().collect();
-    rows.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+    let rows = counted(&keys);
+    let counts: BTreeMap<&String, &usize> = rows.iter().map(|(name, count)| (name, count)).collect();
     let shown = table(&["KEYS", "RESOURCE"], rows.iter().map(|(name, count)| vec![count.to_string(), name.to_string()]));
     session.report.result(&json!({"counts": counts, "keys": keys.len()}), format!("{shown}\n{}\n", plural(keys.len(), "key")));
     Ok(Exit::Done)
+}
+
+/// The number of keys of each resource, the largest number first.
+pub(super) fn counted(keys: &[String]) -> Vec<(String, usize)> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for key in keys {
+        *counts.entry(resource(key)).or_default() += 1;
+    }
+    let mut rows: Vec<(String, usize)> = counts.into_iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    rows
 }
 
 /// Runs `etcd get`.

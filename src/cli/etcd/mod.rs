@@ -1,4 +1,4 @@
-//! `clusterctl etcd`: looks at etcd, and maintains it.
+//! `clusterctl etcd`: looks at etcd, maintains it, and saves and restores snapshots of its data.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,20 @@ mod alarm;
 mod change;
 mod compact;
 mod defrag;
+mod file;
 mod keys;
 mod leader;
 mod members;
+mod new_file;
+mod recover;
+mod rehearse;
+mod restore;
+mod save;
+mod snapshot;
 mod status;
+mod verify;
 
-/// Look at etcd and maintain it
+/// Look at etcd, maintain it, and save and restore its data
 ///
 /// The commands ask the etcd members on the hosts, and work without an API server. `status`, `keys`, `get` and `alarm list` change nothing.
 #[derive(clap::Args, Debug)]
@@ -37,6 +45,9 @@ enum Verb {
     MoveLeader(leader::Args),
     Alarm(alarm::Args),
     Compact(compact::Args),
+    Snapshot(snapshot::Args),
+    Restore(restore::Args),
+    Recover(recover::Args),
 }
 
 /// Runs the verb.
@@ -50,6 +61,12 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
         Verb::Defrag(args) => change(call, args).await,
         Verb::MoveLeader(args) => change(call, args).await,
         Verb::Compact(args) => change(call, args).await,
+        Verb::Restore(args) => restore::run(call, args).await,
+        Verb::Recover(args) => recover::run(call, args).await,
+        Verb::Snapshot(args) => {
+            args.check()?;
+            snapshot::run(&open(call, Reach::Etcd).await?, call, args).await
+        }
     }
 }
 

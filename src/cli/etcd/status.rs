@@ -5,7 +5,7 @@ use super::members::{Etcd, Member, State};
 use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 use crate::cli::session::Session;
 use crate::cli::stop::Ended;
-use crate::error::Exit;
+use crate::error::{Exit, Failure};
 use crate::facts::etcd::mebibytes;
 
 /// Show every etcd member, the quorum and the alarms
@@ -22,6 +22,14 @@ pub(super) async fn run(session: &Session) -> Ended {
     let etcd = observe(session).await;
     session.report.result(&etcd, text(&etcd));
     Ok(if etcd.healthy { Exit::Done } else { Exit::Failed })
+}
+
+/// Asks each member for its own state. `failures` gets the reasons why hosts could not be reached or asked.
+pub(super) async fn ask(session: &Session, failures: &mut Vec<Failure>) -> Etcd {
+    let (answers, others) = answers(session).await;
+    failures.extend(others);
+    let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
+    Etcd::of(&session.inventory.cluster.name, &names, &answers, failures)
 }
 
 /// The state of etcd now.

@@ -1,13 +1,11 @@
 //! Refusals: the reasons why a run would be unsafe or impossible, each with the observed numbers and a fix. All of them are found at once,
 //! without side effects.
 
-use serde::Serialize;
-
+use super::desired;
 use super::desired::mark_field;
 use super::members::is_listed;
 use super::situation::ClusterState;
-use super::upgrade::{Running, UpgradeRefusal, kubelet_fits};
-use super::{Plan, desired};
+use super::upgrade::{Running, kubelet_fits};
 use crate::facts::sources::{Kind, Missing};
 use crate::facts::{Facts, HostFacts};
 use crate::host::HostName;
@@ -19,25 +17,16 @@ pub mod etcd;
 mod host;
 pub mod leaving;
 mod quorum;
+mod refusal;
 mod removed;
+pub mod restore;
 pub mod upgrade;
 
 pub use host::KUBELET_STATE;
 use host::host_refusals;
 pub(super) use host::owner;
 pub use quorum::lost as quorum_lost;
-
-/// One reason why a run must not begin.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Refusal {
-    /// The host that the refusal concerns; empty for the whole cluster.
-    pub host: HostName,
-    /// Stable name of the check that refuses the run.
-    pub name: &'static str,
-    pub message: String,
-    /// What the operator can do about it.
-    pub fix: String,
-}
+pub use refusal::Refusal;
 
 /// The name of the refusal for a host that does not answer although the run needs it, such as a control-plane host of a new cluster.
 pub const UNREACHABLE_MASTER: &str = "unreachable-master";
@@ -48,63 +37,6 @@ pub const ETCD_DATA: &str = "etcd-data";
 /// The largest difference, in seconds, between a host's clock and the median of all hosts that is accepted. A larger one breaks certificates
 /// and etcd's leases.
 const SKEW_LIMIT_SECONDS: f64 = 30.0;
-
-impl Refusal {
-    pub(super) fn new(host: &str, name: &'static str, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Refusal { host: host.into(), name, message: message.into(), fix: fix.into() }
-    }
-
-    /// The refusal because of a PKI that cannot be used. `message` is the reason.
-    pub fn pki(message: &str) -> Self {
-        Refusal::new(
-            "",
-            "pki",
-            message,
-            "restore the missing or differing file from another control-plane host or your own copy; clusterctl never makes a second CA for a living cluster",
-        )
-    }
-
-    /// The refusal to reset a host with an etcd member while its cluster continues to run. `members` is the number of all members.
-    pub fn member_stays(host: &str, members: usize) -> Self {
-        let message = format!("it holds one of {members} etcd members (quorum {}) of a cluster that goes on", members / 2 + 1);
-        let fix = "take it out with `clusterctl remove`, or reset the whole cluster with an inventory that lists all of its hosts";
-        Refusal::new(host, "etcd-member", message, fix)
-    }
-
-    /// The refusal because of pods that would stay on a node that is to be drained.
-    pub fn drain(name: &'static str, message: &str, fix: &str) -> Self {
-        Refusal::new("", name, message, fix)
-    }
-
-    /// The refusal to make a certificate for one of Kubernetes' own users or groups.
-    pub fn reserved_identity(name: &str) -> Self {
-        let message = match name {
-            "system:masters" => {
-                "the group system:masters has every right, which no role binding and no admission plugin can take away".into()
-            }
-            _ => format!("{name} is a name of Kubernetes itself: its components have the users and groups that begin with `system:`"),
-        };
-        let fix = "choose another name and bind a role to it; `--allow-system-masters` makes the certificate nevertheless";
-        Refusal::new("", "system-identity", message, fix)
-    }
-
-    /// The refusal of an upgrade that cannot reach its target version.
-    pub fn no_way(no: &UpgradeRefusal) -> Self {
-        Refusal::new("", no.rule(), no.to_string(), no.fix())
-    }
-
-    /// The refusal to change an existing cluster of which no API server answers.
-    pub fn no_api_server(inv: &Inventory) -> Self {
-        let message = format!("the cluster stands, but no API server answers on its {} control-plane hosts", inv.control_planes().count());
-        Refusal::new("", "api-away", message, "see `clusterctl status`; bring a quorum of etcd members back first")
-    }
-
-    /// The refusal of `init` for a cluster that is already complete. `plan` contains the steps that would change it.
-    pub fn finished(inv: &Inventory, plan: &Plan) -> Self {
-        let message = format!("cluster {} stands already, and {} steps would change it", inv.cluster.name, plan.steps().count());
-        Refusal::new("", "finished", message, "see them with `clusterctl plan`, carry them out with `clusterctl apply`")
-    }
-}
 
 /// Whether a refusal about one host stands even if the run does not change this host: another cluster's host, or a control plane or an etcd member
 /// with a wrong clock, endangers the whole cluster.
@@ -164,6 +96,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
             "found it, or go on founding it, with `clusterctl init`",
         ));
     }
+    out.extend(restore::unfinished_restore(facts));
     out.extend(not_yet(inv));
     out.extend(removed::of(inv));
     out.extend(joining(inv, facts, cluster));

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Place, lines};
 use crate::needs::needs;
 
-const VERBS: [&[&str]; 34] = [
+const VERBS: [&[&str]; 39] = [
     &[],
     &["init"],
     &["apply"],
@@ -29,6 +29,11 @@ const VERBS: [&[&str]; 34] = [
     &["etcd", "alarm", "list"],
     &["etcd", "alarm", "disarm"],
     &["etcd", "compact"],
+    &["etcd", "snapshot"],
+    &["etcd", "snapshot", "save"],
+    &["etcd", "snapshot", "verify"],
+    &["etcd", "restore"],
+    &["etcd", "recover"],
     &["certs"],
     &["certs", "list"],
     &["unlock"],
@@ -63,7 +68,8 @@ fn without_global_options(help: &str) -> &str {
 
 #[test]
 fn every_verb_that_does_something_has_an_example() {
-    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"] | ["etcd", "alarm"] | ["certs"])) {
+    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"] | ["etcd", "alarm"] | ["etcd", "snapshot"] | ["certs"]))
+    {
         let help = Place::new().run(&[verb, &["--help"][..]].concat()).out;
         assert!(help.contains("Example:\n  clusterctl "), "{verb:?} has no example");
     }

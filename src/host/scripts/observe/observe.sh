@@ -184,7 +184,7 @@ set --
 for p in $PKI_DIR $MANIFESTS_DIR $KUBERNETES_DIR/*.conf $KUBELET_CONFIG $KUBELET_INSTANCE_CONFIG $KUBELET_FLAGS_ENV \
   $KUBELET_UNIT $KUBELET_DROP_IN_DIR $ETCD_UNIT $ETCD_ENV \
   $CONTAINERD_CONFIG $CONTAINERD_CERTS_DIR $CNI_CONF_DIR $HAPROXY_CONFIG $NGINX_CONFIG /etc/keepalived \
-  $MODULES_LOAD $SYSCTL_CONF $OWNERSHIP $ESTABLISHED $ADOPTED \
+  $MODULES_LOAD $SYSCTL_CONF $OWNERSHIP $ESTABLISHED $ADOPTED $RESTORE_MARK $RESTORE_MANIFESTS_DIR \
   $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
@@ -203,7 +203,7 @@ for p in $CNI_BIN_DIR/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / -cf - --numeric-owner "$@" 2>/dev/null
 set --
 # These folders may be links to folders on another disk, so tar follows links here (-h).
-for p in $KUBERNETES_DIR $ETCD_DATA_DIR $ETCD_MEMBER_DIR $STATE_DIR $STATIC_PODS_DIR $SPARE_DIR $UNITS_DIR/kubelet $CNI_BIN_DIR; do
+for p in $KUBERNETES_DIR $ETCD_DATA_DIR $ETCD_MEMBER_DIR $STATE_DIR $STATIC_PODS_DIR $SPARE_DIR $RESTORE_DIR $UNITS_DIR/kubelet $CNI_BIN_DIR; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 [ $# -gt 0 ] && tar -C / -h --no-recursion -cf - --numeric-owner "$@" 2>/dev/null
