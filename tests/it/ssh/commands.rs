@@ -135,6 +135,7 @@ async fn a_stream_each_way() {
     let (tap, mut output) = mpsc::channel(1);
     let cmd = Cmd { stdin: Stdin::Stream(stdin), tap: Some(tap), ..sh("while read -r line; do echo \"got $line\"; done") };
     let talk = async {
+        assert_eq!(output.recv().await.unwrap(), b"", "an empty chunk tells that the command was requested");
         for word in ["one", "two", "three"] {
             input.send(format!("{word}\n").into_bytes()).await.unwrap();
             // Each line of output arrives before the next line of input is sent.
