@@ -36,7 +36,7 @@ mod scripts {
     pub mod restarts;
     pub mod restore;
     pub mod restore_data;
-    pub mod restore_pods;
+    pub mod restore_run;
     pub mod rewrite;
     pub mod rollback_copy;
     pub mod runs;
@@ -80,11 +80,11 @@ const TABLES: [Entry; 38] = [
         ],
     ),
     ("restarts", scripts::restarts::table, &["static_pod.sh", "swap.sh"]),
-    ("restore", scripts::restore::table, &["restore_mark.sh", "etcd_tools.sh", "aside.sh", "restore_prepare.sh", "restore_exchange.sh"]),
+    ("restore", scripts::restore::table, &["restore_mark.sh", "etcd_tools.sh", "restore_prepare.sh", "restore_exchange.sh"]),
     (
-        "restore_pods",
-        scripts::restore_pods::table,
-        &["restore_stop.sh", "restore_start.sh", "restore_await.sh", "restore_finish.sh", "restore_kubelet.sh"],
+        "restore_run",
+        scripts::restore_run::table,
+        &["aside.sh", "restore_stop.sh", "restore_start.sh", "restore_await.sh", "restore_finish.sh", "restore_kubelet.sh"],
     ),
     (
         "restore_data",

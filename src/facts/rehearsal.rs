@@ -40,8 +40,8 @@ pub struct Rehearsed {
     pub tool: String,
     pub status: MemberStatus,
     pub keys: Vec<String>,
-    /// The CA certificate of the cluster of the snapshot, in PEM, from the ConfigMap cluster-info. `None` if the snapshot does not have it, or if it is
-    /// encrypted.
+    /// The CA certificate of the cluster of the snapshot, in PEM, from the ConfigMap cluster-info. `None` if the snapshot does not have it, or if
+    /// it is encrypted.
     pub ca: Option<String>,
     /// The ownership mark of the host, in one line.
     pub mark: String,
@@ -69,8 +69,8 @@ pub fn parse(stdout: &[u8]) -> Option<Rehearsed> {
     })
 }
 
-/// The CA certificate in the value of the ConfigMap cluster-info. The value is in Kubernetes' protobuf encoding or in JSON; in both, the kubeconfig with
-/// the certificate is plain text.
+/// The CA certificate in the value of the ConfigMap cluster-info. The value is in Kubernetes' protobuf encoding or in JSON; in both, the
+/// kubeconfig with the certificate is plain text.
 fn ca_of(value: &str) -> Option<String> {
     let base64 = base64::engine::general_purpose::STANDARD;
     let bytes = base64.decode(value).ok()?;

@@ -1,7 +1,5 @@
 //! The mark that a restore of etcd leaves on each host: which snapshot is restored, and how far the host has come.
 
-use super::HostFacts;
-
 /// The stages of a host in a restore, in order. Not every host passes through every stage: a host without an etcd member has no data to exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -61,9 +59,8 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// The mark in the file `path` of a host; `None` if the host has none that can be read.
-    pub fn of(f: &HostFacts, path: &str) -> Option<Mark> {
-        let text = f.text(path)?;
+    /// Reads the text of a mark; `None` if it is not whole.
+    pub fn parse(text: &str) -> Option<Mark> {
         let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)).map(str::to_string);
         let word = field("stage: ")?;
         let stage = WORDS.iter().find(|(_, w)| *w == word)?.0;

@@ -7,7 +7,7 @@ use crate::facts::restore::{Mark, Stage};
 use crate::host::HostName;
 use crate::inventory::{CniKind, HostEntry, Inventory, Role};
 use crate::layout;
-use crate::step::restore::{self, Restore, Target};
+use crate::step::restore::{self, Restore, Target, mark_of};
 
 /// The desired steps of a restore. Each phase ends on all hosts before the next one begins: no data is exchanged while an API server or a member runs
 /// anywhere, and no member starts with restored data before all members have it.
@@ -56,12 +56,7 @@ fn server_for(inv: &Inventory, h: &HostEntry) -> String {
 
 /// The hosts on which a restore has begun and not finished, with their marks.
 pub fn unfinished(facts: &Facts) -> Vec<(&HostName, Mark)> {
-    facts
-        .hosts
-        .iter()
-        .filter_map(|(name, f)| Some((name, Mark::of(f, layout::RESTORE_MARK)?)))
-        .filter(|(_, mark)| mark.is_unfinished())
-        .collect()
+    facts.hosts.iter().filter_map(|(name, f)| Some((name, mark_of(f)?))).filter(|(_, mark)| mark.is_unfinished()).collect()
 }
 
 /// The token of the restore of this snapshot that the hosts have begun or finished; `None` if a new restore of it begins.
@@ -74,7 +69,7 @@ pub fn token_of(inv: &Inventory, facts: &Facts, snapshot: &str) -> Option<String
         return Some(mark.token);
     }
     let members = inv.etcd_hosts();
-    let marks: Vec<Mark> = members.iter().filter_map(|h| Mark::of(facts.host(&h.name), layout::RESTORE_MARK)).collect();
+    let marks: Vec<Mark> = members.iter().filter_map(|h| mark_of(facts.host(&h.name))).collect();
     let first = marks.first().filter(|m| m.snapshot == snapshot)?;
     let same = |m: &Mark| m.stage >= Stage::Finished && m.snapshot == first.snapshot && m.token == first.token;
     (marks.len() == members.len() && marks.iter().all(same)).then(|| first.token.clone())

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use super::{Answers, StepError, carry_out};
 use crate::facts::restore::{Mark, Stage};
-use crate::facts::{Facts, FileFact, FileKind};
+use crate::facts::{Facts, FileFact, FileKind, HostFacts};
 use crate::fenced;
 use crate::host::upload::{UploadError, upload};
 use crate::host::{Cmd, Host, HostName, Secret};
@@ -111,6 +111,11 @@ impl Part {
     }
 }
 
+/// The mark of a host; `None` if the host has none that can be read.
+pub fn mark_of(f: &HostFacts) -> Option<Mark> {
+    Mark::parse(f.text(layout::RESTORE_MARK)?)
+}
+
 /// The value of the argument `service` of the scripts.
 pub fn service_word(service: bool) -> &'static str {
     if service { "etcd" } else { "" }
@@ -119,7 +124,7 @@ pub fn service_word(service: bool) -> &'static str {
 impl Restore {
     /// The stage that the host has reached in this restore; `None` if it has the mark of another one, or none.
     fn reached(&self, host: &HostName, facts: &Facts) -> Option<Stage> {
-        let mark = Mark::of(facts.host(host), layout::RESTORE_MARK)?;
+        let mark = mark_of(facts.host(host))?;
         (mark.snapshot == self.target.snapshot && mark.token == self.target.token).then_some(mark.stage)
     }
 

@@ -1,5 +1,5 @@
-//! Tests of the scripts that restore etcd from a snapshot: wherever a script is killed, no data of etcd and no manifest is lost, and the next run
-//! completes the work.
+//! Tests of the scripts that restore a snapshot of etcd beside the data of a member and exchange the two: wherever a script is killed, no data is
+//! lost, and the next run completes the work.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -138,7 +138,10 @@ fn preparing(t: &mut Table) {
         let host = fresh();
         host.write("/var/lib/clusterctl/binaries/etcdctl", "/usr/local/bin/etcdctl\nsite/etcd:3.6.1\n1 2\n");
         host.stub("etcdctl.script", "exit 1\n");
-        let utl = format!("#!/bin/sh\ncase \"$*\" in *--help*) echo '--initial-cluster-token --bump-revision'; exit 0 ;; esac\necho \"$*\" >>\"$STUB/asked\"\n{ETCDCTL}");
+        let utl = format!(
+            "#!/bin/sh\ncase \"$*\" in *--help*) echo '--initial-cluster-token --bump-revision'; exit 0 ;; esac\n\
+             echo \"$*\" >>\"$STUB/asked\"\n{ETCDCTL}"
+        );
         host.program("/stub/image/etcdutl", &utl);
         host.program("/stub/image/etcd", "#!/bin/sh\n");
         host.stub(

@@ -16,8 +16,8 @@ use super::table::Table;
 const RECEIVED: &str = "/var/lib/clusterctl/snapshot.rehearsed.db";
 const FOLDER: &str = "/var/lib/clusterctl/restore";
 
-/// A script for the stub of etcdctl with the answers of an etcd over restored data, in addition to those of [`ETCDCTL`]. Its answers prove that it was
-/// asked in the folder of that etcd.
+/// A script for the stub of etcdctl with the answers of an etcd over restored data, in addition to those of [`ETCDCTL`]. Its answers prove that it
+/// was asked in the folder of that etcd.
 fn answers() -> String {
     format!(
         r#"{ETCDCTL}

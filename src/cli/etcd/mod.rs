@@ -53,6 +53,10 @@ enum Verb {
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Ended {
     match &args.verb {
+        Verb::Restore(_) | Verb::Recover(_) if !call.global.limit.is_empty() => {
+            let what = "etcd is restored on all members at once, so `--limit` cannot be used";
+            Err(Stop::with(Exit::Usage).error(what, "leave out `--limit`"))
+        }
         Verb::Status(_) => status::run(&open(call, Reach::Etcd).await?).await,
         Verb::Keys(args) => keys::list(&open(call, Reach::Etcd).await?, args).await,
         Verb::Get(args) => keys::describe(&open(call, Reach::Etcd).await?, args).await,

@@ -33,11 +33,11 @@ use crate::step::{FENCED, StepError};
 
 /// Continue etcd from one member after the quorum was lost
 ///
-/// Use it when so many members have lost their data or their machines that etcd cannot get its quorum back, and there is no newer snapshot. The member of
-/// the host is stopped; from a copy of its data a snapshot is made, with every write that the member knows to be committed; the snapshot is saved on this
-/// machine, in the working folder; and then all members restore it, as by `etcd restore`. The data of before stays on the hosts. An interrupted recovery is
-/// continued by the same command. It is refused (exit code 4) while the quorum holds, and while a host of the control plane or of etcd does not answer:
-/// take hosts that are gone for good out of the inventory first.
+/// Use it when so many members have lost their data or their machines that etcd cannot get its quorum back, and there is no newer snapshot.
+/// The member of the host is stopped; from a copy of its data a snapshot is made, with every write that the member knows to be committed; the
+/// snapshot is saved on this machine, in the working folder; and then all members restore it, as by `etcd restore`. The data of before stays
+/// on the hosts. An interrupted recovery is continued by the same command. It is refused (exit code 4) while the quorum holds, and while a
+/// host of the control plane or of etcd does not answer: take hosts that are gone for good out of the inventory first.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl etcd status\n  clusterctl etcd recover --from m1")]
 pub struct Args {
@@ -84,7 +84,8 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
     }
     let name = &inv.cluster.name;
     let question = format!(
-        "continue etcd of cluster {name} from the member of {}? What only other members have is lost, and the API does not answer until the recovery has ended.",
+        "continue etcd of cluster {name} from the member of {}? What only other members have is lost, and the API does not answer until the \
+         recovery has ended.",
         args.from
     );
     if !session.report.confirm_by_name(&question, name)? {

@@ -17,20 +17,20 @@ use crate::facts::Facts;
 use crate::facts::rehearsal::{self, Rehearsed};
 use crate::facts::restore::{Mark, Stage};
 use crate::host::HostName;
-use crate::layout;
 use crate::plan::refusals::restore::{Inputs, of_restore};
 use crate::plan::{Plan, restore};
-use crate::step::restore::{Target, kept};
+use crate::step::restore::{Target, kept, mark_of};
 
 /// Restore etcd from a snapshot
 ///
-/// EVERY WRITE AFTER THE SNAPSHOT IS LOST, and the API does not answer for about a minute. The snapshot is checked on this machine and rehearsed on a host
-/// first. Then every member restores it beside its data; all API servers, controller managers, schedulers and etcd members are stopped; the data is
-/// exchanged; everything is started again, and the kubelets are restarted. The data of before stays on the hosts until you delete it. An interrupted
-/// restore is continued by the same command, and `apply` is refused until then. The exit code is 4 if the restore is refused, and nothing was stopped.
+/// EVERY WRITE AFTER THE SNAPSHOT IS LOST, and the API does not answer for about a minute. The snapshot is checked on this machine and
+/// rehearsed on a host first. Then every member restores it beside its data; all API servers, controller managers, schedulers and etcd members
+/// are stopped; the data is exchanged; everything is started again, and the kubelets are restarted. The data of before stays on the hosts
+/// until you delete it. An interrupted restore is continued by the same command, and `apply` is refused until then. The exit code is 4 if the
+/// restore is refused, and nothing was stopped.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Example:\n  clusterctl etcd snapshot verify prod-20261128T091500Z.db\n  clusterctl etcd restore prod-20261128T091500Z.db --dry-run\n  clusterctl etcd restore prod-20261128T091500Z.db"
+    after_help = "Example:\n  clusterctl etcd restore prod-20261128T091500Z.db --dry-run\n  clusterctl etcd restore prod-20261128T091500Z.db"
 )]
 pub struct Args {
     /// The snapshot
@@ -78,7 +78,7 @@ impl Operation for Restore {
         let known = restore::token_of(inv, &observed.facts, &self.file.sha256);
         let continues = known.as_ref().is_some_and(|token| {
             let reached = |mark: &Mark| mark.token == *token && mark.stage >= Stage::Prepared;
-            observed.facts.hosts.values().filter_map(|f| Mark::of(f, layout::RESTORE_MARK)).any(|mark| reached(&mark))
+            observed.facts.hosts.values().filter_map(mark_of).any(|mark| reached(&mark))
         });
         let repeated = self.again && restore::unfinished(&observed.facts).is_empty();
         let rehearsed =
@@ -111,8 +111,8 @@ impl Operation for Restore {
         let revision = proposal.aim.1.as_ref().map_or(String::new(), |r| format!(", revision {}", r.status.revision));
         let (name, file, age) = (&session.inventory.cluster.name, self.file.path.display(), self.file.age());
         let question = format!(
-            "restore etcd of cluster {name} from {file} (written {age} ago{revision})? Every write to the cluster after that snapshot is lost, and the \
-             API does not answer until the restore has ended."
+            "restore etcd of cluster {name} from {file} (written {age} ago{revision})? Every write to the cluster after that snapshot \
+             is lost, and the API does not answer until the restore has ended."
         );
         report.confirm_by_name(&question, name)
     }
@@ -141,22 +141,25 @@ impl Operation for Restore {
         let revision = rehearsed.as_ref().map(|r| r.status.revision);
         let at = revision.map_or(String::new(), |r| format!(" at revision {r}"));
         let text = format!(
-            "cluster {name} has the data of {}{at}\nThe data of before the restore is kept on {} as {kept}, where a member had data. When nobody needs it any more:\n  \
-             clusterctl exec --root --limit {} -- rm -rf {kept}\nPods that watch the API may have missed what changed: restart controllers and operators, for example with\n  \
+            "cluster {name} has the data of {}{at}\n\
+             The data of before the restore is kept on {} as {kept}, where a member had data. When nobody needs it any more:\n  \
+             clusterctl exec --root --limit {} -- rm -rf {kept}\n\
+             Pods that watch the API may have missed what changed: restart controllers and operators, for example with\n  \
              kubectl -n kube-system rollout restart daemonset,deployment\n",
             target.file.display(),
             members.join(", "),
             members.join(","),
         );
-        let value = json!({"result": "restored", "cluster": name, "file": target.file, "sha256": target.snapshot, "revision": revision, "kept": kept, "members": members});
+        let value = json!({"result": "restored", "cluster": name, "file": target.file, "sha256": target.snapshot, "revision": revision,
+            "kept": kept, "members": members});
         session.report.result(&value, text);
-        Ok(Exit::of(&failures))
+        Ok(Exit::after_changes(&failures))
     }
 }
 
 impl Restore {
-    /// Rehearses the restore, unless `skip`, on the first host with a member that answers, and observes the hosts again, because the rehearsal has locked
-    /// one of them. A restore in which a host does not answer is not rehearsed, because it will be refused.
+    /// Rehearses the restore, unless `skip`, on the first host with a member that answers, and observes the hosts again, because the rehearsal has
+    /// locked one of them. A restore in which a host does not answer is not rehearsed, because it will be refused.
     async fn rehearsed(
         &self,
         session: &Session,

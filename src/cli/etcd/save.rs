@@ -22,9 +22,9 @@ use crate::step::StepError;
 
 /// Save a snapshot of etcd on this machine
 ///
-/// A healthy member streams the snapshot, and nothing is written to its disk. The file gets its name only after its SHA-256, which etcd writes at its
-/// end, was found to be right; an existing file is never overwritten. The snapshot contains every Secret of the cluster, so only its owner can read it
-/// (mode 0600).
+/// A healthy member streams the snapshot, and nothing is written to its disk. The file gets its name only after its SHA-256, which etcd writes
+/// at its end, was found to be right; an existing file is never overwritten. The snapshot contains every Secret of the cluster, so only its
+/// owner can read it (mode 0600).
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Example:\n  clusterctl etcd snapshot save\n  clusterctl etcd snapshot save /backup --keep 14")]
 pub struct Args {

@@ -20,13 +20,11 @@ use crate::plan::refusals::restore::is_other;
 
 /// Rehearse the restore of a snapshot
 ///
-/// The file is checked on this machine first. Then a host with an etcd member restores it into a scratch folder, and starts an etcd over it that has no
-/// connection to the cluster. What that etcd has is shown, and then it is ended and everything is removed. The cluster is not changed. The exit code is 1
-/// if the snapshot is of another cluster, and 4 if the file is not a whole snapshot.
+/// The file is checked on this machine first. Then a host with an etcd member restores it into a scratch folder, and starts an etcd over it
+/// that has no connection to the cluster. What that etcd has is shown, and then it is ended and everything is removed. The cluster is not
+/// changed. The exit code is 1 if the snapshot is of another cluster, and 4 if the file is not a whole snapshot.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Example:\n  clusterctl etcd snapshot verify prod-20261128T091500Z.db\n  clusterctl etcd snapshot verify prod-20261128T091500Z.db --on m2"
-)]
+#[command(after_help = "Example:\n  clusterctl etcd snapshot verify prod-20261128T091500Z.db --on m2")]
 pub struct Args {
     /// The snapshot
     #[arg(value_name = "FILE")]
@@ -76,7 +74,9 @@ pub(super) async fn run(session: &Session, call: &Call, args: &Args) -> Ended {
     let (tool, version, revision) = (&rehearsed.tool, &rehearsed.status.version, rehearsed.status.revision);
     let keys = plural(rehearsed.keys.len(), "key");
     let text = format!(
-        "{path}: a whole snapshot, {size}, written {age} ago\nrestored on {on} with {tool} {version} in {time}: revision {revision}, {keys}\n{said}\n\n{}\n",
+        "{path}: a whole snapshot, {size}, written {age} ago\n\
+         restored on {on} with {tool} {version} in {time}: revision {revision}, {keys}\n\
+         {said}\n\n{}\n",
         table(&["KEYS", "RESOURCE"], rows)
     );
     let value = json!({"file": args.file, "bytes": file.size, "sha256": file.sha256, "age": age, "host": on, "tool": tool, "etcdVersion": version,

@@ -12,6 +12,7 @@ use crate::layout;
 use crate::plan::desired::mark_field;
 use crate::plan::restore::unfinished;
 use crate::step;
+use crate::step::restore::mark_of;
 
 /// The refusal of a command that would start static pods or etcd while a restore of etcd has not finished. `None` if there is no such restore.
 pub(super) fn unfinished_restore(facts: &Facts) -> Option<Refusal> {
@@ -50,7 +51,8 @@ pub fn of_restore(inv: &Inventory, facts: &Facts, inputs: &Inputs<'_>) -> Vec<Re
     let members = inv.etcd_hosts();
     let all: Vec<&HostEntry> = inv.hosts.iter().filter(|h| h.has(crate::inventory::Role::ControlPlane) || inv.runs_etcd(h)).collect();
     for h in all.iter().filter(|h| !facts.hosts.contains_key(&h.name)) {
-        let fix = "make it reachable; if the machine is gone for good, take it out of the inventory, restore without it, and join a new machine afterwards";
+        let fix = "make it reachable; if the machine is gone for good, take it out of the inventory, restore without it, and join a new machine \
+            afterwards";
         out.push(Refusal::new(
             &h.name,
             "unreachable",
@@ -96,7 +98,7 @@ fn member(inv: &Inventory, h: &HostEntry, facts: &Facts, inputs: &Inputs<'_>) ->
         let message = format!("{mount} is a mount, so etcd's data cannot be exchanged by renaming a folder");
         refuse("mount", message, "restore by hand with etcdutl, or mount the disk at the folder of etcd's data instead");
     }
-    let mark = Mark::of(f, layout::RESTORE_MARK).filter(|mark| mark.is_unfinished() && mark.stage >= Stage::Prepared);
+    let mark = mark_of(f).filter(|mark| mark.is_unfinished() && mark.stage >= Stage::Prepared);
     if let (Some(room), None) = (inputs.room.get(&h.name), mark) {
         for (folder, free, need) in
             [(layout::STATE_DIR, room.state, inputs.size + LOG), (layout::ETCD_DATA_DIR, room.data, inputs.size + LOG)]
@@ -113,7 +115,8 @@ fn member(inv: &Inventory, h: &HostEntry, facts: &Facts, inputs: &Inputs<'_>) ->
 /// The refusal of a snapshot of another cluster, or of one whose cluster is not known: the CA of its cluster is compared with the ownership marks of
 /// the hosts. `None` if it is a snapshot of this cluster.
 fn other_cluster(facts: &Facts, rehearsed: &Rehearsed) -> Option<Refusal> {
-    let fix = "use a snapshot of this cluster; `--allow-foreign` restores it all the same, and certificates and tokens of the other cluster come with it";
+    let fix = "use a snapshot of this cluster; `--allow-foreign` restores it all the same, and certificates and tokens of the other cluster come \
+        with it";
     let Some(ca) = &rehearsed.ca else {
         let message = "the cluster of the snapshot is not known: it has no ConfigMap kube-public/cluster-info that can be read";
         return Some(Refusal::new("", "unknown-snapshot", message, fix));

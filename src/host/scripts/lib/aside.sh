@@ -48,8 +48,8 @@ wait_gone() {
     sleep 0.3
   done
 }
-# put_back COMPONENT...: moves the manifests back, and starts the service without waiting for it. A manifest that is in the kubelet's folder stays. The
-# kubelet is restarted, because it reads all manifests at its start, and a kubelet that runs while no API server answers may look at them only after
+# put_back COMPONENT...: moves the manifests back, and starts the service without waiting for it. A manifest that is in the kubelet's folder stays.
+# The kubelet is restarted, because it reads all manifests at its start, and a kubelet that runs while no API server answers may look at them only after
 # many requests about its other pods have failed, one after another.
 put_back() {
   for c; do

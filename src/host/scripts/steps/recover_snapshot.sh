@@ -8,7 +8,8 @@ pod=etcd
 [ -z "$service" ] || pod=
 umask 077
 my_turn
-[ -d $ETCD_MEMBER_DIR/wal ] && [ -s $ETCD_MEMBER_DIR/snap/db ] || fail "this host has no data of an etcd member at $ETCD_MEMBER_DIR; nothing was changed"
+[ -d $ETCD_MEMBER_DIR/wal ] && [ -s $ETCD_MEMBER_DIR/snap/db ] ||
+  fail "this host has no data of an etcd member at $ETCD_MEMBER_DIR; nothing was changed"
 done='' stopped=
 clean() {
   end_scratch
@@ -25,7 +26,8 @@ rm -rf --one-file-system $work
 mkdir -p $work/data
 need=$(($(du -sk $ETCD_MEMBER_DIR/ | cut -f1) * 2 + 393216))
 free=$(df -Pk $RESTORE_DIR | awk 'NR == 2 { print $4 }')
-[ "$free" -ge $need ] || fail "a copy of the member's data and a snapshot of it need $((need / 1024)) MiB free below $STATE_DIR, and $((free / 1024)) are; nothing was changed"
+[ "$free" -ge $need ] ||
+  fail "a copy of the member's data and a snapshot of it need $((need / 1024)) MiB below $STATE_DIR, $((free / 1024)) are free; nothing was changed"
 bring_tools $work
 idle() { ! busy 'clusterctl-static-pod-*' 'clusterctl-watch-*' clusterctl-unit-etcd.service; }
 comes "$limit" idle || fail "what an earlier run began with static pods of this host is still under way after $limit s; nothing was changed"

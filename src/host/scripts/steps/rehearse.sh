@@ -1,5 +1,5 @@
-# Restores a snapshot of etcd into a scratch folder, starts an etcd over it that has no connection to the cluster, and prints what it has. The folder is
-# removed at the end, and the snapshot with it, whatever happens.
+# Restores a snapshot of etcd into a scratch folder, starts an etcd over it that has no connection to the cluster, and prints what it has. The folder
+# is removed at the end, and the snapshot with it, whatever happens.
 # Arguments: `path` of the snapshot on this host; and `limit` in seconds within which that etcd must answer.
 # Output, compressed with gzip: `tool NAME` of the program that restored the snapshot; `status JSON` of that etcd; `mark TEXT`, the ownership mark of
 # this host in one line; `info BASE64`, the value of the ConfigMap cluster-info, if the snapshot has it; `key KEY` for each key; and `@done`.
@@ -26,7 +26,8 @@ free=$(df -Pk $RESTORE_DIR | awk 'NR == 2 { print $4 }')
 [ "$free" -ge $need ] || fail "a rehearsal of this snapshot needs $((need / 1024)) MiB free below $STATE_DIR, and $((free / 1024)) are"
 bring_tools "$dir"
 within 900 "$tool" snapshot restore "$path" --data-dir "$dir/data" --name scratch --initial-cluster scratch=unix://peer:1 \
-  --initial-advertise-peer-urls unix://peer:1 >"$dir/said" 2>&1 || fail "${tool##*/} does not restore the snapshot: $(tail -n 3 "$dir/said" | cut -c1-400)"
+  --initial-advertise-peer-urls unix://peer:1 >"$dir/said" 2>&1 ||
+  fail "${tool##*/} does not restore the snapshot: $(tail -n 3 "$dir/said" | cut -c1-400)"
 start_scratch "$dir" "$limit"
 # The pipe hides the exit status of etcdctl, so the last line tells that everything has been printed.
 {

@@ -1,9 +1,13 @@
-# Exchanges the data of this host's etcd member for the restored data. The previous data is kept beside it under another name, on the same file system,
-# so that both are only renamed.
+# Exchanges the data of this host's etcd member for the restored data. The previous data is kept beside it under another name, on the same file
+# system, so that both are only renamed.
 # Arguments: see restore_mark.sh and aside.sh.
 new=$ETCD_DATA_DIR/.restored kept=$ETCD_MEMBER_DIR.before-$token
 my_turn
-case $(reached) in prepared|api-stopped|etcd-stopped) ;; '') fail "this host has not prepared this restore; run the same command again" ;; *) rmdir $new 2>/dev/null || :; exit 0 ;; esac
+case $(reached) in
+  prepared|api-stopped|etcd-stopped) ;;
+  '') fail "this host has not prepared this restore; run the same command again" ;;
+  *) rmdir $new 2>/dev/null || :; exit 0 ;;
+esac
 [ -z "$(own_process etcd)$(service_pid)" ] || fail "the etcd member of this host runs again; nothing was changed; run the same command again"
 if [ -d $new/member ]; then
   if [ -e $ETCD_MEMBER_DIR ]; then

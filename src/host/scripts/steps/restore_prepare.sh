@@ -21,7 +21,8 @@ free=$(df -Pk $ETCD_DATA_DIR/ | awk 'NR == 2 { print $4 }')
 bring_tools $work
 # $bump is split into words on purpose.
 within 900 "$tool" snapshot restore $RESTORE_SNAPSHOT --data-dir $new --name "$name" --initial-cluster "$cluster" --initial-cluster-token "$token" \
-  --initial-advertise-peer-urls "$peer" $bump >$work/said 2>&1 || fail "${tool##*/} does not restore the snapshot: $(tail -n 3 $work/said | cut -c1-400)"
+  --initial-advertise-peer-urls "$peer" $bump >$work/said 2>&1 ||
+  fail "${tool##*/} does not restore the snapshot: $(tail -n 3 $work/said | cut -c1-400)"
 [ -s $new/member/snap/db ] && [ -d $new/member/wal ] || fail "${tool##*/} has restored no data at $new"
 # etcd may run as a user of its own, who owns the folder.
 chown -R --reference=$ETCD_DATA_DIR $new

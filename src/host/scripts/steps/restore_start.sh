@@ -1,6 +1,6 @@
 # Starts components of the control plane that restore_stop.sh has stopped.
-# Arguments, see also restore_mark.sh and aside.sh: `stage` that this host then has reached; `url`, which answers 200 once the first component is ready,
-# or empty if it is not waited for; and `limit` in seconds. The words are the components that are static pods.
+# Arguments, see also restore_mark.sh and aside.sh: `stage` that this host then has reached; `url`, which answers 200 once the first component is
+# ready, or empty if it is not waited for; and `limit` in seconds. The words are the components that are static pods.
 my_turn
 for c; do
   # A process of before the restore must not come back: an API server would serve what it remembers.

@@ -1,10 +1,11 @@
-//! Tests of the scripts with which a restore stops the components of a host and starts them again: a manifest is whole in place or aside, and the next
-//! run completes the work.
+//! Tests of the scripts that stop and start the components of a control plane for a restore of etcd, and that end the restore: wherever a script is
+//! killed, no manifest is lost, and the next run completes the work.
 
 use clusterctl::step::restore::Part;
 
 use super::pods::{all, ended, in_place, manifest, path, process, same, standing};
 use super::restore::{KEPT, WITHOUT_COPIES, at, is_at, log_of, mark, restore, with_data};
+use super::restore_data::lives;
 use super::runs::{Answer, ENDS, anything, killed, under};
 use super::sandbox::{End, Fault, Sandbox};
 use super::table::Table;
@@ -47,10 +48,10 @@ fn stopping(t: &mut Table) {
     t.row("stop: the kubelet does not run -> the process is ended all the same", || {
         let host = running();
         host.kubelet("inactive");
-        // The stub of the kubelet, which does not run here, would remove the ended process from the folder /proc of the sandbox. So the script does not
-        // see the end of the process.
+        // The stub of the kubelet, which does not run here, would remove the ended process from the folder /proc of the sandbox. So the script does
+        // not see the end of the process.
         let end = host.apply(stop());
-        let ends = matches!(end, End::Refused(_)) && !super::restore_data::lives(&host, API);
+        let ends = matches!(end, End::Refused(_)) && !lives(&host, API);
         all(&host, [same(ends, true, "the process is ended"), has_manifest(&host, API)])
     });
     t.row("stop: a process of a tenant with the same name lives on", || {
