@@ -71,7 +71,7 @@ impl Wanted {
     /// etcd hosts are locked as well, unless they did not answer or have no ownership file: a lock writes files, and nothing may be written to such
     /// hosts.
     pub fn of(inv: &Inventory, changed: BTreeSet<HostName>, facts: &Facts) -> Wanted {
-        let counted: BTreeSet<HostName> = inv.control_planes().chain(inv.etcd_hosts()).map(|h| h.name.clone()).collect();
+        let counted: BTreeSet<HostName> = inv.core_hosts().map(|h| h.name.clone()).collect();
         if counted.is_disjoint(&changed) {
             return Wanted { meeting: BTreeSet::new(), changed };
         }

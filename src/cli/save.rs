@@ -17,7 +17,7 @@ pub enum Existing {
 /// is a symbolic link, the file to which it leads is replaced. Until the temporary file gets `mode`, only its owner can read it.
 pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder_of(&path);
     let mut beside = tempfile::Builder::new().prefix(".clusterctl-").suffix(".new").tempfile_in(folder)?;
     beside.write_all(bytes)?;
     beside.as_file().set_permissions(Permissions::from_mode(mode))?;
@@ -26,9 +26,19 @@ pub fn whole(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Re
         Existing::Replace => beside.persist(&path),
         Existing::Refuse => beside.persist_noclobber(&path),
     }?;
-    // A failure to sync the folder is ignored: the file is complete already, and not every file system can sync a folder.
-    let _ = File::open(folder).and_then(|f| f.sync_all());
+    sync_folder(folder);
     Ok(())
+}
+
+/// The folder of a file.
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Writes the names of the files in the folder to the disk. A failure is ignored: the files are complete already, and not every file system can sync a
+/// folder.
+pub fn sync_folder(folder: &Path) {
+    let _ = File::open(folder).and_then(|f| f.sync_all());
 }
 
 /// Creates a folder that only its owner can access, if it does not exist.

@@ -130,15 +130,8 @@ impl Lines<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
+    use super::super::packed::tests::packed;
     use super::*;
-
-    fn zipped(text: &str) -> Vec<u8> {
-        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        writer.write_all(text.as_bytes()).expect("memory takes it");
-        writer.finish().expect("memory takes it")
-    }
 
     #[test]
     fn pages_are_put_together_whatever_the_address() {
@@ -149,7 +142,7 @@ mod tests {
             let path = "/api/v1/pods?fieldSelector=spec.nodeName%3Dw1";
             let url = format!("https://{host}:6443{path}&limit=500");
             let text = format!("{one}\n\n@end 200 {url}\n{two}\n\n@end 200 {url}&continue=x\n@done\n");
-            let (answers, others) = read(&[path.to_string()], &zipped(&text), "");
+            let (answers, others) = read(&[path.to_string()], &packed(&text), "");
             let list = answers[path].clone().expect("it is answered").expect("it is there");
             assert_eq!(list["items"].as_array().map(Vec::len), Some(2), "{list}");
             assert_eq!(others, Ok(vec![]));
@@ -160,10 +153,10 @@ mod tests {
     fn an_answer_that_is_cut_short_anywhere_is_no_answer() {
         let asked = ["/a".to_string(), "/b".to_string()];
         let text = "{\"kind\":\"A\"}\n\n@end 200 https://x/a\n{\"kind\":\"B\"}\n\n@end 200 https://x/b\n@kubectl\n{\"items\":[7]}\n@done\n";
-        let whole = zipped(text);
+        let whole = packed(text);
         assert!(matches!(read(&asked, &whole, ""), (a, Ok(o)) if a.values().all(|v| matches!(v, Ok(Some(_)))) && o.len() == 1));
         for length in 0..text.len() {
-            let (answers, others) = read(&asked, &zipped(&text[..length]), "it said so");
+            let (answers, others) = read(&asked, &packed(&text[..length]), "it said so");
             let b = text.find("@kubectl").is_some_and(|at| length >= at);
             assert_eq!(matches!(answers["/b"], Ok(Some(_))), b, "{length}");
             assert_eq!(others, Err("kubectl's answer is not whole".into()), "{length}");

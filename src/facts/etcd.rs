@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::MemberFact;
 use super::host::members;
+use super::packed::unpacked;
 use crate::host::Cmd;
 use crate::script;
 
@@ -182,11 +183,7 @@ pub fn keys(prefix: &str) -> Cmd {
 
 /// Reads the output of `etcd_keys.sh`. `None` if the list is not complete.
 pub fn parse_keys(stdout: &[u8]) -> Option<Vec<String>> {
-    use std::io::Read;
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(stdout).read_to_string(&mut text).ok()?;
-    let mut keys: Vec<String> = text.lines().map(String::from).collect();
-    (keys.pop()? == "@done").then_some(keys)
+    Some(unpacked(stdout)?.lines().map(String::from).collect())
 }
 
 /// What is known of a key without its value.
@@ -247,6 +244,7 @@ fn encoding(begin: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::tests::packed;
     use super::*;
 
     const ANSWER: &str = r#"status [{"Endpoint":"https://127.0.0.1:2379","Status":{"header":{"cluster_id":16723561588450042370,"member_id":10276657743932975437,"revision":1234,"raft_term":3},"version":"3.4.13","dbSize":24576000,"leader":10276657743932975437,"raftIndex":5000,"raftTerm":3,"raftAppliedIndex":4998,"dbSizeInUse":12288000}}]
@@ -288,12 +286,6 @@ compacted 900
 
     #[test]
     fn a_list_of_keys_that_was_cut_short_is_none() {
-        use std::io::Write;
-        let packed = |text: &str| {
-            let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-            gz.write_all(text.as_bytes()).expect("memory takes everything");
-            gz.finish().expect("memory takes everything")
-        };
         assert_eq!(parse_keys(&packed("/registry/a\n/registry/b\n@done\n")), Some(vec!["/registry/a".into(), "/registry/b".into()]));
         assert_eq!(parse_keys(&packed("/registry/a\n")), None);
         assert_eq!(parse_keys(b""), None);

@@ -17,6 +17,7 @@ pub mod evictions;
 pub mod host;
 pub mod kubeadm;
 pub mod ledger;
+mod packed;
 pub mod project;
 pub mod rehearsal;
 pub mod restore;

@@ -1,16 +1,17 @@
 //! Asks a host for the space that a restore of etcd needs, and for the rehearsal of a restore; reads the answers.
 
-use std::io::Read;
 use std::time::Duration;
 
 use base64::Engine;
 
 use super::etcd::{self, MemberStatus};
+use super::packed::unpacked;
 use crate::host::Cmd;
 use crate::{fenced, script};
 
 const ROOM: &str = script!("observe/restore_room.sh");
-const REHEARSE: &str = fenced!("lib/restore_mark.sh", "lib/etcd_tools.sh", "lib/scratch_etcd.sh", "steps/rehearse.sh");
+const REHEARSE: &str =
+    fenced!("lib/restore_mark.sh", "lib/image_mount.sh", "lib/etcd_tools.sh", "lib/scratch_etcd.sh", "steps/rehearse.sh");
 
 /// The free space in bytes of the file systems on which a host restores a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +55,8 @@ pub fn rehearse(run: &str, path: &str, limit: Duration) -> Cmd {
 
 /// Reads the output of `rehearse.sh`. `None` if it is not whole.
 pub fn parse(stdout: &[u8]) -> Option<Rehearsed> {
-    let mut text = String::new();
-    flate2::read::GzDecoder::new(stdout).read_to_string(&mut text).ok()?;
+    let text = unpacked(stdout)?;
     let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name));
-    if text.lines().last() != Some("@done") {
-        return None;
-    }
     Some(Rehearsed {
         tool: field("tool ")?.into(),
         status: etcd::parse(format!("status {}\n", field("status ")?).as_bytes()).status?,
@@ -82,15 +79,8 @@ fn ca_of(value: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
+    use super::super::packed::tests::packed;
     use super::*;
-
-    fn packed(text: &str) -> Vec<u8> {
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gz.write_all(text.as_bytes()).expect("memory takes everything");
-        gz.finish().expect("memory takes everything")
-    }
 
     #[test]
     fn the_answer_of_a_rehearsal_is_read() {

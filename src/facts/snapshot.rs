@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::host::Cmd;
 use crate::script;
 
-const SNAPSHOT: &str = script!("observe/etcd_snapshot.sh");
+const SNAPSHOT: &str = script!("lib/etcdctl.sh", "observe/etcd_snapshot.sh");
 
 /// The time limit for a snapshot, which is enough for the largest database that etcd advises (8 GiB) over a slow connection.
 const LIMIT: Duration = Duration::from_secs(3600);
@@ -156,13 +156,8 @@ impl HashAtEnd {
 
 #[cfg(test)]
 mod tests {
+    use super::super::packed::tests::packed;
     use super::*;
-
-    fn packed(text: &str) -> Vec<u8> {
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        gz.write_all(text.as_bytes()).expect("memory takes everything");
-        gz.finish().expect("memory takes everything")
-    }
 
     /// The output of the script for a snapshot with this body, in parts of ten bytes.
     fn answer(body: &[u8]) -> String {

@@ -23,6 +23,16 @@ impl Inventory {
         self.etcd_hosts().iter().any(|e| e.name == host.name)
     }
 
+    /// Whether the whole cluster depends on the host: it runs the control plane or a member of etcd.
+    pub fn is_core(&self, host: &HostEntry) -> bool {
+        host.has(Role::ControlPlane) || self.runs_etcd(host)
+    }
+
+    /// The hosts that run the control plane or a member of etcd, in the inventory's order.
+    pub fn core_hosts(&self) -> impl Iterator<Item = &HostEntry> {
+        self.hosts.iter().filter(|h| self.is_core(h))
+    }
+
     /// A copy of the inventory without the hosts that have these names.
     pub fn without(&self, names: &[String]) -> Inventory {
         let mut out = self.clone();

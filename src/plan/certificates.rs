@@ -26,8 +26,7 @@ pub(super) fn certificates(
     planning: &Planning<'_>,
     facts: &Facts,
 ) -> Result<Certificates, Vec<Refusal>> {
-    let holds_any = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
-    let holders: Vec<&HostEntry> = inv.hosts.iter().filter(holds_any).filter(|h| facts.hosts.contains_key(&h.name)).collect();
+    let holders: Vec<&HostEntry> = inv.core_hosts().filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let observed: BTreeMap<HostName, pki::Observed> = holders.iter().map(|h| (h.name.clone(), facts.host(&h.name).contents())).collect();
     let allow_new = !ClusterState::of(facts).exists();
     let opts = pki::Opts { pki: &inv.pki, allow_new, keys: &planning.inputs.keys, external_etcd: planning.inputs.external_etcd.clone() };

@@ -20,8 +20,7 @@ pub fn desired_steps(inv: &Inventory, facts: &Facts, target: &Target) -> Desired
         hosts.iter().map(|h| HostSteps { host: h.name.clone(), guards: vec![], steps: steps(h) }).collect()
     };
     let masters: Vec<&HostEntry> = inv.control_planes().collect();
-    let both: Vec<&HostEntry> =
-        inv.hosts.iter().filter(|h| h.has(Role::ControlPlane) || members.iter().any(|m| m.name == h.name)).collect();
+    let both: Vec<&HostEntry> = inv.core_hosts().collect();
     // The restore does not wait for a worker that does not answer. Its kubelet starts anew when its machine does.
     let nodes: Vec<&HostEntry> = inv.nodes().filter(|h| facts.hosts.contains_key(&h.name)).collect();
     let prepare = |h: &HostEntry| restore::Part::Prepare { name: h.name.clone(), cluster: cluster.join(","), peer: peer_url(h) };

@@ -9,7 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::facts::{Facts, url_host};
-use crate::host::{Cmd, Host, HostError, HostName, Secret, Stdin};
+use crate::host::upload::UploadError;
+use crate::host::{Cmd, Host, HostError, HostName, Output, Secret, Stdin};
 
 pub mod absent;
 pub mod api_with_etcd;
@@ -209,6 +210,16 @@ pub enum StepError {
     Fenced { said: String },
 }
 
+impl From<UploadError> for StepError {
+    fn from(error: UploadError) -> StepError {
+        match error {
+            UploadError::Host(e) => e.into(),
+            UploadError::Refused { status: FENCED, said } => StepError::Fenced { said },
+            UploadError::Refused { status, said } => StepError::Refused { status, said },
+        }
+    }
+}
+
 impl Step {
     /// The host on which the step runs, if that is not the host whose step it is: requests to the API about a node run on a control-plane host, and a
     /// wait for a load balancer runs on the host of the load balancer. `None` for every other step.
@@ -257,13 +268,17 @@ async fn carry_out(host: &dyn Host, mut cmd: Cmd) -> Result<(), StepError> {
     if let Stdin::Bytes(content) = &cmd.stdin {
         cmd.stdin = Stdin::Bytes(with_digest(content.expose()));
     }
-    let out = host.run(cmd).await?;
+    failure_of(&host.run(cmd).await?).map_or(Ok(()), Err)
+}
+
+/// Why a script that was made with `fenced!` failed, by its exit status and its standard error. `None` if it succeeded.
+pub fn failure_of(out: &Output) -> Option<StepError> {
     let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
     match out.status {
-        0 => Ok(()),
-        FENCED => Err(StepError::Fenced { said }),
-        status if said.is_empty() => Err(StepError::Refused { status, said: format!("the host's script ended with status {status}") }),
-        status => Err(StepError::Refused { status, said }),
+        0 => None,
+        FENCED => Some(StepError::Fenced { said }),
+        status if said.is_empty() => Some(StepError::Refused { status, said: format!("the host's script ended with status {status}") }),
+        status => Some(StepError::Refused { status, said }),
     }
 }
 

@@ -11,7 +11,7 @@ use super::{Answers, StepError, carry_out};
 use crate::facts::restore::{Mark, Stage};
 use crate::facts::{Facts, FileFact, FileKind, HostFacts};
 use crate::fenced;
-use crate::host::upload::{UploadError, upload};
+use crate::host::upload::upload;
 use crate::host::{Cmd, Host, HostName, Secret};
 use crate::layout;
 
@@ -75,11 +75,11 @@ pub struct Restore {
 /// The limit for bringing a host to a stage, in addition to the wait timeout: tools restore and sync the largest database that etcd advises (8 GiB).
 const LIMIT: Duration = Duration::from_secs(1800);
 
-const PREPARE: &str = fenced!("lib/restore_mark.sh", "lib/etcd_tools.sh", "steps/restore_prepare.sh");
+const PREPARE: &str = fenced!("lib/restore_mark.sh", "lib/image_mount.sh", "lib/etcd_tools.sh", "steps/restore_prepare.sh");
 const STOP: &str = fenced!("lib/manifest.sh", "lib/restore_mark.sh", "lib/aside.sh", "steps/restore_stop.sh");
 const EXCHANGE: &str = fenced!("lib/manifest.sh", "lib/restore_mark.sh", "lib/aside.sh", "steps/restore_exchange.sh");
 const START: &str = fenced!("lib/manifest.sh", "lib/restore_mark.sh", "lib/aside.sh", "steps/restore_start.sh");
-const AWAIT: &str = fenced!("lib/manifest.sh", "lib/restore_mark.sh", "lib/aside.sh", "steps/restore_await.sh");
+const AWAIT: &str = fenced!("lib/etcdctl.sh", "lib/manifest.sh", "lib/restore_mark.sh", "lib/aside.sh", "steps/restore_await.sh");
 const FINISH: &str = fenced!("lib/restore_mark.sh", "steps/restore_finish.sh");
 const KUBELET: &str = fenced!("lib/restore_mark.sh", "lib/node_ready.sh", "steps/restore_kubelet.sh");
 
@@ -137,12 +137,8 @@ impl Restore {
     }
 
     async fn bring(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let brought = upload(host, &self.target.file, layout::RESTORE_SNAPSHOT, &self.target.snapshot, 0o600, run).await;
-        brought.map(drop).map_err(|e| match e {
-            UploadError::Host(e) => e.into(),
-            UploadError::Refused { status: super::FENCED, said } => StepError::Fenced { said },
-            UploadError::Refused { status, said } => StepError::Refused { status, said },
-        })
+        upload(host, &self.target.file, layout::RESTORE_SNAPSHOT, &self.target.snapshot, 0o600, run).await?;
+        Ok(())
     }
 }
 
@@ -238,6 +234,7 @@ const RECOVER: &str = fenced!(
     "lib/manifest.sh",
     "lib/restore_mark.sh",
     "lib/aside.sh",
+    "lib/image_mount.sh",
     "lib/etcd_tools.sh",
     "lib/scratch_etcd.sh",
     "steps/recover_snapshot.sh"
@@ -253,7 +250,7 @@ pub fn recover_snapshot(run: &str, service: bool, name: &str, limit: Duration) -
         .timeout(limit * 3 + LIMIT)
 }
 
-/// The folder in which a restore with this token keeps the data of before it. If the folder existed already, a number follows the name.
+/// The folder in which a restore with this token keeps the previous data it. If the folder existed already, a number follows the name.
 pub fn kept(token: &str) -> String {
     format!("{}.before-{token}", layout::ETCD_MEMBER_DIR)
 }

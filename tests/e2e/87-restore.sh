@@ -40,7 +40,7 @@ serves() { curl -skf -m 2 -o /dev/null "https://$SUBNET.31:6443/readyz"; }
 all_serve() { local m; for m in "${MASTERS[@]}"; do on "$m" curl -skf -m 5 -o /dev/null https://127.0.0.1:6443/readyz || return 1; done; }
 # one_etcd HOST: succeeds if exactly the etcd of the member runs on the host, and nothing of a rehearsal or a restore is left but the mark
 one_etcd() { on "$1" sh -c '[ "$(pgrep -c -x etcd)" = 1 ] && [ ! -e /var/lib/etcd/.restored ] && ! find /var/lib/clusterctl/restore /var/lib/clusterctl/snapshot.* -type f ! -name mark 2>/dev/null | grep .'; }
-as_before() { local m; for m in "${MASTERS[@]}"; do check "$m: nothing is left but the mark and the data of before" one_etcd "$m"; done; }
+as_before() { local m; for m in "${MASTERS[@]}"; do check "$m: nothing is left but the mark and the previous data" one_etcd "$m"; done; }
 works() {
     check "every API server serves" wait_until 60 all_serve
     for m in "${MASTERS[@]}"; do check "$m sees three voting members" wait_until 30 test "$(members "$m")" = "m1 m2 m3"; done
@@ -63,7 +63,7 @@ expect "an existing file is not overwritten" 4 ctl etcd snapshot save "$FILES/on
 check "no partial file is left" sh -c "! ls '$FILES' | grep part"
 for _ in 1 2 3; do ctl etcd snapshot save "$FILES" --keep 2 >/dev/null || fail "etcd snapshot save --keep"; sleep 1; done
 check "two of the three snapshots that the command has named are kept" test "$(find "$FILES" -name 'ha-*.db' | wc -l)" = 2
-check "a snapshot of before is not touched" test -e "$FILES/one.db"
+check "an earlier snapshot is not touched" test -e "$FILES/one.db"
 check "a rehearsal of the restore" output_has 'it is a snapshot of cluster ha' ctl etcd snapshot verify "$FILES/one.db" --on m2
 for m in "${MASTERS[@]}"; do check "$m: nothing is left of the rehearsal" one_etcd "$m"; done
 sleep 3
@@ -108,7 +108,7 @@ for m in "${MASTERS[@]}"; do
     check "$m has no write from after the snapshot" lacks_entries "$m" "$FILES/one.after"
 done
 as_before
-check "the message tells where the data of before is" output_has 'clusterctl exec --root'
+check "the message tells where the previous data is" output_has 'clusterctl exec --root'
 check "the same command once more has nothing to do" output_has 'nothing to do' ctl etcd restore "$FILES/one.db" --yes
 
 # 4. A restore is killed in every phase, `apply` is refused meanwhile, and the same command goes on.
@@ -174,6 +174,6 @@ for m in "${MASTERS[@]}"; do check "$m has every write up to the last commit of 
 as_before
 check "the snapshot of the recovery is on this machine" test -n "$(find "$FILES" -name 'ha-recovered-m1-*.db')"
 
-check "the data of before is deleted" ctl exec --root --limit m1,m2,m3 -- sh -c 'rm -rf /var/lib/etcd/member.before-*'
+check "the previous data is deleted" ctl exec --root --limit m1,m2,m3 -- sh -c 'rm -rf /var/lib/etcd/member.before-*'
 kubectl delete --raw '/api/v1/namespaces/default/configmaps?labelSelector=ledger' >/dev/null
 finish

@@ -189,7 +189,7 @@ fn preparing(t: &mut Table) {
 
 fn exchanging(t: &mut Table) {
     let exchange = || restore(Part::Exchange { service: false });
-    t.row("exchange: the restored data is the member's, and the data of before is kept", || {
+    t.row("exchange: the restored data is the member's, and the previous data is kept", || {
         under(Fault::None, &prepared(), exchange(), "done", is_exchanged)
     });
     t.row("exchange: the disk of the member was wiped -> there is nothing to keep", || {

@@ -196,10 +196,10 @@ fn ending(t: &mut Table) {
     };
     let is_done = |host: &Sandbox| {
         same(host.list("/var/lib/clusterctl/restore"), vec!["mark".into()], "what is left")?;
-        same(log_of(host, KEPT), Some("kept\n".into()), "the data of before")?;
+        same(log_of(host, KEPT), Some("kept\n".into()), "the previous data")?;
         is_at(host, "finished")
     };
-    t.row("finish: only the mark and the data of before are left", || under(Fault::None, &done(), restore(Part::Finish), "done", is_done));
+    t.row("finish: only the mark and the previous data are left", || under(Fault::None, &done(), restore(Part::Finish), "done", is_done));
     for (how, fault) in WITHOUT_COPIES {
         t.sweep(format!("finish: {how} an effect -> the next run ends it"), 1, |n| {
             killed(fault(n), &done(), restore(Part::Finish), anything, is_done)

@@ -50,8 +50,7 @@ pub struct Disarm {
 /// Runs `etcd alarm list`.
 pub(super) async fn list(session: &Session) -> Ended {
     let (answers, failures) = answers(session).await;
-    let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
-    let etcd = Etcd::of(&session.inventory.cluster.name, &names, &answers, &failures);
+    let etcd = status::of(session, &answers, &failures);
     if answers.values().all(|a| a.alarms.is_none()) {
         let exit = if answers.is_empty() { Exit::of(&failures) } else { Exit::Failed };
         let stop = Stop::with(exit).failures(failures);
@@ -100,7 +99,7 @@ impl Operation for Disarm {
         if !broken.is_empty() {
             return Err(Stop::broken(broken));
         }
-        let etcd = status::observe(session).await;
+        let (etcd, _) = status::ask(session).await;
         if !etcd.alarms.is_empty() {
             let left: Vec<String> = named(&etcd).into_iter().map(|[name, _, alarm]| format!("{alarm} of {name}")).collect();
             let message = format!("the alarms were disarmed, and there are alarms again: {}", left.join(", "));

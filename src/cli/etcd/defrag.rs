@@ -74,7 +74,7 @@ impl Operation for Args {
         if !broken.is_empty() {
             return Err(Stop::broken(broken));
         }
-        let after = status::observe(session).await;
+        let (after, _) = status::ask(session).await;
         let rows: Vec<Row> = voters(session, &proposal.facts).map(|host| row(host, &proposal, &after)).collect();
         session.report.result(&json!({"result": "done", "members": rows}), text(&rows));
         Ok(Exit::Done)

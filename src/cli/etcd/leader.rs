@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{change, status};
+use super::{change, status, with_member};
 use crate::cli::Call;
 use crate::cli::completion;
 use crate::cli::limit;
@@ -58,7 +58,7 @@ impl Operation for Args {
             return Err(Stop::broken(broken));
         }
         let Aim { to, before } = proposal.aim;
-        let now = status::observe(session).await.members.into_iter().find(|m| m.leader).map(|m| m.name);
+        let now = status::ask(session).await.0.members.into_iter().find(|m| m.leader).map(|m| m.name);
         if now.as_ref() != Some(&to) {
             let message = format!("{to} became the leader, and now {} leads", now.as_deref().unwrap_or("no member"));
             return Err(Stop::with(Exit::Failed).error(message, "see the members with `clusterctl etcd status`"));
@@ -72,10 +72,7 @@ impl Operation for Args {
 /// The host of this name, which must be one with an etcd member.
 fn member_of<'a>(session: &'a Session, name: &str) -> Result<&'a HostEntry, Stop> {
     limit::select(&session.inventory, &[name.to_string()])?;
-    session.inventory.etcd_hosts().into_iter().find(|h| h.name == name).ok_or_else(|| {
-        let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
-        Stop::with(Exit::Usage).error(format!("{name} has no etcd member"), format!("the hosts with a member are {}", names.join(", ")))
-    })
+    with_member(&session.inventory, name)
 }
 
 /// The host whose member leads.

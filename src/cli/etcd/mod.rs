@@ -8,7 +8,7 @@ use super::{Call, operation};
 use crate::error::{Exit, Failure};
 use crate::facts::etcd::{self, MemberAnswer};
 use crate::host::HostName;
-use crate::inventory::Inventory;
+use crate::inventory::{HostEntry, Inventory};
 
 mod alarm;
 mod change;
@@ -17,6 +17,7 @@ mod defrag;
 mod file;
 mod keys;
 mod leader;
+mod locked;
 mod members;
 mod new_file;
 mod recover;
@@ -89,6 +90,14 @@ async fn open(call: &Call, reach: Reach) -> Result<Session, Stop> {
 fn external(inv: &Inventory) -> Stop {
     let what = format!("the etcd of cluster {} is not managed by clusterctl (etcd.external)", inv.cluster.name);
     Stop::with(Exit::Failed).error(what, "ask its members with etcdctl, with the endpoints and certificates of the inventory")
+}
+
+/// The host of this name, which must be one with an etcd member.
+fn with_member<'a>(inv: &'a Inventory, name: &str) -> Result<&'a HostEntry, Stop> {
+    inv.etcd_hosts().into_iter().find(|h| h.name == name).ok_or_else(|| {
+        let names: Vec<&str> = inv.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
+        Stop::with(Exit::Usage).error(format!("{name} is no host with an etcd member"), format!("name one of {}", names.join(", ")))
+    })
 }
 
 /// Asks each etcd host for the state of its own member. Returns the answers, and why other hosts could not be asked.

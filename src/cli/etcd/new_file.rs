@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::save::with_suffix;
+use crate::cli::save::{folder_of, sync_folder, with_suffix};
 
 /// The file that is being written. If this value is dropped without [`NewFile::keep`], the file is removed.
 pub(super) struct NewFile {
@@ -27,9 +27,7 @@ impl NewFile {
         file.flush()?;
         file.get_ref().sync_all()?;
         self.part.persist_noclobber(&self.to).map_err(|e| e.error)?;
-        let folder = self.to.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // A failure is ignored: the file is complete already, and not every file system can sync a folder.
-        let _ = File::open(folder).and_then(|f| f.sync_all());
+        sync_folder(folder_of(&self.to));
         Ok(())
     }
 }

@@ -1,25 +1,23 @@
 //! `clusterctl etcd recover`.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::external;
 use super::file::SnapshotFile;
+use super::locked::under_locks;
 use super::new_file::NewFile;
 use super::restore::{Restore, carried_out};
 use super::save::default_name;
 use super::status::ask;
-use crate::cli::lock::{self, Wanted};
-use crate::cli::operation::not_locked;
+use super::{external, with_member};
+use crate::cli::lock::Wanted;
 use crate::cli::session::{Reach, Session};
 use crate::cli::stop::{Ended, Stop};
-use crate::cli::{Call, completion, random};
-use crate::error::{Exit, Failure, chain};
+use crate::cli::{Call, completion};
+use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::etcd::mebibytes;
 use crate::facts::restore::RECOVER;
@@ -29,13 +27,13 @@ use crate::plan::refusals::Refusal;
 use crate::plan::refusals::restore::{Inputs, of_restore};
 use crate::plan::restore::unfinished;
 use crate::step::restore::recover_snapshot;
-use crate::step::{FENCED, StepError};
+use crate::step::{self, StepError};
 
 /// Continue etcd from one member after the quorum was lost
 ///
 /// Use it when so many members have lost their data or their machines that etcd cannot get its quorum back, and there is no newer snapshot.
 /// The member of the host is stopped; from a copy of its data a snapshot is made, with every write that the member knows to be committed; the
-/// snapshot is saved on this machine, in the working folder; and then all members restore it, as by `etcd restore`. The data of before stays
+/// snapshot is saved on this machine, in the working folder; and then all members restore it, as by `etcd restore`. The previous data stays
 /// on the hosts. An interrupted recovery is continued by the same command. It is refused (exit code 4) while the quorum holds, and while a
 /// host of the control plane or of etcd does not answer: take hosts that are gone for good out of the inventory first.
 #[derive(clap::Args, Debug)]
@@ -53,11 +51,7 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
     if inv.etcd.external.is_some() {
         return Err(external(inv));
     }
-    if !inv.etcd_hosts().iter().any(|h| h.name == args.from) {
-        let names: Vec<&str> = inv.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
-        let what = format!("{} is no host with an etcd member", args.from);
-        return Err(Stop::with(Exit::Usage).error(what, format!("name one of {}", names.join(", "))));
-    }
+    with_member(inv, &args.from)?;
     let observed = session.observe(&[], &[]).await;
     let facts = observed.facts;
     let prefix = format!("{}-recovered-{}", inv.cluster.name, args.from);
@@ -69,8 +63,8 @@ pub async fn run(call: &Call, args: &Args) -> Ended {
         return carried_out(&session, call, Restore { file, allow_foreign: true, again: false, agreed: false }).await;
     }
     let failures: Vec<Failure> = session.unreachable().into_iter().chain(observed.failures).collect();
-    let size = ask(&session, &mut vec![]).await;
-    let found = refusals(&session, &facts, &size, &args.from);
+    let (etcd, _) = ask(&session).await;
+    let found = refusals(&session, &facts, &etcd, &args.from);
     if !found.is_empty() {
         return Err(Stop::with(Exit::Refused).failures(failures).refusals(found));
     }
@@ -117,19 +111,9 @@ fn refusals(session: &Session, facts: &Facts, etcd: &super::members::Etcd, from:
 async fn taken(session: &Session, call: &Call, from: &HostName, facts: &Facts, to: &Path) -> Result<(), Stop> {
     let inv = &session.inventory;
     let Some(host) = session.hosts.get(from) else { return Err(Stop::failed(session.unreachable())) };
-    let all: BTreeSet<HostName> = inv.control_planes().chain(inv.etcd_hosts()).map(|h| h.name.clone()).collect();
-    let run = random::text(8, random::HEX);
-    let (_running, stop) = call.interrupt.run();
-    let wanted = Wanted::of(inv, all, facts);
-    let locks = lock::acquire(&session.hosts, &wanted, &run, &lock::who(), facts, Arc::clone(&stop)).await.map_err(|e| not_locked(&e))?;
-    let busy = session.report.busy(&format!("making a snapshot of the data of {from}"));
-    let ended = fetch(host.as_ref(), &run, !inv.etcd_is_stacked(), to).await;
-    drop(busy);
-    let lost = locks.lost().map(|e| chain(e));
-    locks.release().await;
-    if let Some(lost) = lost {
-        return Err(Stop::with(Exit::Locked).error(lost, "wait until that run has ended, then run the same command again"));
-    }
+    let wanted = Wanted::of(inv, inv.core_hosts().map(|h| h.name.clone()).collect(), facts);
+    let work = async |run: &str| fetch(host.as_ref(), run, !inv.etcd_is_stacked(), to).await;
+    let ended = under_locks(session, call, &wanted, facts, &format!("making a snapshot of the data of {from}"), work).await?;
     ended.map_err(|source| {
         let (phase, step) = ("recover".into(), "make a snapshot of the data of the member".into());
         Stop::broken(vec![Failure { host: from.clone(), phase, step, place: None, source }])
@@ -152,11 +136,8 @@ async fn fetch(host: &dyn Host, run: &str, service: bool, to: &Path) -> Result<(
     };
     let (ran, written) = futures_util::future::join(host.run(cmd), write).await;
     let out = ran?;
-    let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
-    match out.status {
-        0 => {}
-        FENCED => return Err(StepError::Fenced { said }),
-        status => return Err(StepError::Refused { status, said }),
+    if let Some(failure) = step::failure_of(&out) {
+        return Err(failure);
     }
     let (hash, file) = written.map_err(local)?;
     if hash.finish().is_none() {

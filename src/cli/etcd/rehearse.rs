@@ -1,23 +1,22 @@
 //! The rehearsal of a restore: a host restores the snapshot into a scratch folder, and an etcd without a connection to the cluster reads it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use super::file::SnapshotFile;
-use crate::cli::lock::{self, Wanted};
-use crate::cli::operation::not_locked;
+use super::locked::under_locks;
+use crate::cli::Call;
+use crate::cli::lock::Wanted;
 use crate::cli::session::Session;
 use crate::cli::stop::Stop;
-use crate::cli::{Call, random};
-use crate::error::{Exit, Failure, chain};
+use crate::error::{Exit, Failure};
 use crate::facts::Facts;
 use crate::facts::etcd::mebibytes;
 use crate::facts::rehearsal::{self, Rehearsed};
-use crate::host::upload::{UploadError, upload};
+use crate::host::upload::upload;
 use crate::host::{Host, HostName};
 use crate::layout;
-use crate::step::{FENCED, StepError};
+use crate::step::{self, StepError};
 
 /// Free space in bytes that a rehearsal needs in addition to two copies of the snapshot: etcd's log and its programs.
 const SPARE: u64 = 384 << 20;
@@ -36,37 +35,24 @@ pub(super) async fn rehearse(session: &Session, call: &Call, file: &SnapshotFile
         let what = format!("{on}: {free} are free below {folder}, and a rehearsal of this snapshot needs {}", mebibytes(need));
         return Err(Stop::with(Exit::Refused).error(what, "make room; nothing was changed"));
     }
-    let run = random::text(8, random::HEX);
-    let (_running, stop) = call.interrupt.run();
     let wanted = Wanted { meeting: BTreeSet::new(), changed: [on.clone()].into() };
-    let locks = lock::acquire(&session.hosts, &wanted, &run, &lock::who(), facts, Arc::clone(&stop)).await.map_err(|e| not_locked(&e))?;
-    let busy = session.report.busy(&format!("rehearsing the restore on {on}"));
     let begun = Instant::now();
-    let rehearsed = on_host(host.as_ref(), &run, file, session.wait_timeout).await;
+    let work = async |run: &str| on_host(host.as_ref(), run, file, session.wait_timeout).await;
+    let rehearsed = under_locks(session, call, &wanted, facts, &format!("rehearsing the restore on {on}"), work).await?;
     tracing::debug!("the rehearsal took {} ms", begun.elapsed().as_millis());
-    drop(busy);
-    let lost = locks.lost().map(|e| chain(e));
-    locks.release().await;
-    if let Some(lost) = lost {
-        return Err(Stop::with(Exit::Locked).error(lost, "wait until that run has ended, then run the same command again"));
-    }
     rehearsed.map_err(failed)
 }
 
 async fn on_host(host: &dyn Host, run: &str, file: &SnapshotFile, limit: std::time::Duration) -> Result<Rehearsed, StepError> {
     let to = layout::REHEARSED_SNAPSHOT;
-    upload(host, &file.path, to, &file.sha256, 0o600, run).await.map_err(|e| match e {
-        UploadError::Host(e) => StepError::Host(e),
-        UploadError::Refused { status, said } => StepError::Refused { status, said },
-    })?;
+    upload(host, &file.path, to, &file.sha256, 0o600, run).await?;
     let out = host.run(rehearsal::rehearse(run, to, limit / 2)).await?;
-    let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
-    match (out.status, rehearsal::parse(&out.stdout)) {
-        (0, Some(rehearsed)) => Ok(rehearsed),
-        (FENCED, _) => Err(StepError::Fenced { said }),
-        (status, _) => {
-            let said = if said.is_empty() { "the answer of the rehearsal is not whole".into() } else { said };
-            Err(StepError::Refused { status, said })
-        }
+    if let Some(failure) = step::failure_of(&out) {
+        return Err(failure);
     }
+    rehearsal::parse(&out.stdout).ok_or_else(|| {
+        let said = String::from_utf8_lossy(&out.stderr).trim().to_string();
+        let said = if said.is_empty() { "the answer of the rehearsal is not whole".into() } else { said };
+        StepError::Refused { status: out.status, said }
+    })
 }

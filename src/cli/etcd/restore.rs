@@ -25,7 +25,7 @@ use crate::step::restore::{Target, kept, mark_of};
 ///
 /// EVERY WRITE AFTER THE SNAPSHOT IS LOST, and the API does not answer for about a minute. The snapshot is checked on this machine and
 /// rehearsed on a host first. Then every member restores it beside its data; all API servers, controller managers, schedulers and etcd members
-/// are stopped; the data is exchanged; everything is started again, and the kubelets are restarted. The data of before stays on the hosts
+/// are stopped; the data is exchanged; everything is started again, and the kubelets are restarted. The previous data stays on the hosts
 /// until you delete it. An interrupted restore is continued by the same command, and `apply` is refused until then. The exit code is 4 if the
 /// restore is refused, and nothing was stopped.
 #[derive(clap::Args, Debug)]
@@ -142,7 +142,7 @@ impl Operation for Restore {
         let at = revision.map_or(String::new(), |r| format!(" at revision {r}"));
         let text = format!(
             "cluster {name} has the data of {}{at}\n\
-             The data of before the restore is kept on {} as {kept}, where a member had data. When nobody needs it any more:\n  \
+             The data from before the restore is kept on {} as {kept}, where a member had data. When nobody needs it any more:\n  \
              clusterctl exec --root --limit {} -- rm -rf {kept}\n\
              Pods that watch the API may have missed what changed: restart controllers and operators, for example with\n  \
              kubectl -n kube-system rollout restart daemonset,deployment\n",

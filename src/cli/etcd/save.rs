@@ -12,6 +12,7 @@ use super::new_file::NewFile;
 use super::status::ask;
 use crate::cli::Call;
 use crate::cli::report::plural;
+use crate::cli::save::folder_of;
 use crate::cli::session::Session;
 use crate::cli::stop::{Ended, Stop};
 use crate::error::{Exit, Failure};
@@ -55,8 +56,7 @@ pub(super) async fn run(session: &Session, call: &Call, args: &Args) -> Ended {
         let what = format!("`{}` exists already", to.display());
         return Err(Stop::with(Exit::Refused).error(what, "name another file; an existing file is never overwritten"));
     }
-    let mut failures = session.unreachable();
-    let etcd = ask(session, &mut failures).await;
+    let (etcd, failures) = ask(session).await;
     let Some((member, host)) = source(&etcd).and_then(|m| Some((m, session.hosts.get(&m.name)?))) else {
         let hint = "see `clusterctl etcd status`; if the quorum cannot come back, see `clusterctl etcd recover --help`";
         return Err(Stop::with(Exit::Failed).failures(failures).error("no etcd member is healthy", hint));
@@ -126,8 +126,7 @@ fn is_ours(name: &str, cluster: &str) -> bool {
 /// Deletes the oldest snapshots of the cluster that this command has named and that are beside the new one, until `keep` are left. Returns those that
 /// were deleted.
 fn prune(new: &Path, cluster: &str, keep: usize) -> io::Result<Vec<PathBuf>> {
-    let folder = new.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut names: Vec<String> = std::fs::read_dir(folder)?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(folder_of(new))?.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
     names.retain(|name| is_ours(name, cluster));
     // The names of one cluster sort by time.
     names.sort();

@@ -1,12 +1,15 @@
 //! `clusterctl etcd status`.
 
+use std::collections::BTreeMap;
+
 use super::answers;
 use super::members::{Etcd, Member, State};
 use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 use crate::cli::session::Session;
 use crate::cli::stop::Ended;
 use crate::error::{Exit, Failure};
-use crate::facts::etcd::mebibytes;
+use crate::facts::etcd::{MemberAnswer, mebibytes};
+use crate::host::HostName;
 
 /// Show every etcd member, the quorum and the alarms
 ///
@@ -19,24 +22,21 @@ pub struct Args {}
 
 /// Runs the verb.
 pub(super) async fn run(session: &Session) -> Ended {
-    let etcd = observe(session).await;
+    let (etcd, _) = ask(session).await;
     session.report.result(&etcd, text(&etcd));
     Ok(if etcd.healthy { Exit::Done } else { Exit::Failed })
 }
 
-/// Asks each member for its own state. `failures` gets the reasons why hosts could not be reached or asked.
-pub(super) async fn ask(session: &Session, failures: &mut Vec<Failure>) -> Etcd {
-    let (answers, others) = answers(session).await;
-    failures.extend(others);
-    let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
-    Etcd::of(&session.inventory.cluster.name, &names, &answers, failures)
+/// Asks each member for its own state. Returns the state of etcd, and why hosts could not be reached or asked.
+pub(super) async fn ask(session: &Session) -> (Etcd, Vec<Failure>) {
+    let (answers, failures) = answers(session).await;
+    (of(session, &answers, &failures), failures)
 }
 
-/// The state of etcd now.
-pub(super) async fn observe(session: &Session) -> Etcd {
-    let (answers, failures) = answers(session).await;
+/// The state of etcd according to the answers of its members. `failures` are the reasons why hosts could not be reached or asked.
+pub(super) fn of(session: &Session, answers: &BTreeMap<HostName, MemberAnswer>, failures: &[Failure]) -> Etcd {
     let names: Vec<&str> = session.inventory.etcd_hosts().into_iter().map(|h| h.name.as_str()).collect();
-    Etcd::of(&session.inventory.cluster.name, &names, &answers, &failures)
+    Etcd::of(&session.inventory.cluster.name, &names, answers, failures)
 }
 
 fn text(e: &Etcd) -> String {

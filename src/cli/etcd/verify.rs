@@ -8,6 +8,7 @@ use serde_json::json;
 use super::file::SnapshotFile;
 use super::keys::counted;
 use super::rehearse::rehearse;
+use super::with_member;
 use crate::cli::report::{plural, table, took};
 use crate::cli::session::Session;
 use crate::cli::stop::{Ended, Stop};
@@ -45,10 +46,8 @@ impl Args {
 pub(super) async fn run(session: &Session, call: &Call, args: &Args) -> Ended {
     let file = SnapshotFile::read(&args.file)?;
     let members = session.inventory.etcd_hosts();
-    if let Some(on) = args.on.as_ref().filter(|on| !members.iter().any(|m| m.name == **on)) {
-        let names: Vec<&str> = members.iter().map(|m| m.name.as_str()).collect();
-        let hint = format!("name one of {}", names.join(", "));
-        return Err(Stop::with(Exit::Usage).error(format!("{on} is no host with an etcd member"), hint));
+    if let Some(on) = &args.on {
+        with_member(&session.inventory, on)?;
     }
     let observed = session.observe(&[], &[]).await;
     let answers = |name: &&HostName| observed.facts.hosts.contains_key(*name);

@@ -27,8 +27,7 @@ pub fn of_reset(inv: &Inventory, facts: &Facts, selected: &[HostName], leaving: 
     let mut out = not_ours(inv, facts, leaving);
     out.extend(mounts(facts, leaving));
     // If every control-plane host and every host with an etcd member is selected, the whole cluster is reset, so etcd's quorum does not matter.
-    let needed = |h: &&HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
-    let goes_on = inv.hosts.iter().filter(needed).any(|h| !selected.contains(&h.name)) && ClusterState::of(facts).exists();
+    let goes_on = inv.core_hosts().any(|h| !selected.contains(&h.name)) && ClusterState::of(facts).exists();
     if !goes_on && !others_vote(inv, facts, selected) {
         return out;
     }

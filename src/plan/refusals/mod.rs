@@ -41,10 +41,9 @@ const SKEW_LIMIT_SECONDS: f64 = 30.0;
 /// Whether a refusal about one host stands even if the run does not change this host: another cluster's host, or a control plane or an etcd member
 /// with a wrong clock, endangers the whole cluster.
 pub fn endangers(inv: &Inventory, refusal: &Refusal) -> bool {
-    let counts = |h: &HostEntry| h.has(Role::ControlPlane) || inv.runs_etcd(h);
     match refusal.name {
         UNREACHABLE_MASTER | "foreign-cluster" => true,
-        "clock" => inv.host(&refusal.host).is_some_and(counts),
+        "clock" => inv.host(&refusal.host).is_some_and(|h| inv.is_core(h)),
         _ => false,
     }
 }

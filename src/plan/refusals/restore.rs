@@ -49,8 +49,7 @@ const LOG: u64 = 256 << 20;
 pub fn of_restore(inv: &Inventory, facts: &Facts, inputs: &Inputs<'_>) -> Vec<Refusal> {
     let mut out = Vec::new();
     let members = inv.etcd_hosts();
-    let all: Vec<&HostEntry> = inv.hosts.iter().filter(|h| h.has(crate::inventory::Role::ControlPlane) || inv.runs_etcd(h)).collect();
-    for h in all.iter().filter(|h| !facts.hosts.contains_key(&h.name)) {
+    for h in inv.core_hosts().filter(|h| !facts.hosts.contains_key(&h.name)) {
         let fix = "make it reachable; if the machine is gone for good, take it out of the inventory, restore without it, and join a new machine \
             afterwards";
         out.push(Refusal::new(

@@ -1,6 +1,14 @@
 # Stops components of the control plane durably: neither the kubelet nor systemd starts them again, also after a power failure, until `put_back`. The
 # manifests of static pods are moved to a folder outside of the kubelet's manifest folder; see manifest.sh for $dir, `restore`, `stage` and `place`.
 # Argument: `service` is `etcd` if etcd is a systemd service on this host, and otherwise empty.
+# wait_idle SECONDS: waits until the host has finished the replacements of static pods that an interrupted run began. Such a replacement would place a
+# manifest.
+wait_idle() {
+  idle() { ! busy 'clusterctl-static-pod-*' 'clusterctl-watch-*' clusterctl-unit-etcd.service; }
+  comes "$1" idle || fail "what an earlier run began with static pods of this host is still under way after $1 s; nothing was changed"
+}
+# last_lines COMPONENT: prints the last lines of the newest log of the component's static pod.
+last_lines() { for folder in $(own_logs "$1"); do ls -t "$folder"/*.log; done 2>/dev/null | head -n 1 | xargs -r tail -n 8; }
 # move_aside COMPONENT...: moves the manifests. Each is copied and on the disk before it is removed from the kubelet's folder.
 move_aside() {
   mkdir -p -m 0700 $RESTORE_MANIFESTS_DIR

@@ -6,20 +6,18 @@ in_kernel() {
   folder=$(readlink -f -- "${1%/*}/") || { printf '%s\n' "$1"; return 0; }
   printf '%s/%s\n' "${folder%/}" "${1##*/}"
 }
-# mounts_below FOLDER...: prints the mounts strictly below the folders.
-mounts_below() (
+# mounts_like END PATH...: prints the mounts whose path is one of these paths followed by END, which is a shell pattern.
+mounts_like() (
+  end=$1
+  shift
   for path; do set -- "$@" "$(in_kernel "$path")"; shift; done
   while read -r _ _ _ _ at _; do
-    for path; do case $at in "$path"/*) printf '%s\n' "$at"; break ;; esac; done
+    for path; do case $at in "$path"$end) printf '%s\n' "$at"; break ;; esac; done
   done </proc/self/mountinfo
 )
-# mounts_at PATH...: prints the mounts at exactly these paths.
-mounts_at() (
-  for path; do set -- "$@" "$(in_kernel "$path")"; shift; done
-  while read -r _ _ _ _ at _; do
-    for path; do case $at in "$path") printf '%s\n' "$at"; break ;; esac; done
-  done </proc/self/mountinfo
-)
+# mounts_below FOLDER...: prints the mounts strictly below the folders. mounts_at PATH...: prints the mounts at exactly these paths.
+mounts_below() { mounts_like '/*' "$@"; }
+mounts_at() { mounts_like '' "$@"; }
 # refuse_mounts FOLDER...: exits with an error if anything is mounted below one of the folders.
 refuse_mounts() { inside=$(mounts_below "$@"); no_mount; }
 # refuse_mounts_at PATH...: exits with an error if anything is mounted at or below one of the paths.

@@ -1,5 +1,5 @@
 # The mark of a restore of etcd on this host; src/facts/restore.rs reads it. While it names a stage before `finished`, commands such as `apply` are
-# refused, so that no API server or etcd of before the restore is started.
+# refused, so that no API server or etcd from before the restore is started.
 # Arguments: `snapshot`, the SHA-256 of the snapshot; `token` of the new etcd cluster; and `from`, the path of the snapshot on the operator's machine.
 # mark STAGE: records that this host has reached the stage.
 mark() {

@@ -4,7 +4,6 @@
 # then a line `{"result":{"blob":BASE64}}` for each part of the snapshot; and the line `@done`. The last 32 bytes of a snapshot are the SHA-256 of the
 # rest. If etcd fails in the middle, the last line is `{"error":...}`.
 export LC_ALL=C
-e=$ETCD_PKI_DIR
 errors=$(mktemp /run/clusterctl.XXXXXX) || exit 1
 trap 'rm -f "$errors"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -12,7 +11,7 @@ trap 'exit 1' HUP INT TERM
 ask() {
   path=$1 body=$2
   shift 2
-  curl -sSf "$@" --cacert $e/ca.crt --cert $e/healthcheck-client.crt --key $e/healthcheck-client.key -X POST -d "$body" \
+  curl -sSf "$@" --cacert $ETCDCTL_CACERT --cert $ETCDCTL_CERT --key $ETCDCTL_KEY -X POST -d "$body" \
     "https://127.0.0.1:$ETCD_CLIENT_PORT/v3/$path" 2>>"$errors"
 }
 # The pipe hides the exit status of curl, so curl itself is followed by the line that tells that everything has been printed. The request is given up

@@ -29,8 +29,7 @@ free=$(df -Pk $RESTORE_DIR | awk 'NR == 2 { print $4 }')
 [ "$free" -ge $need ] ||
   fail "a copy of the member's data and a snapshot of it need $((need / 1024)) MiB below $STATE_DIR, $((free / 1024)) are free; nothing was changed"
 bring_tools $work
-idle() { ! busy 'clusterctl-static-pod-*' 'clusterctl-watch-*' clusterctl-unit-etcd.service; }
-comes "$limit" idle || fail "what an earlier run began with static pods of this host is still under way after $limit s; nothing was changed"
+wait_idle "$limit"
 still_ours
 stopped=yes
 mark begun

@@ -1,4 +1,4 @@
-# Removes what a restore of etcd needed on this host, and records that the restore has finished. The data of before the restore stays.
+# Removes what a restore of etcd needed on this host, and records that the restore has finished. The data from before the restore stays.
 # Arguments: see restore_mark.sh.
 my_turn
 rm -rf --one-file-system $RESTORE_DIR/scratch $RESTORE_MANIFESTS_DIR

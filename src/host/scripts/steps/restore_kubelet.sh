@@ -1,4 +1,4 @@
-# Restarts the kubelet, and waits until its node is back. A kubelet remembers pods and revisions of before the restore of etcd.
+# Restarts the kubelet, and waits until its node is back. A kubelet remembers pods and revisions from before the restore of etcd.
 # Arguments, see also restore_mark.sh: `server`, the URL of an API server; `node`; `want`, which is `ready` or `registered`; and `limit` in seconds.
 my_turn
 cert=$KUBELET_CLIENT_CURRENT

@@ -3,7 +3,7 @@
 # ready, or empty if it is not waited for; and `limit` in seconds. The words are the components that are static pods.
 my_turn
 for c; do
-  # A process of before the restore must not come back: an API server would serve what it remembers.
+  # A process from before the restore must not come back: an API server would serve what it remembers.
   [ -e "$dir/$c.yaml" ] || for pid in $(own_processes "$c"); do kill -KILL "$pid" 2>/dev/null || :; done
 done
 put_back "$@"
@@ -11,7 +11,7 @@ ready() { code=$(curl -sk -m 3 -o /dev/null -w '%{http_code}' "$url") || :; [ "$
 if [ -n "$url" ] && [ -e "$dir/$1.yaml" ]; then
   await "$limit" "$1" ready || {
     echo "$1 does not serve at $url after $limit s: it answers ${code:-nothing}; its last lines:" >&2
-    for folder in $(own_logs "$1"); do ls -t "$folder"/*.log; done 2>/dev/null | head -n 1 | xargs -r tail -n 8 >&2
+    last_lines "$1" >&2
     exit 1
   }
 fi

@@ -2,9 +2,7 @@
 # Arguments, see also restore_mark.sh and aside.sh: `stage` that this host then has reached; and `limit` in seconds. The words are the components that
 # are static pods.
 my_turn
-# The host itself finishes the replacement of a static pod that an interrupted run began, and that replacement would place a manifest.
-idle() { ! busy 'clusterctl-static-pod-*' 'clusterctl-watch-*' clusterctl-unit-etcd.service; }
-comes "$limit" idle || fail "what an earlier run began with static pods of this host is still under way after $limit s; nothing was changed"
+wait_idle "$limit"
 still_ours
 [ -n "$(reached)" ] || mark begun
 move_aside "$@"

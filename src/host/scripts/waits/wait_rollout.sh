@@ -5,7 +5,7 @@
 # A DaemonSet wants a pod on every node, also on a node whose machine is dead. Nodes that are not Ready are therefore left out.
 k() { once -n "$namespace" "$@"; }
 # Prints the names of the nodes that are not Ready, one per line.
-away() {
+not_ready() {
   k get nodes -o 'jsonpath={range .items[*]}{.metadata.name}{" "}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | awk '$2 != "True" { print $1 }'
 }
 labels_of() { k get "$workload" -o 'jsonpath={.spec.selector.matchLabels}' | tr -d '{}" ' | tr : =; }
@@ -13,7 +13,7 @@ labels_of() { k get "$workload" -o 'jsonpath={.spec.selector.matchLabels}' | tr 
 # the DaemonSet's template in its label.
 complete_elsewhere() {
   case $workload in daemonset/*) ;; *) return 1 ;; esac
-  away=$(away 2>/dev/null) && [ -n "$away" ] || return 1
+  away=$(not_ready 2>/dev/null) && [ -n "$away" ] || return 1
   numbers=$(k get "$workload" -o 'jsonpath={.metadata.generation}|{.status.observedGeneration}|{.status.desiredNumberScheduled}|{.metadata.annotations.deprecated\.daemonset\.template\.generation}' 2>/dev/null) || return 1
   labels=$(labels_of 2>/dev/null) && [ -n "$labels" ] || return 1
   pods=$(k get pods -l "$labels" -o 'jsonpath={range .items[*]}{.spec.nodeName}|{.metadata.labels.pod-template-generation}|{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' 2>/dev/null) || return 1
@@ -32,7 +32,7 @@ begun() {
     IFS='|' read -r generation seen all new available || [ -n "$generation" ] || return 1
     [ "${seen:-0}" -ge "$generation" ] || return 1
     [ "${new:-0}" -le 1 ] || return 0
-    [ "${new:-0}" = 1 ] && { [ "${available:-0}" = "$all" ] || [ "$((${available:-0} + $(away 2>/dev/null | grep -c .)))" -ge "$all" ]; }
+    [ "${new:-0}" = 1 ] && { [ "${available:-0}" = "$all" ] || [ "$((${available:-0} + $(not_ready 2>/dev/null | grep -c .)))" -ge "$all" ]; }
   }
 }
 # kubectl watches for up to 5 s and returns as soon as the rollout is complete. `ask` sets no --request-timeout, which would end the watch early.
@@ -43,7 +43,7 @@ progress() {
   k get "$workload" -o 'jsonpath={.status.observedGeneration} {.status.updatedNumberScheduled}{.status.updatedReplicas} {.status.numberAvailable}{.status.availableReplicas}' 2>/dev/null || :
 }
 evidence() {
-  away=$(away | paste -sd, -) || away=
+  away=$(not_ready | paste -sd, -) || away=
   if [ -n "$away" ]; then
     echo "these nodes are not Ready: $away; bring them back, or take a node whose machine is gone for good out of the cluster with \`clusterctl remove NODE --dead\`"
   fi
