@@ -89,6 +89,7 @@ impl Reading {
             "listen" => f.listeners.extend(first.parse().ok().map(|port| Listener { port, process: program(rest) })),
             "ca_dir" => f.ca_dirs.push(value.into()),
             "package" if rest == "installed" => drop(f.packages.insert(first.into())),
+            "other_containers" => drop(f.other_containers.insert(value.into())),
             "stamp" => f.units.entry(first.into()).or_default().stamp = rest.into(),
             "unit" => {
                 self.unit = value.into();

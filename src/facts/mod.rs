@@ -86,6 +86,8 @@ pub struct HostFacts {
     pub binaries: BTreeMap<String, String>,
     /// The installed packages, of those that clusterctl uses.
     pub packages: BTreeSet<String>,
+    /// The namespaces of containerd, other than `k8s.io`, in which containers run: Docker's are in `moby`.
+    pub other_containers: BTreeSet<String>,
     pub units: BTreeMap<String, UnitFact>,
     /// How long the kubelet of a control-plane host has been active, in seconds; `None` while the kubelet is not active.
     pub kubelet_age: Option<u64>,

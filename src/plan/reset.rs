@@ -1,12 +1,13 @@
 //! The steps that remove the cluster from hosts. Installed packages are not removed.
 
+use super::desired::cni_links;
 use super::{DesiredSteps, HostSteps, Part, Phase, Width};
-use crate::facts::Facts;
+use crate::facts::{Facts, FileKind, HostFacts};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
-use crate::layout;
 use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
+use crate::{layout, render};
 
 /// The inputs of a reset.
 pub struct Inputs<'a> {
@@ -39,38 +40,51 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
     desired
 }
 
+/// Whether the host's containerd also runs containers for another program, so that it is not stopped, and its configuration is kept: Docker is
+/// installed, which uses this containerd, or there are containers outside of Kubernetes.
+fn serves_others(f: &HostFacts) -> bool {
+    [CONTAINERD_IO, "docker.io"].iter().any(|p| f.packages.contains(*p)) || !f.other_containers.is_empty()
+}
+
+/// The files with mirrors of registries that clusterctl has written for containerd: the folder of a registry if it has no other file, and the folder of
+/// all registries if that has no other file.
+fn mirrors(f: &HostFacts) -> Vec<String> {
+    let files = |folder: &str| {
+        let below = format!("{folder}/");
+        let files = f.files.iter().filter(move |(path, fact)| path.starts_with(&below) && fact.kind != FileKind::Directory);
+        files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
+    let is_ours = |path: &String| path.ends_with("/hosts.toml") && f.text(path).is_some_and(render::containerd::is_written_by_us);
+    let all = files(layout::CONTAINERD_CERTS_DIR);
+    if f.files.contains_key(layout::CONTAINERD_CERTS_DIR) && all.iter().all(is_ours) {
+        return vec![layout::CONTAINERD_CERTS_DIR.into()];
+    }
+    let alone = |folder: &&str| f.files.contains_key(*folder) && files(folder).len() == 1;
+    let ours = all.into_iter().filter(is_ours);
+    ours.map(|path| path.strip_suffix("/hosts.toml").filter(alone).map_or(path.clone(), String::from)).collect()
+}
+
+/// The links to CNI plugins that clusterctl made. Other plugins in the same folder belong to the operator.
+fn plugin_links(f: &HostFacts) -> Vec<String> {
+    let ours = |(path, target): &(String, String)| f.files.get(path).is_some_and(|fact| fact.kind == FileKind::Link(target.clone()));
+    cni_links().into_iter().filter(ours).map(|(path, _)| path).collect()
+}
+
 /// The steps that remove the cluster from one host.
 pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software: bool) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let mut paths: Vec<&str> = Vec::new();
-    // containerd is not stopped on an adopted host, which keeps its own container runtime, nor on a host with Docker's package of containerd,
-    // whose containerd also runs Docker's containers.
+    let mut found: Vec<String> = Vec::new();
     let f = facts.host(&h.name);
-    let theirs = f.files.contains_key(layout::ADOPTED) || f.packages.contains(CONTAINERD_IO);
+    let adopted = f.files.contains_key(layout::ADOPTED);
     let etcd = inv.runs_etcd(h) && !inv.etcd_is_stacked();
     if etcd {
         steps.push(Stopped { name: "etcd" }.into());
         paths.extend([layout::ETCD_UNIT, layout::ETCD_ENV]);
     }
-    if etcd && !h.is_node() {
-        steps.push(Clean { images: !keep_software, found: vec![] }.into());
-        paths.push(layout::KUBERNETES_DIR);
-        if !keep_software {
-            if !theirs {
-                steps.push(Stopped { name: "containerd" }.into());
-            }
-            paths.push(layout::CONTAINERD_CERTS_DIR);
-            paths.extend(layout::BINARIES);
-        }
-    }
     if h.is_node() {
-        steps.extend([
-            Stopped { name: "kubelet" }.into(),
-            Stopped { name: "clusterctl-routes" }.into(),
-            Clean { images: !keep_software, found: vec![] }.into(),
-        ]);
+        steps.extend([Stopped { name: "kubelet" }.into(), Stopped { name: "clusterctl-routes" }.into()]);
         paths.extend([
-            layout::KUBERNETES_DIR,
             layout::KUBELET_UNIT,
             layout::KUBELET_DROP_IN_DIR,
             layout::CNI_BRIDGE_CONF,
@@ -78,16 +92,24 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
             layout::ROUTES_UNIT,
             layout::ROUTES_SCRIPT,
         ]);
+    }
+    if etcd || h.is_node() {
+        steps.push(Clean { images: !keep_software, found: vec![] }.into());
+        paths.push(layout::KUBERNETES_DIR);
         if !keep_software {
-            if !theirs {
+            // An adopted host keeps its own container runtime.
+            if !adopted && !serves_others(f) {
                 steps.push(Stopped { name: "containerd" }.into());
-                paths.extend([layout::CONTAINERD_CONFIG, layout::CONTAINERD_CERTS_DIR]);
-            }
-            paths.extend([layout::MODULES_LOAD, layout::SYSCTL_CONF]);
-            if !theirs {
-                paths.push(layout::CNI_BIN_DIR);
+                paths.extend(h.is_node().then_some(layout::CONTAINERD_CONFIG));
             }
             paths.extend(layout::BINARIES);
+            found.extend(mirrors(f));
+        }
+    }
+    if h.is_node() && !keep_software {
+        paths.extend([layout::MODULES_LOAD, layout::SYSCTL_CONF]);
+        if !adopted {
+            found.extend(plugin_links(f));
         }
     }
     if h.has(Role::LoadBalancer) {
@@ -99,7 +121,8 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
         steps.push(Stopped { name: "haproxy" }.into());
         paths.push(layout::HAPROXY_CONFIG);
     }
-    steps.push(Absent { paths: paths.into_iter().map(String::from).collect(), locked: false, why: String::new() }.into());
+    found.extend(paths.into_iter().map(String::from));
+    steps.push(Absent { paths: found, locked: false, why: String::new() }.into());
     // clusterctl's own folder is removed last, because it contains the lock of this run.
     let locked = !keep_software && steps.iter().any(|s| s.pending(&h.name, facts).is_some());
     let state = if keep_software { layout::STATE_OF_CLUSTER.to_vec() } else { vec![layout::STATE_DIR] };

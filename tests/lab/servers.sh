@@ -3,7 +3,7 @@
 
 HOST_PACKAGES=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,iptables,kmod,curl,ca-certificates,procps
 REPO_PACKAGES="containerd runc containernetworking-plugins conntrack socat ethtool ebtables iptables haproxy nginx-light
-    libnginx-mod-stream keepalived curl openssl etcd-server etcd-client ipvsadm ipset"
+    libnginx-mod-stream keepalived curl openssl etcd-server etcd-client ipvsadm ipset docker.io"
 
 # bootstrap SUITE OUTPUT ARG...: runs mmdebstrap with this machine's own Debian sources. In the mode `unshare`, every mount is made in a mount
 # namespace that ends with the command; the mode `root` has left a sysfs mounted over this machine's /sys.

@@ -113,7 +113,7 @@ fn mounts(t: &mut Table) {
         look(host, false).map(|(_, facts)| facts.mounts)
     };
     for (at, counts) in [
-        ("/opt/cni/bin", true),
+        ("/opt/cni/bin", false),
         ("/etc/containerd/certs.d", true),
         ("/etc/kubernetes/backup", true),
         ("/var/lib/etcd/backup", true),

@@ -28,7 +28,7 @@ mod node;
 mod objects;
 mod prepare;
 
-pub use prepare::NODE_PACKAGES;
+pub use prepare::{NODE_PACKAGES, cni_links};
 
 /// Everything that the desired steps are made from.
 pub struct Inputs<'a> {

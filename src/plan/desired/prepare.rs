@@ -21,6 +21,11 @@ const ETCD_PACKAGES: [&str; 3] = ["containerd", "runc", "curl"];
 const CNI_PLUGINS_FROM: &str = "/usr/lib/cni";
 const CNI_PLUGINS: [&str; 7] = ["bridge", "host-local", "loopback", "portmap", "bandwidth", "firewall", "tuning"];
 
+/// The path and the target of each link to a CNI plugin.
+pub fn cni_links() -> [(String, String); 7] {
+    CNI_PLUGINS.map(|p| (format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}")))
+}
+
 impl Phases<'_> {
     /// The phase that prepares the hosts whose etcd members count for the quorum. They are prepared one after another, because writing images on
     /// all of them at once would slow down the disks of all members.
@@ -103,7 +108,7 @@ impl Phases<'_> {
         ];
         files.extend(self.mirrors());
         if inv.artifacts.packages && !self.situation.host(h).is_adopted {
-            files.extend(CNI_PLUGINS.map(|p| File::link(format!("{}/{p}", layout::CNI_BIN_DIR), format!("{CNI_PLUGINS_FROM}/{p}"))));
+            files.extend(cni_links().map(|(path, target)| File::link(path, target)));
         }
         let sysctls = render::kernel::sysctls(inv).map(|(key, value)| (key.into(), value.into())).into();
         let mut steps: Vec<Step> = vec![files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()];

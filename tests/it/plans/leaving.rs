@@ -94,11 +94,46 @@ fn what_is_mounted_inside_a_folder_that_is_removed_is_named() {
 #[test]
 fn docker_keeps_its_containerd() {
     let (inv, mut facts) = finished();
-    let stops = |facts: &Facts| {
+    let touches = |facts: &Facts| {
         let plan = world::reset(&inv, facts).0;
-        plan.steps().filter(|(_, host, s)| *host == "w1" && s.title == "stop containerd").count()
+        let of_w1 = plan.steps().filter(|(_, host, _)| *host == "w1");
+        of_w1.filter(|(_, _, s)| s.title == "stop containerd" || s.title.contains("/etc/containerd/config.toml")).count()
     };
-    assert_eq!(stops(&facts), 1);
-    facts.host_mut("w1").packages.insert("containerd.io".into());
-    assert_eq!(stops(&facts), 0);
+    assert_eq!(touches(&facts), 2);
+    for package in ["containerd.io", "docker.io"] {
+        facts.host_mut("w1").packages.insert(package.into());
+        assert_eq!(touches(&facts), 0, "{package}");
+        facts.host_mut("w1").packages.remove(package);
+    }
+    facts.host_mut("w1").other_containers.insert("default".into());
+    assert_eq!(touches(&facts), 0, "another program runs containers with it");
+}
+
+#[test]
+fn a_reset_removes_only_what_clusterctl_wrote_for_the_runtime() {
+    let mut inv = world::inventory("v1.34.2");
+    inv.artifacts.registry_mirrors.insert("ghcr.io".into(), vec!["https://mirror.example".into()]);
+    let mut facts = world::finished(&inv);
+    let folder = FileFact { kind: FileKind::Directory, mode: 0o755, uid: 0, gid: 0 };
+    for path in ["/etc/containerd/certs.d", "/etc/containerd/certs.d/ghcr.io", "/etc/containerd/certs.d/quay.io"] {
+        facts.host_mut("w1").files.insert(path.into(), folder.clone());
+    }
+    let removed = |facts: &Facts, of: &str| {
+        let plan = world::reset(&inv, facts).0;
+        let titles: Vec<String> = plan.steps().filter(|(_, host, _)| *host == "w1").map(|(_, _, s)| s.title.clone()).collect();
+        let words: Vec<String> = titles.iter().flat_map(|t| t.split(' ')).filter(|w| w.starts_with(of)).map(String::from).collect();
+        words
+    };
+    assert_eq!(removed(&facts, "/etc/containerd/certs.d"), ["/etc/containerd/certs.d"]);
+    let theirs = FileFact { kind: FileKind::File(Secret::from("server = \"https://quay.io\"\n")), mode: 0o600, uid: 0, gid: 0 };
+    facts.host_mut("w1").files.insert("/etc/containerd/certs.d/quay.io/hosts.toml".into(), theirs.clone());
+    assert_eq!(removed(&facts, "/etc/containerd/certs.d"), ["/etc/containerd/certs.d/ghcr.io"]);
+    facts.host_mut("w1").files.insert("/etc/containerd/certs.d/ghcr.io/ca.crt".into(), theirs);
+    assert_eq!(removed(&facts, "/etc/containerd/certs.d"), ["/etc/containerd/certs.d/ghcr.io/hosts.toml"]);
+
+    let link = |to: &str| FileFact { kind: FileKind::Link(to.into()), mode: 0o777, uid: 0, gid: 0 };
+    facts.host_mut("w1").files.insert("/opt/cni/bin/cilium-cni".into(), link("/opt/cilium/cni"));
+    facts.host_mut("w1").files.insert("/opt/cni/bin/bridge".into(), link("/opt/plugins/bridge"));
+    let links = removed(&facts, "/opt/cni");
+    assert!(links.contains(&"/opt/cni/bin/host-local".to_string()) && links.len() == 6, "{links:?}");
 }

@@ -58,7 +58,7 @@ for d in /etc/pki/ca-trust /etc/pki/tls/certs /etc/ca-certificates /usr/share/ca
   [ -d "$d" ] && say ca_dir "$d"
 done
 if command -v dpkg-query >/dev/null; then
-  dpkg-query -W -f 'package ${Package} ${db:Status-Status}\n' containerd containerd.io runc containernetworking-plugins conntrack socat ethtool ebtables \
+  dpkg-query -W -f 'package ${Package} ${db:Status-Status}\n' containerd containerd.io runc containernetworking-plugins conntrack socat ethtool ebtables docker.io \
     iptables haproxy nginx libnginx-mod-stream keepalived curl openssl ca-certificates kmod procps iproute2 etcd-server etcd-client 2>/dev/null
 fi
 units='containerd kubelet haproxy nginx keepalived clusterctl-routes etcd systemd-resolved'
@@ -99,6 +99,9 @@ if [ -S $CONTAINERD_SOCKET ] && command -v ctr >/dev/null; then
   [ "$control_plane" = 1 ] && timeout $((5 * patience)) ctr -n k8s.io images ls 2>/dev/null | awk 'NR > 1 { print "digest " $1 " " $3 }'
   # The running containers are read from the folder of the runtime, because a request to the runtime takes ten times as long.
   tasks=$CONTAINERD_TASKS_DIR
+  for d in ${tasks%/*}/*; do
+    [ "$d" = $tasks ] || [ -z "$(ls -A "$d" 2>/dev/null)" ] || say other_containers "${d##*/}"
+  done
   if [ -n "$(ls -A $tasks 2>/dev/null)" ]; then
     for d in $tasks/*; do say leftover container "${d##*/}"; done
   else
@@ -159,9 +162,8 @@ kubelet=$(in_kernel $KUBELET_DIR)
 grep -E " ($kubelet/|/run/netns/cni-)" /proc/mounts 2>/dev/null | while read -r _ mount _; do say leftover mount "$mount"; done
 # Reports mounts inside a folder that a reset empties or removes, except for the volumes of pods, and mounts at the folders that it removes.
 {
-  mounts_below $KUBERNETES_DIR $KUBELET_DIR $ETCD_DATA_DIR $CNI_STATE_DIR $STATE_DIR $POD_LOGS_DIR $CONTAINER_LOGS_DIR $CONTAINERD_CERTS_DIR \
-    $CNI_BIN_DIR
-  mounts_at $KUBERNETES_DIR $STATE_DIR $CONTAINERD_CERTS_DIR $CNI_BIN_DIR
+  mounts_below $KUBERNETES_DIR $KUBELET_DIR $ETCD_DATA_DIR $CNI_STATE_DIR $STATE_DIR $POD_LOGS_DIR $CONTAINER_LOGS_DIR $CONTAINERD_CERTS_DIR
+  mounts_at $KUBERNETES_DIR $STATE_DIR $CONTAINERD_CERTS_DIR
 } 2>/dev/null | while read -r mount; do
   case $mount in "$kubelet"/pods/*/*|"$kubelet"/plugins/*) ;; *) say mount "$mount" ;; esac
 done
