@@ -113,7 +113,11 @@ const TABLES: [Entry; 38] = [
     ("images", scripts::images::table, &["images.sh", "check_flags.sh", "forget_image.sh", "image_mount.sh"]),
     ("binary", scripts::binary::table, &["binary.sh", "image_mount.sh"]),
     ("unit", scripts::unit::table, &["unit.sh", "unit_stop.sh"]),
-    ("objects", scripts::objects::table, &["kubectl.sh", "objects.sh", "node_meta.sh", "delete_node.sh", "delete_tokens.sh"]),
+    (
+        "objects",
+        scripts::objects::table,
+        &["kubectl.sh", "objects.sh", "objects_gone.sh", "node_meta.sh", "delete_node.sh", "delete_tokens.sh"],
+    ),
     ("observe", scripts::observe::table, &["observe.sh"]),
     ("settled", scripts::settled::table, &["wait_settled.sh", "report_rollbacks.sh"]),
     ("lock", scripts::lock::table, &["lock.sh", "unlock.sh"]),

@@ -11,6 +11,9 @@ const POD_STATUS: [&str; 2] = ["phase", "conditions"];
 /// The long fields in the status of a node that clusterctl does not use.
 const NODE_STATUS: [&str; 3] = ["images", "volumesAttached", "volumesInUse"];
 
+/// The field manager of what clusterctl applies to objects.
+pub const FIELD_MANAGER: &str = "clusterctl";
+
 /// Returns a page of a list, or an object, without the fields that clusterctl does not use. `path` is the API path.
 pub fn projected(path: &str, mut value: Value) -> Value {
     let pods = path.split('?').next() == Some(ALL_PODS);
@@ -22,8 +25,10 @@ pub fn projected(path: &str, mut value: Value) -> Value {
 }
 
 fn reduce(object: &mut Value, pod: bool) {
-    retain(object.pointer_mut("/metadata"), |name| name != "managedFields");
+    let managers = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    managers.into_iter().for_each(|all| all.retain(|m| m["manager"] == FIELD_MANAGER && m["operation"] == "Apply"));
     if pod {
+        retain(object.pointer_mut("/metadata"), |name| name != "managedFields");
         retain(object.pointer_mut("/spec"), |name| POD_SPEC.contains(&name));
         retain(object.pointer_mut("/status"), |name| POD_STATUS.contains(&name));
         let volumes = object.pointer_mut("/spec/volumes").and_then(Value::as_array_mut);
@@ -52,14 +57,16 @@ mod tests {
                 "volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {}}]}),
             json!({"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}),
         );
-        whole["items"][0]["metadata"]["managedFields"] = json!([{"manager": "kubelet"}]);
+        let ours = json!({"manager": "clusterctl", "operation": "Apply", "fieldsV1": {"f:metadata": {"f:labels": {"f:zone": {}}}}});
+        whole["items"][0]["metadata"]["managedFields"] = json!([{"manager": "kubelet", "operation": "Update"}, ours]);
         let wanted = pod(
             json!({"nodeName": "w1", "tolerations": [{"operator": "Exists"}], "volumes": [{"emptyDir": {}}, {}]}),
             json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}),
         );
         assert_eq!(projected("/api/v1/pods?fieldSelector=spec.nodeName%3Dw1", whole.clone()), wanted);
-        whole["items"][0]["metadata"] = wanted["items"][0]["metadata"].clone();
-        assert_eq!(projected("/api/v1/nodes", whole.clone()), whole, "of others only what is long is left out");
+        let mut node = whole.clone();
+        node["items"][0]["metadata"]["managedFields"] = json!([ours]);
+        assert_eq!(projected("/api/v1/nodes", whole), node, "of others only what is long is left out");
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod goal;
 pub mod identity;
 pub mod kubelet_policy;
 mod members;
+mod mirrors;
 pub mod nodes;
 mod planning;
 pub mod refusals;

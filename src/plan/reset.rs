@@ -1,13 +1,14 @@
 //! The steps that remove the cluster from hosts. Installed packages are not removed.
 
 use super::desired::cni_links;
+use super::mirrors;
 use super::{DesiredSteps, HostSteps, Part, Phase, Width};
 use crate::facts::{Facts, FileKind, HostFacts};
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, Role};
+use crate::layout;
 use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
-use crate::{layout, render};
 
 /// The inputs of a reset.
 pub struct Inputs<'a> {
@@ -44,24 +45,6 @@ pub fn desired_steps(i: &Inputs<'_>) -> DesiredSteps {
 /// installed, which uses this containerd, or there are containers outside of Kubernetes.
 fn serves_others(f: &HostFacts) -> bool {
     [CONTAINERD_IO, "docker.io"].iter().any(|p| f.packages.contains(*p)) || !f.other_containers.is_empty()
-}
-
-/// The files with mirrors of registries that clusterctl has written for containerd: the folder of a registry if it has no other file, and the folder of
-/// all registries if that has no other file.
-fn mirrors(f: &HostFacts) -> Vec<String> {
-    let files = |folder: &str| {
-        let below = format!("{folder}/");
-        let files = f.files.iter().filter(move |(path, fact)| path.starts_with(&below) && fact.kind != FileKind::Directory);
-        files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
-    };
-    let is_ours = |path: &String| path.ends_with("/hosts.toml") && f.text(path).is_some_and(render::containerd::is_written_by_us);
-    let all = files(layout::CONTAINERD_CERTS_DIR);
-    if f.files.contains_key(layout::CONTAINERD_CERTS_DIR) && all.iter().all(is_ours) {
-        return vec![layout::CONTAINERD_CERTS_DIR.into()];
-    }
-    let alone = |folder: &&str| f.files.contains_key(*folder) && files(folder).len() == 1;
-    let ours = all.into_iter().filter(is_ours);
-    ours.map(|path| path.strip_suffix("/hosts.toml").filter(alone).map_or(path.clone(), String::from)).collect()
 }
 
 /// The links to CNI plugins that clusterctl made. Other plugins in the same folder belong to the operator.
@@ -103,7 +86,7 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
                 paths.extend(h.is_node().then_some(layout::CONTAINERD_CONFIG));
             }
             paths.extend(layout::BINARIES);
-            found.extend(mirrors(f));
+            found.extend(mirrors::paths(f, |_| true));
         }
     }
     if h.is_node() && !keep_software {

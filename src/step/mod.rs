@@ -31,6 +31,7 @@ pub mod member;
 pub mod node_gone;
 pub mod node_meta;
 pub mod object;
+pub mod objects_gone;
 pub mod package;
 pub mod restore;
 pub mod rollback_copy;
@@ -60,6 +61,7 @@ pub use member::{Member, MemberState};
 pub use node_gone::NodeGone;
 pub use node_meta::NodeMeta;
 pub use object::Object;
+pub use objects_gone::ObjectsGone;
 pub use package::Package;
 pub use restore::Restore;
 pub use rollback_copy::RollbackCopy;
@@ -169,6 +171,7 @@ steps! {
     Restore(Restore) => "restore",
     RollbackCopy(RollbackCopy) => "rollback-copy",
     Object(Object) => "object",
+    ObjectsGone(ObjectsGone) => "object",
     NodeMeta(NodeMeta) => "node",
     NodeGone(NodeGone) => "node",
     Token(Token) => "token",

@@ -1,8 +1,9 @@
-//! Tests of `objects.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, which change the API with kubectl by the functions of
+//! Tests of `objects.sh`, `objects_gone.sh`, `node_meta.sh`, `delete_node.sh` and `delete_tokens.sh`, which change the API with kubectl by the functions of
 //! `kubectl.sh`: a step is done only if the API server has accepted every change.
 
+use clusterctl::step::objects_gone::entries;
 use clusterctl::step::token::Purpose;
-use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, Step, Token, TokensGone};
+use clusterctl::step::{Ids, NodeGone, NodeMeta, Object, ObjectsGone, Step, Token, TokensGone};
 use serde_json::json;
 
 use super::pods::{all, ended, same};
@@ -31,6 +32,7 @@ fn meta() -> Step {
         labels: [("a".to_string(), "b".to_string())].into(),
         annotations: [].into(),
         taints: vec!["dedicated=x:NoSchedule".into()],
+        outdated_taints: vec!["old=:NoExecute".into()],
         pod_cidr: None,
         capacity: [].into(),
     }
@@ -45,6 +47,70 @@ fn tokens_gone() -> Step {
     TokensGone { address: ADDRESS.into(), ids: Ids::These(vec!["abcdef".into(), "ghijkl".into()]) }.into()
 }
 
+fn objects_gone() -> Step {
+    let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}});
+    let of_others = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}});
+    ObjectsGone { address: ADDRESS.into(), wanted: entries(&[map("a")]), gone: entries(&[of_others, map("b")]) }.into()
+}
+
+/// Adds rows for what is deleted and what is not, by the field managers that the API reports.
+fn gone(t: &mut Table) {
+    let deletes = |host: &Sandbox| host.log().lines().filter(|l| l.contains(" delete --ignore-not-found ")).count();
+    for (what, managers, deleted) in [
+        ("clusterctl has applied it", "clusterctl", 1),
+        ("clusterctl and another have applied it", "other clusterctl", 1),
+        ("another has applied it", "clusterctl-of-others", 0),
+        ("it is gone already", "", 0),
+    ] {
+        t.row(format!("objects gone: {what} -> deleted: {deleted}, and the record is changed"), || {
+            let host = Sandbox::new();
+            host.stub("kubectl.script", &format!("case \"$*\" in *' get '*) /bin/cat >\"$STUB/asked\"; printf '%s' '{managers}' ;; *' delete '*) /bin/cat >\"$STUB/deleted\" ;; *) /bin/cat >\"$STUB/record\" ;; esac\n"));
+            let end = host.apply(objects_gone());
+            let record = host.read("/stub/record").unwrap_or_default();
+            let wanted = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"shop"}}"#;
+            let asked = host.read("/stub/asked").unwrap_or_default();
+            all(
+                &host,
+                [
+                    ended(&end, "done"),
+                    same(deletes(&host), deleted, "deletions"),
+                    same(asked.trim(), wanted, "the object that was asked for; a Namespace is not"),
+                    same(record.contains(r"v1 ConfigMap shop a\n") && !record.contains("shop b"), true, "the record"),
+                ],
+            )
+        });
+    }
+    t.row("objects gone: the kind of the object is unknown -> it is gone, and the record is changed", || {
+        let host = Sandbox::new();
+        host.stub(
+            "kubectl.script",
+            "case \"$*\" in *' get '*) echo 'error: no matches for kind \"Lamp\" in version \"x/v1\"' >&2; exit 1 ;; esac\n",
+        );
+        let end = host.apply(objects_gone());
+        all(&host, [ended(&end, "done"), same(deletes(&host), 0, "deletions"), asked(&host, &[APPLY])])
+    });
+    t.row("objects gone: the object cannot be deleted -> the step fails, and the record still has it", || {
+        let host = Sandbox::new();
+        host.stub(
+            "kubectl.script",
+            "case \"$*\" in *' get '*) echo clusterctl ;; *' delete '*) echo 'timed out waiting for the condition' >&2; exit 1 ;; esac\n",
+        );
+        let end = host.apply(objects_gone());
+        all(&host, [ended(&end, "timed out waiting for the condition"), same(host.log().contains(APPLY), false, "the record was changed")])
+    });
+    t.row("objects gone: the lock is lost before an object would be deleted -> it stays", || {
+        let host = Sandbox::new();
+        host.stub(
+            "kubectl.script",
+            "case \"$*\" in *' get '*) echo clusterctl; echo 'run2 other' >\"$ROOT/var/lib/clusterctl/lock\" ;; esac\n",
+        );
+        let end = host.apply(objects_gone());
+        all(&host, [ended(&end, "fenced"), same(deletes(&host), 0, "deletions")])
+    });
+}
+
+const APPLY: &str = " apply --server-side --force-conflicts --field-manager clusterctl -f -";
+
 type Make = fn() -> Step;
 /// The steps, each with the arguments of the kubectl calls that it makes, word for word.
 const STEPS: [(&str, Make, &[&str]); 5] = [
@@ -53,7 +119,11 @@ const STEPS: [(&str, Make, &[&str]); 5] = [
     (
         "node",
         meta,
-        &[" apply --server-side --force-conflicts --field-manager clusterctl -f -", " taint node w1 --overwrite dedicated=x:NoSchedule"],
+        &[
+            " taint node w1 old=:NoExecute-",
+            " apply --server-side --force-conflicts --field-manager clusterctl -f -",
+            " taint node w1 --overwrite dedicated=x:NoSchedule",
+        ],
     ),
     ("node gone", node_gone, &[" delete node w1 --ignore-not-found --wait=false"]),
     ("tokens gone", tokens_gone, &[" -n kube-system delete secret --ignore-not-found bootstrap-token-abcdef bootstrap-token-ghijkl"]),
@@ -70,6 +140,7 @@ fn not_asked(host: &Sandbox) -> Result<(), String> {
 }
 
 pub fn table(t: &mut Table) {
+    gone(t);
     for (name, step, calls) in STEPS {
         t.row(format!("{name}: the API takes it -> done, by exactly these calls"), || {
             let host = Sandbox::new();

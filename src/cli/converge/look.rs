@@ -13,6 +13,7 @@ use crate::layout;
 use crate::plan::goal::Goal;
 use crate::plan::situation::ClusterState;
 use crate::plan::{RunInputs, desired};
+use crate::step::objects_gone;
 use crate::versions;
 
 /// The time beyond `--wait-timeout` for which an observation waits for hosts that are replacing a static pod or starting their control plane.
@@ -29,7 +30,8 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
         Some(u) => versions::up_to(u.to.minor()).collect(),
         None => versions::of(&inv.cluster.version).into_iter().collect(),
     };
-    let mut objects: BTreeMap<ObjectRef, Value> = BTreeMap::new();
+    let record = objects_gone::record_name();
+    let mut objects: BTreeMap<ObjectRef, Value> = [(ObjectRef::of(&record), record)].into();
     for v in minors {
         let all = desired::all_objects(inv, v, "", &run_inputs.manifests);
         objects.extend(all.into_iter().map(|o| (ObjectRef::of(&o), o)));

@@ -8,7 +8,7 @@ use crate::inventory::{CniKind, HostEntry};
 use crate::plan::{Phase, Width};
 use crate::render;
 use crate::step::token::Purpose;
-use crate::step::{NodeMeta, Object, Step, Token};
+use crate::step::{NodeMeta, Object, ObjectsGone, Step, Token, node_meta, objects_gone};
 
 /// The kubelet's default for `maxPods`.
 const PODS_PER_NODE: u32 = 110;
@@ -44,8 +44,12 @@ impl Phases<'_> {
     }
 
     fn node_meta(&self, h: &HostEntry, address: IpAddr) -> Step {
-        let meta = render::objects::node_meta(&self.ctx(), h);
-        let taints = meta.taints.iter().map(|t| format!("{}={}:{:?}", t.key, t.value.as_deref().unwrap_or(""), t.effect)).collect();
+        let mut meta = render::objects::node_meta(&self.ctx(), h);
+        let taints: Vec<String> =
+            meta.taints.iter().map(|t| format!("{}={}:{:?}", t.key, t.value.as_deref().unwrap_or(""), t.effect)).collect();
+        if h.taints.as_ref().is_some_and(|taints| !taints.is_empty()) {
+            meta.annotations.insert(node_meta::TAINTS.into(), taints.join(","));
+        }
         let pod_cidr = (self.i.inv.network.cni.kind == CniKind::Bridge).then(|| self.subnets.get(&h.name).copied()).flatten();
         let f = self.i.facts.host(&h.name);
         let disk = f.disk_free.values().max().copied().unwrap_or_default();
@@ -56,7 +60,8 @@ impl Phases<'_> {
             ("pods", PODS_PER_NODE.to_string()),
         ];
         let capacity = capacity.map(|(k, v)| (k.to_string(), v)).into();
-        NodeMeta { address, node: h.name.clone(), labels: meta.labels, annotations: meta.annotations, taints, pod_cidr, capacity }.into()
+        let (node, outdated_taints) = (h.name.clone(), vec![]);
+        NodeMeta { address, node, labels: meta.labels, annotations: meta.annotations, taints, outdated_taints, pod_cidr, capacity }.into()
     }
 
     /// The steps for the objects of the cluster and for the bootstrap token of the run.
@@ -69,7 +74,13 @@ impl Phases<'_> {
         let secret = std::str::from_utf8(token.secret.expose()).map_err(|_| PlanDefect::Token)?;
         let object = render::objects::bootstrap_token(&token.id, secret, &token.expires, crate::facts::cluster::TOKEN_DESCRIPTION);
         let token = |address| Token { address, id: token.id.clone(), object: object.to_string().into(), purpose: Purpose::Hosts(workers) };
-        Ok(self.through_api(|address| vec![Object { address, objects }.into(), token(address).into()]))
+        let wanted = objects_gone::entries(self.i.manifests);
+        let record = objects_gone::record_before(&wanted, self.i.facts);
+        Ok(self.through_api(|address| {
+            let mut steps: Vec<Step> = record.map(|record| Object { address, objects: vec![record] }.into()).into_iter().collect();
+            steps.extend([Object { address, objects }.into(), ObjectsGone { address, wanted, gone: vec![] }.into(), token(address).into()]);
+            steps
+        }))
     }
 
     /// The bindings for the groups and users in the certificates of the cluster. `None` for a Kubernetes version that has no such bindings.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::{Phases, host_steps};
 use crate::inventory::{HostEntry, KubeVersion, Role};
 use crate::layout;
-use crate::plan::{Part, Phase, Width};
+use crate::plan::{Part, Phase, Width, mirrors};
 use crate::render::{self, Component, Ctx};
-use crate::step::{self, Binary, CheckFlags, File, Image, Kernel, Package, Step, Unit, binary};
+use crate::step::{self, Absent, Binary, CheckFlags, File, Image, Kernel, Package, Step, Unit, binary};
 use crate::versions;
 
 /// The Debian packages of a host that runs pods.
@@ -75,6 +75,7 @@ impl Phases<'_> {
     fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if !h.is_node() {
+            steps.extend(self.no_other_mirrors(h));
             steps.push(self.mirrors().into());
             steps.push(Unit::new("containerd", step::digest(b"as its package left it")).into());
         }
@@ -100,6 +101,15 @@ impl Phases<'_> {
             .collect()
     }
 
+    /// The step that removes the mirrors of registries that have left the inventory. It comes before the step that writes the others, because it may
+    /// remove their folder.
+    fn no_other_mirrors(&self, h: &HostEntry) -> Option<Step> {
+        let wanted = &self.i.inv.artifacts.registry_mirrors;
+        let paths = mirrors::paths(self.i.facts.host(&h.name), |registry| !wanted.contains_key(registry));
+        let why = "the inventory has no mirror for this registry any more".into();
+        (!paths.is_empty()).then(|| Absent { paths, locked: false, why }.into())
+    }
+
     fn prepare_node(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let mut files = vec![
@@ -111,7 +121,8 @@ impl Phases<'_> {
             files.extend(cni_links().map(|(path, target)| File::link(path, target)));
         }
         let sysctls = render::kernel::sysctls(inv).map(|(key, value)| (key.into(), value.into())).into();
-        let mut steps: Vec<Step> = vec![files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()];
+        let mut steps: Vec<Step> = self.no_other_mirrors(h).into_iter().collect();
+        steps.extend([files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()]);
         let later = self.situation.host(h).runs_pods();
         if !later {
             steps.extend(self.runtime(h));
