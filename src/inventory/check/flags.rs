@@ -31,6 +31,9 @@ pub(super) fn check(review: &mut Review) {
     }
     let api_server = at!["controlPlane", "apiServer", "extraArgs"];
     check_anonymous(review, &api_server, &plane.api_server.extra_args);
+    if inventory.etcd_is_stacked() {
+        check_log(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args);
+    }
     // The pods mount the folders of trusted certificates that exist on the host.
     let certificates = [&[layout::PKI_DIR, layout::SSL_CERTS_DIR], &layout::CA_DIRS[..]].concat();
     check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &certificates);
@@ -107,10 +110,24 @@ fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
 /// Refuses `--anonymous-auth=false`: load balancers, the kubelet's probes and clusterctl check without a certificate whether the API server is
 /// ready.
 fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
-    if args.get("anonymous-auth").is_some_and(|v| v.eq_ignore_ascii_case("false")) {
-        let message = "without anonymous requests nobody can ask the API server whether it is ready";
+    let off = |v: &&String| v.eq_ignore_ascii_case("false") || v.eq_ignore_ascii_case("f") || *v == "0";
+    if let Some(value) = args.get("anonymous-auth").filter(off) {
+        let message = format!("without anonymous requests ({}) nobody can ask the API server whether it is ready", quoted(value));
         let hint = "leave the flag out: anonymous requests may only read /healthz, /livez, /readyz and /version, unless a role binding says otherwise";
         review.fault(path.join("anonymous-auth"), message, hint);
+    }
+}
+
+/// Refuses a folder for the log of etcd that the static pod does not mount: the log would be lost with the container, and etcd would not start again.
+fn check_log(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
+    let is_lost = |folder: &&String| folder.strip_prefix(layout::ETCD_DATA_DIR).is_none_or(|rest| !rest.starts_with('/'));
+    if let Some(folder) = args.get("wal-dir").filter(is_lost) {
+        let message = format!("the log of etcd would be lost with its container, which sees no {} of the host", quoted(folder));
+        review.fault(
+            path.join("wal-dir"),
+            message,
+            format!("choose a folder below {}, or etcd on hosts of its own", layout::ETCD_DATA_DIR),
+        );
     }
 }
 

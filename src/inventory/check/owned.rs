@@ -117,6 +117,8 @@ pub(super) const KUBELET: Owned = &[
     ("config", "use `kubelet.config`"),
     ("container-runtime", "the runtime is containerd"),
     ("container-runtime-endpoint", "the runtime is containerd"),
+    ("healthz-bind-address", PORT),
+    ("healthz-port", PORT),
     ("hostname-override", "a node has its host's `name`"),
     ("kubeconfig", KUBECONFIG),
     ("node-ip", "use the host's `privateAddress`"),
@@ -124,6 +126,7 @@ pub(super) const KUBELET: Owned = &[
     ("pod-manifest-path", "the control plane's static pods are in the standard folder"),
     ("port", PORT),
     ("register-with-taints", "use the host's `taints`"),
+    ("rotate-certificates", "the kubelet's client certificate must renew itself"),
 ];
 
 pub(super) const KUBELET_CONFIG: Owned = &[
