@@ -35,7 +35,16 @@ esac
 const NO_ANSWER: &str = "the API server at 10.0.0.1:6443 does not answer";
 const BUDGET: &str = "error when evicting pods/\"web-1\" -n \"shop\" (will retry after 5s): Cannot evict pod as it would violate the pod's disruption budget.\n";
 
+/// The flags of kubectl do not allow the deletion of a pod.
 const ALONE: &str = "error: cannot delete Pods that declare no controller: shop/alone\n";
+
+/// A webhook of the cluster denies an eviction, in words that kubectl also uses.
+const DENIED: &str = "error: unable to drain node \"w1\" due to error: error when evicting pods/\"db-0\" -n \"shop\": admission webhook \
+                      \"guard.shop\" denied the request: cannot delete Pods of a leader, continuing command...\n";
+
+/// The same refusal as [`ALONE`] in the words of a newer kubectl, with a second one.
+const BOTH: &str = "error: unable to drain node \"w1\" due to error: [cannot delete Pods that declare no controller (use --force to override): \
+                    shop/alone, cannot delete Pods with local storage (use --delete-emptydir-data to override): shop/cache], continuing command...\n";
 
 fn host(cordoned: &str, word: &str) -> Sandbox {
     let host = Sandbox::new();
@@ -126,12 +135,20 @@ fn drains(t: &mut Table) {
             },
         );
     }
-    t.row("drain: a pod that the flags do not allow -> it fails at once", || {
+    for (which, refusal) in [("a pod", ALONE), ("two pods", BOTH)] {
+        t.row(format!("drain: {which} that the flags do not allow -> it fails at once"), || {
+            let host = host("", "");
+            host.stub("refusal", refusal);
+            let end = host.apply(drain(0, false));
+            let rounds = host.log().matches(" drain w1").count();
+            all(&host, [ended(&end, "may not go"), ended(&end, "shop/alone"), same(rounds, 1, "rounds"), node(&host, "", "")])
+        });
+    }
+    t.row("drain: a webhook denies an eviction twice, in the words of kubectl -> it is asked again, and done", || {
         let host = host("", "");
-        host.stub("refusal", ALONE);
-        let end = host.apply(drain(0, false));
-        let rounds = host.log().matches(" drain w1").count();
-        all(&host, [ended(&end, "may not go"), ended(&end, "shop/alone"), same(rounds, 1, "rounds"), node(&host, "", "")])
+        host.stub("refusal", DENIED);
+        host.stub("on-drain", "echo x >>\"$STUB/rounds\"; [ \"$(wc -l <\"$STUB/rounds\")\" -lt 3 ] || : >\"$STUB/refusal\"\n");
+        under(Fault::None, &host, drain(0, false), "done", |h| drained(h, "true", "drain"))
     });
     t.row("drain: without a limit, and the node's machine is dead -> it ends with that", || {
         let host = host("", "");

@@ -13,6 +13,9 @@ case $found in
   *) mark '"drain"' ',"spec":{"unschedulable":true}'
      found="$node true drain." ;;
 esac
+# may_not_go: succeeds if kubectl has refused the drain because its flags do not allow the deletion of a pod. The message of a webhook that denies an
+# eviction may have the same words at another place.
+may_not_go() { printf '%s\n' "$said" | grep -qE '(^error: |due to error: )\[?cannot delete (Pods|DaemonSet-managed Pods) '; }
 end=$(($(date +%s) + limit)) left=$limit silent=0
 while :; do
   still_ours
@@ -26,7 +29,7 @@ while :; do
   fi
   # If the flags do not allow the eviction of a pod, the script gives up. Every other cause may be temporary, such as a PodDisruptionBudget or an API
   # server that is being replaced, so the next round follows.
-  case $said in *'cannot delete '*) break ;; esac
+  ! may_not_go || break
   if [ "$limit" -gt 0 ]; then
     left=$((end - $(date +%s)))
     [ $left -gt 0 ] || break
@@ -38,14 +41,13 @@ while :; do
   [ $silent -lt 2 ] || break
   sleep 0.5
 done
-case $said in
-  *'cannot delete '*) echo "pods of node $node may not go:" >&2 ;;
-  *) if [ $silent -ge 2 ]; then
-       echo "the pods of node $node cannot leave: its kubelet says nothing any more, and nobody else ends them:" >&2
-     else
-       echo "the pods of node $node did not all leave within $limit s:" >&2
-     fi ;;
-esac
+if may_not_go; then
+  echo "pods of node $node may not go:" >&2
+elif [ $silent -ge 2 ]; then
+  echo "the pods of node $node cannot leave: its kubelet says nothing any more, and nobody else ends them:" >&2
+else
+  echo "the pods of node $node did not all leave within $limit s:" >&2
+fi
 # Prints each reason once; kubectl repeats and wraps its messages.
 printf '%s\n' "$said" | grep -v '^WARNING\|^evicting\|^node/\|^pod/\|^There are\|^ \|^$\|already cordoned\|aborting command\|timeout reached' |
   sed 's/^error: //; s/^error when evicting \(pods*\)\/"\([^"]*\)" -n "\([^"]*\)"[^:]*: /\3\/\2: /' | awk '!seen[$0]++' | tail -n 12 >&2
