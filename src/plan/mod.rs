@@ -9,6 +9,7 @@ use crate::host::HostName;
 use crate::step::Step;
 
 pub mod adopt;
+mod balancers;
 pub mod budgets;
 mod certificates;
 pub mod copies;

@@ -1,11 +1,10 @@
 //! The steps that remove the cluster from hosts. Installed packages are not removed.
 
 use super::desired::cni_links;
-use super::mirrors;
-use super::{DesiredSteps, HostSteps, Part, Phase, Width};
+use super::{DesiredSteps, HostSteps, Part, Phase, Width, balancers, mirrors};
 use crate::facts::{Facts, FileKind, HostFacts};
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory, Role};
+use crate::inventory::{HostEntry, Inventory};
 use crate::layout;
 use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
@@ -95,14 +94,9 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
             found.extend(plugin_links(f));
         }
     }
-    if h.has(Role::LoadBalancer) {
-        // All kinds of load balancers are stopped, because another kind may have been set up before. keepalived stops first, so that the
-        // virtual address moves to another host before the load balancer ends.
-        steps.extend(["keepalived", "nginx", "haproxy"].map(|name| Stopped { name }.into()));
-        paths.extend([layout::KEEPALIVED_CONFIG, layout::KEEPALIVED_CHECK, layout::NGINX_CONFIG, layout::HAPROXY_CONFIG]);
-    } else if inv.runs_balancer(h) {
-        steps.push(Stopped { name: "haproxy" }.into());
-        paths.push(layout::HAPROXY_CONFIG);
+    for unit in balancers::set_up(inv, h, f) {
+        steps.push(Stopped { name: unit }.into());
+        paths.extend(balancers::files(unit));
     }
     found.extend(paths.into_iter().map(String::from));
     steps.push(Absent { paths: found, locked: false, why: String::new() }.into());

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{Phases, host_steps, phase};
 use crate::inventory::{HostEntry, LoadBalancerKind, Role};
 use crate::layout;
+use crate::plan::balancers::is_ours;
 use crate::plan::{Part, Phase, Width};
 use crate::render::lb::{self, Holder, Listen};
 use crate::step::file::Check;
@@ -41,8 +42,8 @@ impl Phases<'_> {
         names
     }
 
-    /// The steps for the host's load balancer. A host with the role `load-balancer` runs exactly what the inventory names: one kind of load
-    /// balancer, and keepalived only with a virtual address.
+    /// The steps for the host's load balancer. Of the load balancers that clusterctl has set up, a host with the role `load-balancer` runs exactly
+    /// what the inventory names: one kind of load balancer, and keepalived only with a virtual address.
     fn balancer(&self, h: &HostEntry) -> Vec<Step> {
         let inv = self.i.inv;
         let (_, port) = inv.endpoint();
@@ -56,15 +57,15 @@ impl Phases<'_> {
         };
         let digest = step::digest(config.as_bytes());
         let mut steps: Vec<Step> = vec![vec![self.ownership(), File::text(path, config).unit(name).check(check)].into()];
-        // On a worker, nginx and keepalived are not stopped, because the operator may use them for something else.
-        let own_host = h.has(Role::LoadBalancer);
-        if own_host {
+        // The operator may use nginx and keepalived for something else.
+        let had = |unit| h.has(Role::LoadBalancer) && is_ours(self.i.facts.host(&h.name), unit);
+        if had(other) {
             steps.push(Stopped { name: other }.into());
         }
         steps.push(Unit { reload: true, port: Some(port), ..Unit::new(name, digest) }.into());
         match inv.load_balancer.vip {
             Some(vip) => steps.extend(self.keepalived(h, vip, port)),
-            None if own_host => steps.push(Stopped { name: "keepalived" }.into()),
+            None if had("keepalived") => steps.push(Stopped { name: "keepalived" }.into()),
             None => {}
         }
         steps

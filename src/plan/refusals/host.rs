@@ -57,12 +57,8 @@ pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
             format!("none of its interfaces has the address {}, so keepalived cannot hold the VIP beside it", host.node_address());
         block("vip-interface", message, "write the address that the host itself has as `privateAddress`");
     }
-    if inv.runs_balancer(host) {
-        let (_, port) = inv.endpoint();
-        if let Some(l) = f.listeners.iter().find(|l| l.port == port && !is_balancer(&l.process)) {
-            block("port", format!("port {port}, which the load balancer needs, is held by {}", l.process), "stop that program");
-        }
-    }
+    out.extend(super::balancer::refusals(inv, host, f));
+    let mut block = |name, message: String, fix: &str| out.push(Refusal::new(&host.name, name, message, fix));
     if !host.is_node() && !host.has(Role::Etcd) {
         return out;
     }
@@ -194,9 +190,4 @@ fn ports(inv: &Inventory, host: &HostEntry) -> Vec<(u16, &'static str, &'static 
         ]);
     }
     ports
-}
-
-/// Whether a program is one of the load balancers that clusterctl sets up.
-fn is_balancer(process: &str) -> bool {
-    ["haproxy", "nginx"].iter().any(|p| process.starts_with(p))
 }

@@ -12,6 +12,7 @@ use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
 use crate::layout;
 
+mod balancer;
 mod cgroup;
 pub mod etcd;
 mod host;

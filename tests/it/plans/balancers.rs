@@ -1,7 +1,8 @@
 //! Plans for every kind of load balancer: what the kind adds to a fresh cluster, what a switch to another kind does, and what a reset removes.
 
-use clusterctl::facts::{Facts, Listener};
+use clusterctl::facts::{Facts, FileFact, FileKind, Listener, UnitFact};
 use clusterctl::inventory::Inventory;
+use clusterctl::layout;
 use clusterctl::plan::refusals::Purpose;
 use clusterctl::plan::{Plan, refusals};
 
@@ -91,6 +92,72 @@ fn a_reset_takes_them_away() {
         assert_eq!(after.hosts.values().map(left).sum::<usize>(), 0, "{name}: {plan}");
         assert!(world::reset(&inv, &after).0.is_empty(), "{name}");
     }
+}
+
+/// Facts in which the operator runs this program on the host: it listens on these ports, and its configuration is not one of clusterctl's.
+fn with_another(mut facts: Facts, host: &str, program: &str, ports: &[u16]) -> Facts {
+    let f = facts.host_mut(host);
+    f.units.insert(program.into(), UnitFact { active: "active".into(), enabled: "enabled".into(), stamp: String::new() });
+    f.listeners.extend(ports.iter().map(|port| Listener { port: *port, process: format!("{program} (pid 7)") }));
+    let path = match program {
+        "haproxy" => layout::HAPROXY_CONFIG,
+        "nginx" => layout::NGINX_CONFIG,
+        _ => layout::KEEPALIVED_CONFIG,
+    };
+    let kind = FileKind::File("# The operator's.\n".into());
+    f.files.insert(path.into(), FileFact { kind, mode: 0o644, uid: 0, gid: 0 });
+    facts
+}
+
+#[test]
+fn a_program_of_the_operator_is_not_replaced_although_it_is_one_of_ours_by_its_name() {
+    let found = |inv: &Inventory, facts: &Facts| {
+        refusals::of(inv, facts, Purpose::Found).into_iter().map(|b| (b.host, b.name, b.message)).collect::<Vec<_>>()
+    };
+    for (name, host, program, ports, rule) in [
+        ("haproxy with a VIP", "lb1", "haproxy", &[6443][..], "port"),
+        ("haproxy with a VIP", "lb1", "nginx", &[6443], "port"),
+        ("haproxy with a VIP", "lb1", "haproxy", &[80, 443], "balancer"),
+        ("haproxy with a VIP", "lb1", "keepalived", &[], "balancer"),
+        ("nginx", "lb1", "nginx", &[80], "balancer"),
+        ("local", "w1", "haproxy", &[443], "balancer"),
+    ] {
+        let inv = kind(name);
+        let refused = found(&inv, &with_another(world::bare(&inv), host, program, ports));
+        assert_eq!(refused.len(), 1, "{name}, {program} {ports:?}: {refused:?}");
+        assert_eq!((refused[0].0.as_str(), refused[0].1), (host, rule), "{refused:?}");
+        assert!(refused[0].2.contains(program) && ports.iter().all(|p| refused[0].2.contains(&p.to_string())), "{refused:?}");
+    }
+    // A program that the load balancer does not need may run beside it.
+    for (name, host, program, ports) in
+        [("haproxy with a VIP", "lb1", "nginx", &[80][..]), ("nginx", "lb1", "keepalived", &[]), ("local", "w1", "nginx", &[80, 443])]
+    {
+        let inv = kind(name);
+        assert_eq!(found(&inv, &with_another(world::bare(&inv), host, program, ports)), [], "{name}, {program}");
+    }
+}
+
+#[test]
+fn a_program_of_the_operator_beside_the_load_balancer_is_neither_stopped_nor_removed() {
+    for (name, host, program) in [("haproxy with a VIP", "lb1", "nginx"), ("nginx", "lb1", "keepalived"), ("nginx", "lb1", "haproxy")] {
+        let inv = kind(name);
+        let facts = with_another(world::finished(&inv), host, program, &[]);
+        let plan = world::plan(&inv, &facts).0;
+        assert!(plan.is_empty(), "{name}, {program}: {plan}");
+        let (plan, after) = world::reset(&inv, &facts);
+        assert!(after.host(host).units.contains_key(program), "{name}, {program}: {plan}");
+        assert!(
+            after.host(host).files.values().any(|f| f.kind == FileKind::File("# The operator's.\n".into())),
+            "{name}, {program}: {plan}"
+        );
+    }
+    // The haproxy of a cluster that was adopted, and one whose configuration was replaced by hand, are the cluster's own.
+    let inv = kind("haproxy with a VIP");
+    let mut facts = with_another(world::finished(&inv), "lb1", "haproxy", &[6443]);
+    assert_eq!(refusals::of(&inv, &facts, Purpose::Keep), []);
+    assert!(world::plan(&inv, &facts).0.to_string().contains("/etc/haproxy/haproxy.cfg"));
+    facts = world::reset(&inv, &facts).1;
+    assert!(!facts.host("lb1").files.contains_key(layout::HAPROXY_CONFIG));
 }
 
 #[test]
