@@ -72,6 +72,8 @@ pub const STATE_DIR: &str = "/var/lib/clusterctl";
 pub const STATIC_PODS_DIR: &str = "/var/lib/clusterctl/static-pods";
 /// Folder with the copy of the previous etcd service, if etcd is a service and is being changed.
 pub const SPARE_DIR: &str = "/var/lib/clusterctl/spare";
+/// Folder with the copies of the files with which the kubelet last ran, while these files are being changed.
+pub const KUBELET_SPARE_DIR: &str = "/var/lib/clusterctl/spare-kubelet";
 /// Folder with a file for each unit that clusterctl started. The file contains the digest of the files with which the unit was started.
 pub const UNITS_DIR: &str = "/var/lib/clusterctl/units";
 /// Folder with a file for each program that clusterctl installed. The file contains the source of the program.
@@ -115,8 +117,17 @@ pub const ETCD: &str = "/usr/local/bin/etcd";
 pub const BINARIES: [&str; 4] = [KUBELET, KUBECTL, ETCDCTL, ETCD];
 /// The files and folders in [`STATE_DIR`] that a reset removes even if it keeps the installed software. They record the cluster of the host and how
 /// its static pods and its kubelet were started.
-pub const STATE_OF_CLUSTER: [&str; 8] =
-    [OWNERSHIP, ESTABLISHED, ADOPTED, ROUTES_DATA, STATIC_PODS_DIR, SPARE_DIR, RESTORE_DIR, "/var/lib/clusterctl/units/kubelet"];
+pub const STATE_OF_CLUSTER: [&str; 9] = [
+    OWNERSHIP,
+    ESTABLISHED,
+    ADOPTED,
+    ROUTES_DATA,
+    STATIC_PODS_DIR,
+    SPARE_DIR,
+    KUBELET_SPARE_DIR,
+    RESTORE_DIR,
+    "/var/lib/clusterctl/units/kubelet",
+];
 /// Folder of a restore of etcd.
 pub const RESTORE_DIR: &str = "/var/lib/clusterctl/restore";
 /// File that records how far the host has come in a restore of etcd. It stays after the restore.
@@ -196,7 +207,9 @@ pub fn for_scripts() -> Vec<(&'static str, String)> {
         KUBELET_DIR,
         KUBELET_DROP_IN_DIR,
         KUBELET_FLAGS_ENV,
+        KUBELET_HEALTHZ_PORT,
         KUBELET_INSTANCE_CONFIG,
+        KUBELET_SPARE_DIR,
         KUBELET_UNIT,
         KUBERNETES_DIR,
         MANIFESTS_DIR,

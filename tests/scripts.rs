@@ -23,6 +23,7 @@ mod scripts {
     pub mod kernel;
     pub mod kills;
     pub mod known_failures;
+    pub mod kubelet;
     pub mod law;
     pub mod lock;
     pub mod objects;
@@ -58,7 +59,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 38] = [
+const TABLES: [Entry; 39] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -112,6 +113,7 @@ const TABLES: [Entry; 38] = [
     ("upload", scripts::upload::table, &["upload.sh", "upload_check.sh"]),
     ("images", scripts::images::table, &["images.sh", "check_flags.sh", "forget_image.sh", "image_mount.sh"]),
     ("binary", scripts::binary::table, &["binary.sh", "image_mount.sh"]),
+    ("kubelet", scripts::kubelet::table, &["files.sh", "unit.sh"]),
     ("unit", scripts::unit::table, &["unit.sh", "unit_stop.sh"]),
     (
         "objects",

@@ -205,7 +205,7 @@ for p in $CNI_BIN_DIR/*; do [ -L "$p" ] && set -- "$@" "${p#/}"; done
 [ $# -gt 0 ] && tar -C / -cf - --numeric-owner "$@" 2>/dev/null
 set --
 # These folders may be links to folders on another disk, so tar follows links here (-h).
-for p in $KUBERNETES_DIR $ETCD_DATA_DIR $ETCD_MEMBER_DIR $STATE_DIR $STATIC_PODS_DIR $SPARE_DIR $RESTORE_DIR $UNITS_DIR/kubelet $CNI_BIN_DIR; do
+for p in $KUBERNETES_DIR $ETCD_DATA_DIR $ETCD_MEMBER_DIR $STATE_DIR $STATIC_PODS_DIR $SPARE_DIR $KUBELET_SPARE_DIR $RESTORE_DIR $UNITS_DIR/kubelet $CNI_BIN_DIR; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 [ $# -gt 0 ] && tar -C / -h --no-recursion -cf - --numeric-owner "$@" 2>/dev/null

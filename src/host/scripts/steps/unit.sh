@@ -27,6 +27,45 @@ fi
 [ "$action" != reload ] || action=reload-or-restart
 # The limit covers a stop and a start, each of which systemd gives up after 90 s.
 out=$(within 190 systemctl "$action" "$unit" 2>&1) || fail "$out"
+# stays: watches the kubelet after its restart with new files, until it answers twice in a row. Fails if it has ended twice meanwhile, or if it ended
+# and does not run at the end of the time. A kubelet that is only slow is not judged here.
+stays() {
+  watch_until=$(($(date +%s) + limit / 2)) good=0 first=$(restarts)
+  while [ $good -lt 2 ]; do
+    if [ "$(curl -s -m 2 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$KUBELET_HEALTHZ_PORT/healthz")" = 200 ]; then good=$((good + 1)); else good=0; fi
+    ended=$(($(restarts) - first))
+    [ $ended -lt 2 ] || return 1
+    if [ "$(date +%s)" -ge $watch_until ]; then
+      [ $ended = 0 ] && [ "$(systemctl show -p ActiveState --value kubelet)" = active ]
+      return
+    fi
+    sleep 0.5
+  done
+}
+# restarts: prints how often systemd has restarted the kubelet by itself.
+restarts() { count=$(systemctl show -p NRestarts --value kubelet); echo "${count:-0}"; }
+# put_back: puts the files back with which the kubelet ran before, starts it with them, and fails. files.sh has made the copies.
+put_back() {
+  spare=$KUBELET_SPARE_DIR
+  said=$(journalctl -u kubelet -n 15 --no-pager -o cat 2>/dev/null) || :
+  still_ours
+  while read -r number path; do
+    if [ "$number" = - ]; then rm -f "$path"; continue; fi
+    part=${path%/*}/.${path##*/}.clusterctl-back
+    cp -p "$spare/$number" "$part" && cmp -s "$spare/$number" "$part" && sync "$part" && mv -f "$part" "$path" && sync "${path%/*}" || {
+      rm -f "$part"
+      printf '%s\n' "$said" "the kubelet does not run with its new files, and $path cannot be put back (no space?); the previous files are in $spare" >&2
+      exit 1
+    }
+  done <$spare/list
+  systemctl daemon-reload
+  within 190 systemctl restart kubelet || :
+  if stays; then now='and runs with them'; else now='and does not run with them either'; fi
+  cp $spare/stamp "$UNITS_DIR/.kubelet" && mv -f "$UNITS_DIR/.kubelet" "$UNITS_DIR/kubelet" && rm -rf --one-file-system $spare
+  printf '%s\n' "the kubelet ended again and again with its new files; the last lines of its log:" "$said" "it has its previous files again, $now" >&2
+  exit 1
+}
+[ "$unit" != kubelet ] || [ ! -s $KUBELET_SPARE_DIR/list ] || stays || put_back
 # `is-active` also succeeds while the unit is reloading, and the failure of a reload is visible only after its end, so the state itself is compared.
 active() { state=$(systemctl show -p ActiveState --value "$unit") && [ "$state" = active ]; }
 comes $((limit / 2)) active || fail "$unit is not active after $((limit / 2)) s: it is $state"
@@ -51,5 +90,6 @@ if ! comes $((limit / 20)) listens; then
   comes $((limit / 8)) listens || fail "$unit does not listen on port $port"
 fi
 mkdir -p $UNITS_DIR
+[ "$unit" != kubelet ] || rm -rf --one-file-system $KUBELET_SPARE_DIR
 printf '%s\n' "$digest" >"$UNITS_DIR/.$unit"
 mv -f "$UNITS_DIR/.$unit" "$UNITS_DIR/$unit"
