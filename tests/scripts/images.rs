@@ -9,9 +9,10 @@ use super::runs::{anything, killed, twice, under};
 use super::sandbox::{Fault, Sandbox};
 use super::table::Table;
 
-/// A script for the stub of ctr: it appends each image that is pulled to the file `images`, and empties this file when an image is removed.
+/// A script for the stub of ctr: it appends each image that is pulled to the file `images`, unless it is there, and empties this file when an image is
+/// removed.
 const RUNTIME: &str =
-    "case \"$*\" in *' images pull '*) for i; do :; done; echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;;
+    "case \"$*\" in *' images pull '*) for i; do :; done; grep -qxF \"$i\" \"$STUB/images\" || echo \"$i\" >>\"$STUB/images\" ;; *' images rm '*) : >\"$STUB/images\" ;;
 *' images ls') for i in $(/bin/cat \"$STUB/images\"); do echo \"$i type sha256:digest-of-$i size\"; done ;; esac\n";
 
 /// The beginning of the message of a step whose kube-apiserver rejects its flags; the output of kube-apiserver follows.
@@ -180,7 +181,7 @@ fn flags(t: &mut Table) {
     t.row("flags: a program ends by a signal -> its image is removed and pulled anew, and it is asked again", || {
         let host = host();
         host.stub("images", "site/etcd:1\n");
-        host.stub("chroot.script", "grep -q 'images pull.*etcd' \"$STUB/log\" || case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+        host.stub("chroot.script", "grep -q 'images rm .*etcd' \"$STUB/log\" || case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
         let end = host.apply(accepts());
         all(&host, [ended(&end, "done"), same(host.log().contains("images rm --sync site/etcd:1"), true, "removed"), no_mount_left(&host)])
     });
@@ -209,6 +210,15 @@ fn flags(t: &mut Table) {
             });
         }
     }
+    t.row("flags: a program ends by a signal, and no registry has its image -> the image stays", || {
+        let host = host();
+        host.stub("images", "site/etcd:1\n");
+        host.stub("chroot.script", "case \"$*\" in *' etcd '*) exit 139 ;; esac\n");
+        under(Fault::CallFails("ctr", "*images pull*"), &host, accepts(), "so it stays on this host", |h| {
+            same(h.log().contains("images rm"), false, "removed")?;
+            no_mount_left(h)
+        })
+    });
     t.row("flags: a program does not end -> the step ends and names it, and no mount is left", || {
         let wanted = format!("{NOT_TAKEN}error: it does not answer --help within 20 s");
         under(Fault::Hangs("chroot", "* kube-apiserver *"), &host(), accepts(), &wanted, no_mount_left)

@@ -29,13 +29,21 @@ asks() {
 # damaged STATUS: succeeds if the exit status means that the program could not be executed or died by a signal. Such a program is taken to be damaged
 # on the disk, for example by a power failure soon after its image was pulled.
 damaged() { case $1 in 126|127|132|134|135|139) true ;; *) false ;; esac; }
+pull() { within 200 ctr -n k8s.io images pull --hosts-dir $CONTAINERD_CERTS_DIR "$1" 2>&1; }
 reads() {
   status=0
   asks "$@" || status=$?
   if damaged $status; then
     still_ours
+    # A pull of an image that is present downloads nothing, but fails if no registry has the image. Without a registry, the image stays: a container
+    # of the control plane may run from it, and could not be started again without it.
+    if ! pulled=$(pull "$1"); then
+      echo "the program $2 of image $1 does not run (status $status), and the image cannot be pulled anew, so it stays on this host: $(printf '%s' "$pulled" | tail -n 1)" >>"$fail"
+      return 0
+    fi
+    still_ours
     forget_image "$1" >/dev/null 2>&1 || :
-    if ! pulled=$(within 200 ctr -n k8s.io images pull --hosts-dir $CONTAINERD_CERTS_DIR "$1" 2>&1) || ! sync -f $CONTAINERD_DIR; then
+    if ! pulled=$(pull "$1") || ! sync -f $CONTAINERD_DIR; then
       echo "the program $2 of image $1 does not run (status $status), so the image was removed from this host, and it cannot be pulled anew: $(printf '%s' "$pulled" | tail -n 1)" >>"$fail"
       return 0
     fi
