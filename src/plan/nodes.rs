@@ -50,7 +50,8 @@ pub fn drain(i: &Inputs<'_>, options: DrainOptions, extras: &DrainExtras) -> Des
 }
 
 /// The desired steps of `maintenance`. Control-plane hosts, etcd hosts and load balancers are worked on one after another. On a host with an
-/// etcd member, the work begins only after a check that etcd keeps its quorum without this member.
+/// etcd member, the work begins only after a check that etcd keeps its quorum without this member, and on a control-plane host only while the API
+/// server of another one answers, if there is another one.
 pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
     let steps = |h: &HostEntry| {
         let mut steps: Vec<Step> = i.drain(h, work.options, &work.extras).into_iter().collect();
@@ -71,9 +72,16 @@ pub fn maintenance(i: &Inputs<'_>, work: &Work) -> DesiredSteps {
         steps.extend(i.uncordon(h, false));
         steps
     };
-    // Of the four verbs, only `maintenance` needs a guard: its command or reboot can stop the host's etcd member, but a cordon or a drain
-    // cannot.
-    let guard = |h: &HostEntry| -> Vec<Step> { if i.inv.runs_etcd(h) { vec![wait::Quorum.into()] } else { vec![] } };
+    // Of the four verbs, only `maintenance` needs guards: its command or reboot can stop the host's etcd member and its API server, but a cordon or
+    // a drain cannot.
+    let guard = |h: &HostEntry| -> Vec<Step> {
+        let other_api = i.other_api(h).filter(|_| h.has(Role::ControlPlane)).map(|m| {
+            let authority = layout::join_host_port(m.node_address(), layout::API_SERVER_PORT);
+            wait::OtherApi { authority }.into()
+        });
+        let quorum = i.inv.runs_etcd(h).then(|| wait::Quorum.into());
+        other_api.into_iter().chain(quorum).collect()
+    };
     i.guarded_phases("maintenance", Width::One, i.workers_at_once(), &guard, &steps)
 }
 
@@ -110,8 +118,14 @@ impl Inputs<'_> {
     /// preferred, because the API server of `h` may stop during the work. `None` if the inventory has no control-plane host.
     fn through(&self, h: &HostEntry) -> Option<&HostEntry> {
         let serves = |m: &&HostEntry| self.facts.host(&m.name).api_version.is_some();
+        let other = self.other_api(h).filter(serves);
+        other.or_else(|| self.inv.control_planes().find(serves)).or_else(|| self.inv.control_planes().next())
+    }
+
+    /// A control-plane host other than `h`; one whose API server is ready is preferred.
+    fn other_api(&self, h: &HostEntry) -> Option<&HostEntry> {
         let others = || self.inv.control_planes().filter(|m| m.name != h.name);
-        others().find(serves).or_else(|| self.inv.control_planes().find(serves)).or_else(|| self.inv.control_planes().next())
+        others().find(|m| self.facts.host(&m.name).api_version.is_some()).or_else(|| others().next())
     }
 
     fn drain(&self, h: &HostEntry, options: DrainOptions, extras: &DrainExtras) -> Option<Step> {

@@ -108,9 +108,28 @@ fn what_others_count_on_goes_one_after_another_and_after_a_look_at_the_quorum() 
         for t in &desired[0].hosts {
             let guarded = t.guards.iter().any(|s| s.title().contains("quorum"));
             assert_eq!(guarded, etcd.contains(&t.host), "{}", t.host);
+            let another = t.guards.iter().any(|s| s.title().starts_with("check that the API server at"));
+            assert_eq!(another, t.host.starts_with('m'), "{}", t.host);
             assert!(t.steps.iter().all(|s| s.on() != Some(&t.host)), "{}: asked through itself", t.host);
         }
     }
+}
+
+#[test]
+fn the_last_api_server_that_answers_is_not_taken_out_of_service_by_maintenance() {
+    let inv = world::inventory("v1.34.2");
+    let mut facts = world::finished(&inv);
+    let asked = |inv: &Inventory, facts: &Facts| {
+        let plan = Plan::of(&desired(inv, facts, &["m1"], 1, &maintenance), facts).0;
+        plan.steps().map(|(_, host, s)| format!("{host}: {}", s.title)).next().unwrap_or_default()
+    };
+    facts.host_mut("m2").api_version = None;
+    assert_eq!(asked(&inv, &facts), "m1: check that the API server at 172.30.0.13:6443 answers", "one that answers is asked");
+    // If no other one answered before, the run begins nothing unless one answers by now.
+    facts.host_mut("m3").api_version = None;
+    assert_eq!(asked(&inv, &facts), "m1: check that the API server at 172.30.0.12:6443 answers");
+    let alone = world::hosts("v1.34.2", &[("m1", 11, "control-plane"), ("w1", 21, "worker"), ("lb1", 31, "load-balancer")]);
+    assert!(!asked(&alone, &world::finished(&alone)).contains("API server at"), "a single one has no other");
 }
 
 #[test]
