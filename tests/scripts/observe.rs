@@ -78,6 +78,7 @@ pub fn table(t: &mut Table) {
     images(t);
     foreign(t);
     mounts(t);
+    folders(t);
     read_at_boot(t);
     policies(t);
 }
@@ -132,6 +133,26 @@ fn mounts(t: &mut Table) {
         std::fs::rename(host.path("/var/lib"), host.path("/data")).map_err(|e| e.to_string())?;
         host.link_at("/var/lib", host.path("/data"));
         same(seen(&host, "/data/etcd/tenant")?, vec![host.at("/data/etcd/tenant")], "mounts")
+    });
+}
+
+/// Adds rows for folders that the operator has changed.
+fn folders(t: &mut Table) {
+    t.row("/var/lib/etcd is a link to a data disk -> it is seen as a folder, and so is the member in it", || {
+        let host = Sandbox::new();
+        host.write("/data/member/wal", "data");
+        host.link_at("/var/lib/etcd", host.path("/data"));
+        let (_, facts) = look(&host, true)?;
+        ["/var/lib/etcd", "/var/lib/etcd/member"]
+            .iter()
+            .try_for_each(|path| same(facts.files.get(&host.at(path)).map(|f| f.kind == FileKind::Directory), Some(true), path))
+    });
+    t.row("the operator keeps a backup in /etc/kubernetes -> it stays on the host", || {
+        let host = Sandbox::new();
+        host.write_all(&[("/etc/kubernetes/backup/etcd.db", "a large backup"), ("/etc/kubernetes/admin.conf", "the kubeconfig")]);
+        let (text, facts) = look(&host, true)?;
+        same(text.contains("a large backup"), false, "the backup")?;
+        same(facts.text(&host.at("/etc/kubernetes/admin.conf")), Some("the kubeconfig"), "the kubeconfig")
     });
 }
 
