@@ -45,6 +45,7 @@ pub const CONTAINER_LOGS_DIR: &str = "/var/log/containers";
 /// Folder with the addresses that CNI plugins have assigned to pods.
 pub const CNI_STATE_DIR: &str = "/var/lib/cni";
 pub const CNI_CONF_DIR: &str = "/etc/cni/net.d";
+pub const CNI_DIR: &str = "/opt/cni";
 pub const CNI_BIN_DIR: &str = "/opt/cni/bin";
 pub const CNI_BRIDGE_CONF: &str = "/etc/cni/net.d/10-clusterctl.conflist";
 pub const CNI_LOOPBACK_CONF: &str = "/etc/cni/net.d/99-loopback.conf";
@@ -74,6 +75,14 @@ pub const STATIC_PODS_DIR: &str = "/var/lib/clusterctl/static-pods";
 pub const SPARE_DIR: &str = "/var/lib/clusterctl/spare";
 /// Folder with the copies of the files with which the kubelet last ran, while these files are being changed.
 pub const KUBELET_SPARE_DIR: &str = "/var/lib/clusterctl/spare-kubelet";
+/// Folder with a copy of each file of `controlPlane.files`, which static pods mount. The name of a copy has a digest of its content, so a manifest
+/// always leads to the content with which it was tried.
+pub const FILES_DIR: &str = "/var/lib/clusterctl/files";
+/// The folders below which the files of `controlPlane.files` may be.
+pub const FILE_ROOTS: [&str; 6] = [KUBERNETES_DIR, "/opt", "/srv", "/usr/local/etc", "/usr/local/share", "/var/lib/kubernetes"];
+/// A folder for such files, and a file in it, as examples.
+pub const FILE_FOLDER_EXAMPLE: &str = "/etc/kubernetes/audit";
+pub const FILE_EXAMPLE: &str = "/etc/kubernetes/audit/policy.yaml";
 /// Folder with a file for each unit that clusterctl started. The file contains the digest of the files with which the unit was started.
 pub const UNITS_DIR: &str = "/var/lib/clusterctl/units";
 /// Folder with a file for each program that clusterctl installed. The file contains the source of the program.
@@ -117,12 +126,13 @@ pub const ETCD: &str = "/usr/local/bin/etcd";
 pub const BINARIES: [&str; 4] = [KUBELET, KUBECTL, ETCDCTL, ETCD];
 /// The files and folders in [`STATE_DIR`] that a reset removes even if it keeps the installed software. They record the cluster of the host and how
 /// its static pods and its kubelet were started.
-pub const STATE_OF_CLUSTER: [&str; 9] = [
+pub const STATE_OF_CLUSTER: [&str; 10] = [
     OWNERSHIP,
     ESTABLISHED,
     ADOPTED,
     ROUTES_DATA,
     STATIC_PODS_DIR,
+    FILES_DIR,
     SPARE_DIR,
     KUBELET_SPARE_DIR,
     RESTORE_DIR,
@@ -196,6 +206,7 @@ pub fn for_scripts() -> Vec<(&'static str, String)> {
         ETCD_METRICS_PORT,
         ETCD_PKI_DIR,
         ETCD_UNIT,
+        FILES_DIR,
         HAPROXY_ADMIN_SOCKET,
         HAPROXY_CONFIG,
         KUBECTL,

@@ -1,5 +1,5 @@
-//! Files that the operator provides in addition to the inventory: an existing PKI, the certificates for an external etcd, and manifests of Kubernetes
-//! objects from files or the web.
+//! Files that the operator provides in addition to the inventory: an existing PKI, the certificates for an external etcd, files for control planes, and
+//! manifests of Kubernetes objects from files or the web.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,13 +9,19 @@ use base64::Engine;
 use serde_json::Value;
 
 use super::kubernetes_yaml;
+use super::stop::Stop;
+use crate::error::{Exit, chain};
 use crate::host::Secret;
-use crate::inventory::Inventory;
+use crate::inventory::{self, Inventory};
 use crate::pki::ExternalEtcdFiles;
+use crate::plan::files::ControlPlaneFile;
 
 /// The files that are read from the operator's PKI folder, by their paths below it. Other files in the folder are ignored.
 const PKI_FILES: [&str; 8] =
     ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "etcd/ca.crt", "etcd/ca.key", "sa.key", "sa.pub"];
+
+/// The largest size of a file of `controlPlane.files` in bytes. Each observation of a host reads these files.
+const MAX_FILE: u64 = 1 << 20;
 
 /// How long a web server may take to deliver a manifest.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -39,8 +45,15 @@ pub enum FileFault {
     Yaml { from: String, cause: String },
     #[error("`{from}` has an object without apiVersion, kind or metadata.name")]
     Object { from: String },
+    #[error("`{path}` has {size} bytes; a file for control planes has at most {MAX_FILE}")]
+    TooLarge { path: String, size: u64 },
     #[error("there is nothing to use in the PKI folder `{path}`")]
     EmptyPki { path: String },
+}
+
+/// The reason to stop because of a file that cannot be used.
+pub fn unusable(fault: FileFault) -> Stop {
+    Stop::with(Exit::Inventory).error(chain(&fault), "mend the file or its path in the inventory")
 }
 
 /// Reads the operator's PKI from the folder `pki.existing` of the inventory. Returns the files by their paths below this folder, or nothing if the
@@ -70,6 +83,26 @@ pub fn external_etcd(inv: &Inventory, inventory_file: &Path) -> Result<Option<Ex
         std::fs::read(&path).map(Secret::from).map_err(|source| FileFault::Read { path: path.display().to_string(), source })
     };
     Ok(Some(ExternalEtcdFiles { ca: read(&external.ca_file)?, cert: read(&external.cert_file)?, key: read(&external.key_file)? }))
+}
+
+/// Reads the files of `controlPlane.files`. A relative path starts at the folder of the inventory.
+pub fn control_plane(inv: &Inventory, inventory_file: &Path) -> Result<Vec<ControlPlaneFile>, FileFault> {
+    let read = |file: &inventory::ControlPlaneFile| {
+        let content = match &file.file {
+            Some(name) => {
+                let path = beside(inventory_file, name);
+                let failed = |source| FileFault::Read { path: path.display().to_string(), source };
+                let size = std::fs::metadata(&path).map_err(failed)?.len();
+                if size > MAX_FILE {
+                    return Err(FileFault::TooLarge { path: path.display().to_string(), size });
+                }
+                Secret::from(std::fs::read(&path).map_err(failed)?)
+            }
+            None => Secret::from(file.content.clone().unwrap_or_default()),
+        };
+        Ok(ControlPlaneFile::new(file, content))
+    };
+    inv.control_plane.files.iter().map(read).collect()
 }
 
 /// Reads the objects in the operator's manifests: first those of `network.cni.manifests`, then those of `addons.manifests`.

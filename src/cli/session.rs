@@ -225,10 +225,12 @@ impl Session {
         let etcd: Vec<&str> = self.inventory.etcd_hosts().iter().map(|h| h.name.as_str()).collect();
         // An external load balancer is on no host of the inventory, so the nodes also check whether they reach the API through it.
         let external = (self.inventory.load_balancer.kind == LoadBalancerKind::External).then(|| self.inventory.endpoint_authority());
+        let files: Vec<&str> = self.inventory.control_plane.files.iter().map(|f| f.path.as_str()).collect();
         let looking = self.inventory.hosts.iter().filter_map(|entry| {
             let host = self.hosts.get(&entry.name)?;
             let control_plane = entry.has(inventory::Role::ControlPlane) || etcd.contains(&entry.name.as_str());
-            let cmd = facts::host::request(entry.node_address(), control_plane, external.as_deref().filter(|_| entry.is_node()));
+            let files = if entry.has(inventory::Role::ControlPlane) { &files[..] } else { &[] };
+            let cmd = facts::host::request(entry.node_address(), control_plane, external.as_deref().filter(|_| entry.is_node()), files);
             Some(async move { (entry.name.clone(), look_at(host.as_ref(), cmd).await) })
         });
         stream::iter(looking).buffered(self.forks).collect().await
@@ -331,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn a_password_that_is_typed_slowly_is_no_wrong_clock() {
         let host = Slow("m1".into());
-        let facts = look_at(&host, facts::host::request([192, 0, 2, 1].into(), true, None)).await.expect("it answers");
+        let facts = look_at(&host, facts::host::request([192, 0, 2, 1].into(), true, None, &[])).await.expect("it answers");
         assert!(facts.clock_offset.abs() < 0.25, "{}", facts.clock_offset);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::report::plural;
 use super::stop::Ended;
-use super::{Call, session};
+use super::{Call, operator_files, session};
 use crate::error::Exit;
 
 /// Check the inventory without connecting to a host
@@ -22,6 +22,7 @@ pub fn run(call: &Call, _args: &Args) -> Ended {
     let parsed = session::load(&call.global)?;
     call.report.warnings(&parsed.warnings);
     let inv = &parsed.inventory;
+    operator_files::control_plane(inv, &call.global.inventory).map_err(operator_files::unusable)?;
     let (hosts, masters, members) = (inv.hosts.len(), inv.control_planes().count(), inv.etcd_hosts().len());
     let file = Path::display(&call.global.inventory).to_string();
     let value = json!({"file": file, "cluster": inv.cluster.name, "hosts": hosts, "controlPlanes": masters,

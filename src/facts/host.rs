@@ -16,12 +16,14 @@ const OBSERVE: &str = script!("lib/mounts.sh", "lib/process.sh", "lib/etcdctl.sh
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// The one command that observes a host. `address` is that of the host's API server, and `control_plane` is true if the host may run a control plane.
-/// If `endpoint` (`host:port`) is given, the host also tries to reach the API there.
-pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>) -> Cmd {
+/// If `endpoint` (`host:port`) is given, the host also tries to reach the API there. `files` are paths to look at in addition to those that every
+/// cluster has.
+pub fn request(address: std::net::IpAddr, control_plane: bool, endpoint: Option<&str>, files: &[&str]) -> Cmd {
     Cmd::script(OBSERVE)
         .arg("address", url_host(address))
         .arg("control_plane", u8::from(control_plane))
         .arg("endpoint", endpoint.unwrap_or_default())
+        .words(files.iter().copied())
         .timeout(LIMIT)
 }
 

@@ -18,6 +18,8 @@ pub struct ClusterConfiguration {
     pub core_dns_image_tag: String,
     /// Flags by component: `apiServer`, `controllerManager`, `scheduler`, `etcd`.
     pub extra_args: BTreeMap<&'static str, BTreeMap<String, String>>,
+    /// `extraVolumes` by component: `apiServer`, `controllerManager`, `scheduler`. Each volume has only the fields that are set.
+    pub extra_volumes: BTreeMap<&'static str, Vec<Value>>,
     pub cert_sans: Vec<String>,
     /// The key algorithm. This field and the two lifetimes of certificates that follow have values only since v1beta4; before, they are empty. The
     /// lifetimes are in Go's format of durations.
@@ -32,6 +34,9 @@ pub struct ClusterConfiguration {
 /// ClusterConfiguration.
 const COMPONENTS: [(&str, &str); 4] =
     [("apiServer", "apiServer"), ("controllerManager", "controllerManager"), ("scheduler", "scheduler"), ("etcd", "etcd.local")];
+
+/// The components that have `extraVolumes`.
+const WITH_VOLUMES: [&str; 3] = ["apiServer", "controllerManager", "scheduler"];
 
 /// Fields that have one fixed value in every cluster that clusterctl builds: path and value. Any other value goes into
 /// [`ClusterConfiguration::beyond`].
@@ -59,6 +64,7 @@ pub fn cluster_configuration(text: &str) -> Result<ClusterConfiguration, String>
         etcd_image_tag: word(&mut map, "etcd.local.imageTag"),
         core_dns_image_tag: word(&mut map, "dns.imageTag"),
         extra_args: COMPONENTS.map(|(component, path)| (component, flags(&mut map, path))).into(),
+        extra_volumes: WITH_VOLUMES.map(|component| (component, volumes(&mut map, component))).into(),
         cert_sans: texts(take(&mut map, "apiServer.certSANs")),
         algorithm: word(&mut map, "encryptionAlgorithm"),
         certificate_validity: word(&mut map, "certificateValidityPeriod"),
@@ -108,6 +114,14 @@ fn flags(map: &mut Map<String, Value>, path: &str) -> BTreeMap<String, String> {
         Some(Value::Array(list)) => list.iter().map(|arg| (text(&arg["name"]), text(&arg["value"]))).collect(),
         _ => BTreeMap::new(),
     }
+}
+
+/// The `extraVolumes` of a component, without fields that are set to the value that they have by default.
+fn volumes(map: &mut Map<String, Value>, component: &str) -> Vec<Value> {
+    let says_nothing = |v: &Value| v.is_null() || *v == Value::Bool(false) || v == "";
+    let mut list = take(map, &format!("{component}.extraVolumes")).and_then(|v| v.as_array().cloned()).unwrap_or_default();
+    list.iter_mut().filter_map(Value::as_object_mut).for_each(|volume| volume.retain(|_, v| !says_nothing(v)));
+    list
 }
 
 fn left_over(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
@@ -190,11 +204,23 @@ mod tests {
     #[test]
     fn what_no_inventory_can_say_is_named() {
         let text = "kind: ClusterConfiguration\napiVersion: kubeadm.k8s.io/v1beta3\ncertificatesDir: /srv/pki\nfeatureGates: {X: true, Y: false}\n\
-            apiServer: {extraVolumes: [{name: audit}], certSANs: [a.example.org]}\netcd: {external: {endpoints: [https://a:2379]}}\ndns: {}\n";
+            apiServer: {extraEnvs: [{name: a}], certSANs: [a.example.org]}\netcd: {external: {endpoints: [https://a:2379]}}\ndns: {}\n";
         let read = cluster_configuration(text).expect("it is readable");
         let paths: Vec<&str> = read.beyond.iter().map(|(path, _)| path.as_str()).collect();
-        assert_eq!(paths, ["certificatesDir", "featureGates.X", "apiServer.extraVolumes", "etcd.external.endpoints"]);
+        assert_eq!(paths, ["certificatesDir", "featureGates.X", "apiServer.extraEnvs", "etcd.external.endpoints"]);
         assert_eq!(read.cert_sans, ["a.example.org"]);
+    }
+
+    #[test]
+    fn volumes_have_only_the_fields_that_are_set() {
+        let text = "kind: ClusterConfiguration\napiVersion: kubeadm.k8s.io/v1beta3\napiServer:\n  extraVolumes:\n\
+            \x20 - {name: audit, hostPath: /a, mountPath: /b, readOnly: true, pathType: File}\n\
+            \x20 - {name: log, hostPath: /c, mountPath: /c, readOnly: false, pathType: \"\"}\n";
+        let read = cluster_configuration(text).expect("it is readable");
+        let audit = serde_json::json!({"name": "audit", "hostPath": "/a", "mountPath": "/b", "readOnly": true, "pathType": "File"});
+        let log = serde_json::json!({"name": "log", "hostPath": "/c", "mountPath": "/c"});
+        assert_eq!((&read.extra_volumes["apiServer"], &read.beyond), (&vec![audit, log], &vec![]));
+        assert_eq!(read.extra_volumes["scheduler"], [Value::Null; 0]);
     }
 
     #[test]

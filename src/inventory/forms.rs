@@ -16,7 +16,7 @@ pub(super) type Complaint = (String, Option<String>);
 
 /// Names that other tools use for fields of the inventory, each with the name of the field in the inventory. They are used for the hint about an
 /// unknown field.
-pub(super) const SYNONYMS: [(&str, &str); 16] = [
+pub(super) const SYNONYMS: [(&str, &str); 17] = [
     ("podSubnet", "podCidr"),
     ("clusterCIDR", "podCidr"),
     ("serviceSubnet", "serviceCidr"),
@@ -33,6 +33,7 @@ pub(super) const SYNONYMS: [(&str, &str); 16] = [
     ("nodes", "hosts"),
     ("machines", "hosts"),
     ("keyPath", "identityFiles"),
+    ("type", "pathType"),
 ];
 
 /// Checks that a text has the given form.
@@ -55,6 +56,15 @@ pub(super) fn check(form: Form, text: &str) -> Result<(), Complaint> {
             let hint = KubeVersion::from_str(&full).ok().map(|_| format!("did you mean {}?", quoted(&full)));
             Err((format!("{shown} is not a version such as `v1.34.2`"), hint))
         }
+        // A file may have several lines and tabs.
+        // A file may have several lines and tabs. The message does not show the text, which may be long.
+        Form::FileContent => match text.chars().find(|c| is_hostile(*c) && !matches!(c, '\n' | '\t')) {
+            None => Ok(()),
+            Some(c) => {
+                let message = format!("the content has the control character U+{:04X} in it", u32::from(c));
+                Err((message, Some("remove it, or put the content into a file and name that as `file`".into())))
+            }
+        },
         Form::IpAddress if text.parse::<IpAddr>().is_ok() => Ok(()),
         Form::IpAddress => {
             let hint = text.parse::<IpNet>().ok().map(|net| format!("did you mean `{}`?", net.addr()));

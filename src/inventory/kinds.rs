@@ -37,11 +37,17 @@ pub(super) enum Form {
     Cidr,
     IpAddress,
     KubeVersion,
+    FileContent,
 }
 
 impl Form {
-    const ALL: [(&'static str, Form); 4] =
-        [("Duration", Form::Duration), ("Cidr", Form::Cidr), ("IpAddress", Form::IpAddress), ("KubeVersion", Form::KubeVersion)];
+    const ALL: [(&'static str, Form); 5] = [
+        ("Duration", Form::Duration),
+        ("Cidr", Form::Cidr),
+        ("IpAddress", Form::IpAddress),
+        ("KubeVersion", Form::KubeVersion),
+        ("FileContent", Form::FileContent),
+    ];
 
     /// A valid value of this form. It replaces a value that could not be read, so that the rest of the inventory can still be deserialised and
     /// checked.
@@ -51,6 +57,7 @@ impl Form {
             Form::Cidr => "0.0.0.0/32",
             Form::IpAddress => "0.0.0.0",
             Form::KubeVersion => "v0.0.0",
+            Form::FileContent => "",
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::files::{ControlPlaneFile, ExtraVolume};
 use super::schema;
 
 /// Options of the control-plane components.
@@ -16,6 +17,10 @@ pub struct ControlPlane {
     pub controller_manager: Component,
     pub scheduler: Component,
     pub leader_election: LeaderElection,
+    /// Files that clusterctl writes on every control-plane host, such as an audit policy. A component sees a file through `extraVolumes`, and
+    /// restarts when the file changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ControlPlaneFile>,
 }
 
 /// kube-apiserver.
@@ -29,6 +34,9 @@ pub struct ApiServer {
     #[serde(rename = "certSANs")]
     #[schemars(example = schema::list("k8s.example.org"))]
     pub cert_sans: Vec<String>,
+    /// Files and folders of the host that the static pod mounts in addition to its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_volumes: Vec<ExtraVolume>,
 }
 
 /// Options of one static-pod component.
@@ -38,6 +46,9 @@ pub struct Component {
     /// Flags without dashes, values as text. Flags that clusterctl sets itself are refused with the reason.
     #[schemars(example = schema::flags_example())]
     pub extra_args: BTreeMap<String, String>,
+    /// Files and folders of the host that the static pod mounts in addition to its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_volumes: Vec<ExtraVolume>,
 }
 
 /// Timings of the leader election of schedulers and controller managers.

@@ -12,6 +12,9 @@ pub(super) const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// The pattern of an RFC 1123 subdomain: labels with dots between them.
 pub(super) const SUBDOMAIN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 
+/// The pattern of permission bits in octal.
+pub(super) const MODE: &str = "^0?[0-7]{3}$";
+
 /// Defines types for texts that have their own parser, such as durations. Each type gets a definition of the same name in the JSON Schema, and
 /// `Form::ALL` maps this name to the parser.
 macro_rules! text_type {
@@ -36,6 +39,8 @@ text_type! {
     Duration: "^[0-9]+(ms|s|m|h|d)$", ["90s", "5m", "24h", "365d"];
     /// A network in CIDR notation, its host bits zero.
     Cidr: "^[0-9a-fA-F.:]+/[0-9]{1,3}$", ["10.244.0.0/16", "fd00:10:244::/56"];
+    /// The content of a file, which may have several lines.
+    FileContent: "^", ["apiVersion: audit.k8s.io/v1"];
     /// An IPv4 or IPv6 address.
     IpAddress: "^[0-9a-fA-F.:]+$", ["192.0.2.11", "2001:db8::11"];
 }

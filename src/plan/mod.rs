@@ -15,6 +15,7 @@ mod certificates;
 pub mod copies;
 pub mod desired;
 pub mod etcd;
+pub mod files;
 pub mod goal;
 pub mod identity;
 pub mod kubelet_policy;

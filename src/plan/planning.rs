@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::desired::JoinToken;
+use super::files::ControlPlaneFile;
 use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::inventory::Inventory;
@@ -18,6 +19,8 @@ pub struct RunInputs {
     pub given: BTreeMap<String, Secret>,
     /// CNI and add-on manifests that the operator gave, in order.
     pub manifests: Vec<Value>,
+    /// The files of `controlPlane.files` with their contents.
+    pub files: Vec<ControlPlaneFile>,
     /// The client certificate files for an external etcd; `None` if clusterctl manages etcd.
     pub external_etcd: Option<pki::ExternalEtcdFiles>,
     pub keys: pki::Keys,

@@ -4,7 +4,7 @@ use super::desired::cni_links;
 use super::{DesiredSteps, HostSteps, Part, Phase, Width, balancers, mirrors};
 use crate::facts::{Facts, FileKind, HostFacts};
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory};
+use crate::inventory::{HostEntry, Inventory, below};
 use crate::layout;
 use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};
@@ -74,6 +74,11 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
             layout::ROUTES_UNIT,
             layout::ROUTES_SCRIPT,
         ]);
+        if h.has(Role::ControlPlane) {
+            // Only the files are removed, and not their folders, which can be the operator's.
+            let files = inv.control_plane.files.iter().map(|f| f.path.as_str());
+            paths.extend(files.filter(|path| below(path, layout::KUBERNETES_DIR).is_none()));
+        }
     }
     if etcd || h.is_node() {
         steps.push(Clean { images: !keep_software, found: vec![] }.into());

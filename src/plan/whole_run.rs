@@ -162,6 +162,7 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
         pki: &certificates.files,
         token: &planning.inputs.token,
         manifests: &planning.inputs.manifests,
+        files: &planning.inputs.files,
         kubelet_policy: &stage.kubelet_policy(facts),
     };
     let desired = desired::desired_steps(&inputs)?;

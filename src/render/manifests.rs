@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::args::{Flags, command, flags};
+use super::volumes::{self, Volume};
 use super::{Component, Ctx, Node, image, templates};
 use crate::inventory::LeaderElection;
 use crate::layout::{self, join_host_port};
@@ -122,7 +123,7 @@ pub fn kube_apiserver(ctx: &Ctx<'_>, node: &Node<'_>, etcd_endpoints: &[String])
         image: image(ctx, Component::ApiServer),
         probe: Probe::new(ctx, host, port, "/livez", Some("/readyz"), "/livez"),
         requests: vec![("cpu", "250m")],
-        volumes: by_name(volumes),
+        volumes: volumes::all(volumes, &ctx.inv.control_plane.api_server.extra_volumes, ctx.files),
         ..StaticPod::new(ctx)
     }
     .render()
@@ -148,10 +149,7 @@ pub fn kube_controller_manager(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
         ("service-cluster-ip-range", network.service_cidr.to_string()),
         ("use-service-account-credentials", "true".into()),
     ]));
-    let mut volumes = vec![
-        Volume::read("k8s-certs", layout::PKI_DIR),
-        Volume { kind: "FileOrCreate", ..Volume::read("kubeconfig", layout::CONTROLLER_MANAGER_CONF) },
-    ];
+    let mut volumes = vec![Volume::read("k8s-certs", layout::PKI_DIR), Volume::file("kubeconfig", layout::CONTROLLER_MANAGER_CONF)];
     volumes.extend(ca_volumes(node));
     if ctx.v.pods.flexvolume {
         volumes.push(Volume::writable("flexvolume-dir", layout::FLEXVOLUME_DIR));
@@ -162,7 +160,7 @@ pub fn kube_controller_manager(ctx: &Ctx<'_>, node: &Node<'_>) -> String {
         image: image(ctx, Component::ControllerManager),
         probe: Probe::new(ctx, "127.0.0.1".into(), layout::CONTROLLER_MANAGER_PORT, "/healthz", None, "/healthz"),
         requests: vec![("cpu", "200m")],
-        volumes: by_name(volumes),
+        volumes: volumes::all(volumes, &ctx.inv.control_plane.controller_manager.extra_volumes, ctx.files),
         ..StaticPod::new(ctx)
     }
     .render()
@@ -177,7 +175,11 @@ pub fn kube_scheduler(ctx: &Ctx<'_>, _node: &Node<'_>) -> String {
         image: image(ctx, Component::Scheduler),
         probe: Probe::new(ctx, "127.0.0.1".into(), layout::SCHEDULER_PORT, live, ready, live),
         requests: vec![("cpu", "100m")],
-        volumes: vec![Volume { kind: "FileOrCreate", ..Volume::read("kubeconfig", layout::SCHEDULER_CONF) }],
+        volumes: volumes::all(
+            vec![Volume::file("kubeconfig", layout::SCHEDULER_CONF)],
+            &ctx.inv.control_plane.scheduler.extra_volumes,
+            ctx.files,
+        ),
         ..StaticPod::new(ctx)
     }
     .render()
@@ -235,11 +237,6 @@ fn component_flags(ctx: &Ctx<'_>, kubeconfig: &str) -> Flags {
 fn ca_volumes(node: &Node<'_>) -> Vec<Volume> {
     let named = node.ca_dirs.iter().map(|dir| Volume::read(&dir[1..].replace('/', "-"), dir));
     std::iter::once(Volume::read("ca-certs", layout::SSL_CERTS_DIR)).chain(named).collect()
-}
-
-fn by_name(mut volumes: Vec<Volume>) -> Vec<Volume> {
-    volumes.sort_by(|a, b| a.name.cmp(&b.name));
-    volumes
 }
 
 #[derive(Serialize)]
@@ -301,23 +298,5 @@ impl Probe {
         let named = ctx.v.pods.named_ports;
         let port = if named { "probe-port".into() } else { number.to_string() };
         Probe { host, scheme: "HTTPS", number, port, named, liveness, readiness, startup }
-    }
-}
-
-#[derive(Serialize)]
-struct Volume {
-    name: String,
-    path: String,
-    kind: &'static str,
-    read_only: bool,
-}
-
-impl Volume {
-    fn read(name: &str, path: &str) -> Self {
-        Volume { name: name.into(), path: path.into(), kind: "DirectoryOrCreate", read_only: true }
-    }
-
-    fn writable(name: &str, path: &str) -> Self {
-        Volume { read_only: false, ..Volume::read(name, path) }
     }
 }

@@ -8,6 +8,7 @@ use crate::versions::Minor;
 
 pub use crate::pki::{Credential, kubeconfig};
 pub use image::{Component, image};
+pub use volumes::FileCopy;
 
 mod args;
 pub mod cni;
@@ -20,6 +21,7 @@ pub mod lb;
 pub mod manifests;
 pub mod objects;
 mod templates;
+mod volumes;
 
 /// The input that is the same for everything that is rendered for one cluster.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ pub struct Ctx<'a> {
     pub image_repository: &'a str,
     /// Whether ca.key was found neither on a host nor in the operator's folder, so that the controller manager cannot sign certificates.
     pub external_ca: bool,
+    /// The operator's files, which static pods mount if they are below one of their volumes.
+    pub files: &'a [FileCopy],
 }
 
 /// One host, with the facts that were observed on it.

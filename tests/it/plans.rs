@@ -4,6 +4,7 @@ mod adopted;
 mod balancers;
 mod engine;
 mod etcd;
+mod files;
 mod foundings;
 mod goldens;
 mod identities;

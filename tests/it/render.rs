@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, Taint, TaintEffect};
 use clusterctl::render::containerd::{ConfigVersion, containerd_config, hosts_toml};
-use clusterctl::render::{Component, Credential, Ctx, Node, cni, image, kernel, kubeconfig, kubelet, manifests};
+use clusterctl::render::{Component, Credential, Ctx, FileCopy, Node, cni, image, kernel, kubeconfig, kubelet, manifests};
 use clusterctl::step::kept::is_zero;
 use fixture::{CASES, Case, differences, parse};
 use serde_json::{Value, json};
@@ -60,6 +60,45 @@ fn extra_args_replace_ours_and_stand_behind_them() {
             assert!(args[1..].is_sorted(), "{args:?}");
         } else {
             assert_eq!(tail, ["--allow-privileged=false", "--authorization-config=/etc/x.yaml", "--zz=a b"]);
+        }
+    }
+}
+
+#[test]
+fn extra_volumes_are_mounted_as_kubeadm_mounts_them_and_files_through_their_copies() {
+    let files = [FileCopy { path: "/etc/kubernetes/audit/policy.yaml".into(), copy: "/copies/1-policy.yaml".into() }];
+    for case in &CASES {
+        let mut inv = case.inventory();
+        inv.control_plane.api_server.extra_volumes = serde_json::from_value(json!([
+            { "name": "audit", "hostPath": "/etc/kubernetes/audit", "mountPath": "/audit", "readOnly": true, "pathType": "DirectoryOrCreate" },
+            { "name": "log", "hostPath": "/var/log/kubernetes", "mountPath": "/var/log/kubernetes" },
+        ]))
+        .unwrap();
+        let text = case.with(&inv, |ctx, node| pod(&Ctx { files: &files, ..*ctx }, node, "kube-apiserver"));
+        let spec = &parse(&text)["spec"];
+        let own = |list: &Value| -> Vec<Value> {
+            let named = |v: &&Value| ["audit", "log", "clusterctl-file-0"].contains(&v["name"].as_str().unwrap_or_default());
+            list.as_array().unwrap().iter().filter(named).cloned().collect()
+        };
+        assert_eq!(
+            own(&spec["volumes"]),
+            [
+                json!({ "name": "audit", "hostPath": { "path": "/etc/kubernetes/audit", "type": "DirectoryOrCreate" } }),
+                json!({ "name": "clusterctl-file-0", "hostPath": { "path": "/copies/1-policy.yaml", "type": "File" } }),
+                json!({ "name": "log", "hostPath": { "path": "/var/log/kubernetes" } }),
+            ]
+        );
+        assert_eq!(
+            own(&spec["containers"][0]["volumeMounts"]),
+            [
+                json!({ "name": "audit", "mountPath": "/audit", "readOnly": true }),
+                json!({ "name": "clusterctl-file-0", "mountPath": "/audit/policy.yaml", "readOnly": true }),
+                json!({ "name": "log", "mountPath": "/var/log/kubernetes" }),
+            ]
+        );
+        for other in ["etcd", "kube-controller-manager", "kube-scheduler"] {
+            let text = case.with(&inv, |ctx, node| pod(&Ctx { files: &files, ..*ctx }, node, other));
+            assert!(!text.contains("clusterctl-file"), "{other} does not see the file");
         }
     }
 }

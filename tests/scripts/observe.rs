@@ -27,7 +27,12 @@ fn host(pem: &str) -> Sandbox {
 
 /// Runs `observe.sh`, and returns its output as text and as parsed facts.
 fn look(host: &Sandbox, control_plane: bool) -> Result<(String, HostFacts), String> {
-    let out = host.output(request([10, 0, 0, 1].into(), control_plane, None));
+    look_also_at(host, control_plane, &[])
+}
+
+/// Runs `observe.sh` with these paths of the operator's files.
+fn look_also_at(host: &Sandbox, control_plane: bool, files: &[&str]) -> Result<(String, HostFacts), String> {
+    let out = host.output(request([10, 0, 0, 1].into(), control_plane, None, files));
     let facts = parse(&out.stdout, 7.0)?;
     Ok((String::from_utf8_lossy(&out.stdout).into_owned(), facts))
 }
@@ -74,6 +79,7 @@ pub fn table(t: &mut Table) {
         let (_, facts) = look(&host, false)?;
         all(&host, [same(certificate(&host, &facts), None, "certificate"), same(facts.clock > 1e9, true, "clock")])
     });
+    operators_files(t);
     outdated(t);
     images(t);
     foreign(t);
@@ -81,6 +87,28 @@ pub fn table(t: &mut Table) {
     folders(t);
     read_at_boot(t);
     policies(t);
+}
+
+/// Adds rows for the paths of the operator's files.
+fn operators_files(t: &mut Table) {
+    t.row("a file, a link, a folder and a path with nothing -> the file and the link are seen, and nothing in the folder is", || {
+        let host = Sandbox::new();
+        host.write("/srv/file", "content");
+        host.write("/srv/folder/of-somebody", "content of somebody");
+        std::os::unix::fs::symlink("/nowhere", host.path("/srv/link")).expect("a link can be made");
+        let paths = ["/srv/file", "/srv/link", "/srv/folder", "/srv/nothing"].map(|p| host.at(p));
+        let (text, facts) = look_also_at(&host, true, &paths.each_ref().map(String::as_str))?;
+        let kinds = paths.each_ref().map(|p| facts.files.get(p).map(|f| f.kind.clone()));
+        let expected = [Some(FileKind::File("content".into())), Some(FileKind::Link("/nowhere".into())), Some(FileKind::Directory), None];
+        all(&host, [same(kinds, expected, "kinds"), same(text.contains("of somebody"), false, "what is in the folder")])
+    });
+    t.row("copies of files -> their contents are seen", || {
+        let host = Sandbox::new();
+        host.write("/var/lib/clusterctl/files/1-policy.yaml", "content");
+        let (_, facts) = look(&host, true)?;
+        let copy = facts.content(&host.at("/var/lib/clusterctl/files/1-policy.yaml")).map(<[u8]>::to_vec);
+        all(&host, [same(copy, Some(b"content".to_vec()), "content")])
+    });
 }
 
 /// Adds rows for processes of a component's name of which containerd knows no container in kube-system.

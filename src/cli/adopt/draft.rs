@@ -100,6 +100,7 @@ fn control_plane(found: &Found) -> Fields {
     if !c.cert_sans.is_empty() {
         api.insert("certSANs".into(), json!(c.cert_sans));
     }
+    put_volumes(&mut api, &c.extra_volumes["apiServer"]);
     put(&mut out, "apiServer", api);
     let mut election = Fields::new();
     for component in ["controllerManager", "scheduler"] {
@@ -112,6 +113,7 @@ fn control_plane(found: &Found) -> Fields {
         args.retain(|flag, _| !flag.starts_with("node-cidr-mask-size"));
         let mut fields = Fields::new();
         put_args(&mut fields, &args);
+        put_volumes(&mut fields, &c.extra_volumes[component]);
         put(&mut out, component, fields);
     }
     put(&mut out, "leaderElection", election);
@@ -121,6 +123,12 @@ fn control_plane(found: &Found) -> Fields {
 fn put_args(out: &mut Fields, args: &BTreeMap<String, String>) {
     if !args.is_empty() {
         out.insert("extraArgs".into(), json!(args));
+    }
+}
+
+fn put_volumes(out: &mut Fields, volumes: &[Value]) {
+    if !volumes.is_empty() {
+        out.insert("extraVolumes".into(), json!(volumes));
     }
 }
 

@@ -149,7 +149,7 @@ async fn connected(call: &Call, login: &Login, given: &Map<String, Value>) -> Re
 }
 
 async fn observed(host: &dyn Host) -> Result<HostFacts, String> {
-    let out = host.run(facts::host::request([127, 0, 0, 1].into(), true, None)).await.map_err(|e| crate::error::chain(&e))?;
+    let out = host.run(facts::host::request([127, 0, 0, 1].into(), true, None, &[])).await.map_err(|e| crate::error::chain(&e))?;
     // The offset of the host's clock is not used here, so the time of the request is given as 0.
     facts::host::parse(&out.stdout, 0.0)
 }

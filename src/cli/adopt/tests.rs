@@ -94,6 +94,8 @@ fn flags_names_and_marks_are_carried_over() {
     found.config.certificate_validity = "1000h0m0s".into();
     found.config.extra_args.insert("apiServer", args(&[("authorization-mode", "Node,RBAC"), ("audit-log-path", "-")]));
     found.config.extra_args.insert("controllerManager", args(&[("node-cidr-mask-size", "26"), ("leader-elect-retry-period", "1m30s")]));
+    let volume = json!({ "name": "audit", "hostPath": "/etc/kubernetes/audit", "mountPath": "/audit", "readOnly": true });
+    found.config.extra_volumes.insert("apiServer", vec![volume]);
     found.etcd = Some("registry.k8s.io/etcd:3.5.24-0".into());
     let node = found.nodes.values_mut().next().expect("there is a node");
     node["metadata"]["labels"]["example.org/rack"] = "r1".into();
@@ -106,6 +108,7 @@ fn flags_names_and_marks_are_carried_over() {
         "  kind: external",
         "    certSANs: [api.example.org]",
         "      audit-log-path: \"-\"",
+        "      - name: audit\n        hostPath: /etc/kubernetes/audit\n        mountPath: /audit\n        readOnly: true",
         "    retryPeriod: 90s",
         "  imageTag: 3.5.24-0",
         "# a remark\npki:\n  certificateValidity: 1000h",

@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::Session;
+use crate::cli::operator_files::unusable;
 use crate::cli::stop::Stop;
 use crate::cli::{Call, operator_files, random};
-use crate::error::{Exit, chain};
 use crate::pki;
 use crate::plan::RunInputs;
 use crate::plan::desired::JoinToken;
@@ -17,11 +17,10 @@ pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunIn
     let expires = Timestamp::now() + token::LIFE;
     let token =
         JoinToken { id: random::text(6, random::TOKEN), secret: random::text(16, random::TOKEN).into(), expires: format!("{expires:.0}") };
-    let unusable =
-        |e: operator_files::FileFault| Stop::with(Exit::Inventory).error(chain(&e), "mend the file or its path in the inventory");
     let file = &call.global.inventory;
     let given = operator_files::pki(inv, file).map_err(unusable)?;
     let external_etcd = operator_files::external_etcd(inv, file).map_err(unusable)?;
     let manifests = operator_files::manifests(inv, file).await.map_err(unusable)?;
-    Ok(RunInputs { token, given, manifests, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
+    let files = operator_files::control_plane(inv, file).map_err(unusable)?;
+    Ok(RunInputs { token, given, manifests, files, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
 }

@@ -6,9 +6,11 @@ use serde_json::{Map, Value};
 
 use super::super::path::{Path, at};
 use super::super::words::quoted;
+use super::super::{ExtraVolume, below};
 use super::owned::{self, Owned};
 use super::review::Review;
 use super::shape::is_flag;
+use super::volumes;
 use crate::layout;
 
 pub(super) fn check(review: &mut Review) {
@@ -34,27 +36,16 @@ pub(super) fn check(review: &mut Review) {
     if inventory.etcd_is_stacked() {
         check_log(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args);
     }
-    // The pods mount the folders of trusted certificates that exist on the host.
-    let certificates = [&[layout::PKI_DIR, layout::SSL_CERTS_DIR], &layout::CA_DIRS[..]].concat();
-    check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &certificates);
-    let manager = [&certificates[..], &[layout::CONTROLLER_MANAGER_CONF, layout::FLEXVOLUME_DIR]].concat();
-    check_files(
-        review,
-        &at!["controlPlane", "controllerManager", "extraArgs"],
-        &plane.controller_manager.extra_args,
-        owned::CONTROLLER_MANAGER,
-        &manager,
-    );
-    check_files(
-        review,
-        &at!["controlPlane", "scheduler", "extraArgs"],
-        &plane.scheduler.extra_args,
-        owned::SCHEDULER,
-        &[layout::SCHEDULER_CONF],
-    );
+    let (manager, scheduler) = (at!["controlPlane", "controllerManager", "extraArgs"], at!["controlPlane", "scheduler", "extraArgs"]);
+    let sees = Sees { own: &volumes::of_api_server(), volumes: Some(&plane.api_server.extra_volumes) };
+    check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &sees);
+    let sees = Sees { own: &volumes::of_controller_manager(), volumes: Some(&plane.controller_manager.extra_volumes) };
+    check_files(review, &manager, &plane.controller_manager.extra_args, owned::CONTROLLER_MANAGER, &sees);
+    let sees = Sees { own: &[layout::SCHEDULER_CONF], volumes: Some(&plane.scheduler.extra_volumes) };
+    check_files(review, &scheduler, &plane.scheduler.extra_args, owned::SCHEDULER, &sees);
     if inventory.etcd_is_stacked() {
-        let data = [layout::ETCD_DATA_DIR, layout::ETCD_PKI_DIR];
-        check_files(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args, owned::ETCD, &data);
+        let sees = Sees { own: &[layout::ETCD_DATA_DIR, layout::ETCD_PKI_DIR], volumes: None };
+        check_files(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args, owned::ETCD, &sees);
     }
     check_words(review, &at!["kubelet", "extraArgs"], &inventory.kubelet.extra_args);
     check_config(review, &at!["kubelet", "config"], &inventory.kubelet.config, owned::KUBELET_CONFIG);
@@ -94,16 +85,47 @@ fn check_args(review: &mut Review, path: &Path, args: &BTreeMap<String, String>,
     }
 }
 
-/// Refuses flags that name a file outside `mounted`, the paths that the static pod mounts, because the component could not open the file and would
-/// exit. Flags in `table` are skipped, because `check_args` refuses them.
-fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, table: Owned, mounted: &[&str]) {
-    let names_a_file = |flag: &str| flag.ends_with("-file") || flag.ends_with("-config") || flag.ends_with("kubeconfig");
-    let is_mounted = |file: &str| mounted.iter().any(|m| file.strip_prefix(m).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
+/// What a static pod sees of its host.
+struct Sees<'a> {
+    /// The paths that the pod mounts by itself.
+    own: &'a [&'a str],
+    /// The `extraVolumes` of the component; `None` if it cannot have any.
+    volumes: Option<&'a [ExtraVolume]>,
+}
+
+/// The flag with the path of the audit log, which the API server writes and does not read.
+const AUDIT_LOG: &str = "audit-log-path";
+
+/// Refuses flags that name a file that the static pod does not see, because the component could not open the file and would exit. Flags in `table`
+/// are skipped, because `check_args` refuses them.
+fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>, table: Owned, sees: &Sees) {
+    let names_a_file = |flag: &str| flag == "config" || ["-file", "-config", "kubeconfig", AUDIT_LOG].iter().any(|end| flag.ends_with(end));
     let is_owned = |flag: &str| table.iter().any(|(name, _)| *name == flag);
-    let unseen = |flag: &str, value: &str| names_a_file(flag) && !is_owned(flag) && value.starts_with('/') && !is_mounted(value);
-    for (flag, value) in args.iter().filter(|(flag, value)| unseen(flag, value)) {
-        let message = format!("the flag {} names the file {}, which the static pod does not see", quoted(flag), quoted(value));
-        review.fault(path.join(flag), message, format!("the pod sees only {}: put the file there on every host", mounted.join(", ")));
+    for (flag, value) in args.iter().filter(|(flag, value)| names_a_file(flag) && !is_owned(flag) && value.starts_with('/')) {
+        let (path, shown, file) = (path.join(flag), quoted(flag), quoted(value));
+        let volume = sees.volumes.and_then(|volumes| volumes::volume_of(volumes, value));
+        let is_own = sees.own.iter().any(|own| below(value, own).is_some());
+        match (volume, sees.volumes) {
+            (Some(volume), _) if flag == AUDIT_LOG && volume.read_only => {
+                let message = format!("the audit log {file} is in the volume {}, which is read-only", quoted(&volume.name));
+                review.fault(path, message, "mount a folder for the log with `readOnly: false`");
+            }
+            (Some(_), _) => {}
+            (None, _) if is_own && flag != AUDIT_LOG => {}
+            (None, Some(_)) if flag == AUDIT_LOG => {
+                let message = format!("the audit log {file} is in no volume, so it is lost when the API server restarts");
+                review.warn(path, message, "mount a folder for the log with `extraVolumes`, or write `-` for the output of the container");
+            }
+            (None, Some(_)) => {
+                let message = format!("the flag {shown} names the file {file}, which the static pod does not see");
+                let hint = "bring the file to the hosts with `controlPlane.files`, and mount its folder with `extraVolumes`";
+                review.fault(path, message, hint);
+            }
+            (None, None) => {
+                let message = format!("the flag {shown} names the file {file}, which the static pod does not see");
+                review.fault(path, message, format!("the pod sees only {}: put the file there on every host", sees.own.join(", ")));
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod addresses;
 mod balance;
 mod cluster;
 mod etcd;
+mod files;
 mod flags;
 mod hosts;
 mod network;
@@ -13,6 +14,7 @@ mod shape;
 mod software;
 mod ssh;
 mod timings;
+mod volumes;
 
 pub(super) use review::Opinion;
 
@@ -31,6 +33,8 @@ pub(super) fn all(inventory: &Inventory, root: &Node, holes: &[Path], supported:
     balance::check(&mut review);
     etcd::check(&mut review);
     flags::check(&mut review);
+    files::check(&mut review);
+    volumes::check(&mut review);
     timings::check(&mut review);
     software::check(&mut review);
     ssh::check(&mut review);

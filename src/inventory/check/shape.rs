@@ -139,6 +139,20 @@ pub(super) fn is_user(text: &str) -> bool {
     !text.is_empty() && text.len() <= 128 && text.bytes().all(allowed) && !text.starts_with('-')
 }
 
+/// What is wrong with the path of a file or folder on a host, as the rest of a sentence that begins with the path. `None` if it is absolute, has no
+/// empty part, no `.` and no `..`, and only has characters that need no quotes.
+pub(super) fn path_fault(text: &str) -> Option<&'static str> {
+    let Some(rest) = text.strip_prefix('/') else { return Some("is not absolute") };
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/');
+    if !text.bytes().all(allowed) {
+        return Some("has other characters than letters, digits, dots, dashes and underscores");
+    }
+    if rest.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Some("has an empty part, `.` or `..` in it");
+    }
+    (text.len() > 1000 || rest.split('/').any(|part| part.len() > 200)).then_some("is too long")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +183,17 @@ mod tests {
         for (name, is, yes, no) in ROWS {
             yes.iter().for_each(|text| assert!(is(text), "`{text}` is a {name}"));
             no.iter().for_each(|text| assert!(!is(text), "`{text}` is no {name}"));
+        }
+    }
+
+    #[test]
+    fn paths() {
+        for good in ["/a", "/srv/a_b/c-d.yaml"] {
+            assert_eq!(path_fault(good), None, "{good}");
+        }
+        let long = format!("/{}", "a".repeat(201));
+        for bad in ["", "a", "/", "//a", "/a/", "/a//b", "/a/./b", "/a/../b", "/a b", "/a:b", "/ä", "/$x", &long] {
+            assert!(path_fault(bad).is_some(), "{bad}");
         }
     }
 

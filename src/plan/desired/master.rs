@@ -6,6 +6,7 @@ use super::{HostSteps, Phases, PlanDefect, host_steps};
 use crate::inventory::{HostEntry, LoadBalancerKind};
 use crate::layout;
 use crate::pki::FileOut;
+use crate::plan::files::{self, ControlPlaneFile};
 use crate::plan::situation::ClusterState;
 use crate::plan::{Part, Phase};
 use crate::render;
@@ -50,6 +51,7 @@ impl Phases<'_> {
         if self.runs_etcd_pod(h) {
             files.push(File::folder(layout::ETCD_DATA_DIR, 0o700));
         }
+        files.extend(self.i.files.iter().flat_map(ControlPlaneFile::on_host));
         let mut steps: Vec<Step> = self.hooks(h, false).chain(self.drain(h)).collect();
         steps.push(files.into());
         let address = h.node_address();
@@ -91,6 +93,7 @@ impl Phases<'_> {
         }
         steps.extend(self.taken_back(h));
         steps.push(wait::Settled.into());
+        steps.extend(files::unused(&self.copies, self.i.facts.host(&h.name)));
         if self.has_kubectl(h) {
             steps.push(self.kubectl(h, false));
         }

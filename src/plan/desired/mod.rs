@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::files::ControlPlaneFile;
 use super::kubelet_policy::KubeletPolicy;
 use super::situation::{ClusterState, Situation};
 use super::{DesiredSteps, HostSteps, Part, Phase, Width};
@@ -14,7 +15,7 @@ use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::inventory::{HostEntry, Inventory, KubeVersion, Role};
 use crate::pki::FileOut;
-use crate::render::{self, Component, Ctx, Node};
+use crate::render::{self, Component, Ctx, FileCopy, Node};
 use crate::step::{self, File, Step};
 use crate::{layout, versions};
 
@@ -44,6 +45,8 @@ pub struct Inputs<'a> {
     pub token: &'a JoinToken,
     /// The operator's CNI and add-on manifests, in order.
     pub manifests: &'a [Value],
+    /// The operator's files for control-plane hosts.
+    pub files: &'a [ControlPlaneFile],
     pub kubelet_policy: &'a KubeletPolicy,
 }
 
@@ -147,6 +150,8 @@ struct Phases<'a> {
     endpoint: String,
     repository: String,
     subnets: BTreeMap<HostName, IpNet>,
+    /// The operator's files with their copies on the hosts.
+    copies: Vec<FileCopy>,
     /// The host whose API server is used; see [`api_host`].
     api_host: Option<&'a HostEntry>,
     /// The control-plane hosts and the etcd hosts in the order in which they change.
@@ -162,6 +167,7 @@ impl<'a> Phases<'a> {
             endpoint: i.inv.endpoint_authority(),
             repository: image_repository(i.inv, i.v),
             subnets: super::subnets::assign(i.inv, i.facts),
+            copies: i.files.iter().map(ControlPlaneFile::copy).collect(),
             api_host: api_host(i.inv, i.facts),
             masters: etcd::leader_last(i.inv.control_planes().collect(), i.facts),
             etcd_hosts: etcd::leader_last(i.inv.etcd_hosts(), i.facts),
@@ -169,7 +175,14 @@ impl<'a> Phases<'a> {
     }
 
     fn ctx(&self) -> Ctx<'_> {
-        Ctx { inv: self.i.inv, v: self.i.v, endpoint: &self.endpoint, image_repository: &self.repository, external_ca: self.i.external_ca }
+        Ctx {
+            inv: self.i.inv,
+            v: self.i.v,
+            endpoint: &self.endpoint,
+            image_repository: &self.repository,
+            external_ca: self.i.external_ca,
+            files: &self.copies,
+        }
     }
 
     fn node<'b>(&'b self, h: &'b HostEntry) -> Node<'b> {
@@ -223,7 +236,7 @@ impl<'a> Phases<'a> {
 /// All objects that are applied to the cluster. An observation requests the same objects from the API.
 pub fn all_objects(inv: &Inventory, v: &'static versions::Minor, ca_pem: &str, manifests: &[Value]) -> Vec<Value> {
     let (endpoint, repository) = (inv.endpoint_authority(), image_repository(inv, v));
-    let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: &repository, external_ca: false };
+    let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: &repository, external_ca: false, files: &[] };
     let masters: Vec<(String, IpAddr)> = inv.control_planes().map(|m| (m.name.clone(), m.node_address())).collect();
     let mut objects = render::objects::cluster_objects(&ctx, ca_pem, &masters);
     objects.extend(manifests.iter().cloned());

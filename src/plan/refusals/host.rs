@@ -1,7 +1,7 @@
 //! The refusals that concern one host.
 
 use super::Refusal;
-use crate::facts::HostFacts;
+use crate::facts::{FileKind, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
 use crate::pki;
@@ -90,6 +90,12 @@ pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
     }
     if !host.is_node() {
         return out;
+    }
+    for file in inv.control_plane.files.iter().filter(|_| host.has(Role::ControlPlane)) {
+        if f.files.get(&file.path).is_some_and(|now| now.kind == FileKind::Directory) {
+            let message = format!("{} is a folder there, and a file in `controlPlane.files`", file.path);
+            block("file", message, "choose another path for the file, or move the folder away");
+        }
     }
     if f.swap && !is_off(inv, host, "failSwapOn", "fail-swap-on") {
         block(

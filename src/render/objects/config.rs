@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::rbac::{Subject, reader};
-use crate::inventory::{CgroupDriver, KeyAlgorithm, LoadBalancerKind, Role};
+use crate::inventory::{CgroupDriver, ExtraVolume, KeyAlgorithm, LoadBalancerKind, Role};
 use crate::layout::{self, join_host_port};
 use crate::render::args::Flags;
 use crate::render::{Ctx, kubelet, manifests};
@@ -83,9 +83,9 @@ fn cluster_configuration(ctx: &Ctx<'_>) -> Value {
     let mut config = json!({
         "apiVersion": api_version(api),
         "kind": "ClusterConfiguration",
-        "apiServer": component(&api_server_args(ctx), api),
-        "controllerManager": component(&manifests::controller_manager_args(ctx), api),
-        "scheduler": component(&manifests::scheduler_args(ctx), api),
+        "apiServer": component(&api_server_args(ctx), &plane.api_server.extra_volumes, api),
+        "controllerManager": component(&manifests::controller_manager_args(ctx), &plane.controller_manager.extra_volumes, api),
+        "scheduler": component(&manifests::scheduler_args(ctx), &plane.scheduler.extra_volumes, api),
         "certificatesDir": layout::PKI_DIR,
         "clusterName": inv.cluster.name,
         "dns": {},
@@ -147,8 +147,27 @@ fn api_server_args(ctx: &Ctx<'_>) -> Flags {
     args
 }
 
-fn component(args: &Flags, api: ConfigApi) -> Value {
-    if args.is_empty() { json!({}) } else { json!({ "extraArgs": extra_args(args, api) }) }
+fn component(args: &Flags, volumes: &[ExtraVolume], api: ConfigApi) -> Value {
+    let mut out = json!({});
+    if !args.is_empty() {
+        out["extraArgs"] = extra_args(args, api);
+    }
+    if !volumes.is_empty() {
+        out["extraVolumes"] = volumes.iter().map(extra_volume).collect();
+    }
+    out
+}
+
+/// A volume as kubeadm writes it: fields with their default value are left out.
+fn extra_volume(volume: &ExtraVolume) -> Value {
+    let mut out = json!({ "name": volume.name, "hostPath": volume.host_path, "mountPath": volume.mount_path });
+    if volume.read_only {
+        out["readOnly"] = true.into();
+    }
+    if let Some(kind) = volume.path_type {
+        out["pathType"] = kind.name().into();
+    }
+    out
 }
 
 fn extra_args(args: &Flags, api: ConfigApi) -> Value {

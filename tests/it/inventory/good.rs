@@ -94,6 +94,42 @@ fn other_warnings() {
     }
 }
 
+#[test]
+fn files_and_volumes() {
+    let text = "
+cluster: {name: demo, version: v1.36.2}
+controlPlane:
+  files:
+  - path: /etc/kubernetes/audit/policy.yaml
+    content: |
+      apiVersion: audit.k8s.io/v1
+      kind: Policy
+      rules: [{level: Metadata}]
+  - {path: /srv/alone, file: alone.txt, secret: true}
+  apiServer:
+    extraArgs: {audit-policy-file: /audit/policy.yaml, audit-log-path: /var/log/audit.log}
+    extraVolumes:
+    - {name: audit, hostPath: /etc/kubernetes/audit, mountPath: /audit, readOnly: true, pathType: Directory}
+hosts:
+- {name: m1, address: 192.0.2.1, roles: [master, worker]}
+";
+    let Parsed { inventory, warnings } = good(text);
+    assert_eq!(inventory, good(&show(&inventory)).inventory);
+    let content = inventory.control_plane.files[0].content.as_deref();
+    assert_eq!(content, Some("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"));
+    assert_eq!(inventory.control_plane.files.iter().map(|f| f.bits()).collect::<Vec<_>>(), [Some(0o644), Some(0o600)]);
+    let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+    let expected = [
+        "test.yaml:10:12: no component mounts the file `/srv/alone`; mount its folder with the `extraVolumes` of a component",
+        "test.yaml:12:72: the audit log `/var/log/audit.log` is in no volume, so it is lost when the API server restarts; mount a folder for the \
+         log with `extraVolumes`, or write `-` for the output of the container",
+    ];
+    assert_eq!(
+        said.iter().collect::<std::collections::BTreeSet<_>>(),
+        expected.iter().map(|e| e.to_string()).collect::<Vec<_>>().iter().collect()
+    );
+}
+
 const MERGED: &str = r#"
 cluster: {name: demo, version: v1.36.2, endpoint: "[2001:db8::31]:8443"}
 network: {podCidr: "fd00:10:244::/56", serviceCidr: "fd00:10:96::/112"}

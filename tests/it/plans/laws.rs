@@ -43,6 +43,7 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         inv.kubelet.config.insert("maxPods".into(), 50.into());
         out.push((format!("adopted and changed {version}"), inv, facts));
     }
+    out.extend(super::files::worlds());
     out.extend(super::identities::worlds());
     out.extend(super::renewals::worlds());
     for (name, inv) in super::balancers::kinds() {

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
 use clusterctl::host::Secret;
-use clusterctl::inventory::{Inventory, KeyAlgorithm};
+use clusterctl::inventory::{ControlPlaneFile, Inventory, KeyAlgorithm};
 use clusterctl::pki::Keys;
 use clusterctl::plan::desired::JoinToken;
 use clusterctl::plan::goal::{Leaving, Upgrade};
 use clusterctl::plan::kubelet_policy::NodeChange;
 use clusterctl::plan::situation::ClusterState;
-use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, repair_run, reset, whole_run};
+use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, files, repair_run, reset, whole_run};
 use clusterctl::step::drain::DrainOptions;
 use clusterctl::{layout, versions};
 use jiff::Timestamp;
@@ -99,12 +99,14 @@ pub fn bare(inv: &Inventory) -> Facts {
 /// 2026-11-21: the time at which the worlds are planned, and the clock of their hosts.
 pub const NOW: Timestamp = Timestamp::constant(1_795_219_200, 0);
 
-/// The inputs of the runs in all worlds. `given` has the PKI files of the operator. The private keys have the algorithm whose keys are made fastest.
-fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
+/// The inputs of the runs in all worlds. `given` has the PKI files of the operator. A file of `controlPlane.files` without `content` has a secret one. The private keys have the algorithm whose keys are made fastest.
+fn inputs(inv: &Inventory, given: BTreeMap<String, Secret>) -> RunInputs {
+    let content = |f: &ControlPlaneFile| f.content.clone().map_or_else(|| Secret::from(CANARY), Secret::from);
     RunInputs {
         token: JoinToken { id: "abcdef".into(), secret: Secret::from(CANARY), expires: "2030-01-01T00:00:00Z".into() },
         given,
         manifests: vec![],
+        files: inv.control_plane.files.iter().map(|f| files::ControlPlaneFile::new(f, content(f))).collect(),
         external_etcd: None,
         keys: Keys::new(KeyAlgorithm::EcdsaP256),
     }
@@ -112,31 +114,31 @@ fn inputs(given: BTreeMap<String, Secret>) -> RunInputs {
 
 /// The run over all hosts for this goal: its plan, its refusals, and the facts afterwards.
 pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
-    let (selected, inputs) = (names(inv), inputs(authorities()));
+    let (selected, inputs) = (names(inv), inputs(inv, authorities()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
 /// The run for this goal that is limited to some hosts, as `--limit` does.
 pub fn limited(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> WholeRun {
-    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(authorities()));
+    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(inv, authorities()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
 /// The run over all hosts for this goal if the operator gives no PKI files.
 pub fn without_authorities(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
-    let (selected, inputs) = (names(inv), inputs(BTreeMap::new()));
+    let (selected, inputs) = (names(inv), inputs(inv, BTreeMap::new()));
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
 /// The run that would restore control planes before a run over all hosts; `None` if there is nothing to restore that would help.
 pub fn repair(goal: &Goal, inv: &Inventory, facts: &Facts) -> Option<WholeRun> {
-    let (selected, inputs) = (names(inv), inputs(authorities()));
+    let (selected, inputs) = (names(inv), inputs(inv, authorities()));
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
 /// The run that would restore control planes before a run that is limited to some hosts; see [`repair`].
 pub fn limited_repair(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> Option<WholeRun> {
-    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(authorities()));
+    let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(inv, authorities()));
     repair_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 

@@ -25,6 +25,7 @@ ETCD_MEMBER_DIR=/var/lib/etcd/member
 ETCD_METRICS_PORT=2381
 ETCD_PKI_DIR=/etc/kubernetes/pki/etcd
 ETCD_UNIT=/etc/systemd/system/etcd.service
+FILES_DIR=/var/lib/clusterctl/files
 HAPROXY_ADMIN_SOCKET=/run/haproxy/admin.sock
 HAPROXY_CONFIG=/etc/haproxy/haproxy.cfg
 KUBECTL=/usr/local/bin/kubectl

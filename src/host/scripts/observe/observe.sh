@@ -1,7 +1,7 @@
 # Prints everything that a plan needs to know about this host; changes nothing.
 # Output: `key value` lines, then `@tar`, then a tar archive of every managed path.
 # Arguments: `address` of the API server of this host; `control_plane`, which is 1 if this host may run a control plane, or else 0; and `endpoint` of
-# the cluster (host:port) that is tried from this host, or empty.
+# the cluster (host:port) that is tried from this host, or empty. Words: paths of the operator's files.
 export LC_ALL=C
 patience=${CLUSTERCTL_PATIENCE:-1}
 say() { printf '%s\n' "$*"; }
@@ -181,13 +181,19 @@ if [ "$control_plane" != 1 ] && [ -e $client ]; then
   say certificate $client "$(awk '/-BEGIN /{on=0} /-BEGIN CERTIFICATE-/{on=1} on; /-END /{on=0}' $client 2>/dev/null | tr '\n' '\037')"
 fi
 say @tar
+# Adds the operator's files. A folder at one of their paths is reported without its content, which is not clusterctl's.
+for p do
+  shift
+  [ ! -e "$p" ] && [ ! -L "$p" ] || set -- "$@" "${p#/}"
+done
+[ $# -gt 0 ] && tar -C / --no-recursion -cf - --numeric-owner "$@" 2>/dev/null
 set --
 # From /etc/kubernetes only the files of a cluster are taken, because an operator may keep backups in that folder.
 for p in $PKI_DIR $MANIFESTS_DIR $KUBERNETES_DIR/*.conf $KUBELET_CONFIG $KUBELET_INSTANCE_CONFIG $KUBELET_FLAGS_ENV \
   $KUBELET_UNIT $KUBELET_DROP_IN_DIR $ETCD_UNIT $ETCD_ENV \
   $CONTAINERD_CONFIG $CONTAINERD_CERTS_DIR $CNI_CONF_DIR $HAPROXY_CONFIG $NGINX_CONFIG /etc/keepalived \
   $MODULES_LOAD $SYSCTL_CONF $OWNERSHIP $ESTABLISHED $ADOPTED $RESTORE_MARK $RESTORE_MANIFESTS_DIR \
-  $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA; do
+  $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA $FILES_DIR; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 # Adds the client certificates of the kubelet with their keys: the present one, to which $client links, and the first one. Certificates that were
