@@ -127,7 +127,16 @@ const TABLES: [Entry; 39] = [
     (
         "waits",
         scripts::waits::table,
-        &["wait_api.sh", "wait_node.sh", "wait_back.sh", "wait_endpoint.sh", "wait_backend.sh", "wait_rollout.sh", "node_ready.sh"],
+        &[
+            "wait_api.sh",
+            "wait_node.sh",
+            "wait_back.sh",
+            "wait_serves.sh",
+            "wait_endpoint.sh",
+            "wait_backend.sh",
+            "wait_rollout.sh",
+            "node_ready.sh",
+        ],
     ),
     ("cluster", scripts::cluster::table, &["admin.sh", "cluster.sh"]),
     ("sources", scripts::sources::table, &["sources.sh"]),

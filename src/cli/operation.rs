@@ -90,9 +90,10 @@ pub async fn observe_api(session: &Session, lists: &[String]) -> Result<Observed
     // not asked would count as lost.
     let was_asked = |name: &HostName| session.hosts.contains_key(name) || unreachable.iter().any(|f| f.host == *name);
     let members_were_asked = session.inventory.etcd_hosts().iter().all(|h| was_asked(&h.name));
+    // Expired certificates are reported before a lost quorum, because they are its cause.
     let lost = refusals::quorum_lost(&session.inventory, &observed.facts).filter(|_| members_were_asked);
     let stop = Stop::with(Exit::Failed).failures(unreachable).failures(observed.failures);
-    Err(match lost {
+    Err(match refusals::api_expired(&session.inventory, &observed.facts).or(lost) {
         Some(lost) => stop.then(Stop::refused(vec![lost])),
         None if observed.api_failed => stop,
         None => stop.then(api_away()),

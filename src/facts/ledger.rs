@@ -28,6 +28,8 @@ pub struct HostLedger {
     pub taken_back: BTreeSet<HostName>,
     /// Whether the quorum was checked by an earlier step of the same host in the same phase.
     pub quorum_checked: bool,
+    /// Whether certificates in the PKI folder were replaced, and the components that read them were not asked since then.
+    pub new_certificates: bool,
     /// Steps without an observable result that were done before, such as commands and reboots.
     pub done_once: BTreeSet<String>,
 }

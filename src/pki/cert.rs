@@ -17,7 +17,7 @@ use super::fault::Reason;
 use super::key::{self, Key};
 
 /// The validity of a certificate begins this many seconds before the certificate is made, for hosts whose clocks are behind (kubeadm's value).
-const BACKDATED_SECONDS: i64 = 5 * 60;
+pub(super) const BACKDATED_SECONDS: i64 = 5 * 60;
 
 /// The wanted content of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,6 +23,8 @@ pub enum Reason {
     Expired,
     #[error("expires in {days} days")]
     Expires { days: i64 },
+    #[error("its renewal was asked for")]
+    Asked,
     #[error("other content")]
     OtherContent,
     #[error("{what} is `{found}` in place of `{wanted}`")]

@@ -9,6 +9,7 @@ use super::cert::{self, Cert, Spec};
 use super::fault::{PkiFault, Reason};
 use super::key::Key;
 use super::kubeconfig::{Credential, Current, kubeconfig};
+use super::renew::{self, Renewal};
 use super::table::{self, Ca, Conf, Server};
 use super::{Cluster, FileOut, Observed, Opts};
 use crate::host::Secret;
@@ -35,6 +36,8 @@ pub struct Wants {
     pub control_plane: bool,
     /// etcd's CA with its key, and etcd's server, peer and health-check certificates.
     pub etcd_member: bool,
+    /// The kubelet's client certificate alone, for a worker whose certificate is to be replaced.
+    pub kubelet: bool,
     /// super-admin.conf, which kubeadm leaves on the first control-plane host only. If this is false, an existing file is not changed.
     pub super_admin: bool,
 }
@@ -119,16 +122,32 @@ struct Desk<'a> {
 
 impl Desk<'_> {
     fn slots(&self) -> Vec<Slot> {
-        let wants = self.host.wants;
-        let mut out = vec![Slot::Ready(self.shared_files())];
-        for row in table::ROWS.iter().filter(|row| row.wanted(wants) && self.auth.get(row.ca).is_some()) {
+        let (wants, renew) = (self.host.wants, self.opts.renew);
+        let concerned = |name: &str| renew.is_none_or(|r| r.concerns(name));
+        let mut out = Vec::new();
+        if renew.is_none() {
+            out.push(Slot::Ready(self.shared_files()));
+        }
+        for row in table::ROWS.iter().filter(|row| row.wanted(wants) && self.auth.get(row.ca).is_some() && concerned(&row.name())) {
             out.push(self.pair(row.base, row.ca, row.spec(self.cluster, self.host.name, self.host.address)));
         }
         if wants.control_plane {
-            out.extend(table::confs(self.cluster, wants).into_iter().map(|conf| self.conf(conf)));
+            let confs = table::confs(self.cluster, wants).into_iter().filter(|conf| concerned(layout::basename(conf.path)));
+            out.extend(confs.map(|conf| self.conf(conf)));
+        }
+        if wants.control_plane && concerned(renew::KUBELET) {
             out.extend(self.kubelet());
         }
+        if wants.kubelet {
+            out.push(self.kubelet_certificate(Reason::Asked));
+        }
         out
+    }
+
+    /// The kubelet's first client certificate, made anew.
+    fn kubelet_certificate(&self, reason: Reason) -> Slot {
+        let (spec, form) = (table::kubelet(self.host.name), Form::Pem { path: layout::KUBELET_CLIENT_INITIAL });
+        Slot::Mint(Job { spec, ca: Ca::Kubernetes, form, reason })
     }
 
     /// The files that do not belong to one host only: the authorities, the service-account key, and the client certificate for an external etcd.
@@ -234,18 +253,17 @@ impl Desk<'_> {
     /// The kubelet's first certificate, unless the kubelet has a valid one, and kubelet.conf. A running kubelet renews its certificate by itself
     /// when 10 to 30 % of the lifetime are left. Only a certificate that was not renewed is replaced.
     fn kubelet(&self) -> Vec<Slot> {
-        const KUBELETS_OWN_RENEWAL: Renewal = Renewal { within: i64::MAX, share: 10 };
         let spec = table::kubelet(self.host.name);
         let good = |path: &str| {
             let pem = self.host.observed.get(path);
-            self.judge(pem, pem, &spec, Ca::Kubernetes, KUBELETS_OWN_RENEWAL).map(|()| pem)
+            self.judge(pem, pem, &spec, Ca::Kubernetes, Renewal::of_kubelet(self.opts.renew)).map(|()| pem)
         };
         let path = layout::KUBELET_CLIENT_INITIAL;
         let mut out = Vec::new();
         if good(layout::KUBELET_CLIENT_CURRENT).is_err() {
             out.push(match good(path) {
                 Ok(kept) => Slot::Ready(kept.map(|pem| whole(path, pem.clone(), None)).into_iter().collect()),
-                Err(reason) => Slot::Mint(Job { spec: spec.clone(), ca: Ca::Kubernetes, form: Form::Pem { path }, reason }),
+                Err(reason) => self.kubelet_certificate(reason),
             });
         }
         out.push(Slot::Ready(vec![self.kubelet_conf(&spec)]));
@@ -288,7 +306,7 @@ impl Desk<'_> {
     }
 
     fn renewal(&self) -> Renewal {
-        Renewal { within: self.opts.pki.renew_before.as_secs() as i64, share: 3 }
+        Renewal::of(self.opts.pki, self.opts.renew)
     }
 
     /// Checks that a certificate matches its key, is signed by the authority, matches the specification, and is not due for renewal.
@@ -334,27 +352,6 @@ impl Desk<'_> {
                 vec![whole(conf.path, text, fresh)]
             }
         })
-    }
-}
-
-/// When a certificate is due for renewal.
-#[derive(Clone, Copy)]
-struct Renewal {
-    /// The certificate is due when fewer than this number of seconds are left before it expires.
-    within: i64,
-    /// A certificate is never due while more than this part of its lifetime is left (3 means a third), so that a new one is never due.
-    share: i64,
-}
-
-impl Renewal {
-    fn due(self, cert: &Cert, now: Timestamp) -> Option<Reason> {
-        let left = cert.not_after.as_second() - now.as_second();
-        let lifetime = cert.not_after.as_second() - cert.not_before.as_second();
-        match left {
-            ..=0 => Some(Reason::Expired),
-            _ if left < self.within.min(lifetime / self.share) => Some(Reason::Expires { days: left / 86400 }),
-            _ => None,
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::cert::Cert;
 use super::fault::Reason;
 use super::files::chains;
+use super::renew::{Renew, Renewal};
 
 /// Why the certificates of a client (its own, then those that lead to its authority) are not usable at this time. `None` if they are usable.
 /// Without a readable authority in `authorities`, the signatures are not checked.
@@ -21,6 +22,14 @@ pub fn client_fault(certificates: &[u8], authorities: Option<&[u8]>, now: Timest
     }
     let authorities = authorities.and_then(|pem| Cert::read_all(pem).ok())?;
     (!authorities.iter().any(|authority| chains(&certs, authority))).then_some(Reason::OtherAuthority)
+}
+
+/// Whether a renewal replaces the client certificate of a kubelet: the certificate is not usable (see [`client_fault`]), or it is so old that the
+/// kubelet itself should have renewed it, or the operator named the kubelet and the certificate was not made just now.
+pub fn is_due_client(certificates: &[u8], authorities: Option<&[u8]>, renew: &Renew, now: Timestamp) -> bool {
+    let leaf = Cert::read_all(certificates).ok().and_then(|certs| certs.into_iter().next());
+    client_fault(certificates, authorities, now).is_some()
+        || leaf.is_none_or(|leaf| Renewal::of_kubelet(Some(renew)).due(&leaf, now).is_some())
 }
 
 /// The name of the node in the client certificate of a kubelet, whose common name is `system:node:NAME`. `None` if the certificate cannot be

@@ -12,9 +12,10 @@ pub use authority::{Authorities, authorities};
 pub use expiry::{CertInfo, expiry};
 pub use fault::{PkiFault, Reason, Whose};
 pub use files::{HostRequest, Wants, fleet_files, host_files};
-pub use identity::{client_fault, node_of};
+pub use identity::{client_fault, is_due_client, node_of};
 pub use kubeconfig::{Credential, kubeconfig};
 pub use person::{ClientCertificate, ClusterAuthority, client_certificate};
+pub use renew::{KUBELET, RENEWABLE, Renew};
 pub use supply::Keys;
 
 mod authority;
@@ -27,6 +28,7 @@ mod identity;
 mod key;
 mod kubeconfig;
 mod person;
+mod renew;
 mod supply;
 mod table;
 
@@ -54,6 +56,8 @@ pub struct Opts<'a> {
     pub keys: &'a Keys,
     /// The client files for an external etcd. `None` if clusterctl manages etcd.
     pub external_etcd: Option<ExternalEtcdFiles>,
+    /// Only the certificates and kubeconfigs of this renewal are wanted, and those that it concerns are made again. `None`: all files are wanted.
+    pub renew: Option<&'a Renew>,
 }
 
 /// The files with which the API server connects to an external etcd, which clusterctl does not manage.

@@ -77,6 +77,11 @@ pub(super) const ROWS: [Row; 7] = [
 ];
 
 impl Row {
+    /// The name of the certificate, as kubeadm has it.
+    pub fn name(&self) -> String {
+        self.base.replace('/', "-")
+    }
+
     pub fn spec(&self, cluster: Cluster<'_>, name: &str, address: IpAddr) -> Spec {
         (self.spec)(cluster, name, address)
     }

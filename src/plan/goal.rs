@@ -9,6 +9,7 @@ use super::refusals::Purpose;
 use super::{Part, Phase, Plan, Planned};
 use crate::host::HostName;
 use crate::inventory::KubeVersion;
+use crate::pki::Renew;
 
 /// The state that a run is to reach.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub enum Goal {
     Replace(Leaving, HostName),
     /// `upgrade`: an existing cluster is changed to another version.
     Upgrade(Box<Upgrade>),
+    /// `certs renew`: certificates of an existing cluster are renewed, and nothing else is changed.
+    Renew(Renew),
 }
 
 impl Goal {
@@ -63,11 +66,20 @@ impl Goal {
         }
     }
 
+    /// The renewal of certificates that the operator asked for. `None` for every other goal, with which certificates are renewed only when they are due.
+    pub fn renew(&self) -> Option<&Renew> {
+        match self {
+            Goal::Renew(renew) => Some(renew),
+            _ => None,
+        }
+    }
+
     /// The purpose of the run, on which the refusals depend.
     pub fn purpose(&self) -> Purpose {
         match self {
             Goal::Found => Purpose::Found,
             Goal::Upgrade(_) => Purpose::Upgrade,
+            Goal::Renew(_) => Purpose::Renew,
             _ => Purpose::Keep,
         }
     }

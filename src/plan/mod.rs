@@ -196,6 +196,11 @@ impl Plan {
         self.steps().flat_map(|(_, host, s)| [Some(host), s.step.on()]).flatten().cloned().collect()
     }
 
+    /// Whether a step of the plan writes the file with this path.
+    pub fn writes(&self, path: &str) -> bool {
+        self.steps().any(|(.., s)| matches!(&s.step, Step::File(files) if files.iter().any(|f| f.path == path)))
+    }
+
     /// Removes the steps of all hosts but these. A phase of [`Part::BeforeNodes`], which waits for the whole cluster, is kept if a phase of
     /// [`Part::Nodes`] remains after it.
     pub fn limited(mut self, hosts: &[HostName]) -> Plan {

@@ -4,7 +4,7 @@ use super::desired::cni_links;
 use super::{DesiredSteps, HostSteps, Part, Phase, Width, balancers, mirrors};
 use crate::facts::{Facts, FileKind, HostFacts};
 use crate::host::HostName;
-use crate::inventory::{HostEntry, Inventory, below};
+use crate::inventory::{HostEntry, Inventory, Role, below};
 use crate::layout;
 use crate::step::package::CONTAINERD_IO;
 use crate::step::{Absent, Clean, NodeGone, Step, Stopped};

@@ -12,6 +12,7 @@ use super::{DesiredSteps, remove, repair};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory, KubeVersion};
+use crate::pki::Renew;
 
 /// How running kubelets are treated in a stage.
 #[derive(Clone, Debug)]
@@ -38,6 +39,8 @@ pub(super) struct Stage {
     leaving: Option<(Inventory, Leaving)>,
     /// Whether the stage only removes hosts and changes nothing else in the cluster.
     alone: bool,
+    /// The renewal of certificates in this stage, which then changes nothing else.
+    pub renew: Option<Renew>,
 }
 
 impl Stage {
@@ -117,7 +120,7 @@ impl Stage {
 pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostName]) -> Result<Vec<Stage>, UpgradeRefusal> {
     let comes = |h: &HostEntry| match goal {
         Goal::Join(names) => names.is_empty() || names.contains(&h.name),
-        Goal::Remove(_) | Goal::Upgrade(_) => false,
+        Goal::Remove(_) | Goal::Upgrade(_) | Goal::Renew(_) => false,
         Goal::Replace(_, new) => *new == h.name,
         Goal::Found | Goal::Keep => selected.contains(&h.name),
     };
@@ -128,9 +131,15 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let going = |l: &Leaving, from: &Inventory| {
         let others = inv.hosts.iter().map(|h| &h.name).filter(|h| from.host(h).is_none() && !l.hosts.contains(h));
         let before = inv.without(&others.cloned().collect::<Vec<_>>());
-        Stage { inv: from.without(&l.hosts), kubelets: Kubelets::OfInventory, leaving: Some((before, l.clone())), alone: false }
+        Stage {
+            inv: from.without(&l.hosts),
+            kubelets: Kubelets::OfInventory,
+            leaving: Some((before, l.clone())),
+            alone: false,
+            renew: None,
+        }
     };
-    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::OfInventory, leaving: None, alone: false };
+    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::OfInventory, leaving: None, alone: false, renew: None };
     // In the middle of an upgrade, the desired steps would change control planes to another version. A dead host can be removed nevertheless, and
     // must be, because the upgrade goes on only when every control plane answers.
     let in_between = || Running::of(&all, facts).api_servers.values().any(|v| *v != inv.cluster.version);
@@ -148,6 +157,8 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
         Goal::Upgrade(u) if ClusterState::of(facts).exists() => {
             of_upgrade(u, &all, &upgrade::way(&Running::of(&all, facts), &u.to, &u.through)?)
         }
+        // Kubelets keep their version and their configuration, whatever the inventory says.
+        Goal::Renew(renew) => vec![Stage { kubelets: Kubelets::Kept, renew: Some(renew.clone()), ..only(all) }],
         _ => vec![only(all)],
     })
 }
@@ -158,7 +169,7 @@ pub(super) fn repair(inv: &Inventory, facts: &Facts, version: &KubeVersion, kube
     let outside: Vec<HostName> = inv.hosts.iter().filter(|h| !has_begun_to_join(h, inv, facts)).map(|h| h.name.clone()).collect();
     let mut inv = inv.without(&outside);
     inv.cluster.version = version.clone();
-    Stage { inv, kubelets: if kubelets { Kubelets::OfInventory } else { Kubelets::Kept }, leaving: None, alone: false }
+    Stage { inv, kubelets: if kubelets { Kubelets::OfInventory } else { Kubelets::Kept }, leaving: None, alone: false, renew: None }
 }
 
 /// Makes one stage of the run for each stage of the upgrade in `way`.
@@ -174,7 +185,7 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
                 Kubelets::Held { next: next.map(|s| s.version().clone()), later: later.collect(), snapshot: u.snapshot.clone() }
             }
         };
-        Stage { inv, kubelets, leaving: None, alone: false }
+        Stage { inv, kubelets, leaving: None, alone: false, renew: None }
     };
     way.iter().enumerate().map(stage).collect()
 }

@@ -93,6 +93,11 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
         }
         run.after = after;
     }
+    if goal.renew().is_some() && run.refusals.is_empty() {
+        // Without an API server, the run would wait in vain for a control plane that some of its certificates keep down.
+        let list = if facts.cluster.is_some() { &mut run.warnings } else { &mut run.refusals };
+        list.extend(refusals::left_expired(planning.inv, &run.after));
+    }
     Ok(run)
 }
 
@@ -149,7 +154,7 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
     let Some(v) = versions::of(version) else {
         return Ok(Err(vec![Refusal::no_way(&UpgradeRefusal::Unsupported(version.minor()))]));
     };
-    let certificates = match certificates(&stage.inv, v, planning, facts) {
+    let certificates = match certificates(&stage.inv, v, planning, facts, stage.renew.as_ref()) {
         Ok(certificates) => certificates,
         Err(refusals) => return Ok(Err(refusals)),
     };
@@ -165,6 +170,9 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
         files: &planning.inputs.files,
         kubelet_policy: &stage.kubelet_policy(facts),
     };
+    if stage.renew.is_some() {
+        return Ok(Ok(desired::renewal_steps(&inputs)?));
+    }
     let desired = desired::desired_steps(&inputs)?;
     Ok(Ok(match stage.leave(facts) {
         Some(leaving) => remove::spliced(&leaving, desired),

@@ -6,10 +6,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::static_pod::reader;
+use super::unit::KUBELET;
 use super::{Answers, StepError, carry_out, missing, short_digest, text_diff};
 use crate::facts::{Facts, FileFact, FileKind};
 use crate::fenced;
 use crate::host::{Cmd, Host, HostName, Secret};
+use crate::layout;
 
 /// A file, link or folder as it should be on the host. The owner is always root.
 #[derive(Clone, Debug)]
@@ -170,6 +172,13 @@ impl Answers for Vec<File> {
                 f.units.entry(unit.into()).or_default().stamp.clear();
             }
             f.outdated.extend(reader(&file.path).filter(|component| f.pods.contains_key(*component)).map(String::from));
+            // The host reports a kubelet as outdated if its first certificate is newer than its process; see observe.sh.
+            if file.path == layout::KUBELET_CLIENT_INITIAL {
+                f.outdated.insert(KUBELET.into());
+            }
+        }
+        if self.iter().any(|file| file.path.starts_with(layout::PKI_DIR)) {
+            facts.ledger.host_mut(host).new_certificates = true;
         }
     }
 

@@ -26,6 +26,10 @@ pub struct Unit {
     pub watch: Duration,
 }
 
+/// The name of the kubelet's unit. In `outdated` of a host's facts, it states that the kubelet was started before its first client certificate was
+/// replaced; in `done_once` of the host's ledger, that an earlier step of the plan has restarted the kubelet.
+pub const KUBELET: &str = "kubelet";
+
 /// The script that restarts etcd and restores the previous etcd if the new one fails. The host finishes it even if the connection to the host is
 /// lost.
 const ETCD: &str = script!("lib/etcdctl.sh", "lib/hand_over.sh", "lib/etcd_version.sh", "steps/etcd_service.sh");
@@ -55,10 +59,12 @@ impl Answers for Unit {
         let f = facts.host_mut(host);
         f.units.insert(self.name.into(), now);
         // The node counts as not Ready until the restarted kubelet has reported it.
-        if self.name == "kubelet"
-            && let Some(node) = facts.node_mut(host)
-        {
-            node["status"]["conditions"] = serde_json::json!([]);
+        if self.name == KUBELET {
+            f.outdated.remove(KUBELET);
+            facts.ledger.host_mut(host).done_once.insert(KUBELET.into());
+            if let Some(node) = facts.node_mut(host) {
+                node["status"]["conditions"] = serde_json::json!([]);
+            }
         }
         let f = facts.host_mut(host);
         if self.name == "etcd" {

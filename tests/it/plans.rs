@@ -16,6 +16,7 @@ mod nodes;
 mod paused;
 mod refusals;
 mod removals;
+mod renew;
 mod renewals;
 mod repairs;
 mod restores;

@@ -81,6 +81,7 @@ pub fn table(t: &mut Table) {
     });
     operators_files(t);
     outdated(t);
+    outdated_kubelet(t);
     images(t);
     foreign(t);
     mounts(t);
@@ -259,6 +260,30 @@ fn images(t: &mut Table) {
             }
             let (_, facts) = look(&host, true)?;
             all(&host, [same(facts.images.len(), seen, "images")])
+        });
+    }
+}
+
+/// Adds rows for the first client certificate of a kubelet, which started in second 999700.
+fn outdated_kubelet(t: &mut Table) {
+    for (what, file, written, wanted) in [
+        ("is older than the process", "kubelet-client-initial.pem", 999_600, false),
+        ("is newer than the process", "kubelet-client-initial.pem", 999_800, true),
+        ("was written in the second of the start", "kubelet-client-initial.pem", 999_700, false),
+        ("has a time that is still to come", "kubelet-client-initial.pem", 1_000_060, false),
+        ("was renewed by the kubelet", "kubelet-client-2026.pem", 999_800, false),
+    ] {
+        t.row(format!("the kubelet's certificate {what} -> outdated: {wanted}"), || {
+            let host = Sandbox::new();
+            let path = format!("{PKI}/{file}");
+            host.write(&path, CERTIFICATE);
+            let open = std::fs::File::options().write(true).open(host.path(&path)).expect("the file is there");
+            open.set_modified(UNIX_EPOCH + Duration::from_secs(written)).expect("its time can be set");
+            host.link_at(&format!("{PKI}/kubelet-client-current.pem"), host.path(&path));
+            host.write("/proc/uptime", "1000.50 1000.00\n");
+            host.stub("units/kubelet.ActiveEnterTimestampMonotonic", "700000000\n");
+            let (_, facts) = look(&host, false)?;
+            all(&host, [same(facts.outdated.contains("kubelet"), wanted, "outdated"), same(facts.kubelet_age, None, "age")])
         });
     }
 }

@@ -1,5 +1,5 @@
-//! Tests of `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each script ends within its
-//! own limit and reports what it still waits for, whichever tool does not answer.
+//! Tests of `wait_api.sh`, `wait_node.sh`, `wait_back.sh`, `wait_serves.sh`, `wait_endpoint.sh`, `wait_backend.sh` and `wait_rollout.sh`: each script ends
+//! within its own limit and reports what it still waits for, whichever tool does not answer.
 
 use std::time::Duration;
 
@@ -52,6 +52,11 @@ fn back() -> Step {
     wait::Back { node: Some("w1".into()), server: SERVER.into(), ready: true, api, etcd: true }.into()
 }
 
+fn serves() -> Step {
+    let wait = wait::Serves { api: Some("10.0.0.1:6443".into()), etcd: true };
+    wait.into()
+}
+
 fn rollout(first: bool) -> Step {
     let object = ObjectRef { group: "apps".into(), kind: "DaemonSet".into(), namespace: "kube-system".into(), name: "proxy".into() };
     wait::Rollout { address: [10, 0, 0, 1].into(), object, first }.into()
@@ -82,12 +87,13 @@ type Change = fn(&Sandbox);
 type Row<'a> = (&'a str, Change, &'a [&'a str]);
 
 pub fn table(t: &mut Table) {
-    let fine: [(&str, Make); 6] = [
+    let fine: [(&str, Make); 7] = [
         ("api", api),
         ("endpoint", endpoint),
         ("node ready", || registered(true)),
         ("node registered", || registered(false)),
         ("back", back),
+        ("serves", serves),
         ("rollout", || rollout(false)),
     ];
     for (name, step) in fine {
@@ -163,6 +169,29 @@ pub fn table(t: &mut Table) {
         ("its API hangs", |h| h.inject(Fault::Hangs("curl", "*readyz")), &["the API at 10.0.0.1:6443: /readyz answers 000"]),
         ("its node is not Ready", |h| node(h, "False", "1970-01-12T13:46:30Z", "v1.30.4"), &["not Ready"]),
     ];
+    let serves_rows: &[Row] = &[
+        (
+            "its member has no leader yet",
+            |h| h.inject(Fault::CallFails("etcdctl", "*")),
+            &["does not serve with its new certificates after 240 s", "its etcd member: etcdctl: it fails"],
+        ),
+        ("its member hangs", |h| h.inject(Fault::Hangs("etcdctl", "*")), &["its etcd member: etcdctl: no answer within 3 s"]),
+        ("its API server is not ready", |h| h.stub("serves-kube-apiserver", "500\n"), &["the API at 10.0.0.1:6443: /readyz answers 500"]),
+        (
+            "its API server still has the expired certificate",
+            |h| h.inject(Fault::CallFails("curl", "*--cacert*readyz")),
+            &["the API at 10.0.0.1:6443: /readyz answers"],
+        ),
+        (
+            "the kubelet does not run",
+            |h| {
+                h.stub("serves-kube-apiserver", "000\n");
+                h.kubelet("failed");
+                h.write("/var/log/pods/kube-system_kube-apiserver-m1_0dd/kube-apiserver/0.log", "its last words\n");
+            },
+            &["the kubelet is not running", "last lines of kube-apiserver:", "its last words"],
+        ),
+    ];
     let rollout_rows: &[Row] = &[
         (
             "the API server hangs",
@@ -180,12 +209,13 @@ pub fn table(t: &mut Table) {
             all(&host, [same(end == End::Done, wanted, "it is done"), same(named, !wanted, "w7 is named")])
         });
     }
-    let steps: [(&str, Make, &[Row]); 6] = [
+    let steps: [(&str, Make, &[Row]); 7] = [
         ("api", api, api_rows),
         ("endpoint", endpoint, endpoint_rows),
         ("node", || registered(true), ready_rows),
         ("node", || registered(false), registered_rows),
         ("back", back, back_rows),
+        ("serves", serves, serves_rows),
         ("rollout", || rollout(true), rollout_rows),
     ];
     for (name, step, rows) in steps {

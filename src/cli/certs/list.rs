@@ -82,7 +82,7 @@ fn text(all: &Certificates, within: Duration) -> String {
     let within = show_duration(within);
     let verdict = match all.due {
         0 => format!("{GOOD}no certificate expires within {within}{GOOD:#}"),
-        n => format!("{ERROR}{} within {within}{ERROR:#}; `clusterctl apply` renews those that are not of a CA", expiring(n)),
+        n => format!("{ERROR}{} within {within}{ERROR:#}; `clusterctl certs renew` renews those that are not of a CA", expiring(n)),
     };
     format!("{table}\n\n{verdict}\n")
 }

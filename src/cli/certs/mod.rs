@@ -5,10 +5,11 @@ use super::stop::Ended;
 
 mod list;
 mod model;
+mod renew;
 
-/// Look at certificates
+/// List and renew certificates
 ///
-/// `apply` renews the certificates that expire soon. The commands here change nothing.
+/// `apply` also renews the certificates that expire soon, while an API server answers.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -18,11 +19,13 @@ pub struct Args {
 #[derive(clap::Subcommand, Debug)]
 enum Verb {
     List(list::Args),
+    Renew(renew::Args),
 }
 
 /// Runs the verb.
 pub async fn run(call: &Call, args: &Args) -> Ended {
     match &args.verb {
         Verb::List(args) => list::run(call, args).await,
+        Verb::Renew(args) => renew::run(call, args).await,
     }
 }

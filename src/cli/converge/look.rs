@@ -12,7 +12,7 @@ use crate::inventory::Inventory;
 use crate::layout;
 use crate::plan::goal::Goal;
 use crate::plan::situation::ClusterState;
-use crate::plan::{RunInputs, desired};
+use crate::plan::{RunInputs, desired, refusals};
 use crate::step::objects_gone;
 use crate::versions;
 
@@ -61,10 +61,12 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
 }
 
 /// The control-plane hosts whose kubelet started less than `wait_timeout` ago and may still start the API server. A kubelet that has run for longer
-/// has started its static pods, or cannot start them. Empty if an API server of the cluster answers, or if the cluster does not exist yet.
+/// has started its static pods, or cannot start them. Empty if an API server of the cluster answers, if the cluster does not exist yet, or if
+/// certificates have expired.
 fn starting<'a>(inv: &'a Inventory, facts: &Facts, wait_timeout: Duration) -> Vec<&'a str> {
     let serves = inv.control_planes().any(|h| facts.host(&h.name).api_version.is_some());
-    if serves || ClusterState::of(facts) != ClusterState::WithoutApi {
+    // With expired certificates, the kubelets start again and again, and nothing comes up.
+    if serves || ClusterState::of(facts) != ClusterState::WithoutApi || refusals::api_expired(inv, facts).is_some() {
         return Vec::new();
     }
     let manifest = format!("{}/kube-apiserver.yaml", layout::MANIFESTS_DIR);

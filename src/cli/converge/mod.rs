@@ -21,6 +21,7 @@ use super::{Call, limit};
 use crate::error::{Exit, Failure, chain};
 use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
+use crate::layout;
 use crate::plan::desired::PlanDefect;
 use crate::plan::goal::Goal;
 use crate::plan::refusals::{self, Refusal};
@@ -66,6 +67,10 @@ impl Operation for Converge {
         let mut failures: Vec<Failure> = std::mem::take(&mut observed.failures).into_iter().chain(session.unreachable()).collect();
         // A host that is removed with `--dead` does not answer, so its failure is not reported.
         failures.retain(|f| !self.goal.leaving().is_some_and(|l| l.dead && l.hosts.contains(&f.host)));
+        if self.goal.renew().is_some() {
+            // An API server that cannot be used is what a renewal is for.
+            failures.retain(|f| !observed.facts.hosts.contains_key(&f.host));
+        }
         copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
         let goal = match &self.goal {
             Goal::Upgrade(u) => Goal::Upgrade(Box::new(upgrade::with_offers(u, session, &observed.facts).await)),
@@ -111,13 +116,21 @@ impl Operation for Converge {
         if self.goal == Goal::Found && ClusterState::of(&proposal.facts).exists() {
             return Err(Stop::refused(vec![Refusal::finished(&session.inventory, &proposal.plan)]));
         }
-        let Some(leaving) = self.goal.leaving() else { return Ok(true) };
+        let name = &session.inventory.cluster.name;
+        let question = match (&self.goal, self.goal.leaving()) {
+            (_, Some(leaving)) => leaving.question(name),
+            (Goal::Renew(_), _) => format!("renew these certificates of cluster {name}?"),
+            _ => return Ok(true),
+        };
         report.say(&proposal.plan);
-        report.confirm(&leaving.question(&session.inventory.cluster.name))
+        report.confirm(&question)
     }
 
     async fn ended(&self, session: &Session, call: &Call, proposal: Proposal<Aim>, broken: Vec<Failure>) -> Ended {
-        let Proposal { mut failures, aim, .. } = proposal;
+        let Proposal { mut failures, aim, plan, .. } = proposal;
+        if plan.writes(layout::ADMIN_CONF) {
+            session.report.note("admin.conf has a new certificate, and kubeconfigs that were fetched before keep the old one: fetch it again with `clusterctl kubeconfig --merge`");
+        }
         let all_ran = broken.is_empty();
         failures.extend(broken);
         if failures.is_empty() {
@@ -145,9 +158,12 @@ impl Converge {
             repair::carried_out(session, call, self.shows_only, repair, observed).await?;
             observed = look(session, run_inputs, &self.goal, &lists).await;
         }
-        if observed.api_failed {
-            // A request to the API failed, so facts are missing and a plan could be wrong. The failure names the request.
-            return Err(Stop::failed(observed.failures));
+        // A request to the API failed, so facts are missing and a plan could be wrong. The failure names the request. A renewal of certificates needs no
+        // fact of the API.
+        if observed.api_failed && self.goal.renew().is_none() {
+            let stop = Stop::failed(observed.failures);
+            let expired = refusals::api_expired(&session.inventory, &observed.facts);
+            return Err(expired.into_iter().fold(stop, |stop, refusal| stop.then(Stop::refused(vec![refusal]))));
         }
         Ok(observed)
     }

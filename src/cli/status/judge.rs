@@ -12,6 +12,7 @@ use crate::layout;
 use crate::plan::adopt::ca_pem;
 use crate::plan::situation::ClusterState;
 use crate::plan::{identity, refusals};
+use crate::step::unit::KUBELET;
 
 /// A problem or a warning for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -182,8 +183,14 @@ fn differences(seen: &Seen, status: &Status, warnings: &mut Vec<Finding>) {
     }
     for (host, f) in &seen.observed.facts.hosts {
         for component in &f.outdated {
-            let what = format!("{component} runs with an older kubeconfig than the one on the host");
-            warnings.push(on(host, format!("{what}; `clusterctl apply` restarts it")));
+            let what = match component.as_str() {
+                KUBELET => {
+                    "the kubelet runs with an older client certificate than the one on the host; `clusterctl certs renew` restarts it"
+                        .into()
+                }
+                _ => format!("{component} runs with an older kubeconfig than the one on the host; `clusterctl apply` restarts it"),
+            };
+            warnings.push(on(host, what));
         }
     }
     for m in &status.control_plane {
@@ -194,11 +201,11 @@ fn differences(seen: &Seen, status: &Status, warnings: &mut Vec<Finding>) {
 }
 
 fn expired(c: &Certificate) -> Finding {
-    on(&c.host, format!("certificate {} expired {} ago; `clusterctl apply` renews it", c.path, days(-c.days)))
+    on(&c.host, format!("certificate {} expired {} ago; `clusterctl certs renew` renews it", c.path, days(-c.days)))
 }
 
 fn expiring(c: &Certificate) -> Finding {
-    on(&c.host, format!("certificate {} expires in {}; `clusterctl apply` renews it", c.path, days(c.days)))
+    on(&c.host, format!("certificate {} expires in {}; `clusterctl certs renew` renews it", c.path, days(c.days)))
 }
 
 fn days(count: i64) -> String {

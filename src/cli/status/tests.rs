@@ -163,12 +163,12 @@ fn certificates_that_expire_are_told_in_time() {
     let (problems, warnings) = judge::findings(&inventory(), &seen(), &status);
     assert!(problems.is_empty());
     assert_eq!(warnings.len(), 1);
-    assert_eq!(warnings[0].message, format!("certificate {leaf} expires in 10 days; `clusterctl apply` renews it"));
+    assert_eq!(warnings[0].message, format!("certificate {leaf} expires in 10 days; `clusterctl certs renew` renews it"));
     assert!(view::text(&status).contains(&format!("first to expire is {leaf} on m1 in 10 days (2026-12-01); of the authorities")));
 
     status.certificates = vec![certificate(leaf, false, -1)];
     let (problems, _) = judge::findings(&inventory(), &seen(), &status);
-    assert_eq!(problems[0].message, format!("certificate {leaf} expired 1 day ago; `clusterctl apply` renews it"));
+    assert_eq!(problems[0].message, format!("certificate {leaf} expired 1 day ago; `clusterctl certs renew` renews it"));
 }
 
 #[test]

@@ -139,7 +139,13 @@ impl Phases<'_> {
         some.map(move |b| wait::Backend { balancer: b.name.clone(), server: h.name.clone(), limit }.into())
     }
 
-    fn static_pod(&self, h: &HostEntry, component: &'static str, manifest: String, probe: String) -> Result<StaticPod, PlanDefect> {
+    pub(super) fn static_pod(
+        &self,
+        h: &HostEntry,
+        component: &'static str,
+        manifest: String,
+        probe: String,
+    ) -> Result<StaticPod, PlanDefect> {
         let pod = StaticPod::new(component, manifest, probe, self.swap_policy(h, component));
         pod.map_err(|source| PlanDefect::Manifest { host: h.name.clone(), component, source })
     }

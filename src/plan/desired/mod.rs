@@ -28,6 +28,7 @@ mod master;
 mod node;
 mod objects;
 mod prepare;
+mod renewal;
 
 pub use prepare::{NODE_PACKAGES, cni_links};
 
@@ -130,6 +131,17 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
             control_plane,
             // All later phases depend on facts that only an API server knows, so they are left out.
         ],
+    })
+}
+
+/// The desired steps of a renewal of certificates, as phases in order. No etcd member and no API server is stopped: both read renewed certificates without
+/// a restart. So the steps need no quorum and no API server, and they bring a cluster back whose certificates have all expired.
+pub fn renewal_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
+    let p = Phases::new(i);
+    Ok(match p.situation.cluster {
+        ClusterState::Standing => vec![p.bindings_of_renewed(), p.renewed_etcd(), p.renewed_control_plane()?, p.renewed_workers()],
+        // Members of etcd with expired certificates do not talk to each other, so every host gets its certificates before any component is waited for.
+        _ => vec![p.certificates_of_all(), p.kubelets_of_control_planes(), p.control_planes_back()?, p.renewed_workers()],
     })
 }
 

@@ -78,14 +78,6 @@ impl Phases<'_> {
     /// The steps that start the kubelet and the service `clusterctl-routes` with these files. If pods already run on the node, the container
     /// runtime and the kubelet's binary are changed before that. Empty if the host keeps the kubelet that kubeadm set up.
     pub(super) fn units(&self, h: &HostEntry, files: &[File]) -> Vec<Step> {
-        let digest_of = |unit: &str| {
-            let inputs = files.iter().filter(|f| f.unit == Some(unit)).filter_map(|f| match &f.content {
-                Content::Bytes(b) => Some(b.expose()),
-                _ => None,
-            });
-            step::digest(&inputs.collect::<Vec<_>>().concat())
-        };
-        let kubelet = step::digest(format!("{} {}", digest_of("kubelet"), self.kubelet_version(h)).as_bytes());
         let mut steps: Vec<Step> = Vec::new();
         if self.keeps_kubelet(h) {
             return steps;
@@ -95,10 +87,16 @@ impl Phases<'_> {
             steps.push(self.kubelet_binary(h, self.kubelet_version(h), false));
         }
         if self.i.inv.network.cni.kind == CniKind::Bridge {
-            steps.push(Unit::new("clusterctl-routes", digest_of("clusterctl-routes")).into());
+            steps.push(Unit::new("clusterctl-routes", digest_of("clusterctl-routes", files)).into());
         }
-        steps.push(Unit::new("kubelet", kubelet).into());
+        steps.push(self.kubelet_unit(h, files));
         steps
+    }
+
+    /// The step that starts the kubelet with these files, or restarts it.
+    pub(super) fn kubelet_unit(&self, h: &HostEntry, files: &[File]) -> Step {
+        let digest = format!("{} {}", digest_of("kubelet", files), self.kubelet_version(h));
+        Unit::new("kubelet", step::digest(digest.as_bytes())).into()
     }
 
     fn worker(&self, h: &HostEntry) -> Result<Vec<Step>, PlanDefect> {
@@ -154,4 +152,13 @@ impl Phases<'_> {
         let api_host = self.api_host?;
         Some(Uncordon { via: api_host.name.clone(), address: api_host.node_address(), node: h.name.clone(), whoever: false }.into())
     }
+}
+
+/// The digest of those of the files that this unit reads at its start.
+fn digest_of(unit: &str, files: &[File]) -> String {
+    let inputs = files.iter().filter(|f| f.unit == Some(unit)).filter_map(|f| match &f.content {
+        Content::Bytes(b) => Some(b.expose()),
+        _ => None,
+    });
+    step::digest(&inputs.collect::<Vec<_>>().concat())
 }

@@ -84,7 +84,7 @@ impl Phases<'_> {
     }
 
     /// The bindings for the groups and users in the certificates of the cluster. `None` for a Kubernetes version that has no such bindings.
-    fn bindings(&self, address: IpAddr) -> Option<Step> {
+    pub(super) fn bindings(&self, address: IpAddr) -> Option<Step> {
         let objects = render::objects::admins(&self.ctx());
         (!objects.is_empty()).then(|| Object { address, objects }.into())
     }

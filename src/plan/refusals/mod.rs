@@ -20,6 +20,7 @@ pub mod leaving;
 mod quorum;
 mod refusal;
 mod removed;
+mod renewal;
 pub mod restore;
 pub mod upgrade;
 
@@ -28,6 +29,7 @@ use host::host_refusals;
 pub(super) use host::owner;
 pub use quorum::lost as quorum_lost;
 pub use refusal::Refusal;
+pub use renewal::{api_expired, left_expired};
 
 /// The name of the refusal for a host that does not answer although the run needs it, such as a control-plane host of a new cluster.
 pub const UNREACHABLE_MASTER: &str = "unreachable-master";
@@ -71,12 +73,17 @@ pub enum Purpose {
     Upgrade,
     /// Control planes whose API servers are not ready are restored to their previous state.
     Repair,
+    /// Certificates of an existing cluster are renewed, and nothing else is changed.
+    Renew,
 }
 
-/// Every refusal of a run that changes the hosts to what the inventory describes.
+/// Every refusal of a run that changes the hosts to what the inventory describes, or that renews certificates.
 pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
-    let mut out = Vec::new();
     let cluster = ClusterState::of(facts);
+    if purpose == Purpose::Renew {
+        return renewal::of(inv, facts, cluster);
+    }
+    let mut out = renewal::expired(inv, facts, cluster);
     let founding = !cluster.exists();
     for host in &inv.hosts {
         match facts.hosts.get(&host.name) {
@@ -89,12 +96,7 @@ pub fn of(inv: &Inventory, facts: &Facts, purpose: Purpose) -> Vec<Refusal> {
     // reported while such a host is silent.
     let all_answer = !out.iter().any(|b| b.name == UNREACHABLE_MASTER);
     if founding && purpose != Purpose::Found && all_answer {
-        out.push(Refusal::new(
-            "",
-            "no-cluster",
-            format!("there is no finished cluster {} on these hosts", inv.cluster.name),
-            "found it, or go on founding it, with `clusterctl init`",
-        ));
+        out.push(Refusal::no_cluster(inv));
     }
     out.extend(restore::unfinished_restore(facts));
     out.extend(not_yet(inv));

@@ -74,6 +74,12 @@ impl Refusal {
         Refusal::new("", no.rule(), no.to_string(), no.fix())
     }
 
+    /// The refusal of a run that needs a finished cluster, if no host has the mark of one.
+    pub(super) fn no_cluster(inv: &Inventory) -> Self {
+        let message = format!("there is no finished cluster {} on these hosts", inv.cluster.name);
+        Refusal::new("", "no-cluster", message, "found it, or go on founding it, with `clusterctl init`")
+    }
+
     /// The refusal to change an existing cluster of which no API server answers.
     pub fn no_api_server(inv: &Inventory) -> Self {
         let message = format!("the cluster stands, but no API server answers on its {} control-plane hosts", inv.control_planes().count());

@@ -16,6 +16,7 @@ mod node;
 mod other_api;
 mod quorum;
 mod rollout;
+mod serves;
 mod settled;
 
 pub use api::Api;
@@ -26,6 +27,7 @@ pub use node::{Node, is_ready};
 pub use other_api::OtherApi;
 pub use quorum::Quorum;
 pub use rollout::Rollout;
+pub use serves::Serves;
 pub use settled::Settled;
 
 /// A condition that comes true by itself or not at all.
@@ -69,7 +71,7 @@ macro_rules! waits {
     };
 }
 
-waits!(Api, Endpoint, Node, Quorum, Settled, Backend, Back, Rollout, OtherApi);
+waits!(Api, Endpoint, Node, Quorum, Settled, Backend, Back, Rollout, OtherApi, Serves);
 
 #[async_trait]
 impl Answers for Wait {

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Place, lines};
 use crate::needs::needs;
 
-const VERBS: [&[&str]; 39] = [
+const VERBS: [&[&str]; 40] = [
     &[],
     &["init"],
     &["apply"],
@@ -36,6 +36,7 @@ const VERBS: [&[&str]; 39] = [
     &["etcd", "recover"],
     &["certs"],
     &["certs", "list"],
+    &["certs", "renew"],
     &["unlock"],
     &["exec"],
     &["kubeconfig"],
@@ -93,6 +94,7 @@ fn wrong_command_lines_are_usage_errors() {
         (&["drain", "node1", "--timeout", "soon"], "write a duration such as 90s, 15m or 24h"),
         (&["maintenance", "node1"], "there is nothing to do on the hosts: no command, and no `--reboot`"),
         (&["kubeconfig", "--merge", "--output-file", "x"], "cannot be used with"),
+        (&["certs", "renew", "apisever"], "a similar value exists: 'apiserver'"),
     ] {
         let ended = place.run(args);
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{args:?}: {}", ended.err);

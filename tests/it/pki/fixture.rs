@@ -26,10 +26,10 @@ pub fn pki_options(algorithm: KeyAlgorithm) -> PkiOptions {
 }
 
 pub fn opts<'a>(pki: &'a PkiOptions, keys: &'a Keys) -> Opts<'a> {
-    Opts { pki, allow_new: true, keys, external_etcd: None }
+    Opts { pki, allow_new: true, keys, external_etcd: None, renew: None }
 }
 
-pub const MASTER: Wants = Wants { worker: false, control_plane: true, etcd_member: true, super_admin: true };
+pub const MASTER: Wants = Wants { worker: false, control_plane: true, etcd_member: true, super_admin: true, kubelet: false };
 
 pub fn request<'a>(name: &'a str, address: &str, observed: &'a Observed) -> HostRequest<'a> {
     HostRequest { name, address: address.parse::<IpAddr>().unwrap(), wants: MASTER, observed }

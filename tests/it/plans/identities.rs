@@ -18,12 +18,12 @@ use super::{adopted, world};
 const NOW: f64 = 1_795_219_200.0;
 
 /// The client certificate of a host's kubelet with its key, made on `day`, such as 2026-10-01, and valid for 30 days.
-fn made(host: &str, day: &str) -> Secret {
+pub fn made(host: &str, day: &str) -> Secret {
     let inv = world::hosts("v1.36.2", &[("m1", 11, "control-plane"), ("lb1", 31, "load-balancer")]);
     let pki = PkiOptions { certificate_validity: Duration::from_secs(30 * 86_400), ..PkiOptions::default() };
     let now: Timestamp = format!("{day}T00:00:00Z").parse().expect("it is a time");
     let (keys, none) = (Keys::new(pki.algorithm), Observed::new());
-    let opts = Opts { pki: &pki, allow_new: true, keys: &keys, external_etcd: None };
+    let opts = Opts { pki: &pki, allow_new: true, keys: &keys, external_etcd: None, renew: None };
     let auth = authorities(&BTreeMap::new(), &world::authorities(), &opts, now).expect("it can be made");
     let cluster = Cluster { inv: &inv, v: versions::of(&inv.cluster.version).expect("supported"), endpoint: "172.30.0.31:6443" };
     let wants = Wants { control_plane: true, ..Wants::default() };
@@ -43,7 +43,7 @@ fn file(content: Secret) -> FileFact {
 
 /// Replaces the client certificate of a host's kubelet with `content`, in the way in which the kubelet itself renews it: with a new file and a link
 /// to it.
-fn rotate(facts: &mut Facts, host: &str, content: Secret) {
+pub fn rotate(facts: &mut Facts, host: &str, content: Secret) {
     let f = facts.host_mut(host);
     f.clock = NOW;
     let rotated = format!("{}/kubelet-client-2026-10-01.pem", layout::KUBELET_PKI_DIR);
@@ -171,7 +171,7 @@ fn while_the_cluster_takes_certificates_of_others_only_their_end_counts() {
 fn other_ca() -> String {
     let pki = PkiOptions::default();
     let keys = Keys::new(pki.algorithm);
-    let opts = Opts { pki: &pki, allow_new: true, keys: &keys, external_etcd: None };
+    let opts = Opts { pki: &pki, allow_new: true, keys: &keys, external_etcd: None, renew: None };
     authorities(&BTreeMap::new(), &BTreeMap::new(), &opts, Timestamp::UNIX_EPOCH).expect("it can be made").ca_pem()
 }
 

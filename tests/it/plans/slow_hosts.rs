@@ -49,6 +49,7 @@ fn steps() -> Vec<(Step, Vec<u64>)> {
         (wait::Quorum.into(), vec![60]),
         (wait::Settled.into(), vec![240]),
         (wait::Back { node: None, server: server(), ready: true, api: None, etcd: true }.into(), vec![240]),
+        (wait::Serves { api: Some(server()), etcd: true }.into(), vec![240]),
         (wait::Rollout { address: [10, 0, 0, 1].into(), object, first: false }.into(), vec![240]),
         (pod("kube-apiserver").into(), vec![120]),
         (ApiWithEtcd { etcd: Some(pod("etcd")), api: Some(pod("kube-apiserver")) }.into(), vec![120]),

@@ -118,6 +118,12 @@ pub fn whole(goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
     whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now: NOW }).expect("a plan can be made")
 }
 
+/// The run over all hosts for this goal at another time than [`NOW`].
+pub fn whole_at(now: Timestamp, goal: &Goal, inv: &Inventory, facts: &Facts) -> WholeRun {
+    let (selected, inputs) = (names(inv), inputs(inv, authorities()));
+    whole_run(goal, facts, &Planning { inv, selected: &selected, inputs: &inputs, now }).expect("a plan can be made")
+}
+
 /// The run for this goal that is limited to some hosts, as `--limit` does.
 pub fn limited(goal: &Goal, inv: &Inventory, facts: &Facts, limit: &[&str]) -> WholeRun {
     let (selected, inputs): (Vec<String>, _) = (limit.iter().map(ToString::to_string).collect(), inputs(inv, authorities()));
@@ -199,7 +205,13 @@ pub fn upgraded(inv: &Inventory, facts: &Facts) -> (Plan, Facts) {
 
 /// Facts of a finished cluster of this inventory.
 pub fn finished(inv: &Inventory) -> Facts {
-    let mut facts = plan(inv, &bare(inv)).1;
+    finished_at(NOW, inv)
+}
+
+/// Facts of a cluster of this inventory that was finished, with all its certificates, at another time than [`NOW`].
+pub fn finished_at(then: Timestamp, inv: &Inventory) -> Facts {
+    let mut facts = whole_at(then, &Goal::Found, inv, &bare(inv)).after;
+    facts.ledger = Default::default();
     let members: Vec<MemberFact> = inv.etcd_hosts().into_iter().map(|m| member(&m.name, &m.address)).collect();
     for m in inv.etcd_hosts() {
         facts.host_mut(&m.name).members = Some(members.clone());

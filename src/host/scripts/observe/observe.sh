@@ -80,10 +80,17 @@ done
 printf '%s\n' "$shown" | while IFS='=' read -r k v; do
   case $k in Id) say unit "${v%.service}" ;; ActiveState) say active "$v" ;; UnitFileState) say enabled "$v" ;; esac
 done
-if [ "$control_plane" = 1 ]; then
-  since=$(systemctl show -p ActiveEnterTimestampMonotonic --value kubelet 2>/dev/null)
-  read -r up _ </proc/uptime
-  [ "${since:-0}" = 0 ] || say kubelet_age $((${up%.*} - since / 1000000))
+since=$(systemctl show -p ActiveEnterTimestampMonotonic --value kubelet 2>/dev/null)
+read -r up _ </proc/uptime
+age=
+[ "${since:-0}" = 0 ] || age=$((${up%.*} - since / 1000000))
+[ -z "$age" ] || [ "$control_plane" != 1 ] || say kubelet_age $age
+# The kubelet reads its first client certificate, which clusterctl writes, only at its start. The link leads to another file once the kubelet has renewed
+# the certificate itself. A modification time in the future is ignored.
+if [ -n "$age" ] && [ "$(readlink $KUBELET_CLIENT_CURRENT)" = $KUBELET_CLIENT_INITIAL ]; then
+  now=$(date +%s)
+  written=$(stat -c %Y $KUBELET_CLIENT_INITIAL 2>/dev/null) || written=0
+  [ "$written" -gt $((now - age + 1)) ] && [ "$written" -le "$now" ] && say outdated kubelet
 fi
 for f in $BINARIES_DIR/*; do
   [ -r "$f" ] || continue
