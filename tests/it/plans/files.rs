@@ -4,7 +4,7 @@ use clusterctl::facts::{Facts, FileFact, FileKind};
 use clusterctl::inventory::Inventory;
 use clusterctl::plan::refusals::{self, Purpose};
 use clusterctl::plan::{Goal, Plan};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::world::{self, titles};
 
@@ -22,8 +22,7 @@ fn inventory(version: &str, policy: &str) -> Inventory {
         { "path": "/etc/kubernetes/scheduler/config.yaml", "content": "kind: KubeSchedulerConfiguration\n" },
         { "path": "/srv/kubernetes/notes", "content": "for people\n", "mode": "0600" },
     ]);
-    let read = |value: Value| serde_json::from_value(value).expect("it is valid");
-    inv.control_plane = read(json!({
+    let control_plane = json!({
         "files": files,
         "apiServer": {
             "extraArgs": { "audit-policy-file": POLICY, "audit-log-path": "/var/log/kubernetes/audit.log" },
@@ -36,7 +35,8 @@ fn inventory(version: &str, policy: &str) -> Inventory {
             "extraArgs": { "config": "/etc/kubernetes/scheduler/config.yaml" },
             "extraVolumes": [volume("config", "/etc/kubernetes/scheduler/config.yaml")],
         },
-    }));
+    });
+    inv.control_plane = serde_json::from_value(control_plane).expect("it is valid");
     inv
 }
 
