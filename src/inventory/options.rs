@@ -115,7 +115,8 @@ pub struct Kubelet {
 pub struct Addons {
     pub kube_proxy: KubeProxy,
     pub core_dns: CoreDns,
-    /// Additional manifests: files (relative to the inventory) or URLs, applied in order after the CNI.
+    /// Additional manifests: files (relative to the inventory) or URLs, applied in order after the CNI. An object that leaves them is deleted, but not a
+    /// Namespace, a CustomResourceDefinition, a PersistentVolume or a PersistentVolumeClaim.
     pub manifests: Vec<String>,
 }
 
@@ -170,7 +171,7 @@ pub struct Artifacts {
     /// Registry and path of all Kubernetes images; the default is that of the Kubernetes project.
     #[schemars(example = &"registry.example.org:5000/kubernetes")]
     pub image_repository: Option<String>,
-    /// For each registry a list of URLs that are tried in order.
+    /// For each registry a list of URLs that are tried in order. The file of a registry that leaves this list is removed from the hosts.
     #[schemars(example = schema::mirrors_example())]
     pub registry_mirrors: BTreeMap<String, Vec<String>>,
     /// Whether packages are installed by apt. If `false`, they must be installed already, with the CNI plugins in `/opt/cni/bin`.

@@ -158,13 +158,14 @@ pub struct HostEntry {
     /// One or more of `control-plane` (alias `master`), `worker`, `etcd`, `load-balancer`.
     #[schemars(length(min = 1))]
     pub roles: Vec<Role>,
-    /// Labels of the node; other labels are not changed.
+    /// Labels of the node. A label that leaves the inventory is removed; labels that others have set are not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Annotations of the node; other annotations are not changed.
+    /// Annotations of the node. An annotation that leaves the inventory is removed; annotations that others have set are not changed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-    /// Taints of the node. The default is by role: a control plane that is not a worker gets the NoSchedule taint of Kubernetes.
+    /// Taints of the node. The default is by role: a control plane that is not a worker gets the NoSchedule taint of Kubernetes. A taint that leaves the
+    /// inventory is removed; taints that others have set are not changed.
     #[serde(default)]
     pub taints: Option<Vec<Taint>>,
     /// Overrides `kubelet` for this host.
