@@ -132,8 +132,7 @@ fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
 /// Refuses `--anonymous-auth=false`: load balancers, the kubelet's probes and clusterctl check without a certificate whether the API server is
 /// ready.
 fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
-    let off = |v: &&String| v.eq_ignore_ascii_case("false") || v.eq_ignore_ascii_case("f") || *v == "0";
-    if let Some(value) = args.get("anonymous-auth").filter(off) {
+    if let Some(value) = args.get("anonymous-auth").filter(|v| is_false(v)) {
         let message = format!("without anonymous requests ({}) nobody can ask the API server whether it is ready", quoted(value));
         let hint = "leave the flag out: anonymous requests may only read /healthz, /livez, /readyz and /version, unless a role binding says otherwise";
         review.fault(path.join("anonymous-auth"), message, hint);
@@ -157,9 +156,18 @@ fn check_log(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) 
 /// the flag's name.
 const MAX_VALUE: usize = (128 << 10) - 256;
 
+/// Whether Go reads the value of a flag as false.
+fn is_false(value: &str) -> bool {
+    value.eq_ignore_ascii_case("false") || value.eq_ignore_ascii_case("f") || value == "0"
+}
+
 /// Refuses values with spaces, quotes or backslashes: as with kubeadm, the kubelet's flags are one line of an environment file, and systemd
-/// splits that line into words.
+/// splits that line into words. Also refuses a kubelet that does not renew its certificate; `--rotate-certificates=true` only repeats what applies.
 fn check_words(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
+    if args.get("rotate-certificates").is_some_and(|v| is_false(v)) {
+        let message = "with this flag the kubelet does not renew its client certificate, and its node is lost when that expires";
+        review.fault(path.join("rotate-certificates"), message, "leave the flag out");
+    }
     for (flag, value) in args {
         if let Some(c) = value.chars().find(|c| c.is_whitespace() || matches!(c, '"' | '\'' | '\\')) {
             let message = format!(

@@ -126,7 +126,6 @@ pub(super) const KUBELET: Owned = &[
     ("pod-manifest-path", "the control plane's static pods are in the standard folder"),
     ("port", PORT),
     ("register-with-taints", "use the host's `taints`"),
-    ("rotate-certificates", "the kubelet's client certificate must renew itself"),
 ];
 
 pub(super) const KUBELET_CONFIG: Owned = &[
