@@ -20,7 +20,7 @@ with() {
         -e 's|^  registryMirrors:|&\n    leaves.example: ["http://mirror.example"]|' "$CLUSTERCTL_INVENTORY"
 }
 label() { kubectl get node w1 -o jsonpath="{.metadata.labels.$1}"; }
-taints() { kubectl get node w1 -o jsonpath='{range .spec.taints[*]}{.key}={.value}:{.effect} {end}'; }
+taints() { kubectl get node w1 -o jsonpath='{range .spec.taints[*]}{.key}={.value}:{.effect}{"\n"}{end}' | sort | xargs; }
 node_has() { [ "$(label zone)/$(label disk)/$(taints)" = "$1" ] || { echo "$(label zone)/$(label disk)/$(taints)"; return 1; }; }
 
 kubectl label node w1 disk=ssd >/dev/null
@@ -29,7 +29,7 @@ on w1 sh -c 'mkdir -p /etc/containerd/certs.d/theirs.example && echo "server = \
 with "stays.yaml, leaves.yaml" 'labels: { zone: north }\n    taints: [{ key: dedicated, value: web, effect: PreferNoSchedule }]'
 check "apply brings a label, a taint, a mirror and objects" ctl apply
 expect "nothing is left to do" 0 ctl plan
-check "the node has them beside those of others" node_has "north/ssd/theirs=x:PreferNoSchedule dedicated=web:PreferNoSchedule "
+check "the node has them beside those of others" node_has "north/ssd/dedicated=web:PreferNoSchedule theirs=x:PreferNoSchedule"
 check "the mirror is there" on w1 test -e /etc/containerd/certs.d/leaves.example/hosts.toml
 check "the objects are there" kubectl -n shop get configmap leaves handed-over
 kubectl -n shop create configmap theirs >/dev/null
@@ -48,7 +48,7 @@ for what in 'delete what has left the inventory: ConfigMap shop/leaves, ConfigMa
 done
 check "apply takes it away" ctl apply
 expect "nothing is left to do after it" 0 ctl plan
-check "the node has what others gave it" node_has "/ssd/theirs=x:PreferNoSchedule "
+check "the node has what others gave it" node_has "/ssd/theirs=x:PreferNoSchedule"
 check "the mirror is gone" on w1 test ! -e /etc/containerd/certs.d/leaves.example
 check "the registry of others and the other mirror are there" on w1 sh -c 'cd /etc/containerd/certs.d && ls theirs.example/hosts.toml */hosts.toml | wc -l | grep -x 3'
 check "the object has gone" sh -c '! kubectl -n shop get configmap leaves'
