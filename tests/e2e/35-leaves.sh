@@ -8,11 +8,11 @@ cp "$CLUSTERCTL_INVENTORY" "$WORK/before-leaves.yaml"
 cat >"$WORK/leaves.yaml" <<-'END'
 	{apiVersion: v1, kind: Namespace, metadata: {name: shop}}
 	---
-	{apiVersion: v1, kind: ConfigMap, metadata: {name: leaves, namespace: shop}}
+	{apiVersion: v1, kind: ConfigMap, metadata: {name: leaves, namespace: shop}, data: {a: b}}
 	---
 	{apiVersion: v1, kind: ConfigMap, metadata: {name: handed-over, namespace: shop}, data: {a: b}}
 END
-echo '{apiVersion: v1, kind: ConfigMap, metadata: {name: stays, namespace: default}}' >"$WORK/stays.yaml"
+echo '{apiVersion: v1, kind: ConfigMap, metadata: {name: stays, namespace: default}, data: {a: b}}' >"$WORK/stays.yaml"
 # with MANIFESTS [NODE]: writes the inventory with these manifests, and with these additional fields of w1 and a mirror if NODE is given
 with() {
     sed -e "s/^addons:/&\n  manifests: [$1]/" "$WORK/before-leaves.yaml" >"$CLUSTERCTL_INVENTORY"

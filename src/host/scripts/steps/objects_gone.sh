@@ -1,5 +1,6 @@
 # Deletes objects that have left the inventory, and then changes the record of the objects that clusterctl has applied; see kubectl.sh. An object that
-# clusterctl has not applied, or that somebody else has applied since instead, is not deleted.
+# clusterctl has not applied, or that somebody else has applied since instead, is not deleted. Nor is an object without any field, because the API
+# server records no field manager for it.
 # Input: for each object a line with its API version, kind, namespace and name as JSON; then `---`; then the ConfigMap with the record.
 take_input
 # of OBJECT WORD...: runs kubectl with the object as its input, and repeats the call as `k` does; the output is in $out.
@@ -13,11 +14,9 @@ of() {
     passes "$out" || return 1
   done
 }
-applied='.metadata.managedFields[?(@.operation=="Apply")].manager'
 while IFS= read -r gone; do
   [ "$gone" != --- ] || break
-  # kubectl answers a request from its input with a list.
-  of "$gone" get --ignore-not-found -f - -o "jsonpath={.items[*]$applied} {$applied}"
+  of "$gone" get --ignore-not-found -f - -o 'jsonpath={.metadata.managedFields[?(@.operation=="Apply")].manager}'
   case " $(printf '%s' "$out" | tr '\n' ' ') " in *' clusterctl '*) ;; *) continue ;; esac
   still_ours
   of "$gone" delete --ignore-not-found --timeout "$((30 * ${CLUSTERCTL_PATIENCE:-1}))s" -f -
