@@ -14,9 +14,11 @@ of() {
     passes "$out" || return 1
   done
 }
+applied='.metadata.managedFields[?(@.operation=="Apply")].manager'
 while IFS= read -r gone; do
   [ "$gone" != --- ] || break
-  of "$gone" get --ignore-not-found -f - -o 'jsonpath={.metadata.managedFields[?(@.operation=="Apply")].manager}'
+  # kubectl answers a request for an object on its input with a list.
+  of "$gone" get --ignore-not-found -f - -o "jsonpath={.items[*]$applied} {$applied}"
   case " $(printf '%s' "$out" | tr '\n' ' ') " in *' clusterctl '*) ;; *) continue ;; esac
   still_ours
   of "$gone" delete --ignore-not-found --timeout "$((30 * ${CLUSTERCTL_PATIENCE:-1}))s" -f -
