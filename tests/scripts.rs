@@ -136,6 +136,7 @@ const TABLES: [Entry; 39] = [
             "wait_backend.sh",
             "wait_rollout.sh",
             "node_ready.sh",
+            "serving.sh",
         ],
     ),
     ("cluster", scripts::cluster::table, &["admin.sh", "cluster.sh"]),

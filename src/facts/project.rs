@@ -11,8 +11,8 @@ const POD_STATUS: [&str; 2] = ["phase", "conditions"];
 /// The long fields in the status of a node that clusterctl does not use.
 const NODE_STATUS: [&str; 3] = ["images", "volumesAttached", "volumesInUse"];
 
-/// The field manager of what clusterctl applies to objects.
-pub const FIELD_MANAGER: &str = "clusterctl";
+/// The field manager of what clusterctl applies to objects. Of `managedFields`, only its entries are kept.
+const FIELD_MANAGER: &str = "clusterctl";
 
 /// Returns a page of a list, or an object, without the fields that clusterctl does not use. `path` is the API path.
 pub fn projected(path: &str, mut value: Value) -> Value {

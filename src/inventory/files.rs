@@ -75,20 +75,8 @@ pub enum PathType {
     BlockDevice,
 }
 
-impl PathType {
-    /// The name of the type in a manifest.
-    pub fn name(self) -> &'static str {
-        match self {
-            PathType::Directory => "Directory",
-            PathType::DirectoryOrCreate => "DirectoryOrCreate",
-            PathType::File => "File",
-            PathType::FileOrCreate => "FileOrCreate",
-            PathType::Socket => "Socket",
-            PathType::CharDevice => "CharDevice",
-            PathType::BlockDevice => "BlockDevice",
-        }
-    }
-}
+/// The beginning of the names of the volumes by which static pods see the files of `controlPlane.files`.
+pub const FILE_VOLUMES: &str = "clusterctl-file-";
 
 /// The part of `path` below the folder `base`: empty if the two are equal, and otherwise with a leading slash. `None` if `path` is neither `base`
 /// nor below it.

@@ -56,7 +56,6 @@ pub(super) fn check(form: Form, text: &str) -> Result<(), Complaint> {
             let hint = KubeVersion::from_str(&full).ok().map(|_| format!("did you mean {}?", quoted(&full)));
             Err((format!("{shown} is not a version such as `v1.34.2`"), hint))
         }
-        // A file may have several lines and tabs.
         // A file may have several lines and tabs. The message does not show the text, which may be long.
         Form::FileContent => match text.chars().find(|c| is_hostile(*c) && !matches!(c, '\n' | '\t')) {
             None => Ok(()),

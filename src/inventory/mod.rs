@@ -30,7 +30,7 @@ mod yaml;
 
 pub use duration::{parse_duration, show_duration};
 pub use fault::{Fault, Faults};
-pub use files::{ControlPlaneFile, ExtraVolume, PathType, below};
+pub use files::{ControlPlaneFile, ExtraVolume, FILE_VOLUMES, PathType, below};
 pub use options::*;
 pub use parse::{Parsed, Supported, parse, parse_bytes};
 pub use resolve::{DEFAULT_ENDPOINT_PORT, NO_JUMP, merge};

@@ -4,7 +4,7 @@
 use crate::facts::HostFacts;
 use crate::inventory::{HostEntry, Inventory, LoadBalancerKind, Role};
 use crate::layout;
-use crate::render::lb::is_written_by_us;
+use crate::render::is_written_by_us;
 
 /// The units that the inventory's load balancer has on the host.
 pub fn wanted(inv: &Inventory, host: &HostEntry) -> Vec<&'static str> {

@@ -1,19 +1,20 @@
 //! Finds the files with mirrors of registries that clusterctl has written for containerd on a host.
 
 use crate::facts::{FileKind, HostFacts};
-use crate::{layout, render};
+use crate::inventory::below;
+use crate::layout;
+use crate::render::is_written_by_us;
 
 /// The paths to remove for the registries that `leaves` names: the file with the mirrors, the folder of the registry if it has no other file, and the
 /// folder of all registries if everything in it leaves. Files that clusterctl did not write stay.
 pub fn paths(f: &HostFacts, leaves: impl Fn(&str) -> bool) -> Vec<String> {
     let files = |folder: &str| {
-        let below = format!("{folder}/");
-        let files = f.files.iter().filter(move |(path, fact)| path.starts_with(&below) && fact.kind != FileKind::Directory);
+        let files = f.files.iter().filter(|(path, fact)| fact.kind != FileKind::Directory && below(path, folder).is_some());
         files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
     };
     let goes = |path: &String| {
-        let registry = path.strip_prefix(layout::CONTAINERD_CERTS_DIR).and_then(|rest| rest.strip_suffix("/hosts.toml"));
-        registry.is_some_and(|name| leaves(name.trim_start_matches('/'))) && f.text(path).is_some_and(render::containerd::is_written_by_us)
+        let registry = below(path, layout::CONTAINERD_CERTS_DIR).and_then(|rest| rest.strip_suffix("/hosts.toml"));
+        registry.is_some_and(|name| leaves(name.trim_start_matches('/'))) && f.text(path).is_some_and(is_written_by_us)
     };
     let all = files(layout::CONTAINERD_CERTS_DIR);
     if f.files.contains_key(layout::CONTAINERD_CERTS_DIR) && all.iter().all(goes) {

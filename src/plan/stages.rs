@@ -44,6 +44,11 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    /// The stage that brings the cluster to this inventory, and removes no host.
+    fn to(inv: Inventory, kubelets: Kubelets) -> Self {
+        Stage { inv, kubelets, leaving: None, alone: false, renew: None }
+    }
+
     /// The inputs of the removal of hosts in this stage; `None` if no host is removed.
     pub fn leave<'a>(&'a self, facts: &'a Facts) -> Option<remove::Inputs<'a>> {
         let (inv, l) = self.leaving.as_ref()?;
@@ -131,15 +136,9 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
     let going = |l: &Leaving, from: &Inventory| {
         let others = inv.hosts.iter().map(|h| &h.name).filter(|h| from.host(h).is_none() && !l.hosts.contains(h));
         let before = inv.without(&others.cloned().collect::<Vec<_>>());
-        Stage {
-            inv: from.without(&l.hosts),
-            kubelets: Kubelets::OfInventory,
-            leaving: Some((before, l.clone())),
-            alone: false,
-            renew: None,
-        }
+        Stage { leaving: Some((before, l.clone())), ..Stage::to(from.without(&l.hosts), Kubelets::OfInventory) }
     };
-    let only = |inv: Inventory| Stage { inv, kubelets: Kubelets::OfInventory, leaving: None, alone: false, renew: None };
+    let only = |inv: Inventory| Stage::to(inv, Kubelets::OfInventory);
     // In the middle of an upgrade, the desired steps would change control planes to another version. A dead host can be removed nevertheless, and
     // must be, because the upgrade goes on only when every control plane answers.
     let in_between = || Running::of(&all, facts).api_servers.values().any(|v| *v != inv.cluster.version);
@@ -158,7 +157,7 @@ pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostNa
             of_upgrade(u, &all, &upgrade::way(&Running::of(&all, facts), &u.to, &u.through)?)
         }
         // Kubelets keep their version and their configuration, whatever the inventory says.
-        Goal::Renew(renew) => vec![Stage { kubelets: Kubelets::Kept, renew: Some(renew.clone()), ..only(all) }],
+        Goal::Renew(renew) => vec![Stage { renew: Some(renew.clone()), ..Stage::to(all, Kubelets::Kept) }],
         _ => vec![only(all)],
     })
 }
@@ -169,7 +168,7 @@ pub(super) fn repair(inv: &Inventory, facts: &Facts, version: &KubeVersion, kube
     let outside: Vec<HostName> = inv.hosts.iter().filter(|h| !has_begun_to_join(h, inv, facts)).map(|h| h.name.clone()).collect();
     let mut inv = inv.without(&outside);
     inv.cluster.version = version.clone();
-    Stage { inv, kubelets: if kubelets { Kubelets::OfInventory } else { Kubelets::Kept }, leaving: None, alone: false, renew: None }
+    Stage::to(inv, if kubelets { Kubelets::OfInventory } else { Kubelets::Kept })
 }
 
 /// Makes one stage of the run for each stage of the upgrade in `way`.
@@ -185,7 +184,7 @@ fn of_upgrade(u: &Upgrade, inv: &Inventory, way: &[UpgradeStage]) -> Vec<Stage> 
                 Kubelets::Held { next: next.map(|s| s.version().clone()), later: later.collect(), snapshot: u.snapshot.clone() }
             }
         };
-        Stage { inv, kubelets, leaving: None, alone: false, renew: None }
+        Stage::to(inv, kubelets)
     };
     way.iter().enumerate().map(stage).collect()
 }

@@ -38,8 +38,3 @@ pub fn hosts_toml(registry: &str, mirrors: &[String]) -> String {
     let server = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
     templates::fill("containerd/hosts.toml", json!({ "server": format!("https://{server}"), "mirrors": mirrors }))
 }
-
-/// Whether clusterctl wrote this configuration of containerd. Its first line says so, since the templates have it.
-pub fn is_written_by_us(text: &str) -> bool {
-    text.starts_with("# Written by clusterctl")
-}

@@ -17,11 +17,6 @@ pub enum Listen {
     Loopback,
 }
 
-/// Whether a configuration of haproxy, nginx or keepalived is one that clusterctl wrote: all of them begin with the same words.
-pub fn is_written_by_us(config: &str) -> bool {
-    config.starts_with("# Written by clusterctl")
-}
-
 /// haproxy.cfg: TCP passthrough to the API servers whose `/readyz` returns status 200.
 pub fn haproxy(inv: &Inventory, backends: &[(String, IpAddr)], listen: Listen, port: u16) -> String {
     let bind = match (listen, is_ipv6(backends)) {

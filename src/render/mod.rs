@@ -23,6 +23,11 @@ pub mod objects;
 mod templates;
 mod volumes;
 
+/// Whether clusterctl wrote this configuration of containerd, haproxy, nginx or keepalived: all of its templates for them begin with the same words.
+pub fn is_written_by_us(config: &str) -> bool {
+    config.starts_with("# Written by clusterctl")
+}
+
 /// The input that is the same for everything that is rendered for one cluster.
 #[derive(Clone, Copy)]
 pub struct Ctx<'a> {

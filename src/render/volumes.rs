@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::inventory::{ExtraVolume, PathType, below};
+use crate::inventory::{ExtraVolume, FILE_VOLUMES, PathType, below};
 
 /// A file of `controlPlane.files`, and its copy on the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub(super) struct Volume {
     /// Path in the container.
     pub mount: String,
     /// The type of the path; without one, the kubelet checks nothing.
-    pub kind: Option<&'static str>,
+    pub kind: Option<PathType>,
     pub read_only: bool,
 }
 
 impl Volume {
     /// A folder that the pod reads at its path on the host.
     pub fn read(name: &str, path: &str) -> Self {
-        Volume { name: name.into(), path: path.into(), mount: path.into(), kind: Some(PathType::DirectoryOrCreate.name()), read_only: true }
+        Volume { name: name.into(), path: path.into(), mount: path.into(), kind: Some(PathType::DirectoryOrCreate), read_only: true }
     }
 
     /// A folder that the pod reads and writes at its path on the host.
@@ -38,7 +38,7 @@ impl Volume {
 
     /// A file that the pod reads at its path on the host.
     pub fn file(name: &str, path: &str) -> Self {
-        Volume { kind: Some(PathType::FileOrCreate.name()), ..Volume::read(name, path) }
+        Volume { kind: Some(PathType::FileOrCreate), ..Volume::read(name, path) }
     }
 
     fn extra(volume: &ExtraVolume) -> Self {
@@ -46,7 +46,7 @@ impl Volume {
             name: volume.name.clone(),
             path: volume.host_path.clone(),
             mount: volume.mount_path.clone(),
-            kind: volume.path_type.map(PathType::name),
+            kind: volume.path_type,
             read_only: volume.read_only,
         }
     }
@@ -70,13 +70,13 @@ pub(super) fn all(own: Vec<Volume>, extra: &[ExtraVolume], files: &[FileCopy]) -
             if rest.is_empty() {
                 volumes[i].path.clone_from(&file.copy);
             } else if !hidden && copies.iter().all(|c| c.mount != mount) {
-                copies.push(Volume { path: file.copy.clone(), mount, kind: Some(PathType::File.name()), ..Volume::read("", "") });
+                copies.push(Volume { path: file.copy.clone(), mount, kind: Some(PathType::File), ..Volume::read("", "") });
             }
         }
     }
     copies.sort_by(|a, b| a.mount.cmp(&b.mount));
     for (i, copy) in copies.iter_mut().enumerate() {
-        copy.name = format!("clusterctl-file-{i}");
+        copy.name = format!("{FILE_VOLUMES}{i}");
     }
     volumes.extend(copies);
     volumes.sort_by(|a, b| a.name.cmp(&b.name));

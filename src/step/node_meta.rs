@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::{Answers, KUBECTL, StepError, carry_out, on_api, text_diff};
 use crate::facts::Facts;
-use crate::facts::project::FIELD_MANAGER;
 use crate::fenced;
 use crate::host::{Host, HostName};
 
@@ -74,7 +73,6 @@ impl NodeMeta {
 
     /// The taints of an earlier inventory that the Node has and that this step does not set.
     fn outdated(&self, node: &Value) -> Vec<String> {
-        let place = |taint: &str| (taint.split(['=', ':']).next().map(String::from), taint.rsplit(':').next().map(String::from));
         let have = taints(node);
         let before = node["metadata"]["annotations"][TAINTS].as_str().unwrap_or_default().split(',').filter(|t| !t.is_empty());
         // A taint with the same key and effect and another value is replaced by the new one.
@@ -89,16 +87,21 @@ impl NodeMeta {
     }
 }
 
-/// The keys of the labels or annotations (`field`) that clusterctl has applied to the Node.
+/// The keys of the labels or annotations (`field`) that clusterctl has applied to the Node. The facts have only clusterctl's own entries of
+/// `managedFields`; see `facts/project.rs`.
 fn applied(node: &Value, field: &str) -> Vec<String> {
-    let managers = node["metadata"]["managedFields"].as_array().into_iter().flatten();
-    let ours = managers.filter(|m| m["manager"] == FIELD_MANAGER && m["operation"] == "Apply");
+    let ours = node["metadata"]["managedFields"].as_array().into_iter().flatten();
     let fields = ours.filter_map(|m| m["fieldsV1"]["f:metadata"][format!("f:{field}")].as_object());
     fields.flat_map(|map| map.keys()).filter_map(|key| key.strip_prefix("f:")).map(String::from).collect()
 }
 
 fn taints(node: &Value) -> Vec<String> {
     node["spec"]["taints"].as_array().into_iter().flatten().map(taint_text).collect()
+}
+
+/// The key and the effect of a taint, of which a Node has at most one value.
+fn place(taint: &str) -> (Option<&str>, Option<&str>) {
+    (taint.split(['=', ':']).next(), taint.rsplit(':').next())
 }
 
 fn taint_text(taint: &Value) -> String {

@@ -24,14 +24,11 @@ pub struct ObjectsGone {
     pub gone: Vec<Entry>,
 }
 
-/// An object in the record.
+/// An object in the record, with the API version of its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    pub api_version: String,
-    pub kind: String,
-    /// Empty for an object without a namespace in its manifest.
-    pub namespace: String,
-    pub name: String,
+    api_version: String,
+    object: ObjectRef,
 }
 
 /// Kinds that are not deleted with their manifest, because what others have put into them would be deleted, too.
@@ -40,48 +37,40 @@ const KEPT: [&str; 4] = ["Namespace", "CustomResourceDefinition", "PersistentVol
 impl Entry {
     /// The entry of an object; `None` if the object has no name.
     fn of(object: &Value) -> Option<Entry> {
-        let text = |v: &Value| v.as_str().unwrap_or_default().to_string();
-        let name = object["metadata"]["name"].as_str()?.to_string();
-        Some(Entry {
-            api_version: text(&object["apiVersion"]),
-            kind: text(&object["kind"]),
-            namespace: text(&object["metadata"]["namespace"]),
-            name,
-        })
+        object["metadata"]["name"].as_str()?;
+        Some(Entry { api_version: object["apiVersion"].as_str().unwrap_or_default().into(), object: ObjectRef::of(object) })
     }
 
     /// The entry of a line of the record; `None` for a line with another number of words.
     fn read(line: &str) -> Option<Entry> {
         let [api_version, kind, namespace, name] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
         let namespace = if namespace == "-" { "" } else { namespace };
-        Some(Entry { api_version: api_version.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() })
+        Entry::of(&stub(api_version, kind, namespace, name))
     }
 
     fn line(&self) -> String {
-        let namespace = if self.namespace.is_empty() { "-" } else { &self.namespace };
-        format!("{} {} {namespace} {}\n", self.api_version, self.kind, self.name)
+        let ObjectRef { kind, namespace, name, .. } = &self.object;
+        let namespace = if namespace.is_empty() { "-" } else { namespace };
+        format!("{} {kind} {namespace} {name}\n", self.api_version)
     }
 
-    /// Whether both are the same object. Its API version may differ, and only its group counts.
-    fn is(&self, other: &Entry) -> bool {
-        self.reference() == other.reference()
-    }
-
-    fn reference(&self) -> ObjectRef {
-        ObjectRef::of(&self.object())
-    }
-
-    fn object(&self) -> Value {
-        let mut object = json!({"apiVersion": self.api_version, "kind": self.kind, "metadata": {"name": self.name}});
-        if !self.namespace.is_empty() {
-            object["metadata"]["namespace"] = self.namespace.as_str().into();
-        }
-        object
+    /// The object without its content, by which kubectl finds it.
+    fn stub(&self) -> Value {
+        stub(&self.api_version, &self.object.kind, &self.object.namespace, &self.object.name)
     }
 
     fn is_kept(&self) -> bool {
-        KEPT.contains(&self.kind.as_str())
+        KEPT.contains(&self.object.kind.as_str())
     }
+}
+
+/// An object without its content. An empty namespace is left out.
+fn stub(api_version: &str, kind: &str, namespace: &str, name: &str) -> Value {
+    let mut stub = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name}});
+    if !namespace.is_empty() {
+        stub["metadata"]["namespace"] = namespace.into();
+    }
+    stub
 }
 
 /// The entries of these objects, in their order.
@@ -91,7 +80,7 @@ pub fn entries(objects: &[Value]) -> Vec<Entry> {
 
 /// The record without its content, by which an observation asks for it.
 pub fn record_name() -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "clusterctl-manifests", "namespace": "kube-system"}})
+    stub("v1", "ConfigMap", "kube-system", "clusterctl-manifests")
 }
 
 /// The record of these entries.
@@ -111,7 +100,7 @@ fn recorded(facts: &Facts) -> Vec<Entry> {
 /// The record that must exist before the wanted objects are applied: all entries that it has already, and all wanted ones. `None` if there are neither.
 pub fn record_before(wanted: &[Entry], facts: &Facts) -> Option<Value> {
     let mut all = recorded(facts);
-    let new: Vec<Entry> = wanted.iter().filter(|w| !all.iter().any(|old| old.is(w))).cloned().collect();
+    let new: Vec<Entry> = wanted.iter().filter(|w| !all.iter().any(|old| old.object == w.object)).cloned().collect();
     all.extend(new);
     (!all.is_empty()).then(|| record(&all))
 }
@@ -120,7 +109,7 @@ pub fn record_before(wanted: &[Entry], facts: &Facts) -> Option<Value> {
 impl Answers for ObjectsGone {
     fn title(&self) -> String {
         let (kept, deleted): (Vec<&Entry>, Vec<&Entry>) = self.gone.iter().partition(|e| e.is_kept());
-        let names = |list: &[&Entry]| list.iter().map(|e| e.reference().to_string()).collect::<Vec<_>>().join(", ");
+        let names = |list: &[&Entry]| list.iter().map(|e| e.object.to_string()).collect::<Vec<_>>().join(", ");
         match (deleted.as_slice(), kept.as_slice()) {
             ([], kept) => format!("keep what has left the inventory: {}", names(kept)),
             (deleted, []) => format!("delete what has left the inventory: {}", names(deleted)),
@@ -129,35 +118,33 @@ impl Answers for ObjectsGone {
     }
 
     fn pending(&self, _host: &HostName, facts: &Facts) -> Option<Self> {
-        let gone: Vec<Entry> = recorded(facts).into_iter().filter(|old| !self.wanted.iter().any(|w| w.is(old))).collect();
+        let gone: Vec<Entry> = recorded(facts).into_iter().filter(|old| !self.wanted.iter().any(|w| w.object == old.object)).collect();
         (!gone.is_empty()).then(|| ObjectsGone { gone, ..self.clone() })
     }
 
     fn predict(&self, _host: &HostName, facts: &mut Facts) {
         let cluster = facts.cluster.get_or_insert_default();
         for entry in self.gone.iter().filter(|e| !e.is_kept()) {
-            cluster.objects.remove(&entry.reference());
+            cluster.objects.remove(&entry.object);
         }
         cluster.objects.insert(ObjectRef::of(&record_name()), record(&self.wanted));
     }
 
     fn diff(&self, _host: &HostName, _facts: &Facts) -> String {
         let line = |e: &Entry| {
-            let name = e.reference();
-            let scope = if e.namespace.is_empty() { String::new() } else { format!(" -n {}", e.namespace) };
+            let object = &e.object;
+            let scope = if object.namespace.is_empty() { String::new() } else { format!(" -n {}", object.namespace) };
+            let by_hand = format!("kubectl delete{scope} {} {}", object.kind, object.name);
             match e.is_kept() {
-                true => format!(
-                    "kept {name}: all that others have in it would be deleted, too; `kubectl delete{scope} {} {}`\n",
-                    e.kind, e.name
-                ),
-                false => format!("deleted {name}, unless clusterctl is no longer one of its field managers\n"),
+                true => format!("kept {object}: all that others have in it would be deleted, too; `{by_hand}` deletes it\n"),
+                false => format!("deleted {object}, unless clusterctl is no longer one of its field managers\n"),
             }
         };
         self.gone.iter().rev().map(line).collect()
     }
 
     async fn apply(&self, host: &dyn Host, run: &str) -> Result<(), StepError> {
-        let mut input: String = self.gone.iter().rev().filter(|e| !e.is_kept()).map(|e| format!("{}\n", e.object())).collect();
+        let mut input: String = self.gone.iter().rev().filter(|e| !e.is_kept()).map(|e| format!("{}\n", e.stub())).collect();
         input += &format!("---\n{}\n", record(&self.wanted));
         let limit = KUBECTL * u32::try_from(1 + self.gone.len()).unwrap_or(u32::MAX);
         let cmd = on_api(fenced!("lib/kubectl.sh", "steps/objects_gone.sh"), run, self.address).stdin(input);

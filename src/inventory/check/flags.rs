@@ -31,21 +31,21 @@ pub(super) fn check(review: &mut Review) {
     for (path, args, who, table) in components {
         check_args(review, &path, args, who, table);
     }
-    let api_server = at!["controlPlane", "apiServer", "extraArgs"];
-    check_anonymous(review, &api_server, &plane.api_server.extra_args);
-    if inventory.etcd_is_stacked() {
-        check_log(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args);
+    check_anonymous(review, &at!["controlPlane", "apiServer", "extraArgs"], &plane.api_server.extra_args);
+    let flags = [
+        (&plane.api_server.extra_args, owned::API_SERVER),
+        (&plane.controller_manager.extra_args, owned::CONTROLLER_MANAGER),
+        (&plane.scheduler.extra_args, owned::SCHEDULER),
+    ];
+    for ((component, volumes, own), (args, table)) in volumes::components(plane).into_iter().zip(flags) {
+        let sees = Sees { own: &own, volumes: Some(volumes) };
+        check_files(review, &at!["controlPlane", component, "extraArgs"], args, table, &sees);
     }
-    let (manager, scheduler) = (at!["controlPlane", "controllerManager", "extraArgs"], at!["controlPlane", "scheduler", "extraArgs"]);
-    let sees = Sees { own: &volumes::of_api_server(), volumes: Some(&plane.api_server.extra_volumes) };
-    check_files(review, &api_server, &plane.api_server.extra_args, owned::API_SERVER, &sees);
-    let sees = Sees { own: &volumes::of_controller_manager(), volumes: Some(&plane.controller_manager.extra_volumes) };
-    check_files(review, &manager, &plane.controller_manager.extra_args, owned::CONTROLLER_MANAGER, &sees);
-    let sees = Sees { own: &[layout::SCHEDULER_CONF], volumes: Some(&plane.scheduler.extra_volumes) };
-    check_files(review, &scheduler, &plane.scheduler.extra_args, owned::SCHEDULER, &sees);
     if inventory.etcd_is_stacked() {
+        let (path, args) = (at!["etcd", "extraArgs"], &inventory.etcd.extra_args);
         let sees = Sees { own: &[layout::ETCD_DATA_DIR, layout::ETCD_PKI_DIR], volumes: None };
-        check_files(review, &at!["etcd", "extraArgs"], &inventory.etcd.extra_args, owned::ETCD, &sees);
+        check_log(review, &path, args);
+        check_files(review, &path, args, owned::ETCD, &sees);
     }
     check_words(review, &at!["kubelet", "extraArgs"], &inventory.kubelet.extra_args);
     check_config(review, &at!["kubelet", "config"], &inventory.kubelet.config, owned::KUBELET_CONFIG);
@@ -116,14 +116,13 @@ fn check_files(review: &mut Review, path: &Path, args: &BTreeMap<String, String>
                 let message = format!("the audit log {file} is in no volume, so it is lost when the API server restarts");
                 review.warn(path, message, "mount a folder for the log with `extraVolumes`, or write `-` for the output of the container");
             }
-            (None, Some(_)) => {
+            (None, has_volumes) => {
                 let message = format!("the flag {shown} names the file {file}, which the static pod does not see");
-                let hint = "bring the file to the hosts with `controlPlane.files`, and mount its folder with `extraVolumes`";
+                let hint = match has_volumes {
+                    Some(_) => "bring the file to the hosts with `controlPlane.files`, and mount its folder with `extraVolumes`".into(),
+                    None => format!("the pod sees only {}: put the file there on every host", sees.own.join(", ")),
+                };
                 review.fault(path, message, hint);
-            }
-            (None, None) => {
-                let message = format!("the flag {shown} names the file {file}, which the static pod does not see");
-                review.fault(path, message, format!("the pod sees only {}: put the file there on every host", sees.own.join(", ")));
             }
         }
     }
@@ -141,7 +140,7 @@ fn check_anonymous(review: &mut Review, path: &Path, args: &BTreeMap<String, Str
 
 /// Refuses a folder for the log of etcd that the static pod does not mount: the log would be lost with the container, and etcd would not start again.
 fn check_log(review: &mut Review, path: &Path, args: &BTreeMap<String, String>) {
-    let is_lost = |folder: &&String| folder.strip_prefix(layout::ETCD_DATA_DIR).is_none_or(|rest| !rest.starts_with('/'));
+    let is_lost = |folder: &&String| below(folder, layout::ETCD_DATA_DIR).is_none_or(str::is_empty);
     if let Some(folder) = args.get("wal-dir").filter(is_lost) {
         let message = format!("the log of etcd would be lost with its container, which sees no {} of the host", quoted(folder));
         review.fault(

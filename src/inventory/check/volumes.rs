@@ -2,7 +2,7 @@
 
 use super::super::path::{Path, at};
 use super::super::words::quoted;
-use super::super::{ControlPlane, ExtraVolume, below};
+use super::super::{ControlPlane, ExtraVolume, FILE_VOLUMES, below};
 use super::review::Review;
 use super::shape::{is_label, path_fault};
 use crate::layout;
@@ -10,17 +10,14 @@ use crate::layout;
 /// The names of the volumes that clusterctl gives static pods itself, in addition to those that are named after the folders of trusted certificates.
 const NAMES: [&str; 4] = ["ca-certs", "flexvolume-dir", "k8s-certs", "kubeconfig"];
 
-/// The beginning of the names of the volumes by which pods see the files of `controlPlane.files`.
-const FILE_VOLUMES: &str = "clusterctl-file-";
-
 /// Folders of the container that no volume may hide: those of the kernel, and that of the component's program.
 const OF_THE_CONTAINER: [&str; 4] = ["/proc", "/sys", "/dev", layout::BIN_DIR];
 
 /// A component with `extraVolumes`: its name in the inventory, these volumes, and the paths that its pod mounts by itself.
-type Row<'a> = (&'static str, &'a [ExtraVolume], Vec<&'static str>);
+pub(super) type Row<'a> = (&'static str, &'a [ExtraVolume], Vec<&'static str>);
 
 /// The components with `extraVolumes`.
-fn components(plane: &ControlPlane) -> [Row<'_>; 3] {
+pub(super) fn components(plane: &ControlPlane) -> [Row<'_>; 3] {
     [
         ("apiServer", &plane.api_server.extra_volumes, of_api_server()),
         ("controllerManager", &plane.controller_manager.extra_volumes, of_controller_manager()),
@@ -29,12 +26,12 @@ fn components(plane: &ControlPlane) -> [Row<'_>; 3] {
 }
 
 /// The paths that the pod of the API server mounts by itself. Of the folders of trusted certificates, it mounts those that exist on the host.
-pub(super) fn of_api_server() -> Vec<&'static str> {
+fn of_api_server() -> Vec<&'static str> {
     [&[layout::PKI_DIR, layout::SSL_CERTS_DIR], &layout::CA_DIRS[..]].concat()
 }
 
 /// The paths that the pod of the controller manager mounts by itself.
-pub(super) fn of_controller_manager() -> Vec<&'static str> {
+fn of_controller_manager() -> Vec<&'static str> {
     [&of_api_server()[..], &[layout::CONTROLLER_MANAGER_CONF, layout::FLEXVOLUME_DIR]].concat()
 }
 

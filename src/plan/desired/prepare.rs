@@ -106,7 +106,7 @@ impl Phases<'_> {
     fn no_other_mirrors(&self, h: &HostEntry) -> Option<Step> {
         let wanted = &self.i.inv.artifacts.registry_mirrors;
         let paths = mirrors::paths(self.i.facts.host(&h.name), |registry| !wanted.contains_key(registry));
-        let why = "the inventory has no mirror for this registry any more".into();
+        let why = "the inventory has no mirror for this registry any more\n".into();
         (!paths.is_empty()).then(|| Absent { paths, locked: false, why }.into())
     }
 

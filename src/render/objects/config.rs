@@ -165,7 +165,7 @@ fn extra_volume(volume: &ExtraVolume) -> Value {
         out["readOnly"] = true.into();
     }
     if let Some(kind) = volume.path_type {
-        out["pathType"] = kind.name().into();
+        out["pathType"] = json!(kind);
     }
     out
 }

@@ -40,7 +40,7 @@ impl Condition for Back {
     }
 
     fn command(&self, whole: Duration) -> Cmd {
-        Cmd::script(fenced!("lib/etcdctl.sh", "lib/node_ready.sh", "waits/wait_back.sh"))
+        Cmd::script(fenced!("lib/etcdctl.sh", "lib/serving.sh", "lib/node_ready.sh", "waits/wait_back.sh"))
             .arg("limit", whole.as_secs())
             .arg("node", self.node.as_deref().unwrap_or_default())
             .arg("server", &self.server)

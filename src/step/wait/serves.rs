@@ -39,7 +39,7 @@ impl Condition for Serves {
     }
 
     fn command(&self, whole: Duration) -> Cmd {
-        Cmd::script(fenced!("lib/etcdctl.sh", "waits/wait_serves.sh"))
+        Cmd::script(fenced!("lib/etcdctl.sh", "lib/serving.sh", "waits/wait_serves.sh"))
             .arg("limit", whole.as_secs())
             .arg("api", self.api.as_deref().unwrap_or_default())
             .arg("etcd", if self.etcd { "member" } else { "" })

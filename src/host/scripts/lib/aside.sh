@@ -7,8 +7,6 @@ wait_idle() {
   idle() { ! busy 'clusterctl-static-pod-*' 'clusterctl-watch-*' clusterctl-unit-etcd.service; }
   comes "$1" idle || fail "what an earlier run began with static pods of this host is still under way after $1 s; nothing was changed"
 }
-# last_lines COMPONENT: prints the last lines of the newest log of the component's static pod.
-last_lines() { for folder in $(own_logs "$1"); do ls -t "$folder"/*.log; done 2>/dev/null | head -n 1 | xargs -r tail -n 8; }
 # move_aside COMPONENT...: moves the manifests. Each is copied and on the disk before it is removed from the kubelet's folder.
 move_aside() {
   mkdir -p -m 0700 $RESTORE_MANIFESTS_DIR

@@ -8,6 +8,12 @@ own_logs() (
     case ${pod##*_} in *-*) ;; *) [ ! -d "$folder" ] || echo "$folder" ;; esac
   done
 )
+# last_lines COMPONENT: prints the last lines of the newest log of the component's static pod that is not empty.
+last_lines() {
+  for folder in $(own_logs "$1"); do
+    for log in "$folder"/*.log; do [ ! -s "$log" ] || echo "$log"; done
+  done | xargs -r ls -t | head -n 1 | xargs -r tail -n 8
+}
 # folder_of COMPONENT PID: prints the log folder of the component's static pod whose cgroup contains the process; prints nothing if there is none.
 folder_of() (
   group=
