@@ -60,6 +60,8 @@ check "a mount that a build left is found" test $status = 1
 check "the mount is named" grep -q "umount .*/work/left" <<<"$out"
 rmdir "$LAB/work/left"
 check "this lab has left no mount" lab_lib no_mounts_left 1
+check "with --foreign, hosts of a lab in another directory are removed" in_other down --foreign
+check "no host is left on the network" test -z "$(lab list)"
 lab down
 rm -rf "$other"
 finish

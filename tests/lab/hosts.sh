@@ -194,9 +194,10 @@ hosts_fresh() {
     say "fresh in $((SECONDS - start)) s"
 }
 
+# hosts_down [--foreign|--all]: removes the hosts and the network; --foreign: also those that another lab directory made
 hosts_down() {
     local ids
-    own_network
+    [ "${1:-}" = --foreign ] || own_network
     ids=$(docker ps -aq --filter "label=clusterctl.lab" --filter "network=$NET")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker rm -fv $ids >/dev/null
