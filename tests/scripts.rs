@@ -31,6 +31,7 @@ mod scripts {
     pub mod pods;
     pub mod power_cut;
     pub mod quorum;
+    pub mod reach;
     pub mod refuse;
     pub mod removal;
     pub mod reset;
@@ -59,7 +60,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 39] = [
+const TABLES: [Entry; 40] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -141,6 +142,7 @@ const TABLES: [Entry; 39] = [
     ),
     ("cluster", scripts::cluster::table, &["admin.sh", "cluster.sh"]),
     ("sources", scripts::sources::table, &["sources.sh"]),
+    ("reach", scripts::reach::table, &["reach.sh"]),
 ];
 
 fn main() -> std::process::ExitCode {

@@ -125,8 +125,9 @@ impl Reading {
         self.facts.pods.insert(argv[0].clone(), PodFact { image, argv });
     }
 
-    /// Marks the leader in the member list. The list does not name the leader; the status of the host's own endpoint does.
+    /// Marks the leader in the member list, and notes the raft term. The list has neither; the status of the host's own endpoint has both.
     fn mark_leader(&mut self) {
+        self.facts.raft_term = self.status[0]["Status"]["raftTerm"].as_u64();
         let leader = self.status[0]["Status"]["leader"].as_u64().map(|id| format!("{id:x}"));
         for m in self.facts.members.iter_mut().flatten() {
             m.leader = Some(&m.id) == leader.as_ref();

@@ -19,6 +19,7 @@ pub mod kubeadm;
 pub mod ledger;
 mod packed;
 pub mod project;
+pub mod reach;
 pub mod rehearsal;
 pub mod restore;
 pub mod snapshot;
@@ -105,6 +106,8 @@ pub struct HostFacts {
     pub unsettled: BTreeSet<String>,
     /// The etcd members as this host's member lists them; `None` if the member does not answer.
     pub members: Option<Vec<MemberFact>>,
+    /// The raft term of the host's own etcd member; `None` if the member does not answer.
+    pub raft_term: Option<u64>,
     /// What the host's etcd member says about itself; `None` unless the verb asks for it, as those of `etcd` do.
     pub etcd: Option<etcd::MemberAnswer>,
     /// The version of the host's own API server; `None` while it is not ready.

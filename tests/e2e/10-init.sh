@@ -9,6 +9,20 @@ lab_inventory ha-haproxy.yaml
 expect "plan of bare hosts has changes and no cluster to apply to" 4 ctl plan
 expect "a dry run of init changes nothing" 0 ctl init --dry-run
 check "no file of clusterctl is on a host after the dry run" on m1 test ! -e /etc/kubernetes
+
+# A firewall between two hosts is found before anything is changed, whether it drops or rejects packets.
+on m1 iptables -I INPUT -s "$SUBNET.21" -p tcp --dport 6443 -j DROP
+on w1 iptables -I INPUT -s "$SUBNET.12" -p tcp --dport 10250 -j REJECT
+expect "init is refused while ports between hosts are blocked" 4 tried init
+check "it names the hosts and the port that is dropped" output_has 'm1: w1 cannot connect to its port 6443, which the API server needs (no answer within 5 s)'
+check "it names the hosts and the port that is rejected" output_has 'w1: m2 cannot connect to its port 10250, which the kubelet needs (refused)'
+check "it names the rule that blocks the port" output_has 'INPUT -s .* --dport 6443 -j DROP'
+check "it names the rule that opens the port" output_has "iptables -I INPUT -s $SUBNET.21 -p tcp --dport 6443 -j ACCEPT"
+check "nothing was changed" on m1 test ! -e /etc/kubernetes -a ! -e /var/lib/clusterctl
+check "nothing listens any more" on m1 sh -c '! ss -Hltn "sport = :6443" | grep .'
+on m1 iptables -D INPUT -s "$SUBNET.21" -p tcp --dport 6443 -j DROP
+on w1 iptables -D INPUT -s "$SUBNET.12" -p tcp --dport 10250 -j REJECT
+
 start=$(millis)
 check "init" ctl init
 say "init of 3 masters, 2 workers and a balancer from bare hosts: $(($(millis) - start)) ms"
@@ -20,6 +34,7 @@ done
 check "status reports a healthy cluster" ctl status
 check "status as JSON" sh -c "ctl status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
 
+check "status --pods shows the pods by node" output_has '^m1 .*kube-apiserver-m1 *1/1 *Running' ctl status --pods
 kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
 on_two_nodes() { [ "$(kubectl get pods -l app=web -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.spec.nodeName}{"\n"}{end}' | sort -u | wc -l)" = 2 ]; }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 mod budgets;
 mod look;
+mod network;
 mod record;
 mod repair;
 pub(super) mod run_inputs;
@@ -84,7 +85,8 @@ impl Operation for Converge {
             found.extend(findings.refusals);
         }
         if found.is_empty() {
-            found = sources::missing(session, &plan).await;
+            let (missing, blocked) = tokio::join!(sources::missing(session, &plan), network::blocked(session, &plan, &observed.facts));
+            found = [missing, blocked].concat();
         }
         if !found.is_empty() {
             let away = found.iter().all(|b| b.name == refusals::UNREACHABLE_MASTER);

@@ -44,6 +44,8 @@ pub struct Leaders {
 #[serde(rename_all = "camelCase")]
 pub struct Etcd {
     pub members: Vec<Member>,
+    /// The highest raft term that a member reports. It rises with each election of a leader. Absent if no member reports one.
+    pub raft_term: Option<u64>,
     #[serde(flatten)]
     pub quorum: Quorum,
 }
@@ -124,13 +126,14 @@ pub fn etcd(inv: &Inventory, seen: &Seen) -> Option<Etcd> {
     let member = |m: &MemberFact| Member { name: m.name.clone(), id: m.id.clone(), learner: m.learner, leader: m.leader, state: state(m) };
     let mut members: Vec<Member> = members(seen)?.iter().map(member).collect();
     members.sort_by(|a, b| a.name.cmp(&b.name));
-    Some(arithmetic(members))
+    let raft_term = seen.observed.facts.hosts.values().filter_map(|f| f.raft_term).max();
+    Some(arithmetic(members, raft_term))
 }
 
-fn arithmetic(members: Vec<Member>) -> Etcd {
+fn arithmetic(members: Vec<Member>, raft_term: Option<u64>) -> Etcd {
     let voters = members.iter().filter(|m| !m.learner).count();
     let healthy_voters = members.iter().filter(|m| !m.learner && m.state == State::Ok).count();
-    Etcd { members, quorum: Quorum::of(voters, healthy_voters) }
+    Etcd { members, raft_term, quorum: Quorum::of(voters, healthy_voters) }
 }
 
 #[cfg(test)]
@@ -142,7 +145,7 @@ mod tests {
     fn etcd_of(healthy: usize, down: usize, learners: usize) -> Etcd {
         let member = |state, learner| Member { name: String::new(), id: String::new(), learner, leader: false, state };
         let voters = (0..healthy).map(|_| member(State::Ok, false)).chain((0..down).map(|_| member(State::Down, false)));
-        arithmetic(voters.chain((0..learners).map(|_| member(State::Ok, true))).collect())
+        arithmetic(voters.chain((0..learners).map(|_| member(State::Ok, true))).collect(), None)
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Seen, checks, control_plane, judge};
+use super::{Seen, checks, control_plane, judge, pods};
 use crate::facts::status::LockFact;
 use crate::host::HostName;
 use crate::inventory::{HostEntry, Inventory};
@@ -38,6 +38,9 @@ pub struct Status {
     pub certificates: Vec<Certificate>,
     /// The runs that hold the lock of a host now, by host.
     pub runs: BTreeMap<HostName, LockFact>,
+    /// Absent if the pods were not asked for, or while no API server answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Vec<pods::Pod>>,
     pub problems: Vec<judge::Finding>,
     pub warnings: Vec<judge::Finding>,
 }
@@ -125,6 +128,7 @@ impl Status {
             load_balancers: inv.hosts.iter().filter(|h| inv.runs_balancer(h)).map(|b| balancer(inv, seen, b)).collect(),
             certificates: certificates(seen, now),
             runs: seen.checks.iter().filter_map(|(host, s)| Some((host.clone(), s.lock.clone()?))).collect(),
+            pods: pods::pods(inv, seen),
             problems: Vec::new(),
             warnings: Vec::new(),
         };

@@ -49,6 +49,7 @@ fn seen() -> Seen {
         if masters.contains(&h.name.as_str()) {
             host.api_version = Some("v1.36.2".into());
             host.members = Some(members.to_vec());
+            host.raft_term = Some(7);
             let file = FileFact { kind: FileKind::File("".into()), mode: 0o600, uid: 0, gid: 0 };
             host.files.insert(layout::ADMIN_CONF.into(), file);
         }
@@ -64,12 +65,16 @@ fn seen() -> Seen {
     Seen { observed, checks, unreachable: Vec::new() }
 }
 
+fn now() -> jiff::Timestamp {
+    "2026-11-21T10:00:00Z".parse().expect("it is a time")
+}
+
 fn status(seen: &Seen) -> Status {
-    Status::of(&inventory(), seen, "2026-11-21T10:00:00Z".parse().expect("it is a time"))
+    Status::of(&inventory(), seen, now())
 }
 
 fn text(seen: &Seen) -> String {
-    anstream::adapter::strip_str(&view::text(&status(seen))).to_string()
+    anstream::adapter::strip_str(&view::text(&status(seen), false, now())).to_string()
 }
 
 #[test]
@@ -164,7 +169,9 @@ fn certificates_that_expire_are_told_in_time() {
     assert!(problems.is_empty());
     assert_eq!(warnings.len(), 1);
     assert_eq!(warnings[0].message, format!("certificate {leaf} expires in 10 days; `clusterctl certs renew` renews it"));
-    assert!(view::text(&status).contains(&format!("first to expire is {leaf} on m1 in 10 days (2026-12-01); of the authorities")));
+    assert!(
+        view::text(&status, false, now()).contains(&format!("first to expire is {leaf} on m1 in 10 days (2026-12-01); of the authorities"))
+    );
 
     status.certificates = vec![certificate(leaf, false, -1)];
     let (problems, _) = judge::findings(&inventory(), &seen(), &status);
@@ -235,4 +242,30 @@ fn an_add_on_without_its_pods_is_a_problem() {
     );
     seen.observed.lists.insert(super::add_ons::DEPLOYMENTS.into(), json!({"items": []}));
     assert!(problems(&seen).contains(&"CoreDNS is not deployed; `clusterctl apply` deploys it".to_string()));
+}
+
+#[test]
+fn pods_by_node() {
+    let mut seen = seen();
+    let pod = |name: &str, node: &str, ready: bool, status: Value| {
+        let mut pod = json!({"metadata": {"name": name, "namespace": "shop", "creationTimestamp": "2026-11-21T08:00:00Z"},
+            "spec": {"nodeName": node, "containers": [{}]}, "status": status});
+        pod["status"]["containerStatuses"] = json!([{"ready": ready, "restartCount": 3}]);
+        pod
+    };
+    let pods = json!({"items": [
+        pod("web-2", "w1", true, json!({"phase": "Running", "podIP": "10.244.1.3"})),
+        pod("web-1", "", false, json!({"phase": "Pending"})),
+        pod("db", "m1", true, json!({"phase": "Running", "podIP": "10.244.0.2"})),
+    ]});
+    seen.observed.lists.insert(crate::facts::evictions::ALL_PODS.into(), pods);
+    let text = view::text(&status(&seen), true, now());
+    let rows: Vec<&str> = text.lines().filter(|l| l.contains("shop")).collect();
+    let words = |row: &str| row.split_whitespace().map(String::from).collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        rows.into_iter().map(words).collect::<Vec<_>>(),
+        ["m1 shop db 1/1 Running 3 120m 10.244.0.2", "w1 shop web-2 1/1 Running 3 120m 10.244.1.3", "- shop web-1 0/1 Pending 3 120m -"]
+    );
+    seen.observed.lists.clear();
+    assert!(view::text(&status(&seen), true, now()).contains("nothing is known of the pods"));
 }

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::control_plane::{Etcd, Master};
 use super::judge::Finding;
 use super::model::{Certificate, Node, NodeState, State, Status};
+use super::pods::{Pod, age};
 use crate::cli::report::{ERROR, GOOD, WARNING, plural, table};
 
-/// The status as text for the operator. The warnings, the problems and the verdict are at the end.
-pub fn text(s: &Status) -> String {
+/// The status as text for the operator, with the pods if `shows_pods` is true. The warnings, the problems and the verdict are at the end.
+pub fn text(s: &Status, shows_pods: bool, now: Timestamp) -> String {
     let mut parts = vec![format!("cluster {} {}, endpoint {}: {}", s.cluster, s.version, s.endpoint.address, state(s.endpoint.state))];
     if s.founded == Some(true) {
         parts.push(s.nodes.as_ref().map_or("no API server answers, so nothing is known of the nodes".into(), |n| nodes(n)));
@@ -17,6 +20,9 @@ pub fn text(s: &Status) -> String {
             parts.push(balancers(s));
         }
         parts.push([s.etcd.as_ref().map(etcd), certificates(&s.certificates)].into_iter().flatten().collect::<Vec<_>>().join("\n"));
+    }
+    if s.founded == Some(true) && shows_pods {
+        parts.push(s.pods.as_ref().map_or("no API server answers, so nothing is known of the pods".into(), |all| pods(all, now)));
     }
     parts.extend(runs(s));
     parts.push(verdict(s));
@@ -47,6 +53,15 @@ fn nodes(nodes: &[Node]) -> String {
         vec![n.name.clone(), state, dash(&n.roles.join(",")), dash(&n.version), dash(&n.address)]
     });
     table(&["NODE", "STATE", "ROLES", "VERSION", "ADDRESS"], rows)
+}
+
+fn pods(pods: &[Pod], now: Timestamp) -> String {
+    let rows = pods.iter().map(|p| {
+        let ready = format!("{}/{}", p.ready_containers, p.containers);
+        let (node, address) = (p.node.as_deref().unwrap_or("-").into(), p.address.as_deref().unwrap_or("-").into());
+        vec![node, p.namespace.clone(), p.name.clone(), ready, p.status.clone(), p.restarts.to_string(), age(p.created, now), address]
+    });
+    table(&["NODE", "NAMESPACE", "POD", "READY", "STATUS", "RESTARTS", "AGE", "ADDRESS"], rows)
 }
 
 fn dash(text: &str) -> String {
@@ -96,8 +111,9 @@ fn etcd(e: &Etcd) -> String {
         0 => "so none may fail".into(),
         n => format!("so {n} may fail"),
     };
+    let term = e.raft_term.map(|term| format!(", raft term {term}")).unwrap_or_default();
     format!(
-        "etcd: {}{learners}, {} healthy; quorum {}, {bears}",
+        "etcd: {}{learners}, {} healthy{term}; quorum {}, {bears}",
         plural(e.quorum.voters, "voting member"),
         e.quorum.healthy_voters,
         e.quorum.quorum

@@ -1,7 +1,7 @@
 //! The findings for a table of pods, budgets and nodes.
 
 use super::*;
-use crate::facts::evictions::ALL_PODS;
+use crate::facts::evictions::PODS;
 use crate::facts::project::projected;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ fn found(w: &World) -> Vec<Finding> {
         returns: w.returns,
         options: &w.options,
         nodes: &nodes(),
-        pods: &projected(ALL_PODS, json!({"items": w.pods})),
+        pods: &projected(PODS, json!({"items": w.pods})),
         budgets: &json!({"apiVersion": "policy/v1", "items": w.budgets}),
         evictions: &w.evictions,
     })

@@ -17,6 +17,7 @@ mod cgroup;
 pub mod etcd;
 mod host;
 pub mod leaving;
+pub mod network;
 mod quorum;
 mod refusal;
 mod removed;
