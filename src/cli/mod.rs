@@ -34,6 +34,7 @@ mod operator_files;
 pub mod plan;
 mod quorum;
 mod random;
+mod registry_files;
 mod remove;
 pub mod report;
 pub mod reset;

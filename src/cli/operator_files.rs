@@ -49,6 +49,12 @@ pub enum FileFault {
     TooLarge { path: String, size: u64 },
     #[error("there is nothing to use in the PKI folder `{path}`")]
     EmptyPki { path: String },
+    #[error("`{path}` has no certificate that can be used: {cause}")]
+    NoCertificate { path: String, cause: String },
+    #[error("`{path}` is empty, and must have a password on one line")]
+    NoPassword { path: String },
+    #[error("`{path}` has more than a password on one line: the character at byte {at} is a control character, or the file is not UTF-8")]
+    NotOneLine { path: String, at: usize },
 }
 
 /// The reason to stop because of a file that cannot be used.
@@ -154,7 +160,7 @@ fn encode_string_data(object: &mut Value) {
 }
 
 /// The file that a path in the inventory means: `~/` is the operator's home folder, and a relative path starts at the folder of the inventory.
-fn beside(inventory_file: &Path, path: &str) -> PathBuf {
+pub(super) fn beside(inventory_file: &Path, path: &str) -> PathBuf {
     match path.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
         Some((rest, home)) => home.join(rest),
         None => inventory_file.parent().unwrap_or(Path::new("")).join(path),

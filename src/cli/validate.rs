@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::json;
 
 use super::report::plural;
-use super::stop::Ended;
-use super::{Call, operator_files, session};
+use super::stop::{Ended, Stop};
+use super::{Call, operator_files, registry_files, session};
 use crate::error::Exit;
 
 /// Check the inventory without connecting to a host
@@ -22,7 +22,11 @@ pub fn run(call: &Call, _args: &Args) -> Ended {
     let parsed = session::load(&call.global)?;
     call.report.warnings(&parsed.warnings);
     let inv = &parsed.inventory;
-    operator_files::control_plane(inv, &call.global.inventory).map_err(operator_files::unusable)?;
+    let files = operator_files::control_plane(inv, &call.global.inventory).map_err(operator_files::unusable);
+    let registries = registry_files::read(inv, &call.global.inventory);
+    if let Some(stop) = files.err().into_iter().chain(registries.err()).reduce(Stop::then) {
+        return Err(stop);
+    }
     let (hosts, masters, members) = (inv.hosts.len(), inv.control_planes().count(), inv.etcd_hosts().len());
     let file = Path::display(&call.global.inventory).to_string();
     let value = json!({"file": file, "cluster": inv.cluster.name, "hosts": hosts, "controlPlanes": masters,

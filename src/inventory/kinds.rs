@@ -17,6 +17,8 @@ pub(super) enum Wanted<'s> {
     },
     List(&'s Value),
     Object(Fields<'s>),
+    /// Text, or a mapping with fields in its place.
+    TextOrObject(Fields<'s>),
     /// A mapping with any keys. All values have the same schema.
     Table(&'s Value),
     /// A mapping with any content, because it is the configuration of another program, such as the fields of KubeletConfiguration in
@@ -78,8 +80,11 @@ impl<'s> Schema<'s> {
             };
         }
         if let Some(options) = schema["anyOf"].as_array() {
-            let some = options.iter().find(|o| o["type"] != "null");
-            return some.map_or(Wanted::Any, |s| self.wanted(s));
+            let mut some = options.iter().filter(|o| o["type"] != "null").map(|s| self.wanted(s));
+            return match (some.next(), some.next()) {
+                (Some(Wanted::Text), Some(Wanted::Object(fields))) => Wanted::TextOrObject(fields),
+                (first, _) => first.unwrap_or(Wanted::Any),
+            };
         }
         if schema["oneOf"].is_array() || schema["enum"].is_array() {
             return Wanted::Choice(words(schema));
@@ -107,7 +112,7 @@ impl<'s> Schema<'s> {
         match self.wanted(schema) {
             Wanted::Form(form) => form.placeholder().into(),
             Wanted::Choice(words) => words.first().copied().unwrap_or_default().into(),
-            Wanted::Text => "".into(),
+            Wanted::Text | Wanted::TextOrObject(_) => "".into(),
             Wanted::Bool => false.into(),
             Wanted::Int { min, .. } => min.into(),
             Wanted::List(_) => Value::Array(Vec::new()),

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::files::{ControlPlaneFile, ExtraVolume};
+use super::registries::{self, RegistryMirrors, Written};
 use super::schema;
 
 /// Options of the control-plane components.
@@ -171,9 +172,11 @@ pub struct Artifacts {
     /// Registry and path of all Kubernetes images; the default is that of the Kubernetes project.
     #[schemars(example = &"registry.example.org:5000/kubernetes")]
     pub image_repository: Option<String>,
-    /// For each registry a list of URLs that are tried in order. The file of a registry that leaves this list is removed from the hosts.
-    #[schemars(example = schema::mirrors_example())]
-    pub registry_mirrors: BTreeMap<String, Vec<String>>,
+    /// For each registry, the places where containerd looks for its images, in this order; the registry itself comes last. An entry is a URL or a
+    /// mapping with the fields below. The name `_default` stands for all registries without an entry. What leaves this map is removed from the hosts.
+    #[serde(with = "registries::written")]
+    #[schemars(with = "BTreeMap<String, Vec<Written>>", example = schema::mirrors_example())]
+    pub registry_mirrors: RegistryMirrors,
     /// Whether packages are installed by apt. If `false`, they must be installed already, with the CNI plugins in `/opt/cni/bin`.
     pub packages: bool,
 }

@@ -52,7 +52,7 @@ impl<'s> Reader<'s> {
     fn read(&mut self, node: &Node, schema: &'s Value) -> Option<Value> {
         let wanted = self.schema.wanted(schema);
         let result = match (&node.kind, wanted) {
-            (Kind::Map(_), Wanted::Object(fields)) => return self.object(node, &fields),
+            (Kind::Map(_), Wanted::Object(fields) | Wanted::TextOrObject(fields)) => return self.object(node, &fields),
             (Kind::Map(_), Wanted::Table(of)) => return self.table(node, Some(of)),
             (Kind::List(items), Wanted::List(of)) => return self.list(items, of),
             (Kind::Map(_), Wanted::Any) => return self.any(node),
@@ -241,7 +241,7 @@ fn scalar(text: &str, plain: bool, wanted: &Wanted) -> Result<Value, forms::Comp
             let near = nearest(text, words).map(|n| format!("did you mean {}? ", quoted(n))).unwrap_or_default();
             Err((format!("{} is not one of the choices", shown()), Some(format!("{near}choose {}", choices(words)))))
         }
-        Wanted::Text => match means {
+        Wanted::Text | Wanted::TextOrObject(_) => match means {
             Plain::Text => forms::text(text),
             other => Err((
                 format!("{} is {} without quotes, and text must be here", shown(), other.noun()),
@@ -274,6 +274,7 @@ fn scalar(text: &str, plain: bool, wanted: &Wanted) -> Result<Value, forms::Comp
 fn noun(wanted: &Wanted) -> &'static str {
     match wanted {
         Wanted::Form(_) | Wanted::Choice(_) | Wanted::Text => "text",
+        Wanted::TextOrObject(_) => "text or a mapping",
         Wanted::Bool => "a boolean",
         Wanted::Int { .. } => "a number",
         Wanted::List(_) => "a list",

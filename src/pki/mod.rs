@@ -81,3 +81,8 @@ pub struct Cluster<'a> {
 pub fn public_key_pin(pem: &[u8]) -> Option<String> {
     cert::Cert::read_all(pem).ok()?.first()?.public_key_pin()
 }
+
+/// The certificates in a PEM file, as PEM without anything else that is in the file. A file without certificates is an error.
+pub fn certificates(pem: &[u8]) -> Result<String, String> {
+    Ok(cert::Cert::read_all(pem)?.iter().map(cert::Cert::pem).collect())
+}

@@ -1,26 +1,36 @@
-//! Finds the files with mirrors of registries that clusterctl has written for containerd on a host.
+//! Finds the files about registries that clusterctl has written for containerd on a host and that are no longer wanted.
+
+use std::collections::BTreeSet;
 
 use crate::facts::{FileKind, HostFacts};
 use crate::inventory::below;
 use crate::layout;
 use crate::render::is_written_by_us;
 
-/// The paths to remove for the registries that `leaves` names: the file with the mirrors, the folder of the registry if it has no other file, and the
-/// folder of all registries if everything in it leaves. Files that clusterctl did not write stay.
-pub fn paths(f: &HostFacts, leaves: impl Fn(&str) -> bool) -> Vec<String> {
-    let files = |folder: &str| {
-        let files = f.files.iter().filter(|(path, fact)| fact.kind != FileKind::Directory && below(path, folder).is_some());
-        files.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+/// Whether a file below the folder of all registries is clusterctl's: one that says so, or the beginning of one, which a run that was killed has left.
+fn is_ours(path: &str, f: &HostFacts) -> bool {
+    let name = layout::basename(path);
+    let begun = name.starts_with('.') && name.ends_with(".clusterctl-new");
+    let of_registry = name == "hosts.toml" || (name.starts_with("ca-") && name.ends_with(".crt"));
+    begun || (of_registry && f.text(path).is_some_and(is_written_by_us))
+}
+
+/// The paths to remove if only the files `wanted` stay: each file of clusterctl, the folder of a registry if nothing in it stays, and the folder of all
+/// registries if everything in it is removed. Files that clusterctl did not write stay.
+pub fn paths(f: &HostFacts, wanted: &[String]) -> Vec<String> {
+    let root = layout::CONTAINERD_CERTS_DIR;
+    let files = f.files.iter().filter(|(path, fact)| fact.kind != FileKind::Directory && below(path, root).is_some());
+    let files: Vec<&String> = files.map(|(path, _)| path).collect();
+    let goes = |path: &str| !wanted.iter().any(|w| w == path) && is_ours(path, f);
+    // Whether the host has the folder, no file in it stays, and none is wanted in it.
+    let empties = |folder: &str| {
+        let inside = |path: &str| below(path, folder).is_some();
+        f.files.contains_key(folder) && !wanted.iter().any(|w| inside(w)) && files.iter().filter(|path| inside(path)).all(|path| goes(path))
     };
-    let goes = |path: &String| {
-        let registry = below(path, layout::CONTAINERD_CERTS_DIR).and_then(|rest| rest.strip_suffix("/hosts.toml"));
-        registry.is_some_and(|name| leaves(name.trim_start_matches('/'))) && f.text(path).is_some_and(is_written_by_us)
-    };
-    let all = files(layout::CONTAINERD_CERTS_DIR);
-    if f.files.contains_key(layout::CONTAINERD_CERTS_DIR) && all.iter().all(goes) {
-        return vec![layout::CONTAINERD_CERTS_DIR.into()];
+    if empties(root) {
+        return vec![root.into()];
     }
-    let alone = |folder: &&str| f.files.contains_key(*folder) && files(folder).len() == 1;
-    let ours = all.into_iter().filter(goes);
-    ours.map(|path| path.strip_suffix("/hosts.toml").filter(alone).map_or(path.clone(), String::from)).collect()
+    let folder = |path: &String| path.rsplit_once('/').map(|(folder, _)| folder).filter(|folder| empties(folder)).map(String::from);
+    let gone = files.iter().filter(|path| goes(path)).map(|path| folder(path).unwrap_or((*path).clone()));
+    gone.collect::<BTreeSet<String>>().into_iter().collect()
 }

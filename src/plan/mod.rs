@@ -24,6 +24,7 @@ mod mirrors;
 pub mod nodes;
 mod planning;
 pub mod refusals;
+pub mod registries;
 pub mod remove;
 pub mod repair;
 pub mod reset;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::desired::JoinToken;
 use super::files::ControlPlaneFile;
+use super::registries::Registry;
 use crate::facts::Facts;
 use crate::host::{HostName, Secret};
 use crate::inventory::Inventory;
@@ -21,6 +22,8 @@ pub struct RunInputs {
     pub manifests: Vec<Value>,
     /// The files of `controlPlane.files` with their contents.
     pub files: Vec<ControlPlaneFile>,
+    /// The registries of `artifacts.registryMirrors` with the contents of their files.
+    pub registries: Vec<Registry>,
     /// The client certificate files for an external etcd; `None` if clusterctl manages etcd.
     pub external_etcd: Option<pki::ExternalEtcdFiles>,
     pub keys: pki::Keys,

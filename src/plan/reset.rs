@@ -90,7 +90,7 @@ pub(super) fn host(inv: &Inventory, h: &HostEntry, facts: &Facts, keep_software:
                 paths.extend(h.is_node().then_some(layout::CONTAINERD_CONFIG));
             }
             paths.extend(layout::BINARIES);
-            found.extend(mirrors::paths(f, |_| true));
+            found.extend(mirrors::paths(f, &[]));
         }
     }
     if h.is_node() && !keep_software {

@@ -168,6 +168,7 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
         token: &planning.inputs.token,
         manifests: &planning.inputs.manifests,
         files: &planning.inputs.files,
+        registries: &planning.inputs.registries,
         kubelet_policy: &stage.kubelet_policy(facts),
     };
     if stage.renew.is_some() {

@@ -1,9 +1,12 @@
 //! containerd: its configuration and the registries' mirrors.
 
+use std::collections::BTreeMap;
+
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Ctx, templates};
-use crate::inventory::CgroupDriver;
+use crate::inventory::{CgroupDriver, DEFAULT_REGISTRY, server_name};
 use crate::layout;
 
 /// The configuration format of a containerd version.
@@ -32,9 +35,23 @@ pub fn containerd_config(ctx: &Ctx<'_>, pause_image: &str, version: ConfigVersio
     templates::fill(template, context)
 }
 
-/// `/etc/containerd/certs.d/<registry>/hosts.toml`: the mirrors in order, then the registry itself.
-pub fn hosts_toml(registry: &str, mirrors: &[String]) -> String {
-    // The name of Docker Hub in image references differs from its name on the network.
-    let server = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
-    templates::fill("containerd/hosts.toml", json!({ "server": format!("https://{server}"), "mirrors": mirrors }))
+/// A place where containerd looks for the images of a registry, as `hosts.toml` names it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Place {
+    pub url: String,
+    /// Path of a file with the certificates of the authorities that may have signed the certificate of the server.
+    pub ca: Option<String>,
+    pub headers: BTreeMap<String, String>,
+    /// Whether the URL contains the whole path of the API.
+    pub override_path: bool,
+}
+
+/// `/etc/containerd/certs.d/<registry>/hosts.toml`: the places in order, then the registry itself. If the registry itself is one of the places, it is
+/// also tried last with the same options. Otherwise, an image that is missing would be reported as a failure of the attempt without these options.
+pub fn hosts_toml(registry: &str, places: &[Place], own: Option<&Place>) -> String {
+    let url = format!("https://{}", server_name(registry));
+    let server = own.cloned().unwrap_or(Place { url, ..Place::default() });
+    // A file for all registries names none of them: containerd asks the registry of each image.
+    let server = (registry != DEFAULT_REGISTRY).then_some(server);
+    templates::fill("containerd/hosts.toml", json!({ "server": server, "places": places }))
 }

@@ -15,6 +15,7 @@ mod limits;
 mod nodes;
 mod paused;
 mod refusals;
+mod registries;
 mod removals;
 mod renew;
 mod renewals;

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use clusterctl::host::Secret;
 use clusterctl::inventory::{Inventory, Taint, TaintEffect};
-use clusterctl::render::containerd::{ConfigVersion, containerd_config, hosts_toml};
+use clusterctl::render::containerd::{ConfigVersion, Place, containerd_config, hosts_toml};
 use clusterctl::render::{Component, Credential, Ctx, FileCopy, Node, cni, image, kernel, kubeconfig, kubelet, manifests};
 use clusterctl::step::kept::is_zero;
 use fixture::{CASES, Case, differences, parse};
@@ -259,7 +259,18 @@ fn containerd_configs() {
         snapshot("containerd-v2", &containerd_config(ctx, "registry.k8s.io/pause:3.10.2", ConfigVersion::V2));
         snapshot("containerd-v3", &containerd_config(ctx, "registry.k8s.io/pause:3.10.2", ConfigVersion::V3));
     });
-    snapshot("hosts-toml", &hosts_toml("docker.io", &["http://mirror.example.com:5000".into(), "https://second.example.com".into()]));
+    let place = |url: &str| Place { url: url.into(), ..Place::default() };
+    let mirrors = [place("http://mirror.example.com:5000"), place("https://second.example.com")];
+    snapshot("hosts-toml", &hosts_toml("docker.io", &mirrors, None));
+    let own = Place {
+        url: "https://r.example.com:5000".into(),
+        ca: Some("/etc/containerd/certs.d/r.example.com:5000/ca-2.crt".into()),
+        headers: [("Authorization", "Basic dTpw"), ("X-Team", "a \"b\"")].map(|(n, v)| (n.to_string(), v.to_string())).into(),
+        override_path: false,
+    };
+    let proxy = Place { override_path: true, ..place("https://proxy.example.com/v2/r") };
+    snapshot("hosts-toml-own", &hosts_toml("r.example.com:5000", &[proxy.clone(), own.clone()], Some(&own)));
+    snapshot("hosts-toml-default", &hosts_toml("_default", &[proxy], None));
 }
 
 #[test]

@@ -85,7 +85,8 @@ impl Operation for Converge {
             found.extend(findings.refusals);
         }
         if found.is_empty() {
-            let (missing, blocked) = tokio::join!(sources::missing(session, &plan), network::blocked(session, &plan, &observed.facts));
+            let (missing, blocked) =
+                tokio::join!(sources::missing(session, &run_inputs, &plan), network::blocked(session, &plan, &observed.facts));
             found = [missing, blocked].concat();
         }
         if !found.is_empty() {

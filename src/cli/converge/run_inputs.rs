@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Session;
 use crate::cli::operator_files::unusable;
 use crate::cli::stop::Stop;
-use crate::cli::{Call, operator_files, random};
+use crate::cli::{Call, operator_files, random, registry_files};
 use crate::pki;
 use crate::plan::RunInputs;
 use crate::plan::desired::JoinToken;
@@ -22,5 +22,6 @@ pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunIn
     let external_etcd = operator_files::external_etcd(inv, file).map_err(unusable)?;
     let manifests = operator_files::manifests(inv, file).await.map_err(unusable)?;
     let files = operator_files::control_plane(inv, file).map_err(unusable)?;
-    Ok(RunInputs { token, given, manifests, files, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
+    let registries = registry_files::read(inv, file)?;
+    Ok(RunInputs { token, given, manifests, files, registries, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
 }

@@ -9,6 +9,7 @@ mod flags;
 mod hosts;
 mod network;
 mod owned;
+mod registries;
 mod review;
 mod shape;
 mod software;
@@ -37,6 +38,7 @@ pub(super) fn all(inventory: &Inventory, root: &Node, holes: &[Path], supported:
     volumes::check(&mut review);
     timings::check(&mut review);
     software::check(&mut review);
+    registries::check(&mut review);
     ssh::check(&mut review);
     review.opinion()
 }

@@ -88,7 +88,7 @@ pub(super) fn url_fault(text: &str) -> Option<&'static str> {
         return Some("is not an http or https URL");
     }
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
-    if authority.contains('@') {
+    if has_user(text) {
         return Some("has a user or password in it");
     }
     if !is_authority(authority) {
@@ -102,6 +102,16 @@ pub(super) fn url_fault(text: &str) -> Option<&'static str> {
         return Some("has `..` or `.` in its path");
     }
     None
+}
+
+/// Whether a URL has a user or a password before its host.
+pub(super) fn has_user(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|authority| authority.contains('@')))
+}
+
+/// Whether the text is the name of an HTTP header: a token of RFC 9110.
+pub(super) fn is_header_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 /// Whether the text is the name of a registry: `host` or `host:port` in lower case.
@@ -160,7 +170,7 @@ mod tests {
     /// The name of a form, the function that checks it, texts that have the form, and texts that do not.
     type Row = (&'static str, fn(&str) -> bool, &'static [&'static str], &'static [&'static str]);
 
-    const ROWS: [Row; 10] = [
+    const ROWS: [Row; 11] = [
         ("label", is_label, &["a", "m1", "a-b"], &["", "-a", "a-", "A", "a.b", "a_b", "ü"]),
         ("subdomain", is_subdomain, &["a.b", "m1.example.org"], &["a..b", ".a", "a.", "A.b", ""]),
         ("host name", is_host_name, &["m1", "M1.example.org", "my_alias"], &["", "-oProxyCommand=x", "a b", "a;b", "u@h", "h:22", "$(id)"]),
@@ -175,6 +185,7 @@ mod tests {
         ("registry", is_registry, &["docker.io", "r:5000"], &["Docker.io", "https://r", "../x", "r/x", ""]),
         ("repository", is_repository, &["r:5000/k8s", "registry.k8s.io"], &["r/", "r//a", "r/../a", "r/A", "https://r/a", "r/a:v1"]),
         ("tag", is_tag, &["3.6.8-0", "v1.14.2"], &["", "-a", "a b", "a:b", ".a"]),
+        ("header", is_header_name, &["X-Meta", "a"], &["", "a b", "a:b", "a\n", "ä"]),
         ("flag", is_flag, &["v", "audit-log-path"], &["", "-v", "--v", "v-", "V", "a_b", "a=b", "a b", "1a"]),
     ];
 

@@ -1,10 +1,10 @@
-//! Rules about the sources of software (download site, registries, image tags, manifests of the CNI and of add-ons), the folder of an existing PKI,
+//! Rules about the sources of software (download site, image repository, image tags, manifests of the CNI and of add-ons), the folder of an existing PKI,
 //! and the names in the serving certificate of kube-apiserver.
 
 use super::super::path::{Path, at};
 use super::super::words::{quoted, quoted_url};
 use super::review::Review;
-use super::shape::{is_address_or_name, is_registry, is_repository, is_subdomain, is_tag, looks_like_url, url_fault};
+use super::shape::{is_address_or_name, is_repository, is_subdomain, is_tag, looks_like_url, url_fault};
 
 pub(super) fn check(review: &mut Review) {
     let inventory = review.inventory;
@@ -16,25 +16,6 @@ pub(super) fn check(review: &mut Review) {
             _ => "write one such as `registry.example.org:5000/kubernetes`, lower case, without a tag".into(),
         };
         review.fault(at!["artifacts", "imageRepository"], format!("{} is not a registry with a path", quoted(repository)), hint);
-    }
-    for (registry, mirrors) in &artifacts.registry_mirrors {
-        let path = at!["artifacts", "registryMirrors", registry];
-        if !is_registry(registry) {
-            let hint = "write a registry's name such as `docker.io` or `registry.example.org:5000`, without a scheme or path";
-            review.key_fault(path.clone(), format!("{} is not a registry's name", quoted(registry)), hint);
-        }
-        if mirrors.is_empty() {
-            review.fault(path.clone(), format!("the registry {} has no mirror", quoted(registry)), "write one URL or more, or remove it");
-        }
-        for (i, mirror) in mirrors.iter().enumerate() {
-            if let Some(fault) = url_fault(mirror) {
-                review.fault(
-                    path.join(i),
-                    format!("the mirror {} {fault}", quoted_url(mirror)),
-                    "write one such as `https://mirror.example.org`",
-                );
-            }
-        }
     }
     if let Some(tag) = inventory.addons.core_dns.image_tag.as_deref().filter(|tag| !is_tag(tag)) {
         review.fault(at!["addons", "coreDns", "imageTag"], format!("{} is not an image tag", quoted(tag)), "write one such as `v1.14.2`");

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::files::ControlPlaneFile;
 use super::kubelet_policy::KubeletPolicy;
+use super::registries::Registry;
 use super::situation::{ClusterState, Situation};
 use super::{DesiredSteps, HostSteps, Part, Phase, Width};
 use crate::facts::Facts;
@@ -48,6 +49,8 @@ pub struct Inputs<'a> {
     pub manifests: &'a [Value],
     /// The operator's files for control-plane hosts.
     pub files: &'a [ControlPlaneFile],
+    /// The registries of the inventory with the operator's files about them.
+    pub registries: &'a [Registry],
     pub kubelet_policy: &'a KubeletPolicy,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Phases, host_steps};
 use crate::inventory::{HostEntry, KubeVersion, Role};
 use crate::layout;
+use crate::plan::registries::Registry;
 use crate::plan::{Part, Phase, Width, mirrors};
 use crate::render::{self, Component, Ctx};
 use crate::step::{self, Absent, Binary, CheckFlags, File, Image, Kernel, Package, Step, Unit, binary};
@@ -75,8 +76,8 @@ impl Phases<'_> {
     fn prepare_etcd(&self, h: &HostEntry) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         if !h.is_node() {
-            steps.extend(self.no_other_mirrors(h));
-            steps.push(self.mirrors().into());
+            steps.push(self.registries(h).into());
+            steps.extend(self.no_other_registries(h));
             steps.push(Unit::new("containerd", step::digest(b"as its package left it")).into());
         }
         steps.push(self.images(h).into());
@@ -90,23 +91,17 @@ impl Phases<'_> {
         Binary { path, source, staged }.into()
     }
 
-    /// The files with the mirrors that containerd tries before a registry.
-    fn mirrors(&self) -> Vec<File> {
-        let mirrors = self.i.inv.artifacts.registry_mirrors.iter();
-        mirrors
-            .map(|(registry, mirrors)| {
-                let path = format!("{}/{registry}/hosts.toml", layout::CONTAINERD_CERTS_DIR);
-                File::text(path, render::containerd::hosts_toml(registry, mirrors))
-            })
-            .collect()
+    /// The files by which containerd finds and opens registries.
+    fn registries(&self, h: &HostEntry) -> Vec<File> {
+        let f = self.i.facts.host(&h.name);
+        self.i.registries.iter().flat_map(|r| r.files(f)).collect()
     }
 
-    /// The step that removes the mirrors of registries that have left the inventory. It comes before the step that writes the others, because it may
-    /// remove their folder.
-    fn no_other_mirrors(&self, h: &HostEntry) -> Option<Step> {
-        let wanted = &self.i.inv.artifacts.registry_mirrors;
-        let paths = mirrors::paths(self.i.facts.host(&h.name), |registry| !wanted.contains_key(registry));
-        let why = "the inventory has no mirror for this registry any more\n".into();
+    /// The step that removes the files about registries that have left the inventory, after the other files no longer refer to them.
+    fn no_other_registries(&self, h: &HostEntry) -> Option<Step> {
+        let wanted: Vec<String> = self.i.registries.iter().flat_map(Registry::paths).collect();
+        let paths = mirrors::paths(self.i.facts.host(&h.name), &wanted);
+        let why = "the inventory does not have this registry or its CA any more\n".into();
         (!paths.is_empty()).then(|| Absent { paths, locked: false, why }.into())
     }
 
@@ -116,13 +111,14 @@ impl Phases<'_> {
             File::text(layout::MODULES_LOAD, render::kernel::modules()),
             File::text(layout::SYSCTL_CONF, render::kernel::sysctl(&self.ctx())),
         ];
-        files.extend(self.mirrors());
+        files.extend(self.registries(h));
         if inv.artifacts.packages && !self.situation.host(h).is_adopted {
             files.extend(cni_links().map(|(path, target)| File::link(path, target)));
         }
         let sysctls = render::kernel::sysctls(inv).map(|(key, value)| (key.into(), value.into())).into();
-        let mut steps: Vec<Step> = self.no_other_mirrors(h).into_iter().collect();
-        steps.extend([files.into(), Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()]);
+        let mut steps: Vec<Step> = vec![files.into()];
+        steps.extend(self.no_other_registries(h));
+        steps.extend([Kernel { modules: vec!["overlay".into(), "br_netfilter".into()], sysctls }.into()]);
         let later = self.situation.host(h).runs_pods();
         if !later {
             steps.extend(self.runtime(h));

@@ -52,6 +52,11 @@ fn rows(out: &mut String, schema: &Value, path: &str, definition: &Value, defaul
         };
         let text = format!("{}{}", sentence(described), choices(nested));
         writeln!(out, "| `{path}` | {} | {default} | {} |", kind(schema, field), text.replace('|', "\\|")).expect("text can be written");
+        // The fields of a mapping that can be an item of a list in a map.
+        let item = resolved(schema, resolved(schema, &field["additionalProperties"]["items"]));
+        if item["properties"].is_object() {
+            rows(out, schema, &format!("{path}.*[]"), item, &Value::Null);
+        }
     }
 }
 

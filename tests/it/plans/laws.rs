@@ -46,6 +46,7 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
     out.extend(super::files::worlds());
     out.extend(super::identities::worlds());
     out.extend(super::renewals::worlds());
+    out.extend(super::registries::worlds());
     for (name, inv) in super::balancers::kinds() {
         out.push((format!("fresh {name}"), inv.clone(), world::bare(&inv)));
         out.push((format!("finished {name}"), inv.clone(), world::finished(&inv)));

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use clusterctl::facts::{Facts, FileFact, FileKind, HostFacts, MemberFact};
 use clusterctl::host::Secret;
-use clusterctl::inventory::{ControlPlaneFile, Inventory, KeyAlgorithm};
+use clusterctl::inventory::{ControlPlaneFile, Inventory, KeyAlgorithm, RegistryMirror};
 use clusterctl::pki::Keys;
 use clusterctl::plan::desired::JoinToken;
 use clusterctl::plan::goal::{Leaving, Upgrade};
 use clusterctl::plan::kubelet_policy::NodeChange;
+use clusterctl::plan::registries::{Mirror, Registry};
 use clusterctl::plan::situation::ClusterState;
 use clusterctl::plan::{Goal, Plan, Planning, RunInputs, WholeRun, files, repair_run, reset, whole_run};
 use clusterctl::step::drain::DrainOptions;
@@ -107,9 +108,21 @@ fn inputs(inv: &Inventory, given: BTreeMap<String, Secret>) -> RunInputs {
         given,
         manifests: vec![],
         files: inv.control_plane.files.iter().map(|f| files::ControlPlaneFile::new(f, content(f))).collect(),
+        registries: registries(inv),
         external_etcd: None,
         keys: Keys::new(KeyAlgorithm::EcdsaP256),
     }
+}
+
+/// The registries of an inventory. Each file with certificates has the text `CA`, and each password is secret.
+fn registries(inv: &Inventory) -> Vec<Registry> {
+    let mirror = |m: &RegistryMirror| Mirror {
+        written: m.clone(),
+        ca: m.ca_file.as_ref().map(|name| format!("CA of {name}\n")),
+        password: m.password_file.as_ref().map(|name| Secret::from(format!("{CANARY} of {name}"))),
+    };
+    let all = inv.artifacts.registry_mirrors.iter();
+    all.map(|(name, list)| Registry { name: name.clone(), mirrors: list.iter().map(mirror).collect() }).collect()
 }
 
 /// The run over all hosts for this goal: its plan, its refusals, and the facts afterwards.

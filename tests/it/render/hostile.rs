@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clusterctl::inventory::Inventory;
-use clusterctl::render::containerd::{ConfigVersion, containerd_config, hosts_toml};
+use clusterctl::render::containerd::{ConfigVersion, Place, containerd_config, hosts_toml};
 use clusterctl::render::objects::{cluster_objects, node_meta};
 use clusterctl::render::{Credential, Ctx, kubeconfig, kubelet, manifests};
 use proptest::prelude::*;
@@ -210,10 +210,24 @@ proptest! {
             let line = ours.lines().find_map(|l| l.trim().strip_prefix("sandbox_image = ").or(l.trim().strip_prefix("sandbox = "))).unwrap();
             prop_assert_eq!(toml_string(line), image.clone());
         }
-        let hosts = hosts_toml("registry.example.com", std::slice::from_ref(&mirror));
+        let headers = BTreeMap::from([(mirror.clone(), mirror.clone())]);
+        let place = Place { url: mirror.clone(), ca: Some(mirror.clone()), headers, override_path: true };
+        let hosts = hosts_toml("registry.example.com", std::slice::from_ref(&place), Some(&place));
         let line = hosts.lines().find_map(|l| l.strip_prefix("[host.")?.strip_suffix(']')).unwrap();
-        prop_assert_eq!(toml_string(line), mirror);
+        prop_assert_eq!(toml_string(line), mirror.clone());
+        for line in hosts.lines().filter_map(|l| l.trim().strip_prefix("ca = ").or(l.strip_prefix("server = "))) {
+            prop_assert_eq!(toml_string(line), mirror.clone());
+        }
+        let written = toml_text(&mirror);
+        prop_assert_eq!(hosts.lines().filter(|l| *l == format!("  {written} = {written}")).count(), 2);
+        prop_assert_eq!(hosts.lines().count(), 15);
     }
+}
+
+/// Writes a basic string of TOML as the templates do.
+fn toml_text(text: &str) -> String {
+    let hosts = hosts_toml("r", &[text.into()].map(|url: String| Place { url, ..Place::default() }), None);
+    hosts.lines().find_map(|l| l.strip_prefix("[host.")?.strip_suffix(']')).unwrap().to_string()
 }
 
 /// Reads a basic string of TOML, which is written like a string of JSON as long as it contains no control character.
