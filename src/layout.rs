@@ -78,6 +78,11 @@ pub const KUBELET_SPARE_DIR: &str = "/var/lib/clusterctl/spare-kubelet";
 /// Folder with a copy of each file of `controlPlane.files`, which static pods mount. The name of a copy has a digest of its content, so a manifest
 /// always leads to the content with which it was tried.
 pub const FILES_DIR: &str = "/var/lib/clusterctl/files";
+/// Folder with the configurations of the encryption of stored values, and so with their keys. The name of a file has a digest of its content, so a
+/// manifest always leads to the keys with which it was tried.
+pub const ENCRYPTION_DIR: &str = "/etc/kubernetes/encryption-at-rest";
+/// The volume by which the API server sees [`ENCRYPTION_DIR`].
+pub const ENCRYPTION_VOLUME: &str = "clusterctl-encryption";
 /// The folders below which the files of `controlPlane.files` may be.
 pub const FILE_ROOTS: [&str; 6] = [KUBERNETES_DIR, "/opt", "/srv", "/usr/local/etc", "/usr/local/share", "/var/lib/kubernetes"];
 /// A folder for such files, and a file in it, as examples.
@@ -195,6 +200,7 @@ pub fn for_scripts() -> Vec<(&'static str, String)> {
         CONTAINERD_SOCKET,
         CONTAINERD_TASKS_DIR,
         CONTAINER_LOGS_DIR,
+        ENCRYPTION_DIR,
         ESTABLISHED,
         ETCD,
         ETCDCTL,

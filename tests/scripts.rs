@@ -11,6 +11,7 @@ mod scripts {
     pub mod binary;
     pub mod cluster;
     pub mod drain;
+    pub mod encryption;
     pub mod etcd;
     pub mod etcd_change;
     pub mod etcd_service;
@@ -60,7 +61,7 @@ mod scripts {
 use scripts::table::{Entry, run};
 
 /// The tables, each with the names of the scripts that it tests. The table `law` fails if no table names a script that changes something.
-const TABLES: [Entry; 40] = [
+const TABLES: [Entry; 41] = [
     ("law", scripts::law::table, &[]),
     ("fence", scripts::fence::table, &["fence.sh", "lock_held.sh", "lock.sh"]),
     ("files", scripts::files::table, &["files.sh", "input.sh"]),
@@ -107,6 +108,7 @@ const TABLES: [Entry; 40] = [
     ("hand_over", scripts::hand_over::table, &["hand_over.sh"]),
     ("etcd", scripts::etcd::table, &["etcdctl.sh", "etcd_member.sh", "etcd_keys.sh", "etcd_get.sh", "etcd_snapshot.sh"]),
     ("etcd_change", scripts::etcd_change::table, &["etcd_defrag.sh", "etcd_leader.sh", "etcd_disarm.sh", "etcd_compact.sh", "quorum.sh"]),
+    ("encryption", scripts::encryption::table, &["rewrite.sh", "encodings.sh", "etcd_encodings.sh", "encoded.sh"]),
     ("etcd_versions", scripts::etcd_versions::table, &["etcd_version.sh"]),
     ("rollback_copy", scripts::rollback_copy::table, &["rollback_copy.sh"]),
     ("kernel", scripts::kernel::table, &["kernel.sh", "command.sh", "reboot.sh", "start.sh"]),

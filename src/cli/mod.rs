@@ -39,6 +39,7 @@ mod remove;
 pub mod report;
 pub mod reset;
 mod save;
+mod secrets;
 pub mod session;
 mod status;
 pub mod stop;
@@ -131,6 +132,7 @@ pub enum Verb {
     Status(status::Args),
     Etcd(etcd::Args),
     Certs(certs::Args),
+    Secrets(secrets::Args),
     Token(token::Args),
     Unlock(unlock::Args),
     Exec(exec::Args),
@@ -184,6 +186,7 @@ async fn run(call: &Call, verb: &Verb) -> Ended {
         Verb::Status(args) => status::run(call, args).await,
         Verb::Etcd(args) => etcd::run(call, args).await,
         Verb::Certs(args) => certs::run(call, args).await,
+        Verb::Secrets(args) => secrets::run(call, args).await,
         Verb::Unlock(args) => unlock::run(call, args).await,
         Verb::Exec(args) => exec::run(call, args).await,
         Verb::Kubeconfig(args) => kubeconfig::run(call, args).await,

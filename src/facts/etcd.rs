@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::MemberFact;
 use super::host::members;
 use super::packed::unpacked;
+use super::{MemberFact, Stored};
 use crate::host::Cmd;
 use crate::script;
 
 const MEMBER: &str = script!("lib/etcdctl.sh", "observe/etcd_member.sh");
 const KEYS: &str = script!("lib/etcdctl.sh", "observe/etcd_keys.sh");
+const ENCODINGS: &str = script!("lib/etcdctl.sh", "lib/encodings.sh", "observe/etcd_encodings.sh");
 const GET: &str = script!("lib/etcdctl.sh", "observe/etcd_get.sh");
 
 /// The answer of one host about its own etcd member. A field is `None` if the member did not answer the question.
@@ -186,6 +187,22 @@ pub fn parse_keys(stdout: &[u8]) -> Option<Vec<String>> {
     Some(unpacked(stdout)?.lines().map(String::from).collect())
 }
 
+/// The command that counts how the values of these resources are stored.
+pub fn encodings(resources: &[&str]) -> Cmd {
+    Cmd::script(ENCODINGS).words(resources.iter().copied()).timeout(Duration::from_secs(1800))
+}
+
+/// Reads the output of `etcd_encodings.sh`, which was asked for these resources. `None` if the counts are not complete.
+pub fn parse_encodings(resources: &[&str], stdout: &[u8]) -> Option<Stored> {
+    let text = std::str::from_utf8(stdout).ok()?;
+    let mut stored: Stored = resources.iter().map(|r| (r.to_string(), Default::default())).collect();
+    for line in text.strip_suffix("@done\n")?.lines() {
+        let [resource, count, begins] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
+        stored.get_mut(resource)?.insert(begins.into(), count.parse().ok()?);
+    }
+    Some(stored)
+}
+
 /// What is known of a key without its value.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -289,6 +306,17 @@ compacted 900
         assert_eq!(parse_keys(&packed("/registry/a\n/registry/b\n@done\n")), Some(vec!["/registry/a".into(), "/registry/b".into()]));
         assert_eq!(parse_keys(&packed("/registry/a\n")), None);
         assert_eq!(parse_keys(b""), None);
+    }
+
+    #[test]
+    fn counts_of_encodings_are_whole_or_none() {
+        let text = "secrets 3 plain\nsecrets 12 k8s:enc:aescbc:v1:key1-ab:\n@done\n";
+        let stored = parse_encodings(&["secrets", "configmaps"], text.as_bytes()).expect("it is whole");
+        assert_eq!(stored["secrets"], [("plain".to_string(), 3), ("k8s:enc:aescbc:v1:key1-ab:".to_string(), 12)].into());
+        assert!(stored["configmaps"].is_empty(), "a resource without values is counted, too");
+        for length in 0..text.len() {
+            assert_eq!(parse_encodings(&["secrets"], &text.as_bytes()[..length]), None, "{length}");
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub struct Ledger {
     pub changed: BTreeSet<String>,
     /// The nodes that were drained.
     pub drained: BTreeSet<String>,
+    /// The resources whose stored values were rewritten while etcd was not asked since then how they are stored.
+    pub unchecked_values: BTreeSet<String>,
     hosts: BTreeMap<HostName, HostLedger>,
 }
 

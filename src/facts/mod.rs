@@ -110,6 +110,8 @@ pub struct HostFacts {
     pub raft_term: Option<u64>,
     /// What the host's etcd member says about itself; `None` unless the verb asks for it, as those of `etcd` do.
     pub etcd: Option<etcd::MemberAnswer>,
+    /// How values are stored, as the host's etcd member has counted them; `None` unless this member was asked.
+    pub stored: Option<Stored>,
     /// The version of the host's own API server; `None` while it is not ready.
     pub api_version: Option<String>,
     /// Whether the API is ready at the cluster's endpoint as seen from this host; `false` also if the endpoint was not tried.
@@ -123,6 +125,10 @@ pub struct HostFacts {
     /// The folders of [`crate::layout::CA_DIRS`] that exist on the host. The API server and the controller manager mount them.
     pub ca_dirs: Vec<String>,
 }
+
+/// The number of stored values by resource and by the beginning of the value: `plain`, or all up to the last colon, such as
+/// `k8s:enc:secretbox:v1:NAME:`.
+pub type Stored = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// A listening TCP socket.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 mod check;
 mod defaults;
 mod duration;
+mod encryption;
 mod fault;
 mod files;
 mod forms;
@@ -30,6 +31,7 @@ mod words;
 mod yaml;
 
 pub use duration::{parse_duration, show_duration};
+pub use encryption::{ENCRYPTABLE, Encryption, EncryptionProvider};
 pub use fault::{Fault, Faults};
 pub use files::{ControlPlaneFile, ExtraVolume, FILE_VOLUMES, PathType, below};
 pub use options::*;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::encryption::Encryption;
 use super::files::{ControlPlaneFile, ExtraVolume};
 use super::registries::{self, RegistryMirrors, Written};
 use super::schema;
@@ -22,6 +23,10 @@ pub struct ControlPlane {
     /// restarts when the file changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<ControlPlaneFile>,
+    /// Encryption of what API servers store in etcd, with keys that clusterctl makes on control-plane hosts. Without it, nothing is encrypted, unless
+    /// the operator's own flags say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 }
 
 /// kube-apiserver.

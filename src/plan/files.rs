@@ -3,6 +3,7 @@
 //! Each file is written to the path that the operator chose. A static pod that sees the file mounts a copy of it, whose name has a digest of the
 //! content; see `render/volumes.rs`.
 
+use super::encryption::KeyFile;
 use crate::facts::HostFacts;
 use crate::host::Secret;
 use crate::inventory;
@@ -51,5 +52,22 @@ pub(super) fn unused(copies: &[FileCopy], f: &HostFacts) -> Option<Step> {
     let unused = |path: &&String| copies.iter().all(|c| c.copy != **path);
     let paths: Vec<String> = f.files.keys().filter(is_copy).filter(unused).cloned().collect();
     let why = "no static pod uses these copies of files any more\n".into();
+    (!paths.is_empty()).then(|| Absent { paths, locked: false, why }.into())
+}
+
+/// The file with the keys of an API server as it should be on a host, with its folder.
+pub(super) fn of_keys(file: &KeyFile) -> [File; 2] {
+    let content = Content::Bytes(file.content.clone());
+    let keys = File { path: file.path.clone(), content, mode: 0o600, secret: true, unit: None, check: None };
+    [File::folder(layout::ENCRYPTION_DIR, 0o700), keys]
+}
+
+/// The step that removes files with keys that the API server of the host does not read any more; `None` if there are none. Without a file that it
+/// reads, their folder is removed, too.
+pub(super) fn unused_keys(keys: Option<&KeyFile>, f: &HostFacts) -> Option<Step> {
+    let inside = |path: &&String| inventory::below(path, layout::ENCRYPTION_DIR).is_some_and(|rest| keys.is_none() || !rest.is_empty());
+    let unused = |path: &&String| keys.is_none_or(|file| file.path != **path);
+    let paths: Vec<String> = f.files.keys().filter(inside).filter(unused).cloned().collect();
+    let why = "the API server does not read these keys any more\n".into();
     (!paths.is_empty()).then(|| Absent { paths, locked: false, why }.into())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::encryption::Intent;
 use super::kubelet_policy::NodeChange;
 use super::refusals::Purpose;
 use super::{Part, Phase, Plan, Planned};
@@ -28,6 +29,9 @@ pub enum Goal {
     Upgrade(Box<Upgrade>),
     /// `certs renew`: certificates of an existing cluster are renewed, and nothing else is changed.
     Renew(Renew),
+    /// `secrets rotate-key`: an existing cluster is made to match the inventory, and encrypts what it stores with a key that has this number or a higher
+    /// one.
+    RotateKey(u32),
 }
 
 impl Goal {
@@ -71,6 +75,15 @@ impl Goal {
         match self {
             Goal::Renew(renew) => Some(renew),
             _ => None,
+        }
+    }
+
+    /// What the run may do with the encryption of stored values. Only runs that bring the whole cluster to its inventory change keys.
+    pub fn encryption(&self) -> Intent {
+        match self {
+            Goal::Found | Goal::Keep => Intent::Move { least: None },
+            Goal::RotateKey(number) => Intent::Move { least: Some(*number) },
+            _ => Intent::Hold,
         }
     }
 

@@ -14,6 +14,7 @@ pub mod budgets;
 mod certificates;
 pub mod copies;
 pub mod desired;
+pub mod encryption;
 pub mod etcd;
 pub mod files;
 pub mod goal;

@@ -27,6 +27,8 @@ pub struct RunInputs {
     /// The client certificate files for an external etcd; `None` if clusterctl manages etcd.
     pub external_etcd: Option<pki::ExternalEtcdFiles>,
     pub keys: pki::Keys,
+    /// The key for the encryption of stored values, if the run needs a new one: random bytes.
+    pub encryption_key: Secret,
 }
 
 /// The inputs of one plan besides the goal and the facts.

@@ -125,7 +125,7 @@ impl Stage {
 pub(super) fn of(goal: &Goal, inv: &Inventory, facts: &Facts, selected: &[HostName]) -> Result<Vec<Stage>, UpgradeRefusal> {
     let comes = |h: &HostEntry| match goal {
         Goal::Join(names) => names.is_empty() || names.contains(&h.name),
-        Goal::Remove(_) | Goal::Upgrade(_) | Goal::Renew(_) => false,
+        Goal::Remove(_) | Goal::Upgrade(_) | Goal::Renew(_) | Goal::RotateKey(_) => false,
         Goal::Replace(_, new) => *new == h.name,
         Goal::Found | Goal::Keep => selected.contains(&h.name),
     };

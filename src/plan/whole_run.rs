@@ -1,8 +1,11 @@
 //! Makes the plan of a whole run. Each stage is planned from the facts that are predicted for the end of the stage before it. If the run must
 //! not begin, the result contains the reasons instead.
 
+use std::collections::VecDeque;
+
 use super::certificates::certificates;
 use super::desired::{self, Inputs, PlanDefect};
+use super::encryption::{self, Intent};
 use super::goal::Goal;
 use super::planning::Planning;
 use super::refusals::{self, Purpose, Refusal};
@@ -13,6 +16,9 @@ use super::{DesiredSteps, Plan, remove, repair};
 use crate::facts::Facts;
 use crate::host::HostName;
 use crate::versions;
+
+/// The largest number of passes over the control planes that a change of keys takes, with some to spare.
+const PASSES: usize = 8;
 
 /// The plan of a run, or the reasons why the run is refused.
 #[derive(Default)]
@@ -67,7 +73,9 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
         run.refusals.extend(refusals::quorum_lost(planning.inv, facts));
         run.refusals.push(Refusal::no_api_server(planning.inv));
     }
-    for stage in stages {
+    let mut stages = VecDeque::from(stages);
+    let mut repeated = 0;
+    while let Some(stage) = stages.pop_front() {
         run.add(stage.removal_refusals(&run.after), |_| true);
         let changes = |b: &Refusal| touchable.contains(&b.host) || refusals::endangers(planning.inv, b);
         run.add(stage.refusals(&run.after, goal.purpose()), changes);
@@ -75,7 +83,7 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
         if !run.refusals.is_empty() {
             break;
         }
-        let desired = match desired_of(&stage, &run.after, planning)? {
+        let desired = match desired_of(&stage, &run.after, planning, goal.encryption())? {
             Ok(desired) => desired,
             Err(refusals) => {
                 run.refusals = refusals;
@@ -87,11 +95,18 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
             Some(upgrade) => upgrade.before_pause(stage.changes_kubelets(), next),
             None => (next, false),
         };
+        // A change of keys takes several passes over the control planes. Each pass is planned from what the one before leaves behind.
+        let has_steps = !next.is_empty();
         run.plan.phases.extend(next.phases);
         if paused {
             break;
         }
         run.after = after;
+        let moves = matches!(goal.encryption(), Intent::Move { .. }) && encryption::concerns(planning.inv, &run.after);
+        if stages.is_empty() && moves && has_steps && repeated < PASSES {
+            repeated += 1;
+            stages.push_back(stage);
+        }
     }
     if goal.renew().is_some() && run.refusals.is_empty() {
         // Without an API server, the run would wait in vain for a control plane that some of its certificates keep down.
@@ -122,7 +137,7 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
     for (version, hosts) in repair::by_version(&away, facts, &inv.cluster.version) {
         let stage = stages::repair(inv, facts, &version, !upgrades);
         let found = stage.refusals(facts, Purpose::Repair);
-        let desired = match desired_of(&stage, facts, planning)? {
+        let desired = match desired_of(&stage, facts, planning, Intent::Hold)? {
             Ok(desired) => repair::of(desired, facts),
             Err(refusals) => {
                 run.add(found, |_| true);
@@ -146,7 +161,12 @@ pub fn repair_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result
 
 /// The desired steps of a stage, including the steps that remove hosts. The inner error contains the refusals: clusterctl does not support the
 /// stage's version, or the certificates cannot be used or created. The outer error is a defect of clusterctl.
-fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<Result<DesiredSteps, Vec<Refusal>>, PlanDefect> {
+fn desired_of(
+    stage: &Stage,
+    facts: &Facts,
+    planning: &Planning<'_>,
+    intent: Intent,
+) -> Result<Result<DesiredSteps, Vec<Refusal>>, PlanDefect> {
     if let Some(removal) = stage.removal_alone(facts) {
         return Ok(Ok(removal));
     }
@@ -157,6 +177,13 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
     let certificates = match certificates(&stage.inv, v, planning, facts, stage.renew.as_ref()) {
         Ok(certificates) => certificates,
         Err(refusals) => return Ok(Err(refusals)),
+    };
+    // Without an API server, nothing that is stored can be rewritten, so keys do not change. A renewal of certificates starts no API server.
+    let intent = if ClusterState::of(facts) == ClusterState::WithoutApi { Intent::Hold } else { intent };
+    let encryption = match encryption::targets(&stage.inv, facts, intent, &planning.inputs.encryption_key) {
+        Ok(encryption) => encryption,
+        Err(_) if stage.renew.is_some() => encryption::Targets::default(),
+        Err(faults) => return Ok(Err(Refusal::encryption(faults))),
     };
     let inputs = Inputs {
         inv: &stage.inv,
@@ -170,6 +197,7 @@ fn desired_of(stage: &Stage, facts: &Facts, planning: &Planning<'_>) -> Result<R
         files: &planning.inputs.files,
         registries: &planning.inputs.registries,
         kubelet_policy: &stage.kubelet_policy(facts),
+        encryption: &encryption,
     };
     if stage.renew.is_some() {
         return Ok(Ok(desired::renewal_steps(&inputs)?));

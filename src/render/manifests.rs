@@ -115,6 +115,10 @@ pub fn kube_apiserver(ctx: &Ctx<'_>, node: &Node<'_>, etcd_endpoints: &[String])
     let endpoint = join_host_port(node.address, layout::API_SERVER_PORT);
     let mut volumes = vec![Volume::read("k8s-certs", layout::PKI_DIR)];
     volumes.extend(ca_volumes(node));
+    if let Some(file) = node.encryption {
+        base.insert("encryption-provider-config".into(), file.into());
+        volumes.push(Volume::read(layout::ENCRYPTION_VOLUME, layout::ENCRYPTION_DIR));
+    }
     let (host, port) = (node.address.to_string(), layout::API_SERVER_PORT);
     StaticPod {
         name: "kube-apiserver",

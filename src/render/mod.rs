@@ -53,4 +53,6 @@ pub struct Node<'a> {
     pub ca_dirs: &'a [String],
     pub systemd_resolved: bool,
     pub hostname: &'a str,
+    /// The file with the configuration of the API server's encryption; `None` if nothing that it stores is encrypted.
+    pub encryption: Option<&'a str>,
 }

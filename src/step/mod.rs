@@ -34,6 +34,7 @@ pub mod object;
 pub mod objects_gone;
 pub mod package;
 pub mod restore;
+pub mod rewrite;
 pub mod rollback_copy;
 pub mod snapshot;
 pub mod static_pod;
@@ -64,6 +65,7 @@ pub use object::Object;
 pub use objects_gone::ObjectsGone;
 pub use package::Package;
 pub use restore::Restore;
+pub use rewrite::{Encoded, Rewrite};
 pub use rollback_copy::RollbackCopy;
 pub use snapshot::Snapshot;
 pub use static_pod::StaticPod;
@@ -169,6 +171,8 @@ steps! {
     Uncordon(Uncordon) => "uncordon",
     Snapshot(Snapshot) => "snapshot",
     Restore(Restore) => "restore",
+    Rewrite(Rewrite) => "rewrite",
+    Encoded(Encoded) => "rewrite",
     RollbackCopy(RollbackCopy) => "rollback-copy",
     Object(Object) => "object",
     ObjectsGone(ObjectsGone) => "object",

@@ -2,6 +2,7 @@
 
 mod adopted;
 mod balancers;
+mod encryption;
 mod engine;
 mod etcd;
 mod files;

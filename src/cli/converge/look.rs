@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::super::session::{Observed, Session};
-use crate::facts::{Facts, HostFacts, ObjectRef};
-use crate::inventory::Inventory;
+use crate::facts::{Facts, HostFacts, ObjectRef, etcd};
+use crate::inventory::{ENCRYPTABLE, Inventory};
 use crate::layout;
 use crate::plan::goal::Goal;
 use crate::plan::situation::ClusterState;
-use crate::plan::{RunInputs, desired, refusals};
+use crate::plan::{RunInputs, desired, encryption, refusals};
 use crate::step::objects_gone;
 use crate::versions;
 
@@ -40,14 +40,17 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
     let begun = Instant::now();
     let mut told = String::new();
     loop {
-        let observed = session.observe(&objects, lists).await;
+        let mut observed = session.observe(&objects, lists).await;
         let swapping: Vec<&str> = observed.facts.hosts.iter().filter(|(_, f)| f.swapping).map(|(name, _)| name.as_str()).collect();
         let starting = starting(inv, &observed.facts, session.wait_timeout);
         // These hosts are still changing, so a plan that is made from this observation would be outdated. They are observed again.
         let why = match (swapping.is_empty(), starting.is_empty()) {
             (false, _) => format!("{} still ends what an interrupted run began there; looking again", swapping.join(", ")),
             (_, false) => format!("no API server answers yet, and the kubelet of {} has just started; looking again", starting.join(", ")),
-            _ => return observed,
+            _ => {
+                stored_values(session, &mut observed).await;
+                return observed;
+            }
         };
         if begun.elapsed() > session.wait_timeout + MARGIN {
             return observed;
@@ -57,6 +60,24 @@ pub async fn look(session: &Session, run_inputs: &RunInputs, goal: &Goal, lists:
             told = why;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Lets an etcd member count how values are stored, if the inventory or a host of an existing cluster encrypts any. Without an answer, the facts have
+/// no counts, and a plan that depends on them is refused.
+pub async fn stored_values(session: &Session, observed: &mut Observed) {
+    let (inv, facts) = (&session.inventory, &observed.facts);
+    if !encryption::concerns(inv, facts) || !ClusterState::of(facts).exists() {
+        return;
+    }
+    for h in inv.etcd_hosts().into_iter().filter(|h| facts.hosts.contains_key(&h.name)) {
+        let Some(host) = session.hosts.get(&h.name) else { continue };
+        // All resources are counted, because one that has left the inventory may have encrypted values, too.
+        let answer = host.run(etcd::encodings(&ENCRYPTABLE)).await.ok().filter(|out| out.status == 0);
+        if let Some(stored) = answer.and_then(|out| etcd::parse_encodings(&ENCRYPTABLE, &out.stdout)) {
+            observed.facts.host_mut(&h.name).stored = Some(stored);
+            return;
+        }
     }
 }
 

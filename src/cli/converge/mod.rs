@@ -12,7 +12,7 @@ mod sources;
 pub mod upgrade;
 mod verify;
 
-pub(super) use look::look;
+pub(super) use look::{look, stored_values};
 
 use super::operation::{self, Operation, Proposal};
 use super::report::Report;
@@ -24,6 +24,7 @@ use crate::facts::Facts;
 use crate::facts::evictions::{self, PODS};
 use crate::layout;
 use crate::plan::desired::PlanDefect;
+use crate::plan::encryption;
 use crate::plan::goal::Goal;
 use crate::plan::refusals::{self, Refusal};
 use crate::plan::situation::ClusterState;
@@ -75,6 +76,11 @@ impl Operation for Converge {
         copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
         let goal = match &self.goal {
             Goal::Upgrade(u) => Goal::Upgrade(Box::new(upgrade::with_offers(u, session, &observed.facts).await)),
+            // An interrupted change of keys goes on; otherwise a new one begins.
+            Goal::RotateKey(_) => match encryption::newest(&session.inventory, &observed.facts) {
+                (newest, true) => Goal::RotateKey(newest),
+                (newest, false) => Goal::RotateKey(newest + 1),
+            },
             other => other.clone(),
         };
         let WholeRun { refusals: mut found, warnings, plan, .. } = planned(session, &run_inputs, &observed.facts, &goal)?;
@@ -122,6 +128,7 @@ impl Operation for Converge {
         let name = &session.inventory.cluster.name;
         let question = match (&self.goal, self.goal.leaving()) {
             (_, Some(leaving)) => leaving.question(name),
+            (Goal::RotateKey(_), _) => format!("change the key with which cluster {name} encrypts what it stores?"),
             (Goal::Renew(_), _) => format!("renew these certificates of cluster {name}?"),
             _ => return Ok(true),
         };

@@ -9,6 +9,7 @@ use crate::cli::{Call, operator_files, random, registry_files};
 use crate::pki;
 use crate::plan::RunInputs;
 use crate::plan::desired::JoinToken;
+use crate::plan::encryption::KEY_BYTES;
 use crate::step::token;
 
 /// Reads the operator's files, and makes the run's bootstrap token.
@@ -23,5 +24,7 @@ pub(in crate::cli) async fn pack(session: &Session, call: &Call) -> Result<RunIn
     let manifests = operator_files::manifests(inv, file).await.map_err(unusable)?;
     let files = operator_files::control_plane(inv, file).map_err(unusable)?;
     let registries = registry_files::read(inv, file)?;
-    Ok(RunInputs { token, given, manifests, files, registries, external_etcd, keys: pki::Keys::new(inv.pki.algorithm) })
+    let keys = pki::Keys::new(inv.pki.algorithm);
+    let encryption_key = random::bytes(KEY_BYTES).into();
+    Ok(RunInputs { token, given, manifests, files, registries, external_etcd, keys, encryption_key })
 }

@@ -61,6 +61,7 @@ pub(super) async fn verify(session: &Session, call: &Call, aim: &Aim) -> Ended {
             (json!({"result": "done", "cluster": name, "version": u.to, "paused": paused}), text)
         }
         Goal::Renew(_) => (json!({"result": "done", "cluster": name}), format!("the certificates of cluster {name} are renewed")),
+        Goal::RotateKey(_) => (json!({"result": "done", "cluster": name}), format!("cluster {name} encrypts with its newest key alone")),
         Goal::Found | Goal::Keep | Goal::Join(_) => {
             (json!({"result": "done", "cluster": name}), format!("cluster {name} is as the inventory says"))
         }

@@ -9,7 +9,7 @@ use super::volumes;
 use crate::layout;
 
 /// The folders below [`layout::FILE_ROOTS`] whose files clusterctl writes itself, or that belong to other programs of the cluster.
-const OWNED: [&str; 3] = [layout::PKI_DIR, layout::MANIFESTS_DIR, layout::CNI_DIR];
+const OWNED: [&str; 4] = [layout::PKI_DIR, layout::MANIFESTS_DIR, layout::CNI_DIR, layout::ENCRYPTION_DIR];
 
 pub(super) fn check(review: &mut Review) {
     let files = &review.inventory.control_plane.files;

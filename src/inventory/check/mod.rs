@@ -3,6 +3,7 @@
 mod addresses;
 mod balance;
 mod cluster;
+mod encryption;
 mod etcd;
 mod files;
 mod flags;
@@ -36,6 +37,7 @@ pub(super) fn all(inventory: &Inventory, root: &Node, holes: &[Path], supported:
     flags::check(&mut review);
     files::check(&mut review);
     volumes::check(&mut review);
+    encryption::check(&mut review);
     timings::check(&mut review);
     software::check(&mut review);
     registries::check(&mut review);

@@ -8,7 +8,7 @@ use super::shape::{is_label, path_fault};
 use crate::layout;
 
 /// The names of the volumes that clusterctl gives static pods itself, in addition to those that are named after the folders of trusted certificates.
-const NAMES: [&str; 4] = ["ca-certs", "flexvolume-dir", "k8s-certs", "kubeconfig"];
+const NAMES: [&str; 5] = ["ca-certs", layout::ENCRYPTION_VOLUME, "flexvolume-dir", "k8s-certs", "kubeconfig"];
 
 /// Folders of the container that no volume may hide: those of the kernel, and that of the component's program.
 const OF_THE_CONTAINER: [&str; 4] = ["/proc", "/sys", "/dev", layout::BIN_DIR];
@@ -19,7 +19,7 @@ pub(super) type Row<'a> = (&'static str, &'a [ExtraVolume], Vec<&'static str>);
 /// The components with `extraVolumes`.
 pub(super) fn components(plane: &ControlPlane) -> [Row<'_>; 3] {
     [
-        ("apiServer", &plane.api_server.extra_volumes, of_api_server()),
+        ("apiServer", &plane.api_server.extra_volumes, [of_api_server(), vec![layout::ENCRYPTION_DIR]].concat()),
         ("controllerManager", &plane.controller_manager.extra_volumes, of_controller_manager()),
         ("scheduler", &plane.scheduler.extra_volumes, vec![layout::SCHEDULER_CONF]),
     ]

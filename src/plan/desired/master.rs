@@ -52,6 +52,8 @@ impl Phases<'_> {
             files.push(File::folder(layout::ETCD_DATA_DIR, 0o700));
         }
         files.extend(self.i.files.iter().flat_map(ControlPlaneFile::on_host));
+        let keys = self.i.encryption.files.get(&h.name);
+        files.extend(keys.iter().flat_map(|file| files::of_keys(file)));
         let mut steps: Vec<Step> = self.hooks(h, false).chain(self.drain(h)).collect();
         steps.push(files.into());
         let address = h.node_address();
@@ -94,6 +96,7 @@ impl Phases<'_> {
         steps.extend(self.taken_back(h));
         steps.push(wait::Settled.into());
         steps.extend(files::unused(&self.copies, self.i.facts.host(&h.name)));
+        steps.extend(files::unused_keys(keys, self.i.facts.host(&h.name)));
         if self.has_kubectl(h) {
             steps.push(self.kubectl(h, false));
         }

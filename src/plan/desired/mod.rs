@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::encryption::{Targets, rewrite};
 use super::files::ControlPlaneFile;
 use super::kubelet_policy::KubeletPolicy;
 use super::registries::Registry;
@@ -52,6 +53,8 @@ pub struct Inputs<'a> {
     /// The registries of the inventory with the operator's files about them.
     pub registries: &'a [Registry],
     pub kubelet_policy: &'a KubeletPolicy,
+    /// The configurations of the encryption of stored values.
+    pub encryption: &'a Targets,
 }
 
 /// The bootstrap token of this run.
@@ -87,7 +90,7 @@ fn api_host<'a>(inv: &'a Inventory, facts: &Facts) -> Option<&'a HostEntry> {
 pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
     let p = Phases::new(i);
     let control_plane = p.control_plane()?;
-    Ok(match p.situation.cluster {
+    let mut desired = match p.situation.cluster {
         ClusterState::Founding => vec![
             p.prepare_hosts(&control_plane),
             p.load_balancers(),
@@ -134,7 +137,14 @@ pub fn desired_steps(i: &Inputs<'_>) -> Result<DesiredSteps, PlanDefect> {
             control_plane,
             // All later phases depend on facts that only an API server knows, so they are left out.
         ],
-    })
+    };
+    // Values are rewritten once every API server of the cluster writes as it should. Nothing else waits for that.
+    if p.situation.cluster == ClusterState::Standing
+        && let Some(via) = p.api_host
+    {
+        desired.extend(rewrite::phases(&i.encryption.rewrite, via, i.inv, i.facts, false));
+    }
+    Ok(desired)
 }
 
 /// The desired steps of a renewal of certificates, as phases in order. No etcd member and no API server is stopped: both read renewed certificates without
@@ -203,7 +213,8 @@ impl<'a> Phases<'a> {
     fn node<'b>(&'b self, h: &'b HostEntry) -> Node<'b> {
         let f = self.i.facts.host(&h.name);
         let resolved = f.units.get("systemd-resolved").is_some_and(|u| u.active == "active");
-        Node { entry: h, address: h.node_address(), ca_dirs: &f.ca_dirs, systemd_resolved: resolved, hostname: &f.hostname }
+        let encryption = self.i.encryption.files.get(&h.name).map(|file| file.path.as_str());
+        Node { entry: h, address: h.node_address(), ca_dirs: &f.ca_dirs, systemd_resolved: resolved, hostname: &f.hostname, encryption }
     }
 
     fn image(&self, component: Component) -> String {

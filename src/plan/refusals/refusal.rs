@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::Plan;
+use super::super::encryption::Fault;
 use super::super::upgrade::UpgradeRefusal;
 use crate::host::HostName;
 use crate::inventory::Inventory;
@@ -32,6 +33,11 @@ impl Refusal {
             message,
             "restore the missing or differing file from another control-plane host or your own copy; clusterctl never makes a second CA for a living cluster",
         )
+    }
+
+    /// The refusals because the encryption of stored values must not be changed.
+    pub fn encryption(faults: Vec<Fault>) -> Vec<Refusal> {
+        faults.into_iter().map(|f| Refusal::new(&f.host, "encryption", f.message, f.fix)).collect()
     }
 
     /// The refusal to reset a host with an etcd member while its cluster continues to run. `members` is the number of all members.

@@ -5,7 +5,7 @@ use std::process::Command;
 use super::{Place, lines};
 use crate::needs::needs;
 
-const VERBS: [&[&str]; 40] = [
+const VERBS: [&[&str]; 44] = [
     &[],
     &["init"],
     &["apply"],
@@ -37,6 +37,10 @@ const VERBS: [&[&str]; 40] = [
     &["certs"],
     &["certs", "list"],
     &["certs", "renew"],
+    &["secrets"],
+    &["secrets", "status"],
+    &["secrets", "rotate-key"],
+    &["secrets", "rewrite"],
     &["unlock"],
     &["exec"],
     &["kubeconfig"],
@@ -69,7 +73,9 @@ fn without_global_options(help: &str) -> &str {
 
 #[test]
 fn every_verb_that_does_something_has_an_example() {
-    for verb in VERBS.iter().filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"] | ["etcd", "alarm"] | ["etcd", "snapshot"] | ["certs"]))
+    for verb in VERBS
+        .iter()
+        .filter(|v| !matches!(v, [] | ["inventory"] | ["etcd"] | ["etcd", "alarm"] | ["etcd", "snapshot"] | ["certs"] | ["secrets"]))
     {
         let help = Place::new().run(&[verb, &["--help"][..]].concat()).out;
         assert!(help.contains("Example:\n  clusterctl "), "{verb:?} has no example");

@@ -44,6 +44,7 @@ fn worlds() -> Vec<(String, Inventory, Facts)> {
         out.push((format!("adopted and changed {version}"), inv, facts));
     }
     out.extend(super::files::worlds());
+    out.extend(super::encryption::worlds());
     out.extend(super::identities::worlds());
     out.extend(super::renewals::worlds());
     out.extend(super::registries::worlds());

@@ -111,6 +111,7 @@ fn inputs(inv: &Inventory, given: BTreeMap<String, Secret>) -> RunInputs {
         registries: registries(inv),
         external_etcd: None,
         keys: Keys::new(KeyAlgorithm::EcdsaP256),
+        encryption_key: Secret::from(&CANARY.repeat(3)[..32]),
     }
 }
 

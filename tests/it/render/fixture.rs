@@ -43,7 +43,14 @@ impl Case {
         let ctx = Ctx { inv, v, endpoint: &endpoint, image_repository: v.images.repository, external_ca: false, files: &[] };
         // Of the folders in `CA_DIRS`, the hosts of these clusters had only those that end with `ca-certificates`.
         let ca_dirs: Vec<String> = CA_DIRS.iter().filter(|d| d.ends_with("ca-certificates")).map(|d| (*d).to_owned()).collect();
-        let node = Node { entry: &inv.hosts[0], address: self.ip(), ca_dirs: &ca_dirs, systemd_resolved: false, hostname: self.name };
+        let node = Node {
+            entry: &inv.hosts[0],
+            address: self.ip(),
+            ca_dirs: &ca_dirs,
+            systemd_resolved: false,
+            hostname: self.name,
+            encryption: None,
+        };
         f(&ctx, &node)
     }
 

@@ -14,6 +14,7 @@ CONTAINERD_DIR=/var/lib/containerd
 CONTAINERD_SOCKET=/run/containerd/containerd.sock
 CONTAINERD_TASKS_DIR=/run/containerd/io.containerd.runtime.v2.task/k8s.io
 CONTAINER_LOGS_DIR=/var/log/containers
+ENCRYPTION_DIR=/etc/kubernetes/encryption-at-rest
 ESTABLISHED=/var/lib/clusterctl/established
 ETCD=/usr/local/bin/etcd
 ETCDCTL=/usr/local/bin/etcdctl

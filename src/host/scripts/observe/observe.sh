@@ -200,7 +200,7 @@ for p in $PKI_DIR $MANIFESTS_DIR $KUBERNETES_DIR/*.conf $KUBELET_CONFIG $KUBELET
   $KUBELET_UNIT $KUBELET_DROP_IN_DIR $ETCD_UNIT $ETCD_ENV \
   $CONTAINERD_CONFIG $CONTAINERD_CERTS_DIR $CNI_CONF_DIR $HAPROXY_CONFIG $NGINX_CONFIG /etc/keepalived \
   $MODULES_LOAD $SYSCTL_CONF $OWNERSHIP $ESTABLISHED $ADOPTED $RESTORE_MARK $RESTORE_MANIFESTS_DIR \
-  $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA $FILES_DIR; do
+  $ROUTES_UNIT $ROUTES_SCRIPT $ROUTES_DATA $FILES_DIR $ENCRYPTION_DIR; do
   [ -e "$p" ] && set -- "$@" "${p#/}"
 done
 # Adds the client certificates of the kubelet with their keys: the present one, to which $client links, and the first one. Certificates that were
