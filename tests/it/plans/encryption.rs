@@ -174,7 +174,7 @@ fn a_change_of_the_key_goes_on_after_any_step() {
     for (done, (_, host, planned)) in world::run(&goal, &inv, &facts).0.steps().enumerate() {
         // `apply` goes on in the same way as soon as a control plane has the new key.
         let keys: BTreeSet<String> = ["m1", "m2", "m3"].iter().flat_map(|m| files(&now, m)).collect();
-        for goal in [Some(&goal), (keys.len() > 1).then_some(&Goal::Keep)].into_iter().flatten() {
+        for goal in [Some(&goal), (keys.len() > 1 && done % 4 == 0).then_some(&Goal::Keep)].into_iter().flatten() {
             let rest = steps_of(&world::run(goal, &inv, &now).0);
             let questions = |list: &[String]| list.iter().filter(|t| !t.contains("quorum")).cloned().collect::<Vec<_>>();
             assert_eq!(questions(&rest), questions(&all[done..]), "{goal:?} after {done} steps");
