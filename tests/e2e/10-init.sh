@@ -34,7 +34,7 @@ done
 check "status reports a healthy cluster" ctl status
 check "status as JSON" sh -c "ctl status --output json | python3 -c 'import json,sys; json.load(sys.stdin)'"
 
-check "status --pods shows the pods by node" output_has '^m1 .*kube-apiserver-m1 *1/1 *Running' ctl status --pods
+check "status --pods shows the pods by node" wait_until 60 output_has '^m1 .*kube-proxy-[a-z0-9]* *1/1 *Running' ctl status --pods
 kubectl create deployment web --image="$AGNHOST" --replicas=2 -- /agnhost netexec >/dev/null
 kubectl expose deployment web --port 80 --target-port 8080 >/dev/null
 on_two_nodes() { [ "$(kubectl get pods -l app=web -o jsonpath='{range .items[?(@.status.phase=="Running")]}{.spec.nodeName}{"\n"}{end}' | sort -u | wc -l)" = 2 ]; }

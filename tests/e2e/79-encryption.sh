@@ -28,7 +28,7 @@ names() { local m; for m in $1; do on "$m" sh -c "cat $folder/*.yaml 2>/dev/null
 # stored KEY: prints how the value of this key begins in etcd
 stored() { etcdctl_on m1 get "$1" --print-value-only | head -c 60 | tr -dc '[:print:]'; }
 # in_clear TEXT: succeeds if any value below /registry/secrets has the text
-in_clear() { etcdctl_on m1 get /registry/secrets/ --prefix --print-value-only | grep -aqF "$1"; }
+in_clear() { etcdctl_on m1 get /registry/secrets/ --prefix --print-value-only | grep -aF "$1" >/dev/null; }
 # not COMMAND...: succeeds if the command fails
 not() { ! "$@"; }
 # begin_with PREFIX: succeeds if every Secret in etcd begins with this text

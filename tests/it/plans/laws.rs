@@ -117,10 +117,13 @@ fn after_any_prefix_the_rest_is_planned() {
         let mut now = facts.clone();
         for (done, (_, host, planned)) in plan.steps().enumerate() {
             let rest = titles(&world::plan(&inv, &now).0);
-            // A member that has just joined is guarded from then on, so the rest can also have the check of the quorum.
+            // A member that has just joined is guarded from then on, so the rest can also have the check of the quorum. A prediction remembers the check
+            // of a host for good, and an observation does not, so such checks are left out where a plan changes a host twice.
+            let checked = |t: &String| t.contains("quorum") && now.ledger.host(t.split(" / ").nth(1).unwrap_or_default()).quorum_checked;
             let planned_before = |t: &String| !t.contains("quorum") || all[done..].contains(t);
-            let rest: Vec<String> = rest.into_iter().filter(planned_before).collect();
-            assert_eq!(marks_last(&rest), marks_last(&all[done..]), "{name}: after {done} steps");
+            let rest: Vec<String> = rest.into_iter().filter(planned_before).filter(|t| !checked(t)).collect();
+            let left: Vec<String> = all[done..].iter().filter(|t| !checked(t)).cloned().collect();
+            assert_eq!(marks_last(&rest), marks_last(&left), "{name}: after {done} steps");
             planned.step.predict(host, &mut now);
         }
     }
