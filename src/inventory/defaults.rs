@@ -59,7 +59,7 @@ impl Default for KubeProxy {
 
 impl Default for CoreDns {
     fn default() -> Self {
-        CoreDns { enabled: true, image_tag: None, wait: true }
+        CoreDns { enabled: true, image_tag: None, wait: true, corefile: None, replicas: None }
     }
 }
 

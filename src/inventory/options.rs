@@ -146,6 +146,14 @@ pub struct CoreDns {
     pub image_tag: Option<String>,
     /// Whether a run waits until the pods of CoreDNS are ready.
     pub wait: bool,
+    /// The configuration of CoreDNS; the default is that of kubeadm. If it is not set, a Corefile that somebody has changed in the cluster is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &".:53 {\n    errors\n    kubernetes cluster.local in-addr.arpa ip6.arpa\n    forward . 192.0.2.53\n    reload\n}\n")]
+    pub corefile: Option<String>,
+    /// The number of pods; the default is 2. If it is not set, a number that somebody has set in the cluster is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub replicas: Option<u32>,
 }
 
 /// The container runtime.

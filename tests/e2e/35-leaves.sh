@@ -59,6 +59,24 @@ cp "$WORK/before-leaves.yaml" "$CLUSTERCTL_INVENTORY"
 check "apply takes the last manifest away" ctl apply
 check "its object has gone" sh -c '! kubectl get configmap stays'
 expect "nothing is left to do at the end" 0 ctl plan
+
+# Where the inventory does not set them, a Corefile and a number of pods of CoreDNS that somebody has changed in the cluster are kept.
+core_dns() { kubectl -n kube-system get "$1" coredns -o jsonpath="$2"; }
+if grep -q '^    wait: false' "$CLUSTERCTL_INVENTORY"; then
+    kubectl -n kube-system get configmap coredns -o json | sed 's/cache 30/cache 31/' | kubectl replace -f - >/dev/null
+    kubectl -n kube-system scale deployment coredns --replicas 3 >/dev/null
+    expect "a changed Corefile and another number of pods are no difference" 0 tried plan
+    check "the plan warns of the Corefile" output_has 'the Corefile of CoreDNS was changed in the cluster, and is kept'
+    sed -i 's/^    wait: false.*/&\n    replicas: 2\n    corefile: ".:53 { whoami }"/' "$CLUSTERCTL_INVENTORY"
+    expect "plan shows the Corefile and the number of pods of the inventory" 6 tried plan
+    check "apply brings them" ctl apply
+    check "the cluster has them" test "$(core_dns configmap '{.data.Corefile}')/$(core_dns deployment '{.spec.replicas}')" = ".:53 { whoami }/2"
+    cp "$WORK/before-leaves.yaml" "$CLUSTERCTL_INVENTORY"
+    kubectl -n kube-system delete configmap coredns >/dev/null
+    check "apply brings a Corefile that is missing" ctl apply
+    check "it is the default one" sh -c "kubectl -n kube-system get configmap coredns -o jsonpath='{.data.Corefile}' | grep 'cache 30'"
+    expect "nothing is left to do with the default" 0 ctl plan
+fi
 kubectl delete namespace shop >/dev/null
 kubectl label node w1 disk- >/dev/null
 kubectl taint node w1 theirs- >/dev/null

@@ -20,6 +20,10 @@ pub(super) fn check(review: &mut Review) {
     if let Some(tag) = inventory.addons.core_dns.image_tag.as_deref().filter(|tag| !is_tag(tag)) {
         review.fault(at!["addons", "coreDns", "imageTag"], format!("{} is not an image tag", quoted(tag)), "write one such as `v1.14.2`");
     }
+    if inventory.addons.core_dns.corefile.as_deref().is_some_and(|text| text.trim().is_empty()) {
+        let hint = "write a Corefile, or remove the field for the default";
+        review.fault(at!["addons", "coreDns", "corefile"], "the Corefile is empty", hint);
+    }
     for (i, manifest) in inventory.addons.manifests.iter().enumerate() {
         check_source(review, at!["addons", "manifests", i], manifest);
     }

@@ -24,6 +24,7 @@ use crate::{layout, versions};
 mod add_ons;
 pub mod adopted;
 mod balancer;
+mod core_dns;
 mod etcd;
 mod identity;
 mod master;
@@ -32,6 +33,7 @@ mod objects;
 mod prepare;
 mod renewal;
 
+pub use core_dns::kept_corefile;
 pub use prepare::{NODE_PACKAGES, cni_links};
 
 /// Everything that the desired steps are made from.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{HostSteps, Phases, PlanDefect, all_objects, host_steps, phase};
+use super::{HostSteps, Phases, PlanDefect, all_objects, core_dns, host_steps, phase};
 use crate::host::HostName;
 use crate::inventory::{CniKind, HostEntry};
 use crate::plan::{Phase, Width};
@@ -66,7 +66,8 @@ impl Phases<'_> {
 
     /// The steps for the objects of the cluster and for the bootstrap token of the run.
     fn objects(&self) -> Result<Vec<HostSteps<Step>>, PlanDefect> {
-        let objects = all_objects(self.i.inv, self.i.v, self.i.ca_pem, self.i.manifests);
+        let mut objects = all_objects(self.i.inv, self.i.v, self.i.ca_pem, self.i.manifests);
+        core_dns::keep(&mut objects, self.i.inv, self.i.facts);
         // A worker that does not answer cannot join, so the bootstrap token is not created for it.
         let workers = self.workers().filter(|h| self.i.facts.hosts.contains_key(&h.name));
         let workers: Vec<HostName> = workers.map(|h| h.name.clone()).collect();

@@ -55,6 +55,18 @@ fn kube_proxy_config(ctx: &Ctx<'_>) -> Value {
     map
 }
 
+/// The number of pods of CoreDNS that kubeadm deploys.
+const REPLICAS: u32 = 2;
+
+/// The Corefiles that Kubernetes' versions have for this domain.
+pub fn stock_corefiles(domain: &str) -> [String; 2] {
+    [true, false].map(|cache_outside_only| corefile(domain, cache_outside_only))
+}
+
+fn corefile(domain: &str, cache_outside_only: bool) -> String {
+    templates::fill("addons/Corefile", json!({ "domain": domain, "cache_outside_only": cache_outside_only }))
+}
+
 /// The objects of CoreDNS: its service account and the permissions of that account, its configuration, its Deployment and its Service.
 pub(super) fn core_dns(ctx: &Ctx<'_>) -> Vec<Value> {
     let shape = &ctx.v.core_dns;
@@ -62,10 +74,12 @@ pub(super) fn core_dns(ctx: &Ctx<'_>) -> Vec<Value> {
     // The taints that CoreDNS tolerates have the names of the role labels. Older versions of Kubernetes also tolerate the older name, which is
     // the first in the list.
     let taints: Vec<&str> = ctx.v.node.labels.iter().rev().copied().filter(|label| label.starts_with("node-role.")).collect();
-    let corefile = json!({ "domain": ctx.inv.network.dns_domain, "cache_outside_only": shape.cache_outside_only });
+    let options = &ctx.inv.addons.core_dns;
+    let corefile = options.corefile.clone().unwrap_or_else(|| corefile(&ctx.inv.network.dns_domain, shape.cache_outside_only));
     let context = json!({
         "image": image(ctx, Component::CoreDns),
-        "corefile": templates::fill("addons/Corefile", corefile),
+        "corefile": corefile,
+        "replicas": options.replicas.unwrap_or(REPLICAS),
         "cluster_ip": layout::service_address(ctx.inv.network.service_cidr, 10).map(|ip| ip.to_string()).unwrap_or_default(),
         "endpoint_slices": shape.endpoint_slices,
         "anti_affinity": shape.anti_affinity,

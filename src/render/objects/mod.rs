@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Ctx;
 
+pub use addons::stock_corefiles;
 pub use node::{NodeMeta, node_meta};
 pub use rbac::admins;
 pub use token::{DEFAULT_GROUP, bootstrap_kubeconfig, bootstrap_token, bootstrap_token_for};
