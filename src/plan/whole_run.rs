@@ -108,7 +108,7 @@ pub fn whole_run(goal: &Goal, facts: &Facts, planning: &Planning<'_>) -> Result<
             stages.push_back(stage);
         }
     }
-    run.warnings.extend(desired::kept_corefile(planning.inv, facts));
+    run.warnings.extend(refusals::kept_corefile(planning.inv, facts));
     if goal.renew().is_some() && run.refusals.is_empty() {
         // Without an API server, the run would wait in vain for a control plane that some of its certificates keep down.
         let list = if facts.cluster.is_some() { &mut run.warnings } else { &mut run.refusals };

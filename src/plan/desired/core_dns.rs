@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::facts::{Facts, ObjectRef};
 use crate::inventory::Inventory;
-use crate::plan::refusals::Refusal;
 use crate::render::objects::stock_corefiles;
 
 /// Puts the Corefile and the number of replicas of the cluster into the objects that are to be applied, where the inventory does not set them.
@@ -39,16 +38,12 @@ fn changed<'a>(inv: &Inventory, config_map: &'a Value) -> Option<&'a str> {
     stock.iter().all(|s| s.trim() != text.trim()).then_some(text)
 }
 
-/// The warning about a Corefile that is kept although the inventory does not have it.
-pub fn kept_corefile(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
+/// Whether the cluster has a Corefile that is kept although the inventory does not have it.
+pub fn keeps_corefile(inv: &Inventory, facts: &Facts) -> bool {
     let dns = &inv.addons.core_dns;
-    let objects = &facts.cluster.as_ref()?.objects;
-    let config_map = objects.iter().find(|(name, _)| name.kind == "ConfigMap" && is_core_dns(name)).map(|(_, object)| object)?;
-    changed(inv, config_map).filter(|_| dns.enabled && dns.corefile.is_none())?;
-    let message = "the Corefile of CoreDNS was changed in the cluster, and is kept";
-    let fix = "write it as `addons.coreDns.corefile`; or, for the default, delete it (`kubectl -n kube-system delete configmap coredns`) and run \
-               `clusterctl apply`";
-    Some(Refusal::new("", "corefile", message, fix))
+    let objects = facts.cluster.iter().flat_map(|c| &c.objects);
+    let mut config_maps = objects.filter(|(name, _)| name.kind == "ConfigMap" && is_core_dns(name));
+    dns.enabled && dns.corefile.is_none() && config_maps.any(|(_, object)| changed(inv, object).is_some())
 }
 
 #[cfg(test)]
@@ -83,7 +78,7 @@ mod tests {
         keep(&mut objects, &inv, &facts);
         let of = |kind: &str| objects.iter().find(|o| o["kind"] == kind && is_core_dns(&ObjectRef::of(o))).cloned().unwrap_or_default();
         let text = of("ConfigMap")["data"]["Corefile"].as_str().unwrap_or_default().to_string();
-        (text, of("Deployment")["spec"]["replicas"].clone(), kept_corefile(&inv, &facts).is_some())
+        (text, of("Deployment")["spec"]["replicas"].clone(), keeps_corefile(&inv, &facts))
     }
 
     #[test]

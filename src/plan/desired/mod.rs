@@ -33,7 +33,7 @@ mod objects;
 mod prepare;
 mod renewal;
 
-pub use core_dns::kept_corefile;
+pub use core_dns::keeps_corefile;
 pub use prepare::{NODE_PACKAGES, cni_links};
 
 /// Everything that the desired steps are made from.

@@ -147,6 +147,14 @@ pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Refusa
         .collect()
 }
 
+/// The warning about a Corefile that is kept although the inventory does not have it.
+pub fn kept_corefile(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
+    let message = "the Corefile of CoreDNS was changed in the cluster, and is kept";
+    let fix = "write it as `addons.coreDns.corefile`; or, for the default, delete it (`kubectl -n kube-system delete configmap coredns`) and run \
+               `clusterctl apply`";
+    desired::keeps_corefile(inv, facts).then(|| Refusal::new("", "corefile", message, fix))
+}
+
 /// Compares the clocks with the median of all hosts, so that a wrong clock of the operator's machine does not block every host.
 fn clocks(facts: &Facts) -> Vec<Refusal> {
     let mut offsets: Vec<f64> = facts.hosts.values().map(|f| f.clock_offset).collect();

@@ -13,7 +13,16 @@ while [ "$1" != , ]; do listen="$listen -l $address:$1" ports="$ports $1"; shift
 shift
 hears() { grep -qhE ":$(printf %04X "$1") 0+:0000 0A " /proc/net/tcp /proc/net/tcp6 2>/dev/null; }
 all_hear() { for port in $ports; do hears "$port" || return 1; done; }
-trap '[ -z "$listener" ] || { kill "$listener" 2>/dev/null; wait "$listener" 2>/dev/null; }' EXIT
+none_hears() { for port in $ports; do ! hears "$port" || return 1; done; }
+# The program of a connection that was made just now holds the sockets for an instant longer than the listener.
+stop() {
+  [ -n "$listener" ] || return 0
+  kill "$listener" 2>/dev/null
+  wait "$listener" 2>/dev/null
+  tries=0
+  until none_hears || [ $tries = 60 ]; do tries=$((tries + 1)); sleep 0.05; done
+}
+trap stop EXIT
 trap 'exit 1' HUP INT TERM
 if [ -n "$ports" ] && command -v systemd-socket-activate >/dev/null; then
   # The shell splits $listen into words on purpose. Each connection starts a program that ends at once.
