@@ -258,6 +258,11 @@ impl Facts {
         lists().find(|list| list.iter().any(|m| m.leader)).or_else(|| lists().next())
     }
 
+    /// How values are stored, as an etcd member has counted them; `None` if no member was asked, or if none has answered.
+    pub fn stored(&self) -> Option<&Stored> {
+        self.hosts.values().find_map(|f| f.stored.as_ref())
+    }
+
     /// The facts of a host, for `predict` of a step, which changes them as the step would change the host.
     pub fn host_mut(&mut self, name: &str) -> &mut HostFacts {
         self.hosts.entry(name.to_string()).or_default()

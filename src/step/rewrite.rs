@@ -35,7 +35,7 @@ pub struct Encoded {
 
 /// The number of values of these resources that begin in another way; `None` if it is not known.
 fn others(resources: &BTreeMap<String, String>, facts: &Facts) -> Option<u64> {
-    let stored = facts.hosts.values().find_map(|f| f.stored.as_ref())?;
+    let stored = facts.stored()?;
     let of = |(resource, prefix): (&String, &String)| {
         let counts = stored.get(resource)?;
         Some(counts.iter().filter(|(begins, _)| *begins != prefix).map(|(_, n)| n).sum::<u64>())

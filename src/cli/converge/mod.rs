@@ -76,11 +76,7 @@ impl Operation for Converge {
         copies::warnings(&observed.facts).iter().for_each(|(host, message)| report.warning(format!("{host}: {message}")));
         let goal = match &self.goal {
             Goal::Upgrade(u) => Goal::Upgrade(Box::new(upgrade::with_offers(u, session, &observed.facts).await)),
-            // An interrupted change of keys goes on; otherwise a new one begins.
-            Goal::RotateKey(_) => match encryption::newest(&session.inventory, &observed.facts) {
-                (newest, true) => Goal::RotateKey(newest),
-                (newest, false) => Goal::RotateKey(newest + 1),
-            },
+            Goal::RotateKey(_) => Goal::RotateKey(encryption::number_to_bring(&session.inventory, &observed.facts)),
             other => other.clone(),
         };
         let WholeRun { refusals: mut found, warnings, plan, .. } = planned(session, &run_inputs, &observed.facts, &goal)?;

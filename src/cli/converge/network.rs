@@ -1,7 +1,7 @@
 //! Checks whether the hosts reach each other on the ports that the cluster needs, before anything is changed. Each host runs one command: first all
 //! hosts listen, then all connect to each other, and then the commands end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,8 +23,7 @@ const SLOWEST: Duration = Duration::from_secs(60);
 /// left out.
 pub(super) async fn blocked(session: &Session, plan: &Plan, facts: &Facts) -> Vec<Refusal> {
     let inv = &session.inventory;
-    let changed: BTreeSet<HostName> = plan.hosts().into_iter().collect();
-    let questions = network::questions(inv, facts, &changed);
+    let questions = network::questions(inv, facts, &plan.hosts());
     if questions.is_empty() {
         return Vec::new();
     }

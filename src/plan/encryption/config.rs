@@ -64,6 +64,14 @@ impl Provider {
         }
     }
 
+    /// The provider as an operator sees it: `identity`, or the name of the provider with the name of its key.
+    pub fn shown(&self) -> String {
+        match self {
+            Provider::Identity => name_of(EncryptionProvider::Identity).into(),
+            Provider::Key(key) => format!("{} {}", name_of(key.provider), key.name()),
+        }
+    }
+
     /// The kind of provider: two keys with the same kind stand side by side in a configuration.
     pub fn kind(&self) -> EncryptionProvider {
         match self {

@@ -13,11 +13,11 @@ use super::config::Provider;
 pub struct Move {
     /// Every API server may get this list, one after another, in any order.
     pub list: Vec<Provider>,
-    /// What is stored beside the values of the goal, if all API servers have `list` and the next move depends on it.
+    /// What follows once every API server has `list`.
     pub then: Then,
 }
 
-/// What follows once every API server has the list of a move.
+/// What follows a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
     /// Another move, or nothing if the list is the last one.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Facts, HostFacts, Stored};
+use crate::facts::{Facts, HostFacts};
 use crate::host::{HostName, Secret};
 use crate::inventory::{EncryptionProvider, Inventory, below};
 use crate::layout;
@@ -63,15 +63,29 @@ struct Present {
     ring: Ring,
 }
 
+impl Present {
+    /// All configurations of all API servers.
+    fn configs(&self) -> impl Iterator<Item = &Config> {
+        self.servers.values().flatten()
+    }
+
+    /// The resources that an API server encrypts or reads with a key.
+    fn resources(&self) -> BTreeSet<&String> {
+        self.configs().flat_map(Config::resources).collect()
+    }
+}
+
 /// Whether the inventory or a host has anything to do with the encryption of stored values.
 pub fn concerns(inv: &Inventory, facts: &Facts) -> bool {
     inv.control_plane.encryption.is_some() || facts.hosts.values().any(|f| f.files.contains_key(layout::ENCRYPTION_DIR))
 }
 
-/// The highest number of a key on any host, and whether a change of keys is under way. `clusterctl secrets rotate-key` goes on with such a change.
-pub fn newest(inv: &Inventory, facts: &Facts) -> (u32, bool) {
-    let Ok(present) = present(inv, facts) else { return (0, false) };
-    (present.ring.keys().map(|k| k.number).max().unwrap_or(0), present.ring.len() > 1)
+/// The number of the key that `clusterctl secrets rotate-key` brings: that of the newest key if an interrupted change of keys goes on, or else the next
+/// number.
+pub fn number_to_bring(inv: &Inventory, facts: &Facts) -> u32 {
+    let ring = present(inv, facts).map(|present| present.ring).unwrap_or_default();
+    let newest = ring.keys().map(|k| k.number).max().unwrap_or(0);
+    if ring.len() > 1 { newest } else { newest + 1 }
 }
 
 /// The configurations of the next stage. `fresh` is the key that is used if a new one is needed. The error has the reasons for which nothing can be
@@ -98,8 +112,8 @@ pub fn targets(inv: &Inventory, facts: &Facts, intent: Intent, fresh: &Secret) -
         Some(key) if encryption.resources.contains(resource) => Provider::Key(key.clone()),
         _ => Provider::Identity,
     };
-    let configs: Vec<&Config> = present.servers.values().flatten().collect();
-    let resources: BTreeSet<&String> = configs.iter().flat_map(|c| c.resources()).chain(&encryption.resources).collect();
+    let configs: Vec<&Config> = present.configs().collect();
+    let resources: BTreeSet<&String> = present.resources().into_iter().chain(&encryption.resources).collect();
     let (mut lists, mut rewrite, mut unknown) = (BTreeMap::new(), BTreeMap::new(), false);
     for resource in resources {
         let goal = goal(resource);
@@ -135,7 +149,7 @@ pub fn targets(inv: &Inventory, facts: &Facts, intent: Intent, fresh: &Secret) -
 /// server, and may put the previous one back, which could not read what the next pass lets others write; or a host still has the file of the previous
 /// pass. `None` if the pass has ended, or if nothing would follow it.
 fn unfinished(present: &Present, facts: &Facts, next: &Config, rewrites: bool) -> Option<Config> {
-    let mut configs = present.servers.values().flatten();
+    let mut configs = present.configs();
     let now = configs.next().filter(|now| configs.all(|c| c == *now))?;
     let known: Vec<String> = [now, next].into_iter().filter_map(|c| Some(config::file(c, &present.ring)?.path)).collect();
     let busy = present
@@ -184,13 +198,8 @@ fn rewritten(facts: &Facts, resource: &str, goal: &Provider) -> Option<bool> {
     if facts.ledger.unchecked_values.contains(resource) {
         return Some(false);
     }
-    let counts = stored(facts)?.get(resource)?;
+    let counts = facts.stored()?.get(resource)?;
     Some(counts.iter().all(|(prefix, count)| *prefix == goal.prefix() || *count == 0))
-}
-
-/// The stored values, as an etcd member has counted them.
-pub fn stored(facts: &Facts) -> Option<&Stored> {
-    facts.hosts.values().find_map(|f| f.stored.as_ref())
 }
 
 /// Reads what the control planes have. The error has every reason for which this cannot be understood.

@@ -1,11 +1,10 @@
 //! The steps that rewrite everything that is stored, so that it is stored as API servers write it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fault, Provider};
 use crate::facts::Facts;
 use crate::inventory::{HostEntry, Inventory};
-
 use crate::plan::{DesiredSteps, HostSteps, Part, Phase, Width};
 use crate::step::{Encoded, Rewrite};
 
@@ -33,15 +32,11 @@ pub fn desired_steps(inv: &Inventory, facts: &Facts) -> Result<DesiredSteps, Vec
     let present = super::present(inv, facts)?;
     let via = inv.control_planes().find(|h| facts.host(&h.name).api_version.is_some());
     let mut resources = BTreeMap::new();
-    for config in present.servers.values().flatten() {
-        for resource in config.resources() {
-            let writers = present.servers.values().flatten().map(|c| c.list(resource)[0].clone());
-            let mut writers: Vec<Provider> = writers.collect();
-            writers.sort();
-            writers.dedup();
-            if let [writer] = &writers[..] {
-                resources.insert(resource.clone(), writer.prefix());
-            } else {
+    for resource in present.resources() {
+        let writers: BTreeSet<Provider> = present.configs().map(|c| c.list(resource)[0].clone()).collect();
+        match (writers.first(), writers.len()) {
+            (Some(writer), 1) => drop(resources.insert(resource.clone(), writer.prefix())),
+            _ => {
                 let message = format!("the API servers write {resource} with different keys, because a change of keys was interrupted");
                 return Err(vec![Fault::new("", message, "go on with `clusterctl apply`")]);
             }

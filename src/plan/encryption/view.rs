@@ -1,8 +1,10 @@
 //! What an operator sees of the encryption of stored values: names of keys, and never a key.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::{Fault, Provider, present, stored};
+use super::{Fault, Provider, present};
 use crate::facts::Facts;
 use crate::inventory::Inventory;
 
@@ -36,30 +38,20 @@ pub struct Values {
 /// What the facts tell about the encryption of stored values.
 pub fn of(inv: &Inventory, facts: &Facts) -> Result<View, Vec<Fault>> {
     let present = present(inv, facts)?;
-    let mut resources: Vec<&String> = present.servers.values().flatten().flat_map(|c| c.resources()).collect();
-    resources.extend(inv.control_plane.encryption.iter().flat_map(|e| &e.resources));
-    resources.sort();
-    resources.dedup();
+    let wanted = inv.control_plane.encryption.iter().flat_map(|e| &e.resources);
+    let resources: BTreeSet<&String> = present.resources().into_iter().chain(wanted).collect();
     let mut servers = Vec::new();
     for (host, configs) in &present.servers {
         for resource in &resources {
             // The last configuration is that of the running process, if there is one.
             let list = configs.last().map(|c| c.list(resource)).unwrap_or_default();
-            let providers = list.iter().map(shown).collect();
+            let providers = list.iter().map(Provider::shown).collect();
             servers.push(Server { host: host.clone(), resource: (*resource).clone(), providers });
         }
     }
-    let counts = stored(facts).into_iter().flatten();
+    let counts = facts.stored().into_iter().flatten();
     let values = counts.flat_map(|(resource, counts)| {
         counts.iter().map(|(encoding, count)| Values { resource: resource.clone(), encoding: encoding.clone(), count: *count })
     });
     Ok(View { servers, values: values.collect() })
-}
-
-fn shown(provider: &Provider) -> String {
-    let prefix = provider.prefix();
-    match provider {
-        Provider::Identity => "identity".into(),
-        Provider::Key(key) => format!("{} {}", prefix.split(':').nth(2).unwrap_or_default(), key.name()),
-    }
 }

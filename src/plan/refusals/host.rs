@@ -1,6 +1,6 @@
 //! The refusals that concern one host.
 
-use super::Refusal;
+use super::{Refusal, listed};
 use crate::facts::{FileKind, HostFacts};
 use crate::inventory::{HostEntry, Inventory, Role};
 use crate::layout;
@@ -67,10 +67,8 @@ pub(super) fn host_refusals(inv: &Inventory, host: &HostEntry, f: &HostFacts, cl
     let of_kubernetes = |l: &&String| l.starts_with("container ") || l.contains("/var/lib/kubelet") || l.contains("/var/lib/etcd");
     let leftovers: Vec<&str> = f.leftovers.iter().filter(of_kubernetes).map(String::as_str).collect();
     if owner(inv, f).is_none() && !leftovers.is_empty() {
-        let (some, more) = leftovers.split_at(leftovers.len().min(3));
-        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
         let fix = "if nobody needs it any more, take it away with `clusterctl reset --limit HOST`";
-        block("leftovers", format!("it is in no cluster and has leftovers of one: {}{more}", some.join(", ")), fix);
+        block("leftovers", format!("it is in no cluster and has leftovers of one: {}", listed(&leftovers, 3)), fix);
     }
     // If the inventory gives the host another name than that of its present node, the kubelet would register as another node, and the pods of
     // the present node would end.

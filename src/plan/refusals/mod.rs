@@ -147,6 +147,13 @@ pub fn foreign(inv: &Inventory, facts: &Facts, hosts: &[HostName]) -> Vec<Refusa
         .collect()
 }
 
+/// The items, separated by commas; of more than `most` items, the first ones and the number of the others.
+fn listed(items: &[&str], most: usize) -> String {
+    let (first, more) = items.split_at(items.len().min(most));
+    let first = first.join(", ");
+    if more.is_empty() { first } else { format!("{first} and {} more", more.len()) }
+}
+
 /// The warning about a Corefile that is kept although the inventory does not have it.
 pub fn kept_corefile(inv: &Inventory, facts: &Facts) -> Option<Refusal> {
     let message = "the Corefile of CoreDNS was changed in the cluster, and is kept";

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::Refusal;
+use super::{Refusal, listed};
 use crate::facts::Facts;
 use crate::facts::reach::{Question, REFUSED, Reached};
 use crate::host::HostName;
@@ -26,8 +26,14 @@ struct Connection<'a> {
 /// is in the cluster does not listen for the check, because its own components need the ports. `changed` are the hosts that the plan changes. Empty if
 /// all of them are in the cluster already.
 pub fn questions(inv: &Inventory, facts: &Facts, changed: &BTreeSet<HostName>) -> BTreeMap<HostName, Question> {
-    let new = |h: &HostEntry| changed.contains(&h.name) && is_new(facts, h);
+    let is_new = |h: &&HostEntry| changed.contains(&h.name) && has_no_cluster(facts, h);
+    let new_hosts: BTreeSet<&str> = inv.hosts.iter().filter(is_new).map(|h| h.name.as_str()).collect();
     let mut out: BTreeMap<HostName, Question> = BTreeMap::new();
+    // A large cluster has many pairs of hosts, and most runs add no host.
+    if new_hosts.is_empty() {
+        return out;
+    }
+    let new = |h: &HostEntry| new_hosts.contains(h.name.as_str());
     for c in connections(inv, facts).filter(|c| new(c.from) || new(c.to)) {
         out.entry(c.from.name.clone()).or_default().connect.insert((c.to.node_address(), c.port));
         let held = facts.host(&c.to.name).listeners.iter().any(|l| l.port == c.port);
@@ -44,7 +50,7 @@ pub fn questions(inv: &Inventory, facts: &Facts, changed: &BTreeSet<HostName>) -
 }
 
 /// Whether the host answers and has no mark of a cluster.
-fn is_new(facts: &Facts, host: &HostEntry) -> bool {
+fn has_no_cluster(facts: &Facts, host: &HostEntry) -> bool {
     facts.hosts.get(&host.name).is_some_and(|f| !f.files.contains_key(layout::OWNERSHIP))
 }
 
@@ -133,9 +139,8 @@ fn opening(to: &str, reach: &Reached, from: &[&HostEntry], port: u16) -> String 
 }
 
 fn names(hosts: &[&HostEntry]) -> String {
-    let (named, more) = hosts.split_at(hosts.len().min(NAMED));
-    let named = named.iter().map(|h| h.name.as_str()).collect::<Vec<_>>().join(", ");
-    if more.is_empty() { named } else { format!("{named} and {} more", more.len()) }
+    let names: Vec<&str> = hosts.iter().map(|h| h.name.as_str()).collect();
+    listed(&names, NAMED)
 }
 
 #[cfg(test)]
@@ -172,7 +177,8 @@ hosts:
 
     const ALL: [&str; 5] = ["m1", "m2", "m3", "w1", "lb1"];
 
-    /// The questions, each as `HOST listen PORTS; connect N..SOCKETS; beside N`.
+    /// The questions, each as the ports on which the host listens, the last number of the address and the port of each connection, and the number of
+    /// nodes that should be in the same network.
     fn asked(facts: &Facts) -> Vec<String> {
         let changed = ALL.map(String::from).into();
         let shown = |(host, q): (HostName, Question)| {
